@@ -1,0 +1,1 @@
+"""One folder for each technology; what a vendor's library does stays inside."""

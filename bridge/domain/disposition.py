@@ -1,0 +1,61 @@
+"""What happens next after an error: a pure function over its class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.errors import BridgeError, MessageError, OperatorError, TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Wait, then try the same again."""
+
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Set this message aside with its reason and go on."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing passes until a person acts; try again slowly."""
+
+    code: str
+    after_seconds: float
+
+
+Disposition = Retry | Park | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Exponential waits between a first and a longest one; `spread` (0..1) is drawn by the caller against herds."""
+
+    first_seconds: float = 1.0
+    longest_seconds: float = 60.0
+    pause_seconds: float = 30.0
+
+    def wait_seconds(self, attempt: int, spread: float = 0.0) -> float:
+        """Return the wait before attempt number `attempt` + 1; attempts count from 1, `spread` adds up to half."""
+        wait = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempt - 1, 30))
+        return wait * (1 + spread / 2)
+
+
+def disposition(error: BridgeError, *, attempt: int, policy: RetryPolicy, spread: float = 0.0) -> Disposition:
+    """Decide what follows an error at its `attempt`-th occurrence in a row, counted from 1."""
+    match error:
+        case TransientError(retry_after_seconds=float() | int() as stated):
+            return Retry(stated * (1 + spread / 10))  # the server knows best; never earlier than it said
+        case TransientError():
+            return Retry(policy.wait_seconds(attempt, spread))
+        case MessageError():
+            return Park(error.code)
+        case OperatorError():
+            return Pause(error.code, policy.pause_seconds * (1 + spread / 2))
+        case _:
+            return Pause(error.code, policy.pause_seconds)

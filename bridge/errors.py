@@ -1,0 +1,210 @@
+"""
+Every error raised on purpose, sorted by what happens next.
+
+`code` is short and fixed: the only text of an error that becomes a metric label, an event's code or a reason in
+`/health`. Messages never carry content of a mail, an address, a token or a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BridgeError(Exception):
+    """An error with a meaning to the bridge. Anything else that is raised is a bug."""
+
+    code: ClassVar[str] = "bridge_error"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail
+
+
+# What happens next: wait, then try the same again.
+
+
+class TransientError(BridgeError):
+    """Nothing is wrong with the message: wait, then try the same one again."""
+
+    code = "transient"
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class MailboxThrottled(TransientError):
+    """Exchange asks for less; it often says for how long."""
+
+    code = "mailbox_throttled"
+
+
+class MailboxUnavailable(TransientError):
+    """Exchange did not answer, or said that it cannot at the moment. A call that changes something may have worked."""
+
+    code = "mailbox_unavailable"
+
+
+class CallRefused(TransientError):
+    """Exchange refused one call before doing anything, for a reason that passes (a conflict, a stale change key)."""
+
+    code = "call_refused"
+
+
+class TokenUnavailable(TransientError):
+    """Entra gives no token at the moment."""
+
+    code = "token_unavailable"
+
+
+class BrokerUnavailable(TransientError):
+    """No connection to the broker; whatever was unconfirmed may or may not be there."""
+
+    code = "broker_unavailable"
+
+
+class BrokerBlocked(TransientError):
+    """The broker takes no publishes at the moment (memory or disk alarm)."""
+
+    code = "broker_blocked"
+
+
+class PublishRefused(TransientError):
+    """The broker answered nack: it does not hold the message (a queue may)."""
+
+    code = "publish_refused"
+
+
+class PublishUnconfirmed(TransientError):
+    """No confirm came in time. The broker may hold the message or not: publish again under the same id."""
+
+    code = "publish_unconfirmed"
+
+
+class PublishUnroutable(TransientError):
+    """No queue wanted the message; the broker does not hold it."""
+
+    code = "publish_unroutable"
+
+
+class SendOutcomeUnknown(TransientError):
+    """A call of the send protocol went out and no answer came: it may have worked. Look before doing anything else."""
+
+    code = "send_outcome_unknown"
+
+
+# What happens next: this message is set aside with its reason, the next one is taken.
+
+
+class MessageError(BridgeError):
+    """This message can never succeed: park it with its reason and go on."""
+
+    code = "message"
+
+
+class MailUnreadable(MessageError):
+    """Exchange can neither convert this mail nor give its properties."""
+
+    code = "mail_unreadable"
+
+
+class MessageTooLarge(MessageError):
+    """The payload is larger than the broker carries."""
+
+    code = "too_large_for_broker"
+
+
+class RequestInvalid(MessageError):
+    """A request breaks its schema or its rules; `field` says where, never with the value."""
+
+    code = "invalid_request"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.field = field
+        self.reason = reason
+
+
+class SendRefused(MessageError):
+    """Exchange will never send this mail; `exchange_code` is Exchange's own response code."""
+
+    code = "refused_by_exchange"
+
+    def __init__(self, exchange_code: str) -> None:
+        super().__init__(exchange_code)
+        self.exchange_code = exchange_code
+
+
+# What happens next: the mailbox (or the worker) pauses, says so, and tries again slowly.
+
+
+class OperatorError(BridgeError):
+    """No mail of this mailbox can pass until a person acts: pause it, say so, try again slowly."""
+
+    code = "operator"
+
+
+class CredentialsRejected(OperatorError):
+    """Entra or Exchange does not accept the app's credentials."""
+
+    code = "credentials_rejected"
+
+
+class EwsBlocked(OperatorError):
+    """EWS is switched off for the tenant, the app or the mailbox (403 with X-EWS-Policy-Reason)."""
+
+    code = "ews_blocked"
+
+
+class MailboxNotFound(OperatorError):
+    """Exchange knows no such mailbox."""
+
+    code = "mailbox_not_found"
+
+
+class MailboxAccessDenied(OperatorError):
+    """The app may not open this mailbox, or may not do this in it."""
+
+    code = "mailbox_access_denied"
+
+
+class MailboxFull(OperatorError):
+    """The mailbox or its send quota is used up."""
+
+    code = "mailbox_full"
+
+
+class FolderNotFound(OperatorError):
+    """A configured folder does not exist in the mailbox."""
+
+    code = "folder_not_found"
+
+
+class RemovalImpossible(OperatorError):
+    """Mails are published but cannot be removed: reading more would repeat them for ever."""
+
+    code = "removal_impossible"
+
+
+class TopologyMissing(OperatorError):
+    """An amqp_exchange or queue is missing or differs; `bridge topology apply` makes it."""
+
+    code = "topology_missing"
+
+
+class BrokerAccessRefused(OperatorError):
+    """The broker refuses the login, the virtual host or a right."""
+
+    code = "broker_access_refused"
+
+
+class QueueTaken(OperatorError):
+    """Another consumer holds the queue exclusively."""
+
+    code = "queue_taken"
+
+
+class ConfigurationError(OperatorError):
+    """The configuration is wrong: which key, where it came from, and what to do."""
+
+    code = "configuration"

@@ -1,0 +1,135 @@
+"""The broker, as the workers need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, final
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from datetime import datetime
+
+HeaderValue = str | int | bool | bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message for the broker; always published persistent and mandatory, with a confirm."""
+
+    amqp_exchange: str
+    routing_key: str
+    body: bytes
+    message_id: str
+    type: str
+    content_type: str = "application/json"
+    correlation_id: str | None = None
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+    timestamp: datetime | None = None
+    app_id: str | None = "exchange-mail-bridge"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PublishReceipt:
+    """
+    Proof that the broker now holds one message.
+
+    Only a `Publisher` makes one, and only after a positive publisher confirm for a message that reached a queue.
+    """
+
+    message_id: str
+
+
+class Publisher(Protocol):
+    """Publishes on a connection of its own, many confirms outstanding."""
+
+    @property
+    def largest_body_bytes(self) -> int:
+        """The largest body that the broker takes."""
+
+    @property
+    def trouble(self) -> str | None:
+        """The code of what is wrong with the connection (`broker_unavailable`, `broker_blocked`, ...), None if nothing."""
+
+    async def wait_ready(self) -> None:
+        """Return as soon as publishes can be written: connected, channel open, not blocked."""
+
+    def publish(self, message: Message) -> Future[PublishReceipt]:
+        """
+        Write one message; calls are written in their order, before this returns.
+
+        The future ends with a receipt once the broker confirmed a routed message, otherwise with:
+
+        Raises:
+            PublishUnroutable: No queue wanted it.
+            PublishRefused: The broker answered nack.
+            PublishUnconfirmed: No answer within the confirm timeout; the outcome is unknown.
+            BrokerUnavailable: Not connected, or the connection was lost before the answer.
+            BrokerBlocked: The broker takes nothing at the moment; nothing was written.
+            MessageTooLarge: Larger than `largest_body_bytes`; nothing was written.
+            TopologyMissing: The amqp_exchange does not exist.
+            BrokerAccessRefused: This login may not publish there.
+        """
+
+
+class Delivery(Protocol):
+    """One arrival from a queue, settled once, by `ack` or `requeue`. A settle after the connection was lost does nothing."""
+
+    @property
+    def queue(self) -> str: ...
+    @property
+    def amqp_exchange(self) -> str: ...
+    @property
+    def routing_key(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def message_id(self) -> str | None: ...
+    @property
+    def correlation_id(self) -> str | None: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def timestamp(self) -> datetime | None: ...
+    @property
+    def headers(self) -> Mapping[str, object]: ...
+    @property
+    def redelivered(self) -> bool: ...
+
+    @property
+    def lost(self) -> bool:
+        """True once its channel is gone: the broker gives the message to somebody again."""
+
+    def ack(self) -> None:
+        """Tell the broker that the message is dealt with."""
+
+    def requeue(self) -> None:
+        """Give the message back (basic.nack with requeue)."""
+
+
+class Consumer(Protocol):
+    """Consumes on a connection of its own."""
+
+    @property
+    def trouble(self) -> str | None:
+        """The code of what is wrong with the connection, None if nothing."""
+
+    def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncIterator[Delivery]:
+        """
+        Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
+
+        The iterator ends the consumption when it is closed; unsettled deliveries then go back to the queue.
+
+        Raises:
+            QueueTaken: Somebody else consumes it exclusively.
+            TopologyMissing: There is no such queue.
+            BrokerAccessRefused: This login may not consume it.
+        """
+
+
+class Topology(Protocol):
+    """What is declared on the broker."""
+
+    async def verify(self, names: Sequence[str]) -> Sequence[str]:
+        """Return which of the named queues and amqp_exchanges are missing, checked passively."""

@@ -1,0 +1,43 @@
+"""A mailbox's watched folders, as the ingest worker needs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.domain.mail import Fetched, Listing, MailRef, Removal
+    from bridge.ports.broker import PublishReceipt
+
+
+class Inbox(Protocol):
+    """
+    One mailbox. The listing is the work list: there is no cursor that could be lost.
+
+    Every method may raise `MailboxThrottled`, `MailboxUnavailable`, `TokenUnavailable` and the operator errors of a
+    mailbox (`CredentialsRejected`, `EwsBlocked`, `MailboxNotFound`, `MailboxAccessDenied`). Except where said, nothing
+    changed then.
+    """
+
+    async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
+        """Return the mails of a folder oldest first, `limit` of them after the first `offset`, with the total count."""
+
+    async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
+        """
+        Return one outcome for each ref, in their order.
+
+        A mail that fails does not fail the others. MIME that is absent, empty, not base64 or of implausible size is
+        never passed off as the mail.
+        """
+
+    async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
+        """
+        Take published mails out of the folder; a mail already gone is not an error. One outcome for each.
+
+        The receipts are the point: without one there is no way to remove mail, and a receipt for another mail is
+        refused with ValueError.
+        """
+
+    async def count(self, folder: str) -> int:
+        """Return how many mails a folder holds."""
