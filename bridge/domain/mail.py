@@ -34,6 +34,8 @@ class Listing:
 
     refs: Sequence[MailRef]
     total: int
+    complete: bool
+    """True where no mail comes after these. A server may return fewer than asked for without it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,163 @@
+"""
+Calls to Exchange: a fixed number of connections and threads, whatever the number of mailboxes.
+
+Exchange calls block, for minutes when Exchange is slow; they never run on the event loop's thread. Each connection
+(a lane) is used by one thread at a time. Nothing is ever repeated here: retries belong to the workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from exchangelib import DELEGATE, IMPERSONATION, Build, Configuration, FailFast, Version
+from exchangelib.account import Identity
+from exchangelib.errors import EWSError, UnauthorizedError
+from exchangelib.services.common import EWSAccountService
+from exchangelib.transport import NOAUTH
+
+from bridge.adapters.ews.soap import ResponseMessage, parse_answer
+from bridge.adapters.ews.transport import LaneProtocol, session_factory
+from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lxml import etree
+
+    from bridge.ports.tokens import TokenSource
+
+# Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
+_Result = TypeVar("_Result")
+_API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
+
+
+class CallObserver(Protocol):
+    """Is told about each call: the operation, the outcome's code (`ok` if none), and its seconds."""
+
+    def __call__(self, *, operation: str, code: str, seconds: float) -> None:
+        """Take note."""
+
+
+@dataclass(frozen=True, slots=True)
+class EwsConnection:
+    """How Exchange is reached."""
+
+    url: str
+    ca_file: str | None = None
+    connections: int = 8
+    call_timeout_seconds: float = 60.0
+    largest_answer_bytes: int = 512 << 20
+    impersonate: bool = True
+
+
+class _Account:
+    """What exchangelib's services ask of an account; making one costs nothing and calls nobody."""
+
+    def __init__(self, address: str, protocol: LaneProtocol, *, impersonate: bool) -> None:
+        self.primary_smtp_address = address
+        self.protocol = protocol
+        self.access_type = IMPERSONATION if impersonate else DELEGATE
+        self.identity = Identity(primary_smtp_address=address)
+        self.version = _API_VERSION
+        self.default_timezone = None
+        self.affinity_cookie = None
+
+
+class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib publishes no types
+    """One call of any operation, with the body of the answer as bytes."""
+
+    SERVICE_NAME = "any"
+
+    def post(self, payload: etree._Element) -> bytes:
+        return bytes(self._get_response(payload=payload, api_version=_API_VERSION.api_version).content)
+
+
+class EwsClient:
+    """All calls of a worker to one Exchange. Close it at the end."""
+
+    def __init__(
+        self,
+        connection: EwsConnection,
+        *,
+        tokens: TokenSource | None = None,
+        login: tuple[str, str, str] | None = None,
+        observe: CallObserver = lambda **_: None,
+    ) -> None:
+        self._connection = connection
+        self._observe = observe
+        self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
+        self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
+        make_session = session_factory(
+            endpoint=connection.url,
+            ca_file=connection.ca_file,
+            largest_answer_bytes=connection.largest_answer_bytes,
+            tokens=tokens,
+            login=login,
+        )
+        for _ in range(connection.connections):
+            configuration = Configuration(
+                service_endpoint=connection.url,
+                auth_type=NOAUTH,
+                version=_API_VERSION,
+                retry_policy=FailFast(),
+                max_connections=1,
+            )
+            self._lanes.put(LaneProtocol(configuration, make_session))
+
+    async def call(
+        self, address: str, payload: etree._Element, *, timeout_seconds: float | None = None
+    ) -> list[ResponseMessage]:
+        """
+        Return the response messages of one operation in one mailbox; a single one may hold an error.
+
+        Raises:
+            MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
+            BridgeError: The meaning of a refusal of the whole call.
+        """
+        return await self.run(lambda: self._call(address, payload, timeout_seconds))
+
+    async def run(self, work: Callable[[], _Result]) -> _Result:
+        """Return the result of blocking work done on one of the client's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+        operation = str(payload.tag).rpartition("}")[2]
+        started = time.monotonic()
+        lane = self._lanes.get()
+        code = "ok"
+        try:
+            account = _Account(address, lane, impersonate=self._connection.impersonate)
+            service = _Service(account=account, timeout=timeout_seconds or self._connection.call_timeout_seconds)
+            messages = parse_answer(service.post(payload), operation)
+            code = _outcome(messages)
+        except BridgeError as error:
+            code = error.code
+            raise
+        except UnauthorizedError as error:
+            code = CredentialsRejected.code
+            raise CredentialsRejected("Exchange refused the login (HTTP 401)") from error
+        except EWSError as error:
+            code = MailboxUnavailable.code
+            raise MailboxUnavailable(type(error).__name__) from error
+        finally:
+            self._lanes.put(lane)
+            self._observe(operation=operation, code=code, seconds=time.monotonic() - started)
+        return messages
+
+    def close(self) -> None:
+        """Close the connections; calls under way end first or with their timeout."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        while True:
+            try:
+                self._lanes.get_nowait().close()
+            except queue.Empty:
+                return
+
+
+def _outcome(messages: Sequence[ResponseMessage]) -> str:
+    return next((message.error.code for message in messages if message.error is not None), "ok")

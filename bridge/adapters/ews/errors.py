@@ -1,0 +1,149 @@
+"""Exchange's answers in the bridge's words: one table for response codes, one function for HTTP statuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    CredentialsRejected,
+    EwsBlocked,
+    FolderNotFound,
+    MailboxAccessDenied,
+    MailboxFull,
+    MailboxNotFound,
+    MailboxThrottled,
+    MailboxUnavailable,
+    MailUnreadable,
+    SendRefused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_THROTTLED = frozenset({
+    "ErrorServerBusy",
+    "ErrorExceededConnectionCount",
+    "ErrorExceededSubscriptionCount",
+    "ErrorTooManyObjectsOpened",
+    "ErrorInsufficientResources",
+    "ErrorNotEnoughMemory",
+})  # fmt: skip
+
+_UNAVAILABLE = frozenset({
+    "ErrorADOperation",
+    "ErrorADUnavailable",
+    "ErrorBatchProcessingStopped",
+    "ErrorConnectionFailed",
+    "ErrorInternalServerError",
+    "ErrorInternalServerTransientError",
+    "ErrorMailboxFailover",
+    "ErrorMailboxMoveInProgress",
+    "ErrorMailboxStoreUnavailable",
+    "ErrorNoRespondingCASInDestinationSite",
+    "ErrorTimeoutExpired",
+})  # fmt: skip
+
+_REFUSED_FOR_NOW = frozenset({
+    "ErrorChangeKeyRequired",
+    "ErrorChangeKeyRequiredForWriteOperations",
+    "ErrorInvalidChangeKey",
+    "ErrorIrresolvableConflict",
+    "ErrorItemNotFound",
+    "ErrorStaleObject",
+})  # fmt: skip
+
+# These concern the mailbox, not the mail: a person has to act, no mail's retries are spent on them.
+_OPERATOR: Mapping[str, type[BridgeError]] = {
+    "ErrorAccessDenied": MailboxAccessDenied,
+    "ErrorImpersonateUserDenied": MailboxAccessDenied,
+    "ErrorImpersonationDenied": MailboxAccessDenied,
+    "ErrorImpersonationFailed": MailboxAccessDenied,
+    "ErrorInvalidLicense": MailboxAccessDenied,
+    "ErrorCannotDeleteObject": MailboxAccessDenied,
+    "ErrorMoveCopyFailed": MailboxAccessDenied,
+    "ErrorFolderNotFound": FolderNotFound,
+    "ErrorMessagePerFolderCountReceiveQuotaExceeded": MailboxFull,
+    "ErrorMissingInformationReferenceUser": MailboxNotFound,
+    "ErrorNonExistentMailbox": MailboxNotFound,
+    "ErrorNonPrimarySmtpAddress": MailboxNotFound,
+    "ErrorQuotaExceeded": MailboxFull,
+    "ErrorSubmissionQuotaExceeded": MailboxFull,
+}
+
+# Exchange will not send this mail, however often it is asked.
+SEND_REFUSALS = frozenset({
+    "ErrorContentConversionFailed",
+    "ErrorInvalidPropertySet",
+    "ErrorInvalidRecipients",
+    "ErrorMailRecipientNotFound",
+    "ErrorMessageSizeExceeded",
+    "ErrorMimeContentInvalid",
+    "ErrorMimeContentInvalidBase64String",
+    "ErrorMissingRecipients",
+    "ErrorSchemaValidation",
+    "ErrorSendAsDenied",
+})  # fmt: skip
+
+# The mail is there, its MIME cannot be made; its properties may still be had.
+CONVERSION_REFUSALS = frozenset({
+    "ErrorContentConversionFailed",
+    "ErrorMimeContentConversionFailed",
+    "ErrorUnsupportedMimeConversion",
+})  # fmt: skip
+
+_UNREADABLE = frozenset({
+    "ErrorCorruptData",
+    "ErrorItemCorrupt",
+    "ErrorItemPropertyRequestFailed",
+    "ErrorPropertyRequestFailed",
+})  # fmt: skip
+
+_MEANINGS: Mapping[str, type[BridgeError]] = {
+    **dict.fromkeys(_UNAVAILABLE, MailboxUnavailable),
+    **dict.fromkeys(_REFUSED_FOR_NOW, CallRefused),
+    **dict.fromkeys(_UNREADABLE | CONVERSION_REFUSALS, MailUnreadable),
+    **_OPERATOR,
+}
+
+
+def error_for_code(code: str, *, inner_code: str | None = None, back_off_seconds: float | None = None) -> BridgeError:
+    """
+    Return the bridge's error for an EWS response code.
+
+    An ErrorInternalServerError that carries ErrorServerBusy inside a 200 is the third face of throttling
+    (learn.microsoft.com, "EWS throttling in Exchange"). An unknown code counts as unavailable: wait and try again.
+    """
+    if code in _THROTTLED or inner_code in _THROTTLED:
+        return MailboxThrottled(code, retry_after_seconds=back_off_seconds)
+    if code in SEND_REFUSALS and code not in CONVERSION_REFUSALS:
+        return SendRefused(code)
+    return _MEANINGS.get(code, MailboxUnavailable)(code if code.isalnum() else "unknown response code")
+
+
+def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | None:
+    """
+    Return the error for an HTTP status, None where the body decides (200, and 500 with a SOAP fault).
+
+    A policy 403 is told by its header, not by its body (learn.microsoft.com, "How to control access to EWS").
+    """
+    if status in {200, 500}:
+        return None
+    if status == 401:
+        return CredentialsRejected("Exchange refused the login (HTTP 401)")
+    if status == 403:
+        reason = headers.get("X-EWS-Policy-Reason", "").lower()
+        if "disabled" in reason:
+            return EwsBlocked("EWS is disabled for this user or tenant (EWSEnabled)")
+        if reason:
+            return EwsBlocked("EWS is blocked by policy (EwsAllowedAppIDs or the user agent list)")
+        return MailboxAccessDenied("HTTP 403")
+    if status in {429, 503}:
+        return MailboxThrottled(f"HTTP {status}", retry_after_seconds=_retry_after_seconds(headers))
+    return MailboxUnavailable(f"HTTP {status}")
+
+
+def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After", "").strip()
+    return float(value) if value.isdigit() else None

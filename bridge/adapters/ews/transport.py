@@ -1,0 +1,188 @@
+"""
+HTTP under exchangelib: explicit certificates, the current token on each request, a deadline over the whole answer.
+
+exchangelib reads an answer byte by byte (`iter_content()` without a size: 3-4 MB/s). Here the body is read in large
+pieces before the library sees the response.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+import requests.adapters
+import requests.auth
+from exchangelib.protocol import BaseProtocol
+from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instance
+
+from bridge.adapters.ews.errors import error_for_status
+from bridge.errors import CredentialsRejected, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exchangelib import Configuration, Version
+
+    from bridge.ports.tokens import AccessToken, TokenSource
+
+# On an unexpected error exchangelib logs the whole request, and at DEBUG the bearer token: silenced at the source.
+logging.getLogger("exchangelib").addHandler(logging.NullHandler())
+logging.getLogger("exchangelib").propagate = False
+logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
+
+_PIECE_BYTES = 1 << 18
+USER_AGENT = "exchange-mail-bridge"
+
+
+class BearerAuth(requests.auth.AuthBase):
+    """Puts the current token on a request; the token source decides when to ask for another."""
+
+    def __init__(self, tokens: TokenSource) -> None:
+        self._tokens = tokens
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request with its Authorization header; the token is remembered for a refusal."""
+        token = self._tokens.token()
+        request.headers["Authorization"] = f"Bearer {token.value}"
+        request.bridge_token = token  # type: ignore[attr-defined]  # travels with the request to `refused`
+        return request
+
+    def refused(self, request: requests.PreparedRequest) -> None:
+        """Tell the source that Exchange did not take this token."""
+        token: AccessToken | None = getattr(request, "bridge_token", None)
+        if token is not None:
+            self._tokens.reject(token)
+
+
+class EwsHttpAdapter(requests.adapters.HTTPAdapter):
+    """
+    One connection; verification by the configured CA only, whatever the environment says.
+
+    `REQUESTS_CA_BUNDLE` would override `verify` on a session, so it is set here, after the session's own merge.
+    """
+
+    def __init__(self, *, ca_file: str | None, largest_answer_bytes: int, bearer: BearerAuth | None) -> None:
+        self._verify: str | bool = ca_file or True
+        self._largest_answer_bytes = largest_answer_bytes
+        self._bearer = bearer
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
+        """
+        Return the whole answer of status 200 or 500.
+
+        Raises:
+            MailboxUnavailable: No connection, no answer in time, or an answer too large. The call may have worked.
+            BridgeError: What the HTTP status means (see `error_for_status`).
+        """
+        timeout = float(kwargs["timeout"])
+        deadline = time.monotonic() + timeout
+        kwargs.update(verify=self._verify, stream=True, timeout=(min(timeout, 15.0), timeout))
+        try:
+            response = super().send(request, **kwargs)
+        except requests.exceptions.SSLError as error:
+            raise MailboxUnavailable("TLS failed: the certificate does not match ca_file or the host") from error
+        except requests.exceptions.RequestException as error:
+            raise MailboxUnavailable(type(error).__name__) from error
+        is_ntlm_challenge = response.status_code == 401 and self._bearer is None
+        if not is_ntlm_challenge:  # requests_ntlm answers the challenge itself and needs the 401
+            self._raise_for_status(request, response)
+        response._content = self._read(response, deadline)  # noqa: SLF001 - requests has no other way to hand over a body
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+        return response
+
+    def _raise_for_status(self, request: requests.PreparedRequest, response: requests.Response) -> None:
+        error = error_for_status(response.status_code, response.headers)
+        if error is None:
+            return
+        response.close()
+        if isinstance(error, CredentialsRejected) and self._bearer is not None:
+            self._bearer.refused(request)
+        raise error
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        pieces, size = [], 0
+        try:
+            for piece in response.iter_content(_PIECE_BYTES):
+                pieces.append(piece)
+                size += len(piece)
+                if size > self._largest_answer_bytes:
+                    response.close()
+                    raise MailboxUnavailable("the answer is larger than allowed")
+                if time.monotonic() > deadline:
+                    response.close()
+                    raise MailboxUnavailable("the answer took too long")
+        except requests.exceptions.RequestException as error:
+            raise MailboxUnavailable(type(error).__name__) from error
+        return b"".join(pieces)
+
+
+class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes no types
+    """
+    One connection to Exchange, used by one thread at a time.
+
+    Pools of more than one session would let exchangelib repeat calls and can deadlock in it; making a session does no
+    input or output here, so a failing token endpoint cannot starve the pool either.
+    """
+
+    SESSION_POOLSIZE = 1
+    _numbers = itertools.count(1)
+
+    def __init__(self, config: Configuration, make_session: Callable[[], requests.Session]) -> None:
+        self._make_session = make_session
+        super().__init__(config)
+
+    def get_auth_type(self) -> str:
+        """Return the configured kind; nothing is probed."""
+        return str(self.config.auth_type)
+
+    @property
+    def version(self) -> Version:
+        """The configured version; nothing is guessed."""
+        version: Version = self.config.version
+        return version
+
+    def create_session(self) -> requests.Session:
+        """Return a fresh session; the connection opens with its first request."""
+        session = self._make_session()
+        session.session_id = next(self._numbers)  # type: ignore[attr-defined]
+        session.usage_count = 0  # type: ignore[attr-defined]
+        return session
+
+    def close_session(self, session: requests.Session) -> None:
+        """Close the connection."""
+        session.close()
+
+
+def session_factory(
+    *,
+    endpoint: str,
+    ca_file: str | None,
+    largest_answer_bytes: int,
+    tokens: TokenSource | None,
+    login: tuple[str, str, str] | None,
+) -> Callable[[], requests.Session]:
+    """Return a maker of sessions: with bearer tokens, or with a login (kind `basic` or `ntlm`, user name, password)."""
+    if (tokens is None) == (login is None):
+        raise ValueError("either tokens or a login")
+    bearer = BearerAuth(tokens) if tokens is not None else None
+
+    def make() -> requests.Session:
+        session = requests.Session()
+        session.headers.update(DEFAULT_HEADERS)
+        session.headers["User-Agent"] = USER_AGENT
+        session.mount(
+            endpoint, EwsHttpAdapter(ca_file=ca_file, largest_answer_bytes=largest_answer_bytes, bearer=bearer)
+        )
+        if bearer is not None:
+            session.auth = bearer
+        elif login is not None:
+            kind, username, password = login
+            auth_type = {"basic": BASIC, "ntlm": NTLM}[kind]
+            session.auth = get_auth_instance(auth_type=auth_type, username=username, password=password)
+        return session
+
+    return make
