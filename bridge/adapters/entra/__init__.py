@@ -1,1 +1,1 @@
-"""To come."""
+"""Access tokens from Microsoft Entra through MSAL."""

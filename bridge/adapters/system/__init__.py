@@ -1,1 +1,1 @@
-"""To come."""
+"""What the operating system gives: time."""

@@ -1,0 +1,102 @@
+"""Folders by distinguished name or by path below the mailbox's root, never by a name that depends on a language."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from bridge.adapters.ews.soap import T, element
+from bridge.errors import FolderNotFound, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.adapters.ews.client import EwsClient
+
+# DistinguishedFolderIdNameType of types.xsd, as far as mail passes through them.
+DISTINGUISHED = frozenset({
+    "deleteditems",
+    "drafts",
+    "inbox",
+    "junkemail",
+    "msgfolderroot",
+    "outbox",
+    "recoverableitemsdeletions",
+    "sentitems",
+})  # fmt: skip
+
+
+def distinguished(name: str) -> etree._Element:
+    """Return the id element of a distinguished folder of the impersonated mailbox."""
+    return element("t:DistinguishedFolderId", Id=name)
+
+
+def folder_ids(tag: str, *ids: etree._Element) -> etree._Element:
+    """Return a list of folder ids under a request's tag; the ids are copied, an element has one parent only."""
+    return element(tag, *(copy.copy(i) for i in ids))
+
+
+async def folder_id(client: EwsClient, address: str, folder: str) -> etree._Element:
+    """
+    Return the id of a folder: a distinguished name, or a path of display names below the mailbox's visible root.
+
+    Raises:
+        FolderNotFound: No folder of that name is there.
+    """
+    if folder.lower() in DISTINGUISHED:
+        return distinguished(folder.lower())
+    parent = distinguished("msgfolderroot")
+    for name in filter(None, folder.split("/")):
+        if name.lower() in DISTINGUISHED and parent.get("Id") == "msgfolderroot":
+            parent = distinguished(name.lower())
+            continue
+        found = await find_child(client, address, parent, name)
+        if found is None:
+            raise FolderNotFound("a configured folder does not exist")
+        parent = found
+    return parent
+
+
+async def find_child(
+    client: EwsClient, address: str, parent: etree._Element, display_name: str
+) -> etree._Element | None:
+    """Return the id of a child folder by its display name, None where there is none."""
+    is_equal = element(
+        "t:IsEqualTo",
+        element("t:FieldURI", FieldURI="folder:DisplayName"),
+        element("t:FieldURIOrConstant", element("t:Constant", Value=display_name)),
+    )
+    request = element(
+        "m:FindFolder",
+        element("m:FolderShape", element("t:BaseShape", text="IdOnly")),
+        element("m:IndexedPageFolderView", MaxEntriesReturned="10", Offset="0", BasePoint="Beginning"),
+        element("m:Restriction", is_equal),
+        folder_ids("m:ParentFolderIds", parent),
+        Traversal="Shallow",
+    )
+    [message] = await client.call(address, request)
+    message.raise_error()
+    return _copy_id(next(message.element.iter(f"{T}FolderId"), None))
+
+
+async def ensure_child(client: EwsClient, address: str, parent: etree._Element, display_name: str) -> etree._Element:
+    """Return the id of a child folder, making it where it is missing; two that make it at once get the same one."""
+    found = await find_child(client, address, parent, display_name)
+    if found is not None:
+        return found
+    request = element(
+        "m:CreateFolder",
+        folder_ids("m:ParentFolderId", parent),
+        element("m:Folders", element("t:Folder", element("t:DisplayName", text=display_name))),
+    )
+    [message] = await client.call(address, request)
+    if message.code != "ErrorFolderExists":
+        message.raise_error()
+    found = await find_child(client, address, parent, display_name)
+    if found is None:
+        raise MailboxUnavailable("a folder that was just made is not to be found")
+    return found
+
+
+def _copy_id(found: etree._Element | None) -> etree._Element | None:
+    return None if found is None else element("t:FolderId", Id=found.get("Id") or "")

@@ -1,0 +1,254 @@
+"""The watched folders of one mailbox, over EWS."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bridge.adapters.ews.errors import CONVERSION_REFUSALS
+from bridge.adapters.ews.folders import folder_id, folder_ids
+from bridge.adapters.ews.properties import PROPERTY_FIELDS, read_properties
+from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
+from bridge.adapters.ews.times import parse_time, to_text
+from bridge.domain.mail import (
+    FailedFetch,
+    Fetched,
+    FetchedMail,
+    Listing,
+    MailRef,
+    Removal,
+    UnconvertibleMail,
+    VanishedMail,
+    derive_message_id,
+)
+from bridge.errors import BridgeError, MailboxUnavailable, MailUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from lxml import etree
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.ports.broker import PublishReceipt
+
+from bridge.adapters.ews.soap import M, T
+
+_SEARCH_KEY = {"PropertyTag": "0x300B", "PropertyType": "Binary"}
+_DELIVERY_TIME = {"PropertyTag": "0xE06", "PropertyType": "SystemTime"}
+_IMPLAUSIBLE_FROM_BYTES = 1 << 20
+_IMPLAUSIBLE_FRACTION = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBy:
+    """How a published mail leaves: by a DeleteType, or into a folder."""
+
+    delete_type: Literal["MoveToDeletedItems", "SoftDelete", "HardDelete"] | None = "MoveToDeletedItems"
+    move_to: str | None = None
+
+
+class EwsInbox:
+    """
+    Keeps the promise of `ports.inbox.Inbox`.
+
+    The listing sorts by DateTimeReceived on the server. MIME comes by GetItem, many mails a call; a call that fails as
+    a whole because of one mail is halved until that mail stands alone.
+    """
+
+    def __init__(
+        self,
+        client: EwsClient,
+        address: str,
+        *,
+        remove_by: RemoveBy | None = None,
+        ignore_before: datetime | None = None,
+    ) -> None:
+        self._client = client
+        self._address = address
+        self._remove_by = remove_by or RemoveBy()
+        self._ignore_before = ignore_before
+        self._target_folder: etree._Element | None = None
+
+    async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
+        """Return the mails of a folder oldest first, `limit` of them after the first `offset`, with the total count."""
+        parent = await folder_id(self._client, self._address, folder)
+        fields = [
+            element("t:FieldURI", FieldURI="item:DateTimeReceived"),
+            element("t:FieldURI", FieldURI="item:Size"),
+            element("t:FieldURI", FieldURI="item:ItemClass"),
+            element("t:ExtendedFieldURI", **_SEARCH_KEY),
+            element("t:ExtendedFieldURI", **_DELIVERY_TIME),
+        ]
+        request = element(
+            "m:FindItem",
+            element(
+                "m:ItemShape",
+                element("t:BaseShape", text="IdOnly"),
+                element("t:AdditionalProperties", *fields),
+            ),
+            element(
+                "m:IndexedPageItemView",
+                MaxEntriesReturned=str(limit),
+                Offset=str(offset),
+                BasePoint="Beginning",
+            ),
+            *self._restriction(),
+            element(
+                "m:SortOrder",
+                element("t:FieldOrder", element("t:FieldURI", FieldURI="item:DateTimeReceived"), Order="Ascending"),
+            ),
+            folder_ids("m:ParentFolderIds", parent),
+            Traversal="Shallow",
+        )
+        [message] = await self._client.call(self._address, request)
+        message.raise_error()
+        root = message.element.find(f"{M}RootFolder")
+        items = root.find(f"{T}Items") if root is not None else None
+        if root is None or items is None:
+            raise MailboxUnavailable("FindItem answered without items")
+        refs = [self._ref(item) for item in items if item.find(f"{T}ItemId") is not None]
+        return Listing(
+            refs,
+            total=int(root.get("TotalItemsInView") or len(refs)),
+            complete=(root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"},
+        )
+
+    async def count(self, folder: str) -> int:
+        """Return how many mails a folder holds."""
+        parent = await folder_id(self._client, self._address, folder)
+        request = element(
+            "m:GetFolder",
+            element("m:FolderShape", element("t:BaseShape", text="Default")),
+            folder_ids("m:FolderIds", parent),
+        )
+        [message] = await self._client.call(self._address, request)
+        message.raise_error()
+        return int(next(message.element.iter(f"{T}TotalCount")).text or 0)
+
+    async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
+        """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
+        if not refs:
+            return []
+        try:
+            messages = await self._call_for_each(refs, _get_item(refs, with_mime=True))
+        except (MalformedAnswer, MailUnreadable) as error:
+            if len(refs) == 1:
+                return [await self._fetch_properties(refs[0], error.code, error)]
+            half = len(refs) // 2
+            return [*await self.fetch(refs[:half]), *await self.fetch(refs[half:])]
+        except BridgeError as error:
+            return [FailedFetch(ref, error) for ref in refs]
+        return [await self._outcome(ref, message) for ref, message in zip(refs, messages, strict=True)]
+
+    async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
+        """Take published mails out of the folder; a mail already gone is not an error."""
+        for ref, receipt in published:
+            if ref.message_id != receipt.message_id:
+                raise ValueError("a receipt for another mail")
+        refs = [ref for ref, _ in published]
+        messages = await self._call_for_each(refs, await self._removal(refs))
+        return [
+            Removal(ref, None if message.code in {"NoError", "ErrorItemNotFound"} else message.error)
+            for ref, message in zip(refs, messages, strict=True)
+        ]
+
+    async def _call_for_each(self, refs: Sequence[MailRef], request: etree._Element) -> list[ResponseMessage]:
+        messages = await self._client.call(self._address, request)
+        if len(messages) != len(refs):
+            raise MalformedAnswer("another number of answers than of mails")
+        return messages
+
+    async def _removal(self, refs: Sequence[MailRef]) -> etree._Element:
+        ids = element("m:ItemIds", *(element("t:ItemId", Id=ref.item_id) for ref in refs))
+        if self._remove_by.move_to is not None:
+            if self._target_folder is None:
+                self._target_folder = await folder_id(self._client, self._address, self._remove_by.move_to)
+            target = folder_ids("m:ToFolderId", self._target_folder)
+            return element("m:MoveItem", target, ids)
+        return element(
+            "m:DeleteItem",
+            ids,
+            DeleteType=self._remove_by.delete_type or "MoveToDeletedItems",
+            SendMeetingCancellations="SendToNone",
+            AffectedTaskOccurrences="AllOccurrences",
+            # Deleting an unread mail would otherwise tell its sender that it was not read.
+            SuppressReadReceipts="true",
+        )
+
+    async def _outcome(self, ref: MailRef, message: ResponseMessage) -> Fetched:
+        if message.error is None:
+            return await self._with_mime(ref, message)
+        if message.code == "ErrorItemNotFound":
+            return VanishedMail(ref)
+        if message.code in CONVERSION_REFUSALS or isinstance(message.error, MailUnreadable):
+            return await self._fetch_properties(ref, message.code, message.error)
+        return FailedFetch(ref, message.error)
+
+    async def _with_mime(self, ref: MailRef, message: ResponseMessage) -> Fetched:
+        text = next((found.text for found in message.element.iter(f"{T}MimeContent")), None)
+        try:
+            mime = base64.b64decode("".join((text or "").split()), validate=True)
+        except (binascii.Error, ValueError):
+            return await self._fetch_properties(ref, "mime_not_base64", MailUnreadable("mime_not_base64"))
+        if not mime:
+            return await self._fetch_properties(ref, "mime_empty", MailUnreadable("mime_empty"))
+        if ref.size_bytes > _IMPLAUSIBLE_FROM_BYTES and len(mime) * _IMPLAUSIBLE_FRACTION < ref.size_bytes:
+            return FailedFetch(ref, MailUnreadable("mime_implausible"))
+        return FetchedMail(ref, mime)
+
+    async def _fetch_properties(self, ref: MailRef, code: str, error: BridgeError) -> Fetched:
+        """Return what can be had of a mail whose MIME cannot."""
+        try:
+            [message] = await self._client.call(self._address, _get_item([ref], with_mime=False))
+        except MalformedAnswer:
+            return FailedFetch(ref, MailUnreadable(code))
+        except BridgeError as failure:
+            return FailedFetch(ref, failure)
+        if message.code == "ErrorItemNotFound":
+            return VanishedMail(ref)
+        item = next((found for found in message.element.iter(f"{M}Items")), None)
+        if message.error is not None or item is None or not len(item):
+            return FailedFetch(ref, message.error or error)
+        return UnconvertibleMail(ref, read_properties(item[0]), code)
+
+    def _ref(self, item: etree._Element) -> MailRef:
+        extended = {
+            (uri.get("PropertyTag") or "").lower(): prop.findtext(f"{T}Value") or ""
+            for prop in item.findall(f"{T}ExtendedProperty")
+            if (uri := prop.find(f"{T}ExtendedFieldURI")) is not None
+        }
+        received_at = parse_time(item.findtext(f"{T}DateTimeReceived"))
+        delivered_at = parse_time(extended.get("0xe06") or extended.get("0x0e06")) or received_at
+        found_id = item.find(f"{T}ItemId")
+        item_id = (found_id.get("Id") if found_id is not None else None) or ""
+        # A server that shows no search key leaves the id, which stays as long as the mail is not moved.
+        search_key = base64.b64decode(extended.get("0x300b") or "") or item_id.encode()
+        return MailRef(
+            message_id=derive_message_id(self._address, search_key, delivered_at),
+            item_id=item_id,
+            received_at=received_at,
+            size_bytes=int(item.findtext(f"{T}Size") or 0),
+            item_class=item.findtext(f"{T}ItemClass") or "IPM.Note",
+        )
+
+    def _restriction(self) -> list[etree._Element]:
+        if self._ignore_before is None:
+            return []
+        constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(self._ignore_before)))
+        field = element("t:FieldURI", FieldURI="item:DateTimeReceived")
+        return [element("m:Restriction", element("t:IsGreaterThanOrEqualTo", field, constant))]
+
+
+def _get_item(refs: Sequence[MailRef], *, with_mime: bool) -> etree._Element:
+    shape = [element("t:BaseShape", text="IdOnly")]
+    if with_mime:
+        # Named by its field and not by IncludeMimeContent, which would bring the body's properties along.
+        shape.append(element("t:AdditionalProperties", element("t:FieldURI", FieldURI="item:MimeContent")))
+    else:
+        fields = (element("t:FieldURI", FieldURI=field) for field in PROPERTY_FIELDS)
+        shape.append(element("t:AdditionalProperties", *fields))
+    ids = element("m:ItemIds", *(element("t:ItemId", Id=ref.item_id) for ref in refs))
+    return element("m:GetItem", element("m:ItemShape", *shape), ids)
