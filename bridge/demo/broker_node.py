@@ -1,0 +1,519 @@
+"""
+A private RabbitMQ node: own ports, own directories, own epmd, loopback only.
+
+It touches no broker that is already on the machine, runs as any user, and leaves no process behind, also when its
+owner is killed: a guard process holds the reading end of a pipe and ends the whole group when the pipe closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.adapters.rabbitmq.login import try_login
+from bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+# The scripts themselves, not the wrappers in /usr/sbin, which insist on being root or the user `rabbitmq`.
+_SCRIPT_DIRECTORIES = (
+    "/usr/lib/rabbitmq/bin",
+    "/opt/rabbitmq/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/opt/rabbitmq/sbin",
+)
+
+_USER = "bridge"
+
+# Ends the process group that it leads, itself included, once nobody holds the other end of its standard input.
+# It ignores what a terminal sends to it, and what it sends to the group itself.
+_GUARD = """
+trap '' TERM INT HUP QUIT
+read -r _
+kill -TERM 0
+sleep {grace_seconds}
+kill -KILL 0
+"""
+
+# Schedulers that do not spin while idle, and few of them: the machine is shared with what is being tried.
+_ERL_ARGUMENTS = "+S {schedulers}:{schedulers} +sbwt none +sbwtdcpu none +sbwtdio none +A 8"
+
+_CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{amqp_port}
+default_user = {user}
+default_pass = {password}
+default_vhost = /
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+disk_free_limit.absolute = 64MB
+# Quorum queues keep this much of their log in memory; the default is 512 MB.
+raft.wal_max_size_bytes = 33554432
+log.console = true
+log.console.level = warning
+log.file = false
+{extra}
+"""
+
+
+class BrokerNodeError(Exception):
+    """The node cannot be started, or does not answer; the text says what to do."""
+
+
+class BrokerNode:
+    """
+    One RabbitMQ node with everything it owns below one directory.
+
+    Ports are chosen at the first start and kept in the directory, so that a restarted node is the same one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        configuration: str = "",
+        schedulers: int = 2,
+        start_timeout_seconds: float = 90.0,
+    ) -> None:
+        """
+        Prepare a node; nothing runs before `start`.
+
+        Args:
+            directory: Holds data, logs, cookie and configuration; made where missing. No spaces in its path.
+            configuration: More lines for rabbitmq.conf.
+            schedulers: Threads that Erlang runs on.
+            start_timeout_seconds: Longest wait for the node to take logins.
+        """
+        self.directory = directory.absolute()
+        if any(character.isspace() for character in str(self.directory)):
+            msg = f"RabbitMQ's scripts cannot live in a directory with spaces in its path: {self.directory}"
+            raise BrokerNodeError(msg)
+        self._scripts = _find_scripts()
+        self._extra_configuration = configuration
+        self._schedulers = schedulers
+        self._start_timeout_seconds = start_timeout_seconds
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._server: subprocess.Popen[bytes] | None = None
+        self._identity = self._load_identity()
+
+    # What others need to know.
+
+    @property
+    def url(self) -> str:
+        """The AMQP address of the default virtual host, with the user's password in it."""
+        return self.vhost_url("/")
+
+    @property
+    def amqp_port(self) -> int:
+        """The AMQP port on 127.0.0.1."""
+        return int(self._identity["amqp_port"])
+
+    @property
+    def username(self) -> str:
+        """The administrator's name."""
+        return _USER
+
+    @property
+    def password(self) -> str:
+        """The administrator's password."""
+        return str(self._identity["password"])
+
+    def vhost_url(self, vhost: str, *, username: str | None = None, password: str | None = None) -> str:
+        """Return the AMQP address of a virtual host, for the administrator or another user."""
+        path = "%2F" if vhost == "/" else vhost
+        credentials = f"{username or self.username}:{password or self.password}"
+        return f"amqp://{credentials}@127.0.0.1:{self.amqp_port}/{path}"
+
+    @property
+    def beam_pid(self) -> int:
+        """The process id of the Erlang machine that is the broker."""
+        try:
+            return int(self._pid_file.read_text())
+        except (OSError, ValueError) as error:
+            msg = "the broker node is not running"
+            raise BrokerNodeError(msg) from error
+
+    @property
+    def running(self) -> bool:
+        """Whether the server process exists (it may be frozen)."""
+        return self._server is not None and self._server.poll() is None
+
+    # Starting and ending.
+
+    def start(self) -> None:
+        """
+        Start the node and return once it takes logins.
+
+        Raises:
+            BrokerNodeError: It ended, or took too long; the text has the end of its log.
+        """
+        if self.running:
+            return
+        self._write_files()
+        if self._guard is None or self._guard.poll() is not None:
+            self._guard = self._start_guard()
+        if self._epmd is None or self._epmd.poll() is not None:
+            self._epmd = self._start_epmd(self._guard.pid)
+        self._pid_file.unlink(missing_ok=True)
+        with self._server_log.open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603 - the script found in one of our fixed directories
+                [self._scripts / "rabbitmq-server"],
+                env=self._environment(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=self._guard.pid,
+            )
+        try:
+            self._await_login()
+        except BaseException:
+            self.kill()
+            self._end_helpers()
+            raise
+
+    def stop(self, *, timeout_seconds: float = 30.0) -> None:
+        """Shut the node down in good order, then its helpers; killed when that takes longer than the timeout."""
+        if self._server is not None and self._server.poll() is None:
+            # The beam may be frozen by a test; it can only obey when it runs.
+            with contextlib.suppress(ProcessLookupError, BrokerNodeError):
+                os.kill(self.beam_pid, signal.SIGCONT)
+                os.kill(self.beam_pid, signal.SIGTERM)
+            try:
+                self._server.wait(timeout_seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._server = None
+        self._end_helpers()
+
+    def kill(self) -> None:
+        """End the broker as a power cut would: SIGKILL to the Erlang machine."""
+        with contextlib.suppress(ProcessLookupError, BrokerNodeError):
+            os.kill(self.beam_pid, signal.SIGKILL)
+        if self._server is not None:
+            try:
+                self._server.wait(10)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait(10)
+        self._pid_file.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Stop the node where it runs, and start it again on the same ports and data."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Stop the Erlang machine without ending it: connections stay open and nothing answers."""
+        os.kill(self.beam_pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen node go on."""
+        os.kill(self.beam_pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Administration.
+
+    def ctl(self, *arguments: str, timeout_seconds: float = 60.0) -> str:
+        """
+        Run `rabbitmqctl` on this node and return what it printed. Takes a second or two.
+
+        Raises:
+            BrokerNodeError: It failed; the text is what it said.
+        """
+        done = subprocess.run(  # noqa: S603 - the script found in one of our fixed directories
+            [self._scripts / "rabbitmqctl", "--quiet", *arguments],
+            env=self._environment(),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_seconds,
+            check=False,
+        )
+        if done.returncode != 0:
+            msg = f"rabbitmqctl {arguments[0]} ended with {done.returncode}: {done.stdout.strip()}"
+            raise BrokerNodeError(msg)
+        return done.stdout
+
+    def import_definitions(self, definitions: Mapping[str, object]) -> None:
+        """Import a RabbitMQ definitions document: users, virtual hosts, permissions, topology."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json", dir=self.directory, encoding="utf-8") as file:
+            json.dump(definitions, file)
+            file.flush()
+            self.ctl("import_definitions", file.name)
+
+    def create_vhosts(self, names: Sequence[str]) -> None:
+        """Make virtual hosts that the administrator may use, all in one call."""
+        self.import_definitions(
+            {
+                "vhosts": [{"name": name} for name in names],
+                "permissions": [
+                    {"user": _USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in names
+                ],
+            }
+        )
+
+    def delete_vhost(self, name: str) -> None:
+        """Remove a virtual host with all that is in it."""
+        self.ctl("delete_vhost", name)
+
+    def create_user(
+        self, name: str, password: str, *, vhost: str, configure: str = "^$", write: str = "^$", read: str = "^$"
+    ) -> None:
+        """Make a user, or change it, with rights (regular expressions) in one virtual host and none elsewhere."""
+        self.import_definitions(
+            {
+                "users": [{"name": name, "password": password, "tags": []}],
+                "permissions": [
+                    {"user": name, "vhost": vhost, "configure": configure, "write": write, "read": read},
+                ],
+            }
+        )
+
+    # Inside.
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory / "rabbitmq.pid"
+
+    @property
+    def _server_log(self) -> Path:
+        return self.directory / "server.log"
+
+    def _load_identity(self) -> dict[str, str | int]:
+        file = self.directory / "node.json"
+        with contextlib.suppress(FileNotFoundError):
+            loaded: dict[str, str | int] = json.loads(file.read_text())
+            return loaded
+        self.directory.mkdir(parents=True, exist_ok=True)
+        amqp_port, distribution_port, epmd_port = _free_ports(3)
+        identity: dict[str, str | int] = {
+            "amqp_port": amqp_port,
+            "distribution_port": distribution_port,
+            "epmd_port": epmd_port,
+            "password": secrets.token_hex(16),
+            "cookie": secrets.token_hex(20),
+        }
+        _write_private(file, json.dumps(identity))
+        return identity
+
+    def _write_files(self) -> None:
+        for name in ("data", "log", "config"):
+            (self.directory / name).mkdir(exist_ok=True)
+        _write_private(self.directory / ".erlang.cookie", str(self._identity["cookie"]), mode=0o400)
+        _write_private(
+            self.directory / "config" / "rabbitmq.conf",
+            _CONFIGURATION.format(
+                amqp_port=self.amqp_port, user=_USER, password=self.password, extra=self._extra_configuration
+            ),
+        )
+        (self.directory / "config" / "enabled_plugins").write_text("[].\n")
+        (self.directory / "config" / "rabbitmq-env.conf").write_text("")
+
+    def _environment(self) -> dict[str, str]:
+        # Nothing of a system broker's surroundings may leak in (RABBITMQ_*, ERL_*, NOTIFY_SOCKET): start from nothing.
+        directory = self.directory
+        config = directory / "config"
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(directory),  # where Erlang looks for the cookie
+            "ERL_EPMD_PORT": str(self._identity["epmd_port"]),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP_BYTES": "0",
+            "RABBITMQ_NODENAME": "bridge@localhost",
+            "RABBITMQ_DIST_PORT": str(self._identity["distribution_port"]),
+            "RABBITMQ_CONF_ENV_FILE": str(config / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(config / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(config / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(config / "enabled_plugins"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(config / "generated"),
+            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_PID_FILE": str(self._pid_file),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                _ERL_ARGUMENTS.format(schedulers=self._schedulers) + " -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+            "RABBITMQ_CTL_ERL_ARGS": "+S 1:1 +sbwt none",
+        }
+
+    def _start_guard(self) -> subprocess.Popen[bytes]:
+        # The writing end stays with us, unread by anybody: it closes with this process, however that ends.
+        return subprocess.Popen(  # noqa: S603 - a fixed script
+            ["/bin/sh", "-c", _GUARD.format(grace_seconds=5)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            process_group=0,
+        )
+
+    def _start_epmd(self, group: int) -> subprocess.Popen[bytes]:
+        # In the foreground and ours: left to itself the server starts one as a daemon that outlives everything.
+        epmd = shutil.which("epmd")
+        if epmd is None:
+            found = sorted(Path("/usr/lib/erlang").glob("erts-*/bin/epmd"))
+            if not found:
+                msg = "epmd, a part of Erlang, is missing; Debian's package is erlang-base"
+                raise BrokerNodeError(msg)
+            epmd = str(found[-1])
+        process = subprocess.Popen(  # noqa: S603 - Erlang's port mapper
+            [epmd, "-port", str(self._identity["epmd_port"]), "-address", "127.0.0.1"],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=group,
+        )
+        deadline = time.monotonic() + 10
+        while not _listens(int(self._identity["epmd_port"])):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                msg = f"epmd does not listen on its port {self._identity['epmd_port']}"
+                raise BrokerNodeError(msg)
+            time.sleep(0.02)
+        return process
+
+    def _await_login(self) -> None:
+        server = self._server
+        assert server is not None  # noqa: S101 - for the type checker; only `start` calls this
+        deadline = time.monotonic() + self._start_timeout_seconds
+        while True:
+            if server.poll() is not None:
+                msg = f"the broker node ended while starting:\n{self._log_end()}"
+                raise BrokerNodeError(msg)
+            if _listens(self.amqp_port):
+                try:
+                    try_login(self.url, timeout_seconds=10)
+                except BridgeError as error:
+                    last = str(error)
+                else:
+                    return
+            else:
+                last = "nothing listens on its AMQP port"
+            if time.monotonic() > deadline:
+                msg = f"the broker node took longer than {self._start_timeout_seconds:g} s: {last}\n{self._log_end()}"
+                raise BrokerNodeError(msg)
+            time.sleep(0.05)
+
+    def _log_end(self) -> str:
+        with contextlib.suppress(OSError):
+            return "\n".join(self._server_log.read_text(errors="replace").splitlines()[-25:])
+        return ""
+
+    def _end_helpers(self) -> None:
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+        if self._guard is not None:
+            # Whatever is left in the group goes with its leader.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._guard.pid, signal.SIGKILL)
+            self._guard.wait()
+            if self._guard.stdin is not None:
+                self._guard.stdin.close()
+            self._guard = None
+
+
+def _find_scripts() -> Path:
+    for directory in _SCRIPT_DIRECTORIES:
+        if (Path(directory) / "rabbitmq-server").exists():
+            return Path(directory)
+    msg = (
+        "RabbitMQ is not installed: no rabbitmq-server in "
+        + ", ".join(_SCRIPT_DIRECTORIES)
+        + ". On Debian and Ubuntu: apt-get install rabbitmq-server"
+    )
+    raise BrokerNodeError(msg)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _write_private(file: Path, text: str, *, mode: int = 0o600) -> None:
+    file.unlink(missing_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a node in the foreground until SIGTERM or SIGINT; one JSON line on standard output says that it is ready."""
+    parser = argparse.ArgumentParser(prog="python -m bridge.demo.broker_node", description=main.__doc__)
+    parser.add_argument("--dir", type=Path, required=True, help="where everything of the node is kept")
+    parser.add_argument(
+        "--until-stdin-closes", action="store_true", help="also stop when standard input ends, as when its owner dies"
+    )
+    options = parser.parse_args(arguments)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        node = BrokerNode(options.dir)
+        with node:
+            ready = {"url": node.url, "pid": os.getpid(), "beam_pid": node.beam_pid, "dir": str(node.directory)}
+            sys.stdout.write(json.dumps(ready) + "\n")
+            sys.stdout.flush()
+            if options.until_stdin_closes:
+                threading.Thread(target=_await_end_of_input, args=(ended,), daemon=True).start()
+            while not ended.wait(1.0):
+                if not node.running:
+                    sys.stderr.write("the broker node ended by itself\n")
+                    return 1
+    except BrokerNodeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _await_end_of_input(ended: threading.Event) -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    ended.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Fixtures for all tests. Those that need a broker ask for one of the fixtures below; no other test starts it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from bridge.demo.broker_node import BrokerNode, BrokerNodeError
+from tests.support.broker import BrokerOwner, SharedBroker, end_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWNER = pytest.StashKey[BrokerOwner]()
+_DIRECTORY = "BRIDGE_TESTS_BROKER_DIRECTORY"
+
+
+class _Node(Protocol):
+    workerinput: dict[str, str]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[_OWNER] = BrokerOwner()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: _Node) -> None:
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    node.workerinput[_DIRECTORY] = str(config.stash[_OWNER].directory)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    owner = config.stash.get(_OWNER, None)
+    if owner is not None:
+        owner.close()
+
+
+@pytest.fixture(scope="session")
+def _shared_broker(request: pytest.FixtureRequest) -> SharedBroker:
+    owner = request.config.stash.get(_OWNER, None)
+    directory = owner.directory if owner is not None else Path(request.config.workerinput[_DIRECTORY])  # type: ignore[attr-defined]
+    return SharedBroker(directory, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture(scope="session")
+def broker(_shared_broker: SharedBroker) -> BrokerNode:
+    """The run's broker node, shared by all tests: nobody stops, freezes or alarms it (see `own_broker`)."""
+    return _shared_broker.node
+
+
+@pytest.fixture
+def vhost(_shared_broker: SharedBroker) -> str:
+    """A virtual host of the run's node for this test alone."""
+    return _shared_broker.new_vhost()
+
+
+@pytest.fixture
+def broker_url(broker: BrokerNode, vhost: str) -> str:
+    """The administrator's AMQP address of this test's own virtual host."""
+    return broker.vhost_url(vhost)
+
+
+@pytest.fixture(scope="module")
+def _module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
+    try:
+        node = BrokerNode(tmp_path_factory.mktemp("broker"))
+        node.start()
+    except BrokerNodeError as error:
+        raise end_run(str(error)) from error
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def own_broker(_module_broker: BrokerNode) -> Iterator[BrokerNode]:
+    """A node that the tests of this module may kill, freeze and alarm; whole again for each test."""
+    _module_broker.start()
+    yield _module_broker
+    if _module_broker.running:
+        _module_broker.thaw()
