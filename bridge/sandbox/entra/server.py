@@ -1,0 +1,210 @@
+"""Entra's HTTP face: discovery, keys and the token endpoint."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from aiohttp import web
+
+from bridge.sandbox.entra.credentials import authenticate
+from bridge.sandbox.entra.errors import (
+    MISSING_PARAMETER,
+    NO_TENANT,
+    NOT_POST,
+    REPEATED_PARAMETER,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+    UNKNOWN_APP,
+    UNKNOWN_TENANT,
+    UNSUPPORTED_GRANT,
+    EntraError,
+    correlation_id,
+)
+from bridge.sandbox.entra.tokens import issue, issuer, resource_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.sandbox.entra.keys import SigningKey
+    from bridge.sandbox.tenant import Tenant
+
+# Endpoints for whoever belongs to any tenant; an app must name its own.
+_SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
+_NO_CACHE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache", "Expires": "-1"}
+
+
+class EntraServer:
+    """The routes of Entra for one tenant, at one base URL without a trailing slash."""
+
+    def __init__(self, tenant: Tenant, key: SigningKey, *, base_url: str, now: Callable[[], float]) -> None:
+        """Serve `tenant`; `now` in seconds since the epoch."""
+        self._tenant = tenant
+        self._key = key
+        self._base_url = base_url
+        self._now = now
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return all routes, to be added to an application."""
+        return [
+            web.get("/common/discovery/instance", self._instance_discovery),
+            web.get("/{tenant}/v2.0/.well-known/openid-configuration", self._discovery),
+            web.get("/{tenant}/.well-known/openid-configuration", self._discovery_v1),
+            web.get("/{tenant}/discovery/v2.0/keys", self._keys),
+            web.get("/{tenant}/discovery/keys", self._keys),
+            web.route("*", "/{tenant}/oauth2/v2.0/token", self._token),
+        ]
+
+    async def _instance_discovery(self, request: web.Request) -> web.Response:
+        endpoint = request.query.get("authorization_endpoint", "")
+        tenant = endpoint.removeprefix(self._base_url).strip("/").partition("/")[0] or "common"
+        if not endpoint.startswith(f"{self._base_url}/"):
+            return web.json_response({"error": "invalid_instance"}, status=400)
+        host = self._base_url.removeprefix("https://")
+        return web.json_response({
+            "tenant_discovery_endpoint": f"{self._base_url}/{tenant}/v2.0/.well-known/openid-configuration",
+            "api-version": "1.1",
+            "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
+        })  # fmt: skip
+
+    async def _discovery(self, request: web.Request) -> web.Response:
+        return self._configuration(request, version="/v2.0")
+
+    async def _discovery_v1(self, request: web.Request) -> web.Response:
+        return self._configuration(request, version="")
+
+    def _configuration(self, request: web.Request, *, version: str) -> web.Response:
+        asked = request.match_info["tenant"]
+        try:
+            self._check_tenant(asked)
+        except EntraError as error:
+            return self._refusal(request, error, named="invalid_tenant")
+        shared = asked.lower() in _SHARED_TENANTS
+        at = f"{self._base_url}/{asked if shared else self._tenant.tenant_id}"
+        named = "{tenantid}" if shared else self._tenant.tenant_id
+        return web.json_response({
+            "token_endpoint": f"{at}/oauth2{version}/token",
+            "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+            "jwks_uri": f"{at}/discovery{version}/keys",
+            "response_modes_supported": ["query", "fragment", "form_post"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
+            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "issuer": f"{self._base_url}/{named}/v2.0" if version else issuer(self._tenant),
+            "request_uri_parameter_supported": False,
+            "userinfo_endpoint": f"{self._base_url}/oidc/userinfo",
+            "authorization_endpoint": f"{at}/oauth2{version}/authorize",
+            "device_authorization_endpoint": f"{at}/oauth2{version}/devicecode",
+            "http_logout_supported": True,
+            "frontchannel_logout_supported": True,
+            "end_session_endpoint": f"{at}/oauth2{version}/logout",
+            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "nonce", "tid", "ver", "appid", "oid", "roles"],
+            "tenant_region_scope": "EU",
+        })  # fmt: skip
+
+    async def _keys(self, request: web.Request) -> web.Response:
+        try:
+            self._check_tenant(request.match_info["tenant"])
+        except EntraError as error:
+            return self._refusal(request, error, named="invalid_tenant")
+        return web.json_response({"keys": [self._key.jwk(f"{self._base_url}/{self._tenant.tenant_id}/v2.0")]})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        try:
+            answer = self._grant(request.match_info["tenant"], await _read_form(request))
+        except EntraError as error:
+            return self._refusal(request, error)
+        headers = {**_NO_CACHE, **self._request_ids(request)[2]}
+        return web.json_response(answer, headers=headers)
+
+    def _grant(self, tenant_name: str, form: dict[str, str]) -> dict[str, Any]:
+        grant = _required(form, "grant_type")
+        if grant != "client_credentials":
+            raise EntraError(UNSUPPORTED_GRANT, grant=grant)
+        if tenant_name.lower() in _SHARED_TENANTS:
+            raise EntraError(NO_TENANT)
+        self._check_tenant(tenant_name)
+        client_id = _required(form, "client_id")
+        scope = _required(form, "scope")
+        app = self._tenant.app(client_id)
+        if app is None:
+            raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
+        context_class = authenticate(app, form)
+        resource = resource_of(scope, self._tenant)
+        token = issue(self._tenant, app, resource=resource, context_class=context_class, key=self._key, now=self._now())
+        answer: dict[str, Any] = {
+            "token_type": "Bearer",
+            "expires_in": token.expires_in,
+            "ext_expires_in": token.expires_in,
+        }
+        if token.refresh_in is not None:
+            answer["refresh_in"] = token.refresh_in
+        answer["access_token"] = token.text
+        return answer
+
+    def _check_tenant(self, name: str) -> None:
+        if name.lower() not in _SHARED_TENANTS and not self._tenant.answers_to(name):
+            raise EntraError(UNKNOWN_TENANT, tenant=name)
+
+    def _request_ids(self, request: web.Request) -> tuple[str, str, dict[str, str]]:
+        asked = request.headers.get("client-request-id")
+        trace, correlation = str(uuid.uuid4()), correlation_id(asked)
+        headers = {"x-ms-request-id": trace, "x-ms-ests-server": "2.1.0 - SANDBOX"}
+        if request.headers.get("return-client-request-id", "").lower() == "true":
+            headers["client-request-id"] = correlation
+        return trace, correlation, headers
+
+    def _refusal(self, request: web.Request, error: EntraError, named: str | None = None) -> web.Response:
+        trace, correlation, headers = self._request_ids(request)
+        body = error.body(trace_id=trace, correlation_id=correlation, login_url=self._base_url, now=self._now())
+        if named is not None:
+            body["error"] = named
+        return web.json_response(body, status=error.meaning.status, headers={**_NO_CACHE, **headers})
+
+    def unavailable(self, request: web.Request, *, status: int, retry_after_seconds: int | None) -> web.Response:
+        """Return the answer of an Entra that is overloaded (429) or broken (5xx), for faults."""
+        meaning = TOO_MANY_REQUESTS if status == 429 else UNAVAILABLE
+        answer = self._refusal(request, EntraError(meaning))
+        answer.set_status(status)
+        if retry_after_seconds is not None:
+            answer.headers["Retry-After"] = str(retry_after_seconds)
+        return answer
+
+
+async def _read_form(request: web.Request) -> dict[str, str]:
+    """Return the posted parameters; credentials of a Basic header count as if they had been posted."""
+    if request.method != "POST":
+        raise EntraError(NOT_POST, method=request.method)
+    body = await request.read()  # bounded by the application's client_max_size
+    form: dict[str, str] = {}
+    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+        if name in form:
+            raise EntraError(REPEATED_PARAMETER, name=name)
+        form[name] = value
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        client_id, secret = _basic(credentials)
+        form.setdefault("client_id", client_id)
+        form.setdefault("client_secret", secret)
+    return form
+
+
+def _basic(credentials: str) -> tuple[str, str]:
+    # RFC 6749 2.3.1: both halves are form-encoded before they are joined.
+    try:
+        text = base64.b64decode(credentials, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    client_id, _, secret = text.partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _required(form: dict[str, str], name: str) -> str:
+    value = form.get(name, "")
+    if not value:
+        raise EntraError(MISSING_PARAMETER, name=name)
+    return value

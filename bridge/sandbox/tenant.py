@@ -1,0 +1,165 @@
+"""Who exists in the sandbox: the tenant, its apps with their credentials and rights, its users. Kept in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import uuid
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.sandbox.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+EVERY_MAILBOX: Final = "*"
+FULL_ACCESS: Final = "full_access_as_app"
+
+# Aliases name queues of a mail bridge, where these words have a meaning of their own.
+_RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
+_ADDRESS = re.compile(r"[^@\s<>\"',;:\\\[\]()\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
+
+
+@dataclass(slots=True)
+class Secret:
+    """A client secret. The id is what the portal shows beside it, and what people paste by mistake."""
+
+    secret_id: str
+    value: str
+    expired: bool = False
+
+
+@dataclass(slots=True)
+class App:
+    """An app registration together with its service principal and what that may open."""
+
+    client_id: str
+    object_id: str
+    name: str
+    roles: list[str]
+    """Application permissions with admin consent; they become the token's `roles`."""
+    mailboxes: list[str]
+    """Addresses that the app may open, lower case; `*` for every mailbox."""
+    secrets: list[Secret] = field(default_factory=list)
+    may_impersonate: bool = True
+
+    def may_open(self, address: str) -> bool:
+        """Tell whether the app's rights cover a mailbox."""
+        return EVERY_MAILBOX in self.mailboxes or address.lower() in self.mailboxes
+
+
+@dataclass(slots=True)
+class User:
+    """A mailbox and the name and password that open it on-premises."""
+
+    address: str
+    alias: str
+    username: str
+    password: str
+
+
+@dataclass(slots=True)
+class Tenant:
+    """Everything that the sandbox keeps about identities. Change it, then `TenantFile.save`."""
+
+    tenant_id: str
+    apps: list[App]
+    users: list[User] = field(default_factory=list)
+    service_account: User | None = None
+    """An on-premises account with the right to impersonate every user; it has no mailbox."""
+    token_lifetime_seconds: int = 3599
+    token_generation: int = 0
+    """Tokens of an earlier generation count as expired; `POST /expire` starts a new one."""
+    ports: dict[str, int] = field(default_factory=dict)
+
+    def app(self, client_id: str) -> App | None:
+        """Return the app of an id, in any case of letters."""
+        wanted = client_id.lower()
+        return next((app for app in self.apps if app.client_id == wanted), None)
+
+    def user(self, address: str) -> User | None:
+        """Return the user who owns an address, in any case of letters."""
+        wanted = address.lower()
+        return next((user for user in self.users if user.address.lower() == wanted), None)
+
+    def domains(self) -> frozenset[str]:
+        """Return the domains that the sandbox accepts mail for, lower case."""
+        return frozenset(domain_of(user.address) for user in self.users)
+
+    def answers_to(self, name: str) -> bool:
+        """Tell whether a path segment names this tenant: by id or by one of its domains."""
+        return name.lower() == self.tenant_id or name.lower() in self.domains()
+
+    def add_users(self, addresses: Iterable[str]) -> None:
+        """
+        Give each address a user, keeping those that exist.
+
+        Raises:
+            ValueError: An address is none.
+        """
+        for address in addresses:
+            if not _ADDRESS.match(address):
+                message = f"not a mail address: {address!r}"
+                raise ValueError(message)
+            if self.user(address) is None:
+                taken = [user.alias for user in self.users]
+                local = address.partition("@")[0]
+                self.users.append(User(address, _alias(local, taken), address, secrets.token_urlsafe(18)))
+
+
+def domain_of(address: str) -> str:
+    """Return what follows the last `@`, lower case."""
+    return address.rpartition("@")[2].lower()
+
+
+def new_secret() -> Secret:
+    """Return a secret of Entra's shape: forty characters with a `~` in the fourth place."""
+    text = secrets.token_urlsafe(48).replace("_", ".")
+    return Secret(str(uuid.uuid4()), f"{text[:3]}8Q~{text[3:37]}")
+
+
+def new_tenant() -> Tenant:
+    """Return a tenant with one app that may open every mailbox and has one secret."""
+    app = App(
+        client_id=str(uuid.uuid4()),
+        object_id=str(uuid.uuid4()),
+        name="mail-bridge",
+        roles=[FULL_ACCESS],
+        mailboxes=[EVERY_MAILBOX],
+        secrets=[new_secret()],
+    )
+    return Tenant(tenant_id=str(uuid.uuid4()), apps=[app])
+
+
+class TenantFile:
+    """The tenant on disk. Every `save` is whole or did not happen."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the tenant of `path`, or make a new one, which is only kept by `save`."""
+        self._path = path
+        self.tenant = _load(path) if path.exists() else new_tenant()
+
+    def save(self) -> None:
+        """Make the tenant as it is now survive a kill."""
+        write_atomically(self._path, json.dumps(asdict(self.tenant), indent=1).encode())
+
+
+def _load(path: Path) -> Tenant:
+    kept: dict[str, Any] = json.loads(path.read_bytes())
+    apps = [App(**{**app, "secrets": [Secret(**secret) for secret in app["secrets"]]}) for app in kept.pop("apps")]
+    users = [User(**user) for user in kept.pop("users")]
+    account = kept.pop("service_account")
+    return Tenant(apps=apps, users=users, service_account=account and User(**account), **kept)
+
+
+def _alias(local_part: str, taken: Sequence[str]) -> str:
+    stem = re.sub(r"[^a-z0-9]+", "-", local_part.lower()).strip("-") or "mailbox"
+    if stem in _RESERVED_ALIASES:
+        stem = f"{stem}-box"
+    alias, number = stem, 2
+    while alias in taken:
+        alias, number = f"{stem}-{number}", number + 1
+    return alias
