@@ -1,0 +1,215 @@
+"""What a value must look like, and how to say plainly that it does not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import SecretStr
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
+"""Words that the names of queues use themselves."""
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DOMAIN = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.IGNORECASE)
+_MICROSOFT = (
+    "office365.com", "office365.us", "office.com", "outlook.com", "outlook.cn", "apps.mil", "office.de", "microsoft.com",
+)  # fmt: skip
+
+
+class Wrong(NamedTuple):
+    """A wrong value: the key (dotted, relative to its section; empty for the value itself), what is wrong, the fix."""
+
+    key: str
+    what: str
+    fix: str
+
+
+def wrong(key: str, what: str, fix: str) -> PydanticCustomError:
+    """Return an error that the loader turns into a problem with its key, place and fix. Never contains the value."""
+    return several([Wrong(key, what, fix)])
+
+
+def several(problems: Sequence[Wrong]) -> PydanticCustomError:
+    """Return one error that holds several problems."""
+    text = "; ".join(f"{p.key} {p.what}".strip() for p in problems).replace("{", "(").replace("}", ")")
+    return PydanticCustomError("bridge", text, {"problems": [tuple(p) for p in problems]})  # type: ignore[arg-type] # text
+
+
+def is_guid(value: str) -> bool:
+    """Tell whether the value has the form of Entra's ids."""
+    return _GUID.fullmatch(value) is not None
+
+
+def stripped_secret(value: object) -> object:
+    """Take the spaces and line ends off that copying leaves, and refuse quotes around the value."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        return value
+    text = text.strip()
+    if not text:
+        raise wrong("", "is empty", "give its value")
+    return SecretStr(_without_quotes(text))
+
+
+def stripped_secret_or_none(value: object) -> object:
+    """Do the same for a secret that may be left blank."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return None if text is None or (isinstance(text, str) and not text.strip()) else stripped_secret(value)
+
+
+def _without_quotes(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        raise wrong("", "has quotes around it that are part of the value", "take the quotes off")
+    return text
+
+
+def listed(value: object) -> object:
+    """Accept a list also as JSON or separated by commas, as environment variables give it."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                return json.loads(text)
+            except ValueError:
+                raise wrong("", "starts like a JSON list and is none", 'write ["one", "two"], or one,two') from None
+        return [part for part in (p.strip() for p in text.split(",")) if part]
+    return value
+
+
+def tenant(value: str) -> str:
+    """Accept a tenant's id or one of its domains."""
+    value = _without_quotes(value)
+    if value.lower() in {"common", "organizations", "consumers"}:
+        raise wrong("", "names no tenant", "give the Directory (tenant) ID: an app signs in to one tenant")
+    if not (is_guid(value) or _DOMAIN.fullmatch(value)):
+        what = "is empty" if not value else "is neither an id (8-4-4-4-12 hex digits) nor a domain"
+        raise wrong("", what, "copy the Directory (tenant) ID from the app's overview page in Entra")
+    return value
+
+
+def client_id(value: str) -> str:
+    """Accept an application id."""
+    value = _without_quotes(value)
+    if not is_guid(value):
+        what = "is empty" if not value else "is no id (8-4-4-4-12 hex digits)"
+        raise wrong("", what, "copy the Application (client) ID from the app's overview page in Entra")
+    return value
+
+
+def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
+    value = _without_quotes(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise wrong("", "is no URL", f"write {schemes[-1]}://host/...") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        refused = " (http:// is refused: secrets and mail would travel in the clear)" if parts.scheme == "http" else ""
+        raise wrong(
+            "", f"is no {' or '.join(s + '://' for s in schemes)} URL{refused}", f"write {schemes[-1]}://host/..."
+        )
+    return parts
+
+
+def https_url(value: str | None) -> str | None:
+    """Accept an https URL without credentials in it."""
+    if value is None:
+        return None
+    parts = _url(value, ("https",))
+    if parts.username is not None or parts.password is not None:
+        raise wrong("", "has a user name or password in it", "take them out of the URL")
+    if parts.query or parts.fragment:
+        raise wrong("", "has a query or a fragment", "end the URL with its path")
+    return value
+
+
+def ews_url(value: str) -> str:
+    """Accept an EWS endpoint."""
+    https_url(value)
+    if urlsplit(value).path in {"", "/"}:
+        raise wrong("", "has no path", "EWS is usually at https://host/EWS/Exchange.asmx")
+    return value
+
+
+def scope(value: str | None) -> str | None:
+    """Accept a scope for client credentials, which always ends with /.default."""
+    if value is not None and not value.endswith("/.default"):
+        raise wrong("", "does not end with /.default", "client credentials ask for https://host/.default")
+    return value
+
+
+def is_microsoft_host(url: str) -> bool:
+    """Tell whether the URL leads to Microsoft's cloud."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    return any(host == known or host.endswith("." + known) for known in _MICROSOFT)
+
+
+def amqp_urls(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Accept one or several broker URLs."""
+    if not values:
+        raise wrong("", "is empty", 'give at least one, for example ["amqps://user:password@host:5671/vhost"]')
+    for value in values:
+        parts = _url(value.get_secret_value(), ("amqp", "amqps"))
+        if parts.fragment:
+            # An unescaped # in a password ends up here, and the host would be a piece of the password.
+            raise wrong("", "has a fragment", "write # in a password as %23, / as %2F, @ as %40")
+    if len({urlsplit(v.get_secret_value()).scheme for v in values}) > 1:
+        raise wrong("", "mixes amqp:// and amqps://", "use one of them for all nodes")
+    return values
+
+
+def alias(value: str) -> str:
+    """Accept what may be part of a queue's name."""
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", value):
+        raise wrong("", "is no alias", "use 1 to 64 small letters, digits and hyphens")
+    if value in RESERVED_ALIASES:
+        raise wrong("", f"is a word that queue names use ({', '.join(sorted(RESERVED_ALIASES))})", "choose another")
+    return value
+
+
+def address(value: str) -> str:
+    """Accept one plain SMTP address."""
+    local, at, domain = value.rpartition("@")
+    if not (local and at and domain) or re.search(r"[\s<>,;:\"\x00-\x1f]", value) or "@" in local:
+        raise wrong("", "is no SMTP address", "write name@example.org, without a display name")
+    return value
+
+
+def addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept plain SMTP addresses."""
+    return tuple(address(value) for value in values)
+
+
+def after_publish(value: str) -> str:
+    """Accept one of the ways to take a published mail out of the inbox."""
+    kind, colon, folder = value.partition(":")
+    if value in {"deleted_items", "soft_delete", "hard_delete"}:
+        return value
+    if kind == "move" and colon and folder.strip():
+        return f"move:{folder.strip()}"
+    raise wrong("", "is no way to remove a mail", "use deleted_items, soft_delete, hard_delete or move:<folder>")
+
+
+def listen(value: str) -> str:
+    """Accept host:port, with an IPv6 address in brackets."""
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:\[\]/]+):(\d{1,5})", value)
+    if match is None or int(match[2]) > 65_535:
+        raise wrong("", "is no host:port", "write 127.0.0.1:9464, 0.0.0.0:9464 or [::1]:9464")
+    return value
+
+
+def repeated(field: str, values: Sequence[str]) -> Iterator[Wrong]:
+    """Yield a problem for each mailbox whose value an earlier one has already."""
+    for index, value in enumerate(values):
+        first = values.index(value)
+        if first != index:
+            text = f"is the same as that of mailboxes[{first}]"
+            yield Wrong(f"mailboxes.{index}.{field}", text, f"give each mailbox its own {field}")

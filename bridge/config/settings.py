@@ -1,0 +1,365 @@
+"""
+Every option: default, unit, meaning.
+
+The docstring below a field is its documentation: `config show`, the JSON Schema for editors and the table in
+`docs/configuration.md` are made from it. Sections are frozen, unknown keys are refused. A field whose type holds
+`SecretStr` is never shown, and can be given as `<key>_file` as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from bridge.config import rules
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        str_strip_whitespace=True,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Secret = Annotated[SecretStr, BeforeValidator(rules.stripped_secret)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(rules.stripped_secret_or_none)]
+Names = Annotated[tuple[str, ...], BeforeValidator(rules.listed)]
+
+Cloud = Literal["global", "gcc-high", "dod", "china"]
+
+
+class CloudHosts(BaseModel):
+    """What belongs together in one of Microsoft's clouds (F: national clouds)."""
+
+    authority: str
+    ews_host: str
+
+
+CLOUDS: Mapping[str, CloudHosts] = {
+    "global": CloudHosts(authority="https://login.microsoftonline.com", ews_host="outlook.office365.com"),
+    "gcc-high": CloudHosts(authority="https://login.microsoftonline.us", ews_host="outlook.office365.us"),
+    "dod": CloudHosts(authority="https://login.microsoftonline.us", ews_host="outlook-dod.office365.us"),
+    "china": CloudHosts(authority="https://login.partner.microsoftonline.cn", ews_host="partner.outlook.cn"),
+}
+
+
+class EntraSettings(_Section):
+    """The app registration that the bridge signs in with, under the names that Entra gives its settings."""
+
+    tenant_id: str
+    """Directory (tenant) ID: the id, or a verified domain of the tenant."""
+    client_id: str
+    """Application (client) ID."""
+    client_secret: OptionalSecret = None
+    """The *value* of a client secret (not its ID)."""
+    client_secret_file: Path | None = None
+    """A file that holds the client secret's value; surrounding spaces and line ends do not count."""
+    cloud: Cloud = "global"
+    """Microsoft's cloud that the tenant lives in. Sets the authority, the scope and the EWS host together."""
+    authority_url: str | None = None
+    """Where tokens come from, instead of the cloud's own; the tenant id is appended unless the path names it already."""
+    scope: str | None = None
+    """The scope to ask a token for, instead of the cloud's own, such as `https://outlook.office365.com/.default`."""
+    ca_file: Path | None = None
+    """PEM file with the CA certificates to trust for Entra, instead of the system's."""
+    timeout_seconds: Seconds = 10
+    """Longest wait for one answer of Entra."""
+
+    _tenant = field_validator("tenant_id")(rules.tenant)
+    _client = field_validator("client_id")(rules.client_id)
+    _authority = field_validator("authority_url")(rules.https_url)
+    _scope = field_validator("scope")(rules.scope)
+
+    @model_validator(mode="after")
+    def _has_a_credential(self) -> Self:
+        if self.client_secret is None and self.client_secret_file is None:
+            raise rules.wrong("client_secret", "is missing", "give client_secret_file, or client_secret")
+        return self
+
+    @property
+    def authority(self) -> str:
+        """Return the authority with its tenant, as MSAL wants it."""
+        base = (self.authority_url or CLOUDS[self.cloud].authority).rstrip("/")
+        return base if base.lower().endswith("/" + self.tenant_id.lower()) else f"{base}/{self.tenant_id}"
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Return the scopes to ask a token for."""
+        return (self.scope or f"https://{CLOUDS[self.cloud].ews_host}/.default",)
+
+
+class EwsSettings(_Section):
+    """Exchange Web Services."""
+
+    url: str = f"https://{CLOUDS['global'].ews_host}/EWS/Exchange.asmx"
+    """The EWS endpoint. Exchange Online's, as `entra.cloud` says, unless given. Autodiscover is never used."""
+    ca_file: Path | None = None
+    """PEM file with the CA certificates to trust for EWS, instead of the system's. Verification is never off."""
+    auth: Literal["oauth", "basic", "ntlm"] = "oauth"
+    """How the bridge signs in. `basic` and `ntlm` are for Exchange Server on-premises and refused for Microsoft's hosts."""
+    connect_timeout_seconds: Seconds = 10
+    """Longest wait for a connection."""
+    request_timeout_seconds: Seconds = 100
+    """Longest wait for the answer to one call; Exchange itself ends a call after about a minute."""
+    connections: int = Field(default=16, ge=1, le=200)
+    """Most calls in progress at a time, over all mailboxes; each takes a thread and a connection."""
+    connections_per_mailbox: int = Field(default=4, ge=1, le=20)
+    """Most calls in progress for one mailbox. Exchange allows 27."""
+
+    _url = field_validator("url")(rules.ews_url)
+
+    @model_validator(mode="after")
+    def _passwords_only_on_premises(self) -> Self:
+        if self.auth != "oauth" and rules.is_microsoft_host(self.url):
+            raise rules.wrong(
+                "auth",
+                f'"{self.auth}" is refused for Microsoft\'s hosts: Exchange Online takes no passwords',
+                'set auth = "oauth", or url to your own Exchange Server',
+            )
+        return self
+
+
+class MailboxSettings(_Section):
+    """One mailbox that the bridge reads, sends from, or both."""
+
+    alias: str
+    """What queues, metrics and logs call the mailbox: small letters, digits and hyphens."""
+    address: str
+    """The mailbox's SMTP address."""
+    transport: Literal["ews"] = "ews"
+    """How the mailbox is reached."""
+    read: bool = True
+    """Whether mail is taken from this mailbox."""
+    send: bool = True
+    """Whether mail is sent from this mailbox."""
+    folders: Annotated[tuple[Literal["inbox", "junkemail"], ...], BeforeValidator(rules.listed)] = ("inbox",)
+    """Folders to take mail from. The number of mails in the junk folder is a gauge and a warning either way."""
+    ignore_before: datetime | None = None
+    """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For a first start on an old inbox."""
+    after_publish: str = "deleted_items"
+    """Where a mail goes once the broker holds it: `deleted_items`, `soft_delete`, `hard_delete` or `move:<folder>`."""
+    send_rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | Literal["unlimited"] = 30
+    """Most mails sent in a minute; Exchange Online delays what exceeds 30. `"unlimited"` for on-premises."""
+    recipients_per_day: Annotated[int, Field(ge=1, le=100_000_000)] | Literal["unlimited"] = 10_000
+    """Most recipients in 24 hours; Exchange Online refuses what exceeds 10,000. `"unlimited"` for on-premises."""
+    must_not_reach: Names = ()
+    """Addresses of mailboxes that `bridge check` proves to be out of the app's reach."""
+    username: str | None = None
+    """On-premises only (`basic`, `ntlm`): the name to sign in with. With OAuth it stays blank."""
+    password: OptionalSecret = None
+    """On-premises only (`basic`, `ntlm`): the password. With OAuth it stays blank."""
+    password_file: Path | None = None
+    """On-premises only: a file that holds the password."""
+
+    _alias = field_validator("alias")(rules.alias)
+    _address = field_validator("address")(rules.address)
+    _after_publish = field_validator("after_publish")(rules.after_publish)
+    _must_not_reach = field_validator("must_not_reach")(rules.addresses)
+
+    @field_validator("username")
+    @classmethod
+    def _blank_is_none(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("folders")
+    @classmethod
+    def _folders_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            raise rules.wrong("", "must name at least one folder, each once", 'for example ["inbox"]')
+        return value
+
+    @field_validator("ignore_before", mode="before")
+    @classmethod
+    def _time_with_offset(cls, value: object) -> object:
+        if isinstance(value, str) and len(value.strip()) == len("2026-01-31"):
+            value = date.fromisoformat(value.strip())
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime.combine(value, time.min, UTC)
+        return value
+
+    @field_validator("ignore_before")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise rules.wrong("", "has no offset from UTC", "write 2026-01-31T00:00:00Z, or only the date")
+        return value.astimezone(UTC) if value is not None else None
+
+    @property
+    def move_to(self) -> str | None:
+        """Return the folder of `move:<folder>`, None for the deleting ways."""
+        kind, _, folder = self.after_publish.partition(":")
+        return folder if kind == "move" else None
+
+
+class RabbitMqSettings(_Section):
+    """The broker."""
+
+    urls: Annotated[tuple[Secret, ...], BeforeValidator(rules.listed)]
+    """`amqp://` or `amqps://user:password@host:port/vhost`: one, or the nodes of a cluster, tried in turn."""
+    urls_file: Path | None = None
+    """A file that holds the urls, one a line."""
+    ca_file: Path | None = None
+    """PEM file with the CA certificates to trust for `amqps://`, instead of the system's."""
+    heartbeat_seconds: int = Field(default=10, ge=1, le=300)
+    """A connection that is silent for about three of these is given up; short means a fast hand-over."""
+    connect_timeout_seconds: Seconds = 10
+    """Longest wait for a connection to one node; then the next one is tried."""
+    confirm_timeout_seconds: Seconds = 30
+    """Longest wait for a publisher confirm. A quorum queue without its majority never answers."""
+    largest_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=512 * 1024 * 1024)
+    """The broker's own `max_message_size`; a larger body would close the channel."""
+    default_queue: bool = True
+    """Whether `bridge topology apply` makes the queue `mail.inbound` that takes every mail."""
+
+    _urls = field_validator("urls")(rules.amqp_urls)
+
+
+class IngestSettings(_Section):
+    """From the mailboxes to the broker."""
+
+    poll_interval_seconds: Seconds = 5
+    """Wait between two listings of a folder that has nothing new."""
+    page_mails: int = Field(default=500, ge=1, le=1000)
+    """Mails that one listing asks for; Exchange gives at most 1,000."""
+    batch_mails: int = Field(default=25, ge=1, le=100)
+    """Most mails fetched in one call."""
+    batch_bytes: int = Field(default=4 * 1024 * 1024, ge=65_536, le=256 * 1024 * 1024)
+    """Most bytes fetched in one call; a larger mail is fetched alone."""
+    fetches_in_flight: int = Field(default=3, ge=1, le=20)
+    """Most fetches in progress for one mailbox."""
+    in_flight_mails: int = Field(default=200, ge=1, le=2000)
+    """Most mails of one mailbox between fetch and removal: what a crash may repeat."""
+    in_flight_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=4 * 1024 * 1024 * 1024)
+    """Most bytes of mail held in memory for one mailbox; a larger mail passes alone."""
+    removal_batch_mails: int = Field(default=50, ge=1, le=500)
+    """Most mails removed in one call."""
+    unremoved_limit: int = Field(default=100, ge=1, le=10_000)
+    """Mails published whose removal fails for good before the mailbox pauses instead of repeating them."""
+
+
+class EgressSettings(_Section):
+    """From the broker to the mailboxes."""
+
+    concurrent_sends: int = Field(default=4, ge=1, le=20)
+    """Most requests of one mailbox being sent at a time."""
+    attempts_limit: int = Field(default=100, ge=1, le=10_000)
+    """Attempts after which a request fails for good, with its event."""
+    give_up_after_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)] = 86_400
+    """Age at which a request that still meets trouble fails for good, with its event. `expires_at` may end it earlier."""
+    unknown_after_seconds: Seconds = 120
+    """How long a begun send whose draft is gone is looked for before its outcome is called unknown."""
+    ledger_days: int = Field(default=14, ge=1, le=365)
+    """Days that the memory of sends in the folder `Bridge Sends` is kept: repeats of a request are recognised for so long."""
+
+
+class HttpSettings(_Section):
+    """Where /metrics and /health are served."""
+
+    listen: str = "127.0.0.1:9464"
+    """`host:port`; port 0 takes a free one. Every worker process on one host needs its own."""
+
+    _listen = field_validator("listen")(rules.listen)
+
+    @property
+    def host(self) -> str:
+        """Return the address to listen on."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Return the port to listen on."""
+        return int(self.listen.rpartition(":")[2])
+
+
+class LogSettings(_Section):
+    """Log lines, on standard error."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    """`auto` is text on a terminal and JSON everywhere else."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is written. Nothing private is logged at any."""
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    entra: EntraSettings | None = None
+    ews: EwsSettings = EwsSettings()
+    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
+    rabbitmq: RabbitMqSettings
+    ingest: IngestSettings = IngestSettings()
+    egress: EgressSettings = EgressSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ews_url_follows_the_cloud(cls, data: object) -> object:
+        if not isinstance(data, Mapping):
+            return data
+        entra, ews = data.get("entra"), data.get("ews", {})
+        cloud = entra.get("cloud") if isinstance(entra, Mapping) else getattr(entra, "cloud", None)
+        if isinstance(ews, Mapping) and "url" not in ews and cloud in CLOUDS:
+            return {**data, "ews": {**ews, "url": f"https://{CLOUDS[cloud].ews_host}/EWS/Exchange.asmx"}}
+        return data
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        problems = [*rules.repeated("alias", [m.alias for m in self.mailboxes])]
+        problems += rules.repeated("address", [m.address.lower() for m in self.mailboxes])
+        if self.ews.auth == "oauth" and self.entra is None:
+            problems.append(rules.Wrong("entra", "is missing", "give tenant_id, client_id and client_secret_file"))
+        for index, mailbox in enumerate(self.mailboxes):
+            problems += _sign_in_problems(f"mailboxes.{index}", self.ews.auth, mailbox)
+        if problems:
+            raise rules.several(problems)
+        return self
+
+    def mailbox(self, alias: str) -> MailboxSettings | None:
+        """Return the mailbox of that alias, None where there is none."""
+        return next((m for m in self.mailboxes if m.alias == alias), None)
+
+
+def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[rules.Wrong]:
+    has_password = mailbox.password is not None or mailbox.password_file is not None
+    if auth == "oauth":
+        problems = []
+        if has_password:
+            text = "has no place beside OAuth, where the password stays blank: the app signs in with its client secret"
+            problems.append(rules.Wrong(f"{where}.password", text, "remove it"))
+        if mailbox.username is not None:
+            text = "has no place beside OAuth: the mailbox is named by its address"
+            problems.append(rules.Wrong(f"{where}.username", text, "remove it"))
+        return problems
+    problems = []
+    if mailbox.username is None:
+        problems.append(
+            rules.Wrong(f"{where}.username", f'is missing: ews.auth is "{auth}"', "give the name to sign in with")
+        )
+    if not has_password:
+        problems.append(rules.Wrong(f"{where}.password", f'is missing: ews.auth is "{auth}"', "give password_file"))
+    return problems
+
+
+class ClientSettings(BaseModel):
+    """What a command needs that only talks to the broker; the rest of the configuration is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    rabbitmq: RabbitMqSettings
+    log: LogSettings = LogSettings()
+
+
+class TopologySettings(ClientSettings):
+    """What the topology depends on."""
+
+    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
