@@ -1,0 +1,145 @@
+"""
+What works and what does not, part by part, with the reason.
+
+A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume` or `entra`. Whoever
+does the work of a part says so as it goes: `ok` when the work is proved to succeed, `progress` when it is alive
+without news (an empty listing is `ok`; a wait between two attempts is `progress`), `trouble` when it fails. A part that
+says nothing for longer than its bound is stale, whatever it said last: a hung task cannot report itself.
+
+Everything here is called from the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client.core import GaugeMetricFamily
+
+from bridge.telemetry.reasons import hint_for, words_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STALE_AFTER_SECONDS = 45.0
+"""Silence is told after this; with the interval of a scrape that stays under a minute."""
+
+Status = Literal["starting", "ok", "trouble", "stale"]
+
+
+@dataclass(slots=True)
+class _Part:
+    stale_after_seconds: float
+    since: float
+    heard: float
+    status: Literal["starting", "ok", "trouble"] = "starting"
+    code: str = "starting"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """One part as it stands."""
+
+    part: str
+    status: Status
+    code: str
+    """`ok`, or a code out of the closed set in `bridge.telemetry.reasons`."""
+    reason: str
+    """The code in words."""
+    hint: str
+    """What to do about it; empty if nothing."""
+    since_seconds: float
+    """For how long it has been so."""
+    silent_seconds: float
+    """Since the part was last heard of."""
+
+    def as_fields(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return {
+            "part": self.part,
+            "status": self.status,
+            "code": self.code,
+            "reason": self.reason,
+            "hint": self.hint,
+            "since_seconds": round(self.since_seconds, 1),
+            "silent_seconds": round(self.silent_seconds, 1),
+        }
+
+
+class Health:
+    """The parts of this process and how they are; ready means that every one of them works."""
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._parts: dict[str, _Part] = {}
+
+    def expect(self, part: str, *, stale_after_seconds: float = STALE_AFTER_SECONDS) -> None:
+        """Watch a part from now on: it is `starting` until it reports, and stale when it does not."""
+        now = self._monotonic()
+        self._parts[part] = _Part(stale_after_seconds, now, now)
+
+    def forget(self, part: str) -> None:
+        """Watch a part no more: its work ended on purpose."""
+        self._parts.pop(part, None)
+
+    def ok(self, part: str) -> None:
+        """The part is proved to work."""
+        self._change(part, "ok", "ok", "")
+
+    def trouble(self, part: str, code: str, hint: str = "") -> None:
+        """The part does not work at the moment; `code` is closed-set, `hint` contains nothing private."""
+        self._change(part, "trouble", code, hint)
+
+    def progress(self, part: str) -> None:
+        """The part is alive; what it said last still stands."""
+        state = self._parts.get(part)
+        if state is None:
+            self.expect(part)
+        else:
+            state.heard = self._monotonic()
+
+    def state(self, part: str) -> PartState | None:
+        """Return how a part is, None if it is not watched."""
+        state = self._parts.get(part)
+        return self._told(part, state) if state is not None else None
+
+    def report(self) -> tuple[PartState, ...]:
+        """Return how every part is, by name."""
+        return tuple(self._told(part, state) for part, state in sorted(self._parts.items()))
+
+    @property
+    def ready(self) -> bool:
+        """Whether every part is proved to work; a process without parts is not ready."""
+        report = self.report()
+        return bool(report) and all(state.status == "ok" for state in report)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges for a scrape (register this object with a registry)."""
+        up = GaugeMetricFamily("bridge_health_part_up", "1 while the part is proved to work", labels=["part", "code"])
+        silent = GaugeMetricFamily("bridge_health_silence_seconds", "Since the part was last heard of", labels=["part"])
+        for state in self.report():
+            up.add_metric([state.part, state.code], 1.0 if state.status == "ok" else 0.0)
+            silent.add_metric([state.part], state.silent_seconds)
+        yield up
+        yield silent
+
+    def _change(self, part: str, status: Literal["ok", "trouble"], code: str, hint: str) -> None:
+        if part not in self._parts:
+            self.expect(part)
+        state, now = self._parts[part], self._monotonic()
+        if (state.status, state.code) != (status, code):
+            state.since = now
+        state.status, state.code, state.hint, state.heard = status, code, hint, now
+
+    def _told(self, part: str, state: _Part) -> PartState:
+        now = self._monotonic()
+        silent = now - state.heard
+        status: Status = state.status
+        code, hint, since = state.code, state.hint, now - state.since
+        if silent > state.stale_after_seconds:
+            status = "stale"
+            if state.status != "trouble":  # a known trouble explains the silence better
+                code, hint, since = "stalled", "", silent
+        return PartState(part, status, code, words_for(code), hint or hint_for(code), since, silent)
