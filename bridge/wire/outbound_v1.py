@@ -173,6 +173,8 @@ class Attachment(_Part):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("is blank")
         return _without_controls(value)
 
     @field_validator("content_type")

@@ -132,6 +132,7 @@ def test_everything_a_request_can_hold_reaches_the_mail() -> None:
         ({"attachments": [an_attachment(content=None)]}, "attachments.0"),
         ({"attachments": [an_attachment(name="a\r\n.txt")]}, "attachments.0.name"),
         ({"attachments": [an_attachment(name="")]}, "attachments.0.name"),
+        ({"attachments": [an_attachment(name=" ")]}, "attachments.0.name"),
         ({"attachments": [an_attachment(content_type="text/plain\r\nX: y")]}, "attachments.0.content_type"),
         ({"attachments": [an_attachment(content_type="multipart/mixed")]}, "attachments.0.content_type"),
         ({"attachments": [an_attachment(content_type="message/partial")]}, "attachments.0.content_type"),
