@@ -14,9 +14,11 @@ PRIVATE = 0o600
 PUBLIC = 0o644
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None:
+def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE, sync: bool = True) -> None:
     """
-    Leave `content` under `path`, readable as `mode` says; a crash leaves the old file or the new one.
+    Leave `content` under `path`, readable as `mode` says; a kill leaves the old file or the new one.
+
+    Without `sync` that holds for a killed process, not for a power cut.
 
     Raises:
         OSError: The disk refuses; the old file is as it was.
@@ -27,11 +29,13 @@ def write_atomically(path: Path, content: bytes, *, mode: int = PRIVATE) -> None
         os.fchmod(descriptor, mode)  # a draft that a crash left behind keeps its old mode
         with open(descriptor, "wb", closefd=False) as file:  # the descriptor has its mode from birth
             file.write(content)
-        os.fsync(descriptor)
+        if sync:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     draft.replace(path)
-    sync_directory(path.parent)
+    if sync:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:
