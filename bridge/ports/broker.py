@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, final
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import datetime
 
 HeaderValue = str | int | bool | bytes | None
@@ -115,11 +115,11 @@ class Consumer(Protocol):
     def trouble(self) -> str | None:
         """The code of what is wrong with the connection, None if nothing."""
 
-    def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncIterator[Delivery]:
+    def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncGenerator[Delivery, None]:
         """
         Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
 
-        The iterator ends the consumption when it is closed; unsettled deliveries then go back to the queue.
+        Closing the iterator (`contextlib.aclosing`) ends the consumption; unsettled deliveries then go back to the queue.
 
         Raises:
             QueueTaken: Somebody else consumes it exclusively.
@@ -131,5 +131,11 @@ class Consumer(Protocol):
 class Topology(Protocol):
     """What is declared on the broker."""
 
-    async def verify(self, names: Sequence[str]) -> Sequence[str]:
-        """Return which of the named queues and amqp_exchanges are missing, checked passively."""
+    async def verify(self, *, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> Sequence[str]:
+        """
+        Return which of these are missing, checked passively, as `amqp_exchange <name>` and `queue <name>`.
+
+        Raises:
+            BrokerUnavailable: Nobody answers.
+            BrokerAccessRefused: The broker refuses the login or the virtual host.
+        """
