@@ -30,17 +30,31 @@ def read_environment(
     values: dict[Key, object] = {}
     names: dict[Key, str] = {}
     problems: list[Problem] = []
-    for variable in sorted(environ, key=lambda name: (name.count("__"), name)):
-        if not variable.upper().startswith(PREFIX) or variable == CONFIG_VARIABLE:
-            continue
-        key: Key = tuple(int(p) if p.isdigit() else p for p in variable[len(PREFIX) :].lower().split("__"))
+    ours = {_key(name): name for name in environ if name.startswith(PREFIX) and name != CONFIG_VARIABLE}
+    for key, variable in sorted(ours.items(), key=lambda item: (len(item[0]), *map(_by_number, item[0]))):
         if key[0] not in sections:
             problems += _stranger(variable, str(key[0]), sections, nested=len(key) > 1)
         elif len(key) == 1:
-            _take_json(variable, str(key[0]), environ[variable], values, names, problems)
+            value = _json(environ[variable], list if key[0] == "mailboxes" else dict)
+            if value is None:
+                single = f"{variable}__0__ALIAS" if key[0] == "mailboxes" else f"{variable}__<KEY>"
+                kind = "list" if key[0] == "mailboxes" else "object"
+                problems.append(
+                    Problem(str(key[0]), variable, f"is no JSON {kind}", f"write JSON, or set {single} ...")
+                )
+            else:
+                values[key], names[key] = value, variable
         else:
             values[key], names[key] = environ[variable], variable
     return values, names, problems
+
+
+def _key(variable: str) -> Key:
+    return tuple(int(p) if p.isdecimal() else p for p in variable.removeprefix(PREFIX).lower().split("__"))
+
+
+def _by_number(part: str | int) -> tuple[int, str]:
+    return (part, "") if isinstance(part, int) else (-1, part)
 
 
 def _stranger(variable: str, section: str, sections: Collection[str], *, nested: bool) -> list[Problem]:
@@ -51,17 +65,9 @@ def _stranger(variable: str, section: str, sections: Collection[str], *, nested:
     return [Problem("", variable, f"there is no section {section}", meant)]
 
 
-def _take_json(
-    variable: str, section: str, text: str, values: dict[Key, object], names: dict[Key, str], problems: list[Problem]
-) -> None:
-    expected: type = list if section == "mailboxes" else dict
+def _json(text: str, expected: type) -> object | None:
     try:
-        value = json.loads(text)
+        value: object = json.loads(text)
     except ValueError:
-        value = None
-    if not isinstance(value, expected):
-        kind = "list" if expected is list else "object"
-        single = "BRIDGE_MAILBOXES__0__ALIAS" if expected is list else f"{variable}__<KEY>"
-        problems.append(Problem(section, variable, f"is no JSON {kind}", f"write JSON, or set {single} and so on"))
-        return
-    values[section,], names[section,] = value, variable
+        return None
+    return value if isinstance(value, expected) else None

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a configuration, told at once: key, where the value came from, what is wrong, the fix."""
+"""Everything that is wrong with a configuration, told at once: key, place, what is wrong, the fix."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
 """Words that the names of queues use themselves."""
@@ -20,7 +19,8 @@ RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.IGNORECASE)
 _MICROSOFT = (
-    "office365.com", "office365.us", "office.com", "outlook.com", "outlook.cn", "apps.mil", "office.de", "microsoft.com",
+    "office365.com", "office365.us", "office.com", "office.de", "outlook.com", "outlook.cn",
+    "apps.mil", "microsoft.com",
 )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def wrong(key: str, what: str, fix: str) -> PydanticCustomError:
 def several(problems: Sequence[Wrong]) -> PydanticCustomError:
     """Return one error that holds several problems."""
     text = "; ".join(f"{p.key} {p.what}".strip() for p in problems).replace("{", "(").replace("}", ")")
-    return PydanticCustomError("bridge", text, {"problems": [tuple(p) for p in problems]})  # type: ignore[arg-type] # text
+    return PydanticCustomError("bridge", text, {"problems": [tuple(p) for p in problems]})
 
 
 def is_guid(value: str) -> bool:

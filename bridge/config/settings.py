@@ -38,7 +38,7 @@ Cloud = Literal["global", "gcc-high", "dod", "china"]
 
 
 class CloudHosts(BaseModel):
-    """What belongs together in one of Microsoft's clouds (F: national clouds)."""
+    """What belongs together in one of Microsoft's clouds (authority and EWS host are used as a pair)."""
 
     authority: str
     ews_host: str
@@ -66,7 +66,7 @@ class EntraSettings(_Section):
     cloud: Cloud = "global"
     """Microsoft's cloud that the tenant lives in. Sets the authority, the scope and the EWS host together."""
     authority_url: str | None = None
-    """Where tokens come from, instead of the cloud's own; the tenant id is appended unless the path names it already."""
+    """Where tokens come from, instead of the cloud's own; the tenant is appended unless the path ends with it."""
     scope: str | None = None
     """The scope to ask a token for, instead of the cloud's own, such as `https://outlook.office365.com/.default`."""
     ca_file: Path | None = None
@@ -105,7 +105,7 @@ class EwsSettings(_Section):
     ca_file: Path | None = None
     """PEM file with the CA certificates to trust for EWS, instead of the system's. Verification is never off."""
     auth: Literal["oauth", "basic", "ntlm"] = "oauth"
-    """How the bridge signs in. `basic` and `ntlm` are for Exchange Server on-premises and refused for Microsoft's hosts."""
+    """How the bridge signs in. `basic` and `ntlm`: Exchange Server on-premises only, refused for Microsoft's hosts."""
     connect_timeout_seconds: Seconds = 10
     """Longest wait for a connection."""
     request_timeout_seconds: Seconds = 100
@@ -144,7 +144,7 @@ class MailboxSettings(_Section):
     folders: Annotated[tuple[Literal["inbox", "junkemail"], ...], BeforeValidator(rules.listed)] = ("inbox",)
     """Folders to take mail from. The number of mails in the junk folder is a gauge and a warning either way."""
     ignore_before: datetime | None = None
-    """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For a first start on an old inbox."""
+    """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For old inboxes."""
     after_publish: str = "deleted_items"
     """Where a mail goes once the broker holds it: `deleted_items`, `soft_delete`, `hard_delete` or `move:<folder>`."""
     send_rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | Literal["unlimited"] = 30
@@ -254,11 +254,11 @@ class EgressSettings(_Section):
     attempts_limit: int = Field(default=100, ge=1, le=10_000)
     """Attempts after which a request fails for good, with its event."""
     give_up_after_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)] = 86_400
-    """Age at which a request that still meets trouble fails for good, with its event. `expires_at` may end it earlier."""
+    """Age at which a request that still meets trouble fails for good, with its event; `expires_at` may be earlier."""
     unknown_after_seconds: Seconds = 120
     """How long a begun send whose draft is gone is looked for before its outcome is called unknown."""
     ledger_days: int = Field(default=14, ge=1, le=365)
-    """Days that the memory of sends in the folder `Bridge Sends` is kept: repeats of a request are recognised for so long."""
+    """Days that the memory of sends in the folder `Bridge Sends` is kept: so long are repeats recognised."""
 
 
 class HttpSettings(_Section):
@@ -308,7 +308,7 @@ class Settings(_Section):
             return data
         entra, ews = data.get("entra"), data.get("ews", {})
         cloud = entra.get("cloud") if isinstance(entra, Mapping) else getattr(entra, "cloud", None)
-        if isinstance(ews, Mapping) and "url" not in ews and cloud in CLOUDS:
+        if isinstance(ews, Mapping) and "url" not in ews and isinstance(cloud, str) and cloud in CLOUDS:
             return {**data, "ews": {**ews, "url": f"https://{CLOUDS[cloud].ews_host}/EWS/Exchange.asmx"}}
         return data
 
