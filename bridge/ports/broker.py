@@ -50,7 +50,7 @@ class Publisher(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """The code of what is wrong with the connection (`broker_unavailable`, `broker_blocked`, ...), None if nothing."""
+        """The code of what is wrong with the connection (such as `broker_blocked`), None if nothing."""
 
     async def wait_ready(self) -> None:
         """Return as soon as publishes can be written: connected, channel open, not blocked."""
@@ -74,7 +74,7 @@ class Publisher(Protocol):
 
 
 class Delivery(Protocol):
-    """One arrival from a queue, settled once, by `ack` or `requeue`. A settle after the connection was lost does nothing."""
+    """One arrival from a queue, settled once, by `ack` or `requeue`; once it is `lost` either does nothing."""
 
     @property
     def queue(self) -> str: ...
@@ -119,7 +119,8 @@ class Consumer(Protocol):
         """
         Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
 
-        Closing the iterator (`contextlib.aclosing`) ends the consumption; unsettled deliveries then go back to the queue.
+        Closing the iterator (`contextlib.aclosing`) ends the consumption; what is unsettled then goes back to the
+        queue.
 
         Raises:
             QueueTaken: Somebody else consumes it exclusively.
