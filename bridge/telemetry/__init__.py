@@ -1,1 +1,1 @@
-"""To come."""
+"""What the bridge tells about itself: events, metrics, health, log lines."""

@@ -198,6 +198,7 @@ class Metrics:
         self.loop_lag_seconds = self._histogram("process_loop_lag_seconds", "How late the event loop is", CALL_BUCKETS)
         self.bugs = self._counter("process_unexpected_errors", "Errors that nobody foresaw, by area", "area")
         self.log_lines = self._counter("process_log_lines", "Log lines, by level", "level")
+        self.lost_log_lines = self._counter("process_lost_log_lines", "Log lines that could not be written")
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)

@@ -1,1 +1,1 @@
-"""What the operating system gives: time."""
+"""The machine: its clock."""

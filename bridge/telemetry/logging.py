@@ -1,0 +1,165 @@
+"""
+Log lines: JSON for machines, text for a terminal, nothing private in either.
+
+Only the bridge's own code can put words on a line. Of what libraries log, the logger's name, the level and the place
+are kept, never the text: exchangelib logs whole requests when it meets an error and tokens at DEBUG, others log URLs,
+headers or SQL. Exceptions are described without their messages (`bridge.telemetry.failures`).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, TextIO
+
+import structlog
+
+from bridge.telemetry.failures import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+    from bridge.telemetry.metrics import Metrics
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+PRIVATE_FIELDS = frozenset({
+    "access_token", "address", "addresses", "attachment_name", "attachments", "authorization", "bcc", "body", "cc",
+    "client_secret", "content", "from", "from_", "headers", "html", "mime", "name_of_attachment", "password", "payload",
+    "recipients", "reply_to", "secret", "sender", "subject", "text", "to", "token", "url", "urls",
+})  # fmt: skip
+"""Field names that never reach a line, whoever logs them: a second fence behind the rule for events."""
+
+_LONGEST_TEXT = 500
+_WORDS = structlog.get_logger("bridge")
+
+
+def configure(
+    *, style: str = "auto", level: str = "info", stream: TextIO | None = None, metrics: Metrics | None = None
+) -> None:
+    """Log from now on to `stream` (standard error), and route what libraries log and what nobody catches."""
+    out = stream if stream is not None else sys.stderr
+    text = style == "text" or (style == "auto" and out.isatty())
+    render: Any = structlog.dev.ConsoleRenderer(colors=out.isatty()) if text else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _counted(metrics),
+            _without_exception_texts,
+            _without_private_fields,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: _Lines(out, metrics),
+        cache_logger_on_first_use=False,
+    )
+    _quiet_libraries()
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def logger() -> FilteringBoundLogger:
+    """Return the bridge's own logger."""
+    bound: FilteringBoundLogger = _WORDS
+    return bound
+
+
+class _Lines:
+    """Writes whole lines. A log that cannot be written (disk full, reader gone) is counted and stops no mail."""
+
+    def __init__(self, out: TextIO, metrics: Metrics | None) -> None:
+        self._out, self._metrics = out, metrics
+
+    def _write(self, line: str) -> None:
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except (OSError, ValueError):
+            if self._metrics is not None:
+                self._metrics.lost_log_lines.inc()
+
+    debug = info = warning = error = critical = exception = msg = _write
+
+
+class LibraryHandler(logging.Handler):
+    """Writes that a library logged something: its name, the level, the place; never the text or its arguments."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line for a record."""
+        fields: dict[str, object] = {"library": record.name, "place": f"{record.module}:{record.lineno}"}
+        if record.exc_info and record.exc_info[1] is not None:
+            fields |= describe(record.exc_info[1])
+        write = _WORDS.error if record.levelno >= logging.ERROR else _WORDS.warning
+        write("library.spoke", **fields)
+
+
+def _quiet_libraries() -> None:
+    """Put the one handler in front of all loggers; below WARNING libraries do not even make their texts."""
+    root = logging.getLogger()
+    root.handlers[:] = [LibraryHandler()]
+    root.setLevel(logging.WARNING)
+    for name in ("exchangelib", "msal", "requests_oauthlib", "oauthlib", "urllib3", "pika", "aiohttp", "spnego"):
+        library = logging.getLogger(name)
+        library.setLevel(logging.WARNING)
+        library.handlers[:] = []
+        library.propagate = True
+    # A broken handler would print the record, text and all.
+    logging.raiseExceptions = False
+    logging.captureWarnings(capture=True)
+
+
+def _counted(metrics: Metrics | None) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
+    def count(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+        if metrics is not None:
+            metrics.log_lines.labels(fields["level"]).inc()
+        return fields
+
+    return count
+
+
+def _without_exception_texts(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    info = fields.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()[1]
+    elif isinstance(info, tuple):
+        info = info[1]
+    if isinstance(info, BaseException):
+        fields.update(describe(info))
+    for name, value in fields.items():
+        if isinstance(value, BaseException):
+            fields[name] = describe(value)
+    return fields
+
+
+def _without_private_fields(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    for name, value in list(fields.items()):
+        if name in PRIVATE_FIELDS and not isinstance(value, int | float | None):  # a number is a count
+            fields[name] = "(left out)"
+        elif isinstance(value, bytes | bytearray | memoryview):
+            fields[name] = f"({len(value)} bytes)"
+        elif isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            fields[name] = value[:_LONGEST_TEXT] + "..."
+    return fields
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _WORDS.error("process.failed", **describe(error))
+
+
+def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        name = args.thread.name if args.thread is not None else ""
+        _WORDS.error("process.thread_failed", thread=name, **describe(args.exc_value))
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        _WORDS.error("process.error_ignored", **describe(args.exc_value))
