@@ -1,1 +1,1 @@
-"""To come."""
+"""What carries the mail: workers see ports, never vendors."""

@@ -1,0 +1,94 @@
+"""A mailbox in memory, for unit tests: whatever can go wrong with a real one is switched on by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.domain.mail import (
+    FailedFetch,
+    Fetched,
+    FetchedMail,
+    Listing,
+    MailProperties,
+    MailRef,
+    Removal,
+    UnconvertibleMail,
+    VanishedMail,
+)
+from bridge.errors import BridgeError, MailUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.ports.broker import PublishReceipt
+
+
+@dataclass(slots=True)
+class StoredMail:
+    """One mail in a `MemoryInbox`."""
+
+    ref: MailRef
+    mime: bytes | None
+    folder: str = "inbox"
+
+
+class MemoryInbox:
+    """Keeps the promise of `ports.inbox.Inbox`."""
+
+    def __init__(self, *mails: StoredMail, page_limit: int = 1_000) -> None:
+        self.mails = list(mails)
+        self.page_limit = page_limit
+        self.fails: dict[str, BridgeError] = {}
+        """Operation (`list`, `fetch`, `remove`) to the error that it raises, until it is taken out."""
+        self.unreadable: set[str] = set()
+        """Item ids of mails that can be neither converted nor read."""
+        self.denies_removal = False
+        """Answer 'not found' to removals and remove nothing, as Exchange does where a right is missing."""
+        self.fetches: list[Sequence[str]] = []
+        self.removals: list[Sequence[str]] = []
+
+    async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
+        """Return the mails of a folder oldest first."""
+        self._fail("list")
+        mails = [mail.ref for mail in self.mails if mail.folder == folder]
+        page = mails[offset : offset + min(limit, self.page_limit)]
+        return Listing(page, total=len(mails), complete=offset + len(page) >= len(mails))
+
+    async def count(self, folder: str) -> int:
+        """Return how many mails a folder holds."""
+        return sum(mail.folder == folder for mail in self.mails)
+
+    async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
+        """Return one outcome for each ref."""
+        self.fetches.append([ref.item_id for ref in refs])
+        failure = self.fails.get("fetch")
+        if failure is not None:
+            return [FailedFetch(ref, failure) for ref in refs]
+        return [self._read(ref) for ref in refs]
+
+    async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
+        """Take published mails out."""
+        for ref, receipt in published:
+            if ref.message_id != receipt.message_id:
+                raise ValueError("a receipt for another mail")
+        self._fail("remove")
+        ids = {ref.item_id for ref, _ in published}
+        self.removals.append(sorted(ids))
+        if not self.denies_removal:
+            self.mails = [mail for mail in self.mails if mail.ref.item_id not in ids]
+        return [Removal(ref) for ref, _ in published]
+
+    def _read(self, ref: MailRef) -> Fetched:
+        mail = next((mail for mail in self.mails if mail.ref.item_id == ref.item_id), None)
+        if mail is None:
+            return VanishedMail(ref)
+        if ref.item_id in self.unreadable:
+            return FailedFetch(ref, MailUnreadable())
+        if mail.mime is None:
+            return UnconvertibleMail(ref, MailProperties(subject="a meeting"), "ErrorMimeContentConversionFailed")
+        return FetchedMail(ref, mail.mime)
+
+    def _fail(self, operation: str) -> None:
+        if operation in self.fails:
+            raise self.fails[operation]

@@ -1,0 +1,150 @@
+"""What the ingest worker tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.telemetry.events import Event
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bridge.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class InboxListed(Event):
+    """The watched folders of a mailbox were listed to their end."""
+
+    name = "ingest.inbox_listed"
+    level = "debug"
+
+    mailbox: str
+    waiting: int
+    oldest_received_at: datetime | None
+
+    def record(self, metrics: Metrics) -> None:
+        """Set the gauges of what waits, and when that was known."""
+        metrics.ingest_waiting.labels(self.mailbox).set(self.waiting)
+        metrics.ingest_listing_age.mark(self.mailbox)
+        metrics.ingest_oldest_waiting_age.set(self.mailbox, self.oldest_received_at)
+
+
+@dataclass(frozen=True)
+class BacklogFound(Event):
+    """At the start much or old mail waits; it is about to be taken. `ignore_before` would leave it."""
+
+    name = "ingest.backlog_found"
+    level = "warning"
+
+    mailbox: str
+    folder: str
+    waiting: int
+    oldest_age_seconds: float | None
+
+
+@dataclass(frozen=True)
+class MailsFetched(Event):
+    """One batch was read."""
+
+    name = "ingest.mails_fetched"
+    level = "debug"
+
+    mailbox: str
+    count: int
+    size_bytes: int
+    seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        """Count mails, bytes and the call's time."""
+        metrics.ingest_fetched.labels(self.mailbox).inc(self.count)
+        metrics.ingest_fetch_seconds.observe(self.seconds)
+
+
+@dataclass(frozen=True)
+class MailPublished(Event):
+    """The broker confirmed a mail; it may now leave the inbox."""
+
+    name = "ingest.mail_published"
+
+    mailbox: str
+    message_id: str
+    routing_key: str
+    size_bytes: int
+    publish_seconds: float
+    delivery_seconds: float | None
+    """From the mail's arrival at Exchange to the confirm; None where Exchange told no time."""
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it, with its times."""
+        kind = self.routing_key.rpartition(".")[2]
+        metrics.ingest_published.labels(self.mailbox, kind).inc()
+        metrics.ingest_payload_bytes.observe(self.size_bytes)
+        metrics.ingest_publish_seconds.observe(self.publish_seconds)
+        if self.delivery_seconds is not None:
+            metrics.ingest_delivery_seconds.labels(self.mailbox).observe(self.delivery_seconds)
+
+
+@dataclass(frozen=True)
+class MailsRemoved(Event):
+    """Published mails left the inbox."""
+
+    name = "ingest.mails_removed"
+    level = "debug"
+
+    mailbox: str
+    count: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Count them."""
+        metrics.ingest_removed.labels(self.mailbox).inc(self.count)
+
+
+@dataclass(frozen=True)
+class MailKept(Event):
+    """A mail stays in the inbox for now; the others pass. It is tried again."""
+
+    name = "ingest.mail_kept"
+    level = "warning"
+
+    mailbox: str
+    message_id: str
+    code: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it by reason."""
+        metrics.ingest_kept.labels(self.mailbox, self.code).inc()
+
+
+@dataclass(frozen=True)
+class ReadingFailed(Event):
+    """A pass over the mailbox ended early; what follows is a wait."""
+
+    name = "ingest.reading_failed"
+    level = "warning"
+
+    mailbox: str
+    code: str
+    detail: str
+    wait_seconds: float
+    paused: bool
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it by reason."""
+        metrics.ingest_pauses.labels(self.mailbox, self.code).inc()
+        metrics.ingest_paused.labels(self.mailbox).set(1)
+
+
+@dataclass(frozen=True)
+class ReadingResumed(Event):
+    """A mailbox is read again after a failure."""
+
+    name = "ingest.reading_resumed"
+
+    mailbox: str
+    failed_seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        """Reset the gauge."""
+        metrics.ingest_paused.labels(self.mailbox).set(0)

@@ -1,0 +1,187 @@
+"""Reads one mailbox: lists what waits, hands each page to a `Transfer`, waits for more."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.domain.batches import Window
+from bridge.domain.disposition import Pause, RetryPolicy
+from bridge.errors import BridgeError, PublishUnroutable, RemovalImpossible
+from bridge.telemetry.ingest_events import BacklogFound, InboxListed, ReadingFailed, ReadingResumed
+from bridge.workers.ingest_memory import MailMemory
+from bridge.workers.ingest_transfer import Transfer, TransferLimits
+from bridge.workers.loop import Patience, wait_for_any, wait_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
+
+    from bridge.domain.mail import FetchedMail, Listing, UnconvertibleMail
+    from bridge.ports.broker import Message, Publisher
+    from bridge.ports.clock import Clock
+    from bridge.ports.inbox import Inbox
+    from bridge.telemetry.events import Emit
+    from bridge.telemetry.health import Health
+    from bridge.workers.budget import ByteBudget
+
+_BACKLOG_COUNT = 1_000
+_BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How one mailbox is read."""
+
+    folders: Sequence[str] = ("inbox",)
+    poll_seconds: float = 5.0
+    page_count: int = 1_000
+    keep_seconds: float = 30.0
+    """How long a mail that stays is passed over before it is tried again."""
+    limits: TransferLimits = field(default_factory=TransferLimits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class MailboxReader:
+    """
+    One mailbox, from its folders to the broker, until it is stopped.
+
+    Stateless across restarts: the listing is the work list. `wake` may be set by whoever hears of new mail; the
+    periodic listing is the truth in any case.
+    """
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        inbox: Inbox,
+        publisher: Publisher,
+        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]],
+        budget: ByteBudget,
+        clock: Clock,
+        emit: Emit,
+        health: Health,
+        options: IngestOptions | None = None,
+    ) -> None:
+        self._alias = alias
+        self._inbox = inbox
+        self._publisher = publisher
+        self._compose = compose
+        self._budget = budget
+        self._clock = clock
+        self._emit = emit
+        self._health = health
+        self._options = options or IngestOptions()
+        self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
+        self._window = Window(self._options.limits.unconfirmed)
+        self._patience = Patience(self._options.retry)
+        self._failing_since: float | None = None
+        self._waiting: dict[str, tuple[int, datetime | None]] = {}
+        self.wake = asyncio.Event()
+
+    @property
+    def part(self) -> str:
+        """The name of this reader in `/health`."""
+        return f"mailbox:{self._alias}:ingest"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until `stop` is set; what is under way is finished first."""
+        while not stop.is_set():
+            try:
+                self.wake.clear()
+                published = await self.read_once(stop)
+            except BridgeError as error:
+                await wait_for_any(self._failed(error), stop)
+            else:
+                self._succeeded()
+                if not published:  # otherwise more may have come meanwhile
+                    await wait_for_any(self._options.poll_seconds, stop, self.wake)
+
+    async def read_once(self, stop: asyncio.Event) -> int:
+        """
+        List every watched folder to its end and move what waits; return how many mails were published.
+
+        Raises:
+            BridgeError: The pass ended early.
+        """
+        await self._publisher_ready(stop)
+        return sum([await self._read_folder(folder, stop) for folder in self._options.folders])
+
+    async def _publisher_ready(self, stop: asyncio.Event) -> None:
+        """Wait for the broker before Exchange is asked for anything; health shows the broker's own trouble."""
+        ready = asyncio.ensure_future(self._publisher.wait_ready())
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            while not ready.done() and not stopped.done():
+                await asyncio.wait({ready, stopped}, timeout=5.0, return_when=asyncio.FIRST_COMPLETED)
+                if not ready.done() and (trouble := self._publisher.trouble):
+                    self._health.trouble(self.part, trouble)
+            if ready.done():
+                await ready
+        finally:
+            for task in (ready, stopped):
+                task.cancel()
+            await asyncio.gather(ready, stopped, return_exceptions=True)
+
+    async def _read_folder(self, folder: str, stop: asyncio.Event) -> int:
+        offset = published = 0
+        while not stop.is_set():
+            if self._memory.held():
+                # Before anything new is published: what is confirmed must be removable.
+                await self._transfer().run((), stop)
+            listing = await self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
+            if offset == 0:
+                self._note(folder, listing)
+            if self._memory.irremovable():
+                raise RemovalImpossible("Exchange says that removed mails are gone and lists them all the same")
+            refs, staying = self._memory.due(listing.refs)
+            transfer = self._transfer()
+            await transfer.run(refs, stop)
+            published += transfer.published
+            if listing.complete or not listing.refs:
+                break
+            offset += staying + len(refs) - transfer.published
+        return published
+
+    def _transfer(self) -> Transfer:
+        return Transfer(
+            alias=self._alias,
+            inbox=self._inbox,
+            publisher=self._publisher,
+            compose=self._compose,
+            memory=self._memory,
+            window=self._window,
+            budget=self._budget,
+            limits=self._options.limits,
+            clock=self._clock,
+            emit=self._emit,
+            progress=lambda: self._health.progress(self.part),
+        )
+
+    def _note(self, folder: str, listing: Listing) -> None:
+        first = listing.refs[0].received_at if listing.refs else None
+        if folder not in self._waiting:
+            age = max(0.0, (self._clock.now() - first).total_seconds()) if first is not None else None
+            if listing.total >= _BACKLOG_COUNT or (age or 0.0) >= _BACKLOG_AGE_SECONDS:
+                self._emit(BacklogFound(self._alias, folder, listing.total, age))
+        self._waiting[folder] = (listing.total, first)
+        oldest = min((moment for _, moment in self._waiting.values() if moment is not None), default=None)
+        self._emit(InboxListed(self._alias, sum(total for total, _ in self._waiting.values()), oldest))
+        self._health.progress(self.part)
+
+    def _failed(self, error: BridgeError) -> float:
+        after = self._patience.after(error)
+        paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable)
+        if self._failing_since is None:
+            self._failing_since = self._clock.monotonic()
+        self._emit(ReadingFailed(self._alias, error.code, error.detail, wait_of(after), paused))
+        self._health.trouble(self.part, error.code, error.detail)
+        return wait_of(after)
+
+    def _succeeded(self) -> None:
+        self._patience.forget()
+        if self._failing_since is not None:
+            self._emit(ReadingResumed(self._alias, self._clock.monotonic() - self._failing_since))
+            self._failing_since = None
+        self._health.ok(self.part)

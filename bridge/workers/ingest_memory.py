@@ -1,0 +1,115 @@
+"""What a mailbox reader remembers between passes: receipts, mails that stay, and whom to blame. Lost without harm."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from bridge.telemetry.ingest_events import MailKept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.domain.mail import MailRef
+    from bridge.ports.broker import PublishReceipt
+    from bridge.ports.clock import Clock
+    from bridge.telemetry.events import Emit
+
+_REMOVED_REMEMBERED = 5_000
+_KEPT_REMEMBERED = 10_000
+_BLAME_LIMIT = 3
+_REAPPEARANCES = 5
+
+
+class MailMemory:
+    """
+    Bounded, in memory only: the mailbox and the broker hold all that matters.
+
+    Held: confirmed, not removed yet; removal is retried without a second publish. Kept: stays in the inbox and is
+    passed over until it is due again. Removed: seen in a stale listing, it is removed again, not published again.
+    """
+
+    def __init__(self, alias: str, clock: Clock, emit: Emit, *, keep_seconds: float) -> None:
+        self._alias = alias
+        self._clock = clock
+        self._emit = emit
+        self._keep_seconds = keep_seconds
+        self._held: dict[str, tuple[MailRef, PublishReceipt]] = {}
+        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
+        self._blamed: dict[str, int] = {}
+
+    def hold(self, ref: MailRef, receipt: PublishReceipt) -> None:
+        """Remember a receipt until its mail is removed."""
+        self._held[ref.item_id] = (ref, receipt)
+        self.forget(ref)
+
+    def held(self) -> Sequence[tuple[MailRef, PublishReceipt]]:
+        """Return the mails that are confirmed and not yet removed, oldest receipt first."""
+        return list(self._held.values())
+
+    def removed(self, ref: MailRef) -> None:
+        """Note that a held mail was removed; its receipt stays for a while, against stale listings."""
+        _, receipt = self._held.pop(ref.item_id)
+        seen = self._removed.pop(ref.item_id)[1] if ref.item_id in self._removed else 0
+        self._removed[ref.item_id] = (receipt, seen)
+        while len(self._removed) > _REMOVED_REMEMBERED:
+            self._removed.popitem(last=False)
+
+    def keep(self, ref: MailRef, code: str) -> None:
+        """Pass over a mail for a while, and say so each time anew."""
+        self._kept.pop(ref.item_id, None)
+        self._kept[ref.item_id] = (code, self._clock.monotonic() + self._keep_seconds)
+        while len(self._kept) > _KEPT_REMEMBERED:
+            self._kept.popitem(last=False)
+        self._emit(MailKept(self._alias, ref.message_id, code))
+
+    def forget(self, ref: MailRef) -> None:
+        """Drop what was held against a mail."""
+        self._kept.pop(ref.item_id, None)
+        self._blamed.pop(ref.item_id, None)
+
+    def blame(self, ref: MailRef) -> bool:
+        """Note that a mail failed alone; return True once it has done so too often to be chance."""
+        self._blamed[ref.item_id] = self._blamed.get(ref.item_id, 0) + 1
+        if self._blamed[ref.item_id] < _BLAME_LIMIT:
+            return False
+        del self._blamed[ref.item_id]
+        return True
+
+    def kept_codes(self) -> dict[str, int]:
+        """Return how many mails stay, by reason."""
+        counts: dict[str, int] = {}
+        for code, _ in self._kept.values():
+            counts[code] = counts.get(code, 0) + 1
+        return counts
+
+    def due(self, refs: Sequence[MailRef]) -> tuple[Sequence[MailRef], int]:
+        """
+        Return which listed mails are to be published now, and how many of the others stay in the folder.
+
+        A mail that was removed and is listed again goes back to the held ones.
+        """
+        publish, staying, now = [], 0, self._clock.monotonic()
+        for ref in refs:
+            if ref.item_id in self._held:
+                continue
+            if ref.item_id in self._removed:
+                receipt, seen = self._removed[ref.item_id]
+                self._removed[ref.item_id] = (receipt, seen + 1)
+                self._held[ref.item_id] = (ref, receipt)
+                continue
+            kept = self._kept.get(ref.item_id)
+            if kept is not None and now < kept[1]:
+                staying += 1
+                continue
+            publish.append(ref)
+        return publish, staying
+
+    def irremovable(self) -> bool:
+        """
+        Return True if mails that Exchange says are gone keep being listed.
+
+        ErrorItemNotFound means "gone" or "no right": the listing tells which.
+        """
+        return any(seen >= _REAPPEARANCES for _, seen in self._removed.values())

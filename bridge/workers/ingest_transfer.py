@@ -1,0 +1,286 @@
+"""
+One page of mails from the inbox to the broker: fetched in batches, published in order, removed against receipts.
+
+The stages overlap and push back on each other: fetches run ahead within a byte budget, many confirms are outstanding,
+removals take whatever receipts have come in meanwhile. A crash in between publishes mails again on restart, under the
+same message_id. Repeats are the consumer's to drop; loss is not an option.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.domain.batches import BatchLimits, Window, batches
+from bridge.domain.mail import FailedFetch, FetchedMail, UnconvertibleMail, VanishedMail
+from bridge.errors import (
+    BridgeError,
+    MessageError,
+    MessageTooLarge,
+    OperatorError,
+    PublishUnroutable,
+    RemovalImpossible,
+    TransientError,
+)
+from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bridge.domain.mail import Fetched, MailRef
+    from bridge.ports.broker import Message, Publisher, PublishReceipt
+    from bridge.ports.clock import Clock
+    from bridge.ports.inbox import Inbox
+    from bridge.telemetry.events import Emit
+    from bridge.workers.budget import ByteBudget
+    from bridge.workers.ingest_memory import MailMemory
+
+_UNROUTABLE_STREAK = 10
+_REMOVAL_COUNT = 100
+_REMOVAL_LINGER_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLimits:
+    """Bounds of what is under way for one mailbox."""
+
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    fetches_in_flight: int = 3
+    unconfirmed: int = 256
+    settle_seconds: float = 90.0
+    """How long outstanding confirms are waited for at the end; the publisher's own timeout is shorter."""
+
+
+class Transfer:
+    """Moves one page of mails of one mailbox; made anew for each page."""
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        inbox: Inbox,
+        publisher: Publisher,
+        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]],
+        memory: MailMemory,
+        window: Window,
+        budget: ByteBudget,
+        limits: TransferLimits,
+        clock: Clock,
+        emit: Emit,
+        progress: Callable[[], None],
+    ) -> None:
+        self._alias = alias
+        self._inbox = inbox
+        self._publisher = publisher
+        self._compose = compose
+        self._memory = memory
+        self._window = window
+        self._budget = budget
+        self._limits = limits
+        self._clock = clock
+        self._emit = emit
+        self._progress = progress
+        self._failure: BridgeError | None = None
+        self._bug: BaseException | None = None
+        self._outstanding = 0
+        self._changed = asyncio.Event()
+        self._feeding = True
+        self._unroutable_streak = 0
+        self.published = 0
+
+    async def run(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
+        """
+        Publish the mails and remove what was confirmed; mails that stay are in the memory, with their reason.
+
+        Raises:
+            BridgeError: The pass ended early; mails that were confirmed are removed or held for removal.
+        """
+        remover = asyncio.create_task(self._remove_as_receipts_arrive())
+        try:
+            await self._feed(refs, stop)
+            await self._settle()
+        finally:
+            self._feeding = False
+            self._changed.set()
+            await remover
+        if self._bug is not None:
+            raise self._bug
+        if self._failure is not None:
+            self._window.narrow()
+            raise self._failure
+
+    async def _feed(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
+        """Fetch ahead, publish in order."""
+        limits = BatchLimits(min(self._limits.batch.count, self._window.size), self._limits.batch.size_bytes)
+        ahead = 1 if self._window.size < self._window.largest else self._limits.fetches_in_flight
+        planned = iter(batches(refs, limits))
+        under_way: deque[asyncio.Task[tuple[int, Sequence[Fetched]]]] = deque()
+        try:
+            while not stop.is_set() and self._failure is None:
+                while len(under_way) < ahead and (batch := next(planned, None)) is not None:
+                    under_way.append(asyncio.create_task(self._fetch(batch)))
+                if not under_way:
+                    return
+                taken, fetched = await under_way.popleft()
+                await self._publish_batch(fetched, taken)
+                self._progress()
+        finally:
+            for task in under_way:
+                task.cancel()
+            for outcome in await asyncio.gather(*under_way, return_exceptions=True):
+                if isinstance(outcome, tuple):
+                    self._budget.give_back(outcome[0])
+
+    async def _fetch(self, refs: Sequence[MailRef]) -> tuple[int, Sequence[Fetched]]:
+        taken = await self._budget.take(sum(ref.size_bytes for ref in refs))
+        started = self._clock.monotonic()
+        try:
+            fetched = await self._inbox.fetch(refs)
+        except BaseException:
+            self._budget.give_back(taken)
+            raise
+        read = [mail for mail in fetched if isinstance(mail, FetchedMail)]
+        seconds = self._clock.monotonic() - started
+        self._emit(MailsFetched(self._alias, len(read), sum(len(mail.mime) for mail in read), seconds))
+        return taken, fetched
+
+    async def _publish_batch(self, fetched: Sequence[Fetched], taken: int) -> None:
+        """Publish what was read; the bytes are given back when the last of the batch is settled."""
+        left = len(fetched)
+
+        def settled() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                self._budget.give_back(taken)
+
+        for mail in fetched:
+            match mail:
+                case FetchedMail() | UnconvertibleMail() if self._failure is None:
+                    await self._publish(mail, settled)
+                    continue
+                case FailedFetch(ref=ref, error=MessageError() as error):
+                    self._memory.keep(ref, error.code)
+                case FailedFetch(ref=ref, error=error):
+                    self._fail(error, ref if len(fetched) == 1 else None)
+                case VanishedMail(ref=ref):
+                    self._memory.forget(ref)
+            settled()
+
+    async def _publish(self, mail: FetchedMail | UnconvertibleMail, settled: Callable[[], None]) -> None:
+        ref = mail.ref
+        message = await self._compose(mail)
+        limit = min(self._limits.unconfirmed, self._window.size)
+        while self._outstanding >= limit and self._failure is None:
+            await self._wait_for_change()
+        if self._failure is not None:
+            settled()
+            return
+        started = self._clock.monotonic()
+        confirm = self._publisher.publish(message)
+        self._outstanding += 1
+
+        def on_answer(answer: asyncio.Future[PublishReceipt]) -> None:
+            self._outstanding -= 1
+            settled()
+            self._note_answer(ref, message, started, answer)
+            self._changed.set()
+
+        confirm.add_done_callback(on_answer)
+
+    def _note_answer(
+        self, ref: MailRef, message: Message, started: float, answer: asyncio.Future[PublishReceipt]
+    ) -> None:
+        if answer.cancelled():
+            self._bug = self._bug or asyncio.CancelledError()
+            return
+        match answer.exception():
+            case None:
+                self._memory.hold(ref, answer.result())
+                self._window.widen()
+                self._unroutable_streak = 0
+                self.published += 1
+                now = self._clock.now()
+                waited = (now - ref.received_at).total_seconds() if ref.received_at is not None else None
+                self._emit(
+                    MailPublished(
+                        mailbox=self._alias,
+                        message_id=message.message_id,
+                        routing_key=message.routing_key,
+                        size_bytes=len(message.body),
+                        publish_seconds=self._clock.monotonic() - started,
+                        delivery_seconds=waited,
+                    )
+                )
+            case PublishUnroutable() as error:
+                self._memory.keep(ref, error.code)
+                self._unroutable_streak += 1
+                if self._unroutable_streak >= _UNROUTABLE_STREAK and self.published == 0:
+                    self._fail(error)
+            case MessageTooLarge() as error:
+                self._memory.keep(ref, error.code)
+            case BridgeError() as error:
+                self._fail(error)
+            case bug:
+                self._bug = self._bug or bug
+
+    async def _settle(self) -> None:
+        """Wait for the outstanding confirms."""
+        async with asyncio.timeout(self._limits.settle_seconds):
+            while self._outstanding:
+                await self._wait_for_change()
+
+    async def _remove_as_receipts_arrive(self) -> None:
+        """Remove what was confirmed, in batches; ends when all is fed and nothing is held that was not tried."""
+        tried: set[str] = set()
+        while True:
+            held = [entry for entry in self._memory.held() if entry[0].item_id not in tried][:_REMOVAL_COUNT]
+            if not held:
+                if not self._feeding:
+                    return
+                await self._wait_for_change()
+                continue
+            if len(held) < _REMOVAL_COUNT and self._outstanding:
+                # More receipts are on their way: a moment's wait makes one call of many.
+                await self._clock.sleep(_REMOVAL_LINGER_SECONDS)
+                held = [entry for entry in self._memory.held() if entry[0].item_id not in tried][:_REMOVAL_COUNT]
+            tried.update(ref.item_id for ref, _ in held)
+            await self._remove(held)
+            self._progress()
+
+    async def _remove(self, held: Sequence[tuple[MailRef, PublishReceipt]]) -> None:
+        try:
+            removals = await self._inbox.remove(held)
+        except BridgeError as error:
+            self._fail(_removal_error(error))
+            return
+        gone = [removal.ref for removal in removals if removal.error is None]
+        for ref in gone:
+            self._memory.removed(ref)
+        if gone:
+            self._emit(MailsRemoved(self._alias, len(gone)))
+        error = next((removal.error for removal in removals if removal.error is not None), None)
+        if error is not None:
+            self._fail(_removal_error(error))
+
+    async def _wait_for_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _fail(self, error: BridgeError, culprit: MailRef | None = None) -> None:
+        """Remember the first failure; what is under way ends, nothing new starts."""
+        if culprit is not None and isinstance(error, TransientError) and self._memory.blame(culprit):
+            self._memory.keep(culprit, error.code)  # it stood alone and failed again and again: the others pass
+            return
+        if self._failure is None:
+            self._failure = error
+        self._changed.set()
+
+
+def _removal_error(error: BridgeError) -> BridgeError:
+    """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
+    if isinstance(error, OperatorError | MessageError):
+        return RemovalImpossible(f"published mails cannot be removed ({error.code})")
+    return error

@@ -1,0 +1,55 @@
+"""The one place that decides how long to wait after a failure; libraries' own retries are off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.domain.disposition import Disposition, Pause, Retry, RetryPolicy, disposition
+
+if TYPE_CHECKING:
+    from bridge.errors import BridgeError
+
+
+@dataclass(slots=True)
+class Patience:
+    """Counts failures in a row and turns each into what happens next."""
+
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    attempt: int = 0
+    _random: random.Random = field(default_factory=random.Random)
+
+    def after(self, error: BridgeError) -> Disposition:
+        """Return what follows this failure."""
+        self.attempt += 1
+        return disposition(error, attempt=self.attempt, policy=self.policy, spread=self._random.random())
+
+    def forget(self) -> None:
+        """Start counting anew: something went well."""
+        self.attempt = 0
+
+
+def wait_of(after: Disposition) -> float:
+    """Return the seconds to wait for, none for a message that is set aside."""
+    match after:
+        case Retry(after_seconds=seconds) | Pause(after_seconds=seconds):
+            return seconds
+        case _:
+            return 0.0
+
+
+async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
+    """Return when one of the events is set, or after `seconds`."""
+    if any(event.is_set() for event in events):
+        return
+    waiters = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*waiters, return_exceptions=True)
