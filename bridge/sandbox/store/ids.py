@@ -1,0 +1,131 @@
+"""
+Item, folder and attachment ids and change keys, in the shape that Exchange gives them.
+
+A mailbox entry id holds the mailbox's guid, a folder counter and, for an item, an item counter, base64 coded; a
+change key holds a change number. Clients must treat both as opaque and case-sensitive.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from uuid import UUID
+
+_HEAD = b"\x00\x03\x24\x00"
+_FOLDER_KIND = b"\x00\x2e\x00\x00\x00\x00\x00"
+_ITEM_KIND = b"\x00\x46\x00\x00\x00\x00\x00"
+_FOLDER_TAG = b"\x01\x00"
+_ITEM_TAG = b"\x07\x00"
+_GUID_TEXT = 36
+_COUNTERS_AT = len(_HEAD) + _GUID_TEXT + len(_ITEM_KIND) + 16 + len(_ITEM_TAG)
+_ID_LENGTHS = {_COUNTERS_AT + 24: False, _COUNTERS_AT + 48: True}
+
+
+class MalformedIdError(Exception):
+    """The text is no id that this store could ever have given out."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryId:
+    """What an id says: the mailbox, the folder, and for an item the item; attachments add their number."""
+
+    mailbox: UUID
+    folder: int
+    item: int | None
+    attachment: int | None = None
+
+
+class IdMint:
+    """Makes the ids of one mailbox; the parts that never change are prepared once."""
+
+    def __init__(self, guid: UUID) -> None:
+        self._replica = guid.bytes
+        shared = str(guid).encode()
+        self._folder_head = _HEAD + shared + _FOLDER_KIND + self._replica + _FOLDER_TAG + self._replica
+        self._item_head = _HEAD + shared + _ITEM_KIND + self._replica + _ITEM_TAG + self._replica
+        self._key_tail = b"\x16\x00\x00\x00" + self._replica
+
+    def folder_id(self, folder: int) -> str:
+        """Return the id of a folder; it stays for the folder's life."""
+        return b64encode(self._folder_head + _counter(folder)).decode()
+
+    def item_id(self, folder: int, item: int) -> str:
+        """Return the id of an item where it lies now; a move gives it another."""
+        return b64encode(self._item_bytes(folder, item)).decode()
+
+    def attachment_id(self, folder: int, item: int, attachment: int) -> str:
+        """Return the id of an attachment: the item's, and the attachment's number."""
+        return b64encode(self._item_bytes(folder, item) + b"\x01\x12" + struct.pack(">I", attachment)).decode()
+
+    def item_change_key(self, change: int) -> str:
+        """Return the change key of an item."""
+        return b64encode(b"\x09\x00\x00\x00" + self._key_tail + _short_counter(change)).decode()
+
+    def folder_change_key(self, change: int) -> str:
+        """Return the change key of a folder."""
+        return b64encode(b"\x01\x00\x00\x00" + self._key_tail + _short_counter(change)).decode()
+
+    def _item_bytes(self, folder: int, item: int) -> bytes:
+        return self._item_head + _counter(folder) + self._replica + _counter(item)
+
+
+PARENT_CHANGE_KEY = "AQAAAA=="
+"""What Exchange gives as change key of a ParentFolderId."""
+
+
+def parse_id(text: str) -> EntryId:
+    """
+    Read an id.
+
+    Raises:
+        MalformedIdError: It has not the form of an id.
+    """
+    try:
+        raw = b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedIdError from error
+    attachment = None
+    if len(raw) == _COUNTERS_AT + 48 + 6 and raw[-6:-4] == b"\x01\x12":
+        attachment = struct.unpack(">I", raw[-4:])[0]
+        raw = raw[:-6]
+    if len(raw) not in _ID_LENGTHS or raw[:4] != _HEAD or b64encode(raw).decode()[:8] != text[:8]:
+        raise MalformedIdError
+    is_item = _ID_LENGTHS[len(raw)]
+    kind = _ITEM_KIND if is_item else _FOLDER_KIND
+    if raw[4 + _GUID_TEXT : 4 + _GUID_TEXT + len(kind)] != kind:
+        raise MalformedIdError
+    try:
+        mailbox = UUID(raw[4 : 4 + _GUID_TEXT].decode("ascii"))
+    except ValueError as error:
+        raise MalformedIdError from error
+    folder = int.from_bytes(raw[_COUNTERS_AT + 16 : _COUNTERS_AT + 22], "big")
+    item = int.from_bytes(raw[-8:-2], "big") if is_item else None
+    return EntryId(mailbox, folder, item, attachment)
+
+
+def parse_change_key(text: str) -> int | None:
+    """
+    Return the change number in an item's or a folder's change key, None for one of another mailbox or form.
+
+    Raises:
+        MalformedIdError: It is not base64 at all (ErrorInvalidChangeKey).
+    """
+    try:
+        raw = b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedIdError from error
+    if not raw:
+        raise MalformedIdError
+    if len(raw) != 30:
+        return None
+    return int.from_bytes(raw[-6:], "big")
+
+
+def _counter(value: int) -> bytes:
+    return value.to_bytes(6, "big") + b"\x00\x00"
+
+
+def _short_counter(value: int) -> bytes:
+    return value.to_bytes(6, "big")
