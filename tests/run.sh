@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Runs the tests. Installs what it needs, starts and stops its own broker, leaves a system broker alone.
+#
+#   tests/run.sh                 everything, fast checks first
+#   tests/run.sh unit            what needs no services
+#   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
+#
+# Suites: lint unit model corpus schema integration scenario
+set -uo pipefail
+cd "$(dirname "$0")/.."
+source deploy/system.sh
+
+suites=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
+[ "${1:-}" = -- ] && shift
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema integration scenario)
+
+for suite in "${suites[@]}"; do
+  case $suite in
+    lint | unit | model | corpus | schema) ;;
+    integration | scenario) ensure_rabbitmq || exit 1 ;;
+    *) echo "No such suite: $suite (there are: lint unit model corpus schema integration scenario)" >&2; exit 2 ;;
+  esac
+done
+
+venv=${BRIDGE_VENV:-.venv}
+ensure_environment "$venv" tests/requirements.txt || exit 1
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . || exit 1
+export PATH="$PWD/$venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+unset BRIDGE_CONFIG
+
+shared=${BRIDGE_SHARED:-$PWD/../shared}
+export BRIDGE_SHARED=$shared
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+failed=() not_run=() lines=()
+
+run() { # name, command...
+  local name=$1 started=$SECONDS status=0
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" || status=$?
+  [ $status -eq 0 ] || failed+=("$name")
+  lines+=("$(printf '%-12s %-6s %4d s' "$name" "$([ $status -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - started)))")
+}
+
+tests() { # name, pytest arguments...
+  local name=$1
+  shift
+  run "$name" python -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" "$@" "${extra[@]}"
+}
+
+needs_shared() { # suite, folder: test data that a checkout alone does not have
+  [ -d "$shared/$2" ] && return
+  not_run+=("$1 (no $2 beside the checkout; BRIDGE_SHARED names another place)")
+  return 1
+}
+
+lint() {
+  ruff check . && ruff format --check . && mypy && lint-imports
+}
+
+extra=("$@")
+for suite in "${suites[@]}"; do
+  case $suite in
+    lint) run lint lint ;;
+    unit) tests unit -n 2 tests/unit ;;
+    model) tests model tests/model ;;
+    corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
+    schema) needs_shared schema ews-schema && tests schema -n 2 tests/schema ;;
+    integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
+    scenario) tests scenario tests/scenario ;;
+  esac
+done
+
+printf '\n== Summary\n'
+printf '%s\n' "${lines[@]}"
+for name in "${not_run[@]}"; do printf '%-12s not run: %s\n' "${name%% *}" "${name#* }"; done
+python - "$results" ${#failed[@]} <<'PYTHON'
+import pathlib, sys
+from xml.etree import ElementTree
+
+counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+for path in pathlib.Path(sys.argv[1]).glob("*.xml"):
+    for suite in ElementTree.parse(path).getroot().iter("testsuite"):
+        for key in counts:
+            counts[key] += int(suite.get(key, 0))
+failed = counts["failures"] + counts["errors"]
+print(f"{counts['tests'] - failed - counts['skipped']} passed, {failed} failed, {counts['skipped']} skipped")
+PYTHON
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "Failed: ${failed[*]}"
+  exit 1
+fi
