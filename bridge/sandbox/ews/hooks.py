@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiohttp import web
 
@@ -30,29 +30,32 @@ if TYPE_CHECKING:
 class RefusedError(Exception):
     """An authenticator's no, as a whole HTTP answer: 401 with its challenges, 403 with `X-EWS-Policy-Reason`."""
 
-    def __init__(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+    def __init__(self, status: int, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> None:
+        """Hold the answer; a header may be named several times."""
         super().__init__(f"HTTP {status}")
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers = tuple(headers)
         self.body = body
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Protocol):
     """
     Who calls, as proved by the request's credentials.
 
-    An application (`app_id` set) owns no mailbox: it must name one by ExchangeImpersonation and X-AnchorMailbox. A
-    user (`mailbox` set) opens the own one, and others by impersonation where `may_impersonate` says so.
+    An application must name a mailbox by ExchangeImpersonation and X-AnchorMailbox. A user opens the own one, and
+    others by impersonation where `may_open` says so.
     """
 
-    name: str
-    """For the calls' statistics; an application id or a user name."""
-    mailbox: str | None = None
-    """The user's own address; None for an application."""
-    app_id: str | None = None
-    may_impersonate: Callable[[str], bool] = field(default=lambda _address: False)
-    """Answers for the address of an existing mailbox whether this caller may act as it."""
+    @property
+    def must_impersonate(self) -> bool:
+        """Tell whether the caller has no mailbox of its own: an application."""
+
+    @property
+    def mailbox(self) -> str | None:
+        """The address of the caller's own mailbox; None for an application."""
+
+    def may_open(self, address: str) -> bool:
+        """Tell whether the caller may act in the mailbox of this address, which exists."""
 
 
 class Authenticator(Protocol):
@@ -69,59 +72,57 @@ class Authenticator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One EWS call that a fault rule may match. `mailbox` and `folder` are empty where the request names none."""
+    """One EWS call, as far as its request says: what a fault rule may match."""
 
     operation: str
-    mailbox: str
-    folder: str
-    """Distinguished name of the first folder that the request names, or of the first item's; else its display name."""
-    items: int
-    """How many items or ids the request names."""
-    caller: str
-    request: web.Request
+    mailbox: str | None = None
+    folders: frozenset[str] = frozenset()
+    """Ids and distinguished names of the folders that the call names, and of those that hold the items it names."""
 
 
-class FaultedError(Exception):
-    """Ends a call with this HTTP answer instead of Exchange's; `body` goes out as it is."""
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """What one item of a batch answers in place of work; `values` become t:Value elements of its MessageXml."""
 
-    def __init__(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(f"HTTP {status}")
-        self.status = status
-        self.body = body
-        self.headers = dict(headers or {})
+    code: str
+    text: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
-class ConnectionCutError(Exception):
-    """Ends a call by closing the connection without an answer."""
+class Strikes(Protocol):
+    """What goes wrong with one call."""
+
+    async def before(self, request: web.Request) -> web.StreamResponse | None:
+        """Strike before the work; an answer means that there is no work."""
+
+    def item(self, number: int) -> ItemError | None:
+        """Return what the item of that number (from 1, in the request's order) answers; called on a worker thread."""
+
+    async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
+        """Strike after the work is committed; returns the answer to send."""
 
 
 class Faults(Protocol):
-    """What goes wrong on purpose. All methods may wait, and may raise FaultedError or ConnectionCutError."""
+    """What goes wrong on purpose."""
 
-    async def before(self, call: Call) -> None:
-        """Run before the work: nothing has changed yet."""
-
-    async def after(self, call: Call, status: int, body: bytes) -> bytes:
-        """Run after the work is committed and before the answer is sent; returns the body to send."""
-
-    def item_error(self, call: Call, number: int) -> tuple[str, str] | None:
-        """
-        Return (ResponseCode, MessageText) for the item of this number (from 0) instead of doing anything with it.
-
-        Called on a worker thread for each item of a batch; None leaves the item alone.
-        """
+    def begin(self, call: Call) -> Strikes:
+        """Decide what strikes a call that begins now."""
 
 
 class NoFaults:
     """Nothing goes wrong."""
 
-    async def before(self, call: Call) -> None:
-        """Let the call through."""
+    def begin(self, call: Call) -> Strikes:  # noqa: ARG002 - the protocol's parameter
+        """Let every call pass."""
+        return _NoStrikes()
 
-    async def after(self, call: Call, status: int, body: bytes) -> bytes:  # noqa: ARG002 - the protocol's parameters
-        """Return the answer as it is."""
-        return body
 
-    def item_error(self, call: Call, number: int) -> tuple[str, str] | None:  # noqa: ARG002 - the protocol's parameters
-        """Leave every item alone."""
-        return None
+class _NoStrikes:
+    async def before(self, request: web.Request) -> None:
+        pass
+
+    def item(self, number: int) -> None:
+        pass
+
+    async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:  # noqa: ARG002 - likewise
+        return answer
