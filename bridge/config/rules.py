@@ -198,6 +198,16 @@ def after_publish(value: str) -> str:
     raise wrong("", "is no way to remove a mail", "use deleted_items, soft_delete, hard_delete or move:<folder>")
 
 
+def folders(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Accept folders that mail arrives in, each once."""
+    if not values or len({value.lower() for value in values}) != len(values):
+        raise wrong("", "must name at least one folder, each once", 'for example ["inbox"]')
+    refused = {"deleteditems", "drafts", "outbox", "sentitems", "recoverableitemsdeletions"}
+    if refused & {value.lower() for value in values}:
+        raise wrong("", "names a folder that is no place for arriving mail", 'for example ["inbox", "junkemail"]')
+    return tuple(value.strip("/") for value in values)
+
+
 def listen(value: str) -> str:
     """Accept host:port, with an IPv6 address in brackets."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:.%]+\]|[^\s:\[\]/]+):(\d{1,5})", value)

@@ -106,14 +106,10 @@ class EwsSettings(_Section):
     """PEM file with the CA certificates to trust for EWS, instead of the system's. Verification is never off."""
     auth: Literal["oauth", "basic", "ntlm"] = "oauth"
     """How the bridge signs in. `basic` and `ntlm`: Exchange Server on-premises only, refused for Microsoft's hosts."""
-    connect_timeout_seconds: Seconds = 10
-    """Longest wait for a connection."""
-    request_timeout_seconds: Seconds = 100
-    """Longest wait for the answer to one call; Exchange itself ends a call after about a minute."""
-    connections: int = Field(default=16, ge=1, le=200)
-    """Most calls in progress at a time, over all mailboxes; each takes a thread and a connection."""
-    connections_per_mailbox: int = Field(default=4, ge=1, le=20)
-    """Most calls in progress for one mailbox. Exchange allows 27."""
+    call_timeout_seconds: Seconds = 90
+    """Longest wait for the whole answer to one call; Exchange itself ends a call after about a minute."""
+    connections: int = Field(default=8, ge=1, le=200)
+    """Calls in progress at a time, over all mailboxes; each takes a thread and a connection. Exchange allows 27."""
 
     _url = field_validator("url")(rules.ews_url)
 
@@ -141,8 +137,8 @@ class MailboxSettings(_Section):
     """Whether mail is taken from this mailbox."""
     send: bool = True
     """Whether mail is sent from this mailbox."""
-    folders: Annotated[tuple[Literal["inbox", "junkemail"], ...], BeforeValidator(rules.listed)] = ("inbox",)
-    """Folders to take mail from. The number of mails in the junk folder is a gauge and a warning either way."""
+    folders: Names = ("inbox",)
+    """Folders to take mail from: `inbox`, `junkemail` (counted, with a warning, either way), or a path of names."""
     ignore_before: datetime | None = None
     """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For old inboxes."""
     after_publish: str = "deleted_items"
@@ -173,9 +169,14 @@ class MailboxSettings(_Section):
     @field_validator("folders")
     @classmethod
     def _folders_named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            raise rules.wrong("", "must name at least one folder, each once", 'for example ["inbox"]')
-        return value
+        return rules.folders(value)
+
+    @model_validator(mode="after")
+    def _removal_leads_out(self) -> Self:
+        if self.move_to is not None and self.move_to.lower() in {folder.lower() for folder in self.folders}:
+            what = "moves mail into a folder that it is taken from: every mail would be published for ever"
+            raise rules.wrong("after_publish", what, "name another folder")
+        return self
 
     @field_validator("ignore_before", mode="before")
     @classmethod
@@ -219,6 +220,16 @@ class RabbitMqSettings(_Section):
     """The broker's own `max_message_size`; a larger body would close the channel."""
     default_queue: bool = True
     """Whether `bridge topology apply` makes the queue `mail.inbound` that takes every mail."""
+    inbound_delivery_limit: int = Field(default=100, ge=1, le=1_000_000)
+    """How often a mail comes back from consumers before it goes to `mail.inbound.dead`; prefetched counts as well."""
+    outbound_delivery_limit: int = Field(default=1000, ge=100, le=1_000_000)
+    """Far above what the bridge needs: it ends a request itself, long before."""
+    consumer_timeout_seconds: int = Field(default=1800, ge=60, le=30 * 86_400)
+    """How long a consumer may hold a delivery unsettled before the broker takes it back."""
+    events_kept_seconds: int = Field(default=7 * 86_400, ge=60, le=365 * 86_400)
+    """How long an event waits for a reader in the queue `mail.events`."""
+    events_kept_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024, le=1024**4)
+    """How much the unread events may take; the oldest go first."""
 
     _urls = field_validator("urls")(rules.amqp_urls)
 
@@ -228,22 +239,20 @@ class IngestSettings(_Section):
 
     poll_interval_seconds: Seconds = 5
     """Wait between two listings of a folder that has nothing new."""
-    page_mails: int = Field(default=500, ge=1, le=1000)
+    page_mails: int = Field(default=1000, ge=1, le=1000)
     """Mails that one listing asks for; Exchange gives at most 1,000."""
-    batch_mails: int = Field(default=25, ge=1, le=100)
+    batch_mails: int = Field(default=50, ge=1, le=1000)
     """Most mails fetched in one call."""
-    batch_bytes: int = Field(default=4 * 1024 * 1024, ge=65_536, le=256 * 1024 * 1024)
+    batch_bytes: int = Field(default=8 * 1024 * 1024, ge=65_536, le=256 * 1024 * 1024)
     """Most bytes fetched in one call; a larger mail is fetched alone."""
     fetches_in_flight: int = Field(default=3, ge=1, le=20)
     """Most fetches in progress for one mailbox."""
-    in_flight_mails: int = Field(default=200, ge=1, le=2000)
-    """Most mails of one mailbox between fetch and removal: what a crash may repeat."""
-    in_flight_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024, le=4 * 1024 * 1024 * 1024)
-    """Most bytes of mail held in memory for one mailbox; a larger mail passes alone."""
-    removal_batch_mails: int = Field(default=50, ge=1, le=500)
-    """Most mails removed in one call."""
-    unremoved_limit: int = Field(default=100, ge=1, le=10_000)
-    """Mails published whose removal fails for good before the mailbox pauses instead of repeating them."""
+    unconfirmed_mails: int = Field(default=256, ge=1, le=10_000)
+    """Most mails of one mailbox between fetch and confirm: what a crash may repeat."""
+    in_flight_bytes: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024, le=16 * 1024 * 1024 * 1024)
+    """Most bytes of mail held in memory, over all mailboxes; a larger mail passes alone."""
+    keep_seconds: Seconds = 30
+    """How long a mail that has to stay in the inbox is passed over before it is tried again."""
 
 
 class EgressSettings(_Section):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
@@ -141,6 +142,8 @@ def _without_private_fields(_: WrappedLogger, __: str, fields: EventDict) -> Eve
     for name, value in list(fields.items()):
         if name in PRIVATE_FIELDS and not isinstance(value, int | float | None):  # a number is a count
             fields[name] = "(left out)"
+        elif isinstance(value, datetime):
+            fields[name] = value.isoformat()
         elif isinstance(value, bytes | bytearray | memoryview):
             fields[name] = f"({len(value)} bytes)"
         elif isinstance(value, str) and len(value) > _LONGEST_TEXT:

@@ -94,12 +94,7 @@ class Metrics:
         self.ingest_listed = self._counter(
             "ingest_listed_mails", "Mails that listings showed for the first time", "mailbox"
         )
-        self.ingest_fetched = self._counter(
-            "ingest_fetched_mails",
-            "Mails read from Exchange, by how: mime, properties, vanished, failed",
-            "mailbox",
-            "how",
-        )
+        self.ingest_fetched = self._counter("ingest_fetched_mails", "Mails read from Exchange", "mailbox")
         self.ingest_published = self._counter(
             "ingest_published_mails", "Mails that the broker confirmed", "mailbox", "kind"
         )
