@@ -1,0 +1,44 @@
+"""What an HTTP status of Exchange means."""
+
+import pytest
+
+from bridge.adapters.ews.errors import error_for_status
+from bridge.errors import (
+    BridgeError,
+    CredentialsRejected,
+    EwsBlocked,
+    MailboxAccessDenied,
+    MailboxThrottled,
+    MailboxUnavailable,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "meaning"),
+    [
+        (401, {}, CredentialsRejected),
+        (403, {"X-EWS-Policy-Reason": "EWS is disabled for this user or tenant"}, EwsBlocked),
+        (403, {"X-EWS-Policy-Reason": "EWS is blocked by policy for this user or tenant"}, EwsBlocked),
+        (403, {}, MailboxAccessDenied),
+        (429, {"Retry-After": "7"}, MailboxThrottled),
+        (503, {}, MailboxThrottled),
+        (502, {}, MailboxUnavailable),
+        (302, {}, MailboxUnavailable),
+        (400, {"Connection": "close"}, MailboxUnavailable),
+    ],
+)
+def test_a_status_has_a_meaning(status: int, headers: dict[str, str], meaning: type[BridgeError]) -> None:
+    assert type(error_for_status(status, headers)) is meaning
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_where_the_body_decides_the_status_does_not(status: int) -> None:
+    assert error_for_status(status, {}) is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7.0), ("", None), ("Tue, 24 Nov 2026 03:00:00 GMT", None)])
+def test_the_stated_wait_is_taken_over(text: str, seconds: float | None) -> None:
+    error = error_for_status(503, {"Retry-After": text})
+
+    assert isinstance(error, MailboxThrottled)
+    assert error.retry_after_seconds == seconds
