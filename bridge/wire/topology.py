@@ -8,9 +8,11 @@ on purpose. Nothing here is refused by a later 4.x (no transient queues, no prio
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ArgumentValue = str | int
 
@@ -121,7 +123,7 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class TopologyOptions:
-    """What an operator may choose. A queue that exists keeps what it was declared with; `apply` reports the difference."""
+    """What an operator may choose. A queue that exists keeps what it has; `apply` reports the difference."""
 
     default_queue: bool = True
     """Whether there is a queue `mail.inbound` for every mail; without it consumers bind their own."""
