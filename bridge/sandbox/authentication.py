@@ -1,21 +1,25 @@
-"""Who calls EWS: bearer tokens verified for real, names and passwords on-premises; refusals with Exchange's headers."""
+"""
+Who calls EWS: bearer tokens verified for real; refusals with the headers of Exchange.
+
+The kinds of caller are here too, for there is one way to ask whose mailboxes somebody may open.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 
 from bridge.sandbox.entra.tokens import EXCHANGE_APP_ID, generation_of, is_exchange, issuer
+from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.tenant import FULL_ACCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from aiohttp import web
 
     from bridge.sandbox.entra.keys import SigningKey
     from bridge.sandbox.tenant import App, Tenant, User
@@ -32,7 +36,7 @@ _NO_ROLE: Final = (
     "The token should have valid permissions or linked account associated with partner application '{client_id}'.",
 )
 
-_BEARER = (
+BEARER_CHALLENGE: Final = (
     f'Bearer client_id="{EXCHANGE_APP_ID}", trusted_issuers="00000001-0000-0000-c000-000000000000@*", '
     'token_types="app_asserted_user_v1 service_asserted_app_v1", '
     'authorization_uri="https://login.windows.net/common/oauth2/authorize"'
@@ -42,38 +46,46 @@ _REMEMBERED_TOKENS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sends a request: an app with a token, or a user or service account with a password."""
+class AppCaller:
+    """An application with a token: it has no mailbox and must impersonate."""
 
-    app: App | None = None
-    user: User | None = None
-    is_service_account: bool = False
+    app: App
 
     @property
     def must_impersonate(self) -> bool:
-        """Tell whether the caller has no mailbox of its own and must name one."""
-        return self.app is not None
+        """Tell that a mailbox must be named."""
+        return True
+
+    @property
+    def mailbox(self) -> str | None:
+        """Return None: an application has none."""
+        return None
 
     def may_open(self, address: str) -> bool:
-        """Tell whether the caller may act in a mailbox, its own or by impersonation."""
-        if self.app is not None:
-            return self.app.may_open(address)
-        return self.is_service_account or (self.user is not None and self.user.address.lower() == address.lower())
+        """Tell whether the app's rights cover a mailbox."""
+        return self.app.may_open(address)
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
-    """A refusal to talk: HTTP 401 and the headers that go with it. `headers` may name one header several times."""
+class UserCaller:
+    """Somebody with a name and a password: a user in the own mailbox, or the service account in anybody's."""
 
-    headers: tuple[tuple[str, str], ...]
-    status: int = 401
+    user: User
+    is_service_account: bool
 
+    @property
+    def must_impersonate(self) -> bool:
+        """Tell that a mailbox need not be named."""
+        return False
 
-class Authenticator(Protocol):
-    """Tells who sends a request."""
+    @property
+    def mailbox(self) -> str | None:
+        """Return the user's own mailbox; the service account has none."""
+        return None if self.is_service_account else self.user.address
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Challenge:
-        """Return the caller, or what to answer in place of work. `headers` is case-insensitive."""
+    def may_open(self, address: str) -> bool:
+        """Tell whether a mailbox is the user's own, or the caller may impersonate everybody."""
+        return self.is_service_account or self.user.address.lower() == address.lower()
 
 
 @dataclass(slots=True)
@@ -85,17 +97,22 @@ class BearerAuthenticator:
     now: Callable[[], float]
     _verified: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Challenge:
-        """Return the app that a valid token names."""
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
+    async def __call__(self, request: web.Request) -> AppCaller:
+        """
+        Return the app that the request's token names.
+
+        Raises:
+            RefusedError: 401; there is no token, or none that Exchange takes.
+        """
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            return Challenge((("WWW-Authenticate", _BEARER),))
+            raise RefusedError(401, [("WWW-Authenticate", BEARER_CHALLENGE)])
         try:
             claims = self._claims(token.strip())
         except jwt.InvalidSignatureError:
-            return _refused(_INVALID_SIGNATURE)
+            raise _refusal(_INVALID_SIGNATURE) from None
         except jwt.PyJWTError:
-            return _refused(_INVALID_TOKEN)
+            raise _refusal(_INVALID_TOKEN) from None
         return self._caller(claims)
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -116,63 +133,28 @@ class BearerAuthenticator:
             self._verified.move_to_end(token)
         return claims
 
-    def _caller(self, claims: dict[str, Any]) -> Caller | Challenge:
+    def _caller(self, claims: dict[str, Any]) -> AppCaller:
         if not is_exchange(str(claims["aud"])):
-            return _refused(_WRONG_AUDIENCE, audience=str(claims["aud"]))
+            raise _refusal(_WRONG_AUDIENCE, audience=str(claims["aud"]))
         if claims["iss"] != issuer(self.tenant):
-            return _refused(_WRONG_TENANT, tenant=str(claims.get("tid", "")))
+            raise _refusal(_WRONG_TENANT, tenant=str(claims.get("tid", "")))
         current = generation_of(str(claims["uti"])) >= self.tenant.token_generation
         if not (current and int(claims["nbf"]) <= self.now() < int(claims["exp"])):
-            return _refused(_EXPIRED)
+            raise _refusal(_EXPIRED)
         app = self.tenant.app(str(claims["appid"]))
         if app is None or FULL_ACCESS not in claims.get("roles", []):
-            return _refused(_NO_ROLE, client_id=str(claims["appid"]))
-        return Caller(app=app)
+            raise _refusal(_NO_ROLE, client_id=str(claims["appid"]))
+        return AppCaller(app)
 
 
-@dataclass(slots=True)
-class BasicAuthenticator:
-    """Takes the names and passwords of the tenant's users and of its service account, as Exchange Server does."""
-
-    tenant: Tenant
-    realm: str = "127.0.0.1"
-
-    def authenticate(self, headers: Mapping[str, str]) -> Caller | Challenge:
-        """Return the user whose name and password the Basic header carries."""
-        scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            caller = self._caller(*_name_and_password(credentials))
-            if caller is not None:
-                return caller
-        return Challenge((("WWW-Authenticate", f'Basic realm="{self.realm}"'),))
-
-    def _caller(self, name: str, password: str) -> Caller | None:
-        account = self.tenant.service_account
-        for user in (*self.tenant.users, *([account] if account is not None else [])):
-            # DOMAIN\name, name@domain and the bare name mean the same account to Exchange Server.
-            if user.username.lower() == name.rpartition("\\")[2].lower() and hmac.compare_digest(
-                user.password.encode(), password.encode()
-            ):
-                return Caller(user=user, is_service_account=user is account)
-        return None
-
-
-def _refused(reason: tuple[int, str, str], **details: str) -> Challenge:
+def _refusal(reason: tuple[int, str, str], **details: str) -> RefusedError:
     number, category, text = reason
-    return Challenge((
-        ("WWW-Authenticate", f'{_BEARER}, error="invalid_token"'),
-        ("x-ms-diagnostics", f'{number};reason="{_header_safe(text.format(**details))}";error_category="{category}"'),
-    ))  # fmt: skip
+    diagnostics = f'{number};reason="{_header_safe(text.format(**details))}";error_category="{category}"'
+    return RefusedError(
+        401, [("WWW-Authenticate", f'{BEARER_CHALLENGE}, error="invalid_token"'), ("x-ms-diagnostics", diagnostics)]
+    )
 
 
 def _header_safe(text: str) -> str:
     """Return text that cannot end a header line or a quoted string: parts of it come out of a token."""
     return "".join(character for character in text if " " <= character <= "~" and character != '"')[:500]
-
-
-def _name_and_password(credentials: str) -> tuple[str, str]:
-    try:
-        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return name, password

@@ -1,0 +1,98 @@
+"""The delivery status notification that Exchange sends when a recipient does not exist (RFC 3464)."""
+
+from __future__ import annotations
+
+from email.header import Header
+from email.utils import format_datetime
+from html import escape
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from bridge.sandbox.store.structure import header_block, parse, xml_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bridge.sandbox.store import SubmittedMail
+
+# Exchange names its postmaster after a fixed GUID: MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@<domain>.
+_POSTMASTER: Final = "MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e"
+_STATUS: Final = "5.1.10"
+_REASON: Final = "RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"
+# Above this Exchange returns the headers of the original only, not the whole of it.
+_WHOLE_ORIGINAL_BYTES: Final = 1 << 20
+
+
+def bounce(mail: SubmittedMail, unknown: Sequence[str], *, server: str, at: datetime) -> bytes:
+    """Return the notification to the sender of `mail` about recipients that do not exist."""
+    domain = _one_line(mail.sender.rpartition("@")[2]) or server
+    boundary = f"{uuid4()}"
+    root = parse(mail.mime)
+    subject = _one_line(root.decoded("Subject"))
+    head = [
+        f"From: Microsoft Outlook <{_POSTMASTER}@{domain}>",
+        f"To: <{_one_line(mail.sender)}>",
+        f"Date: {format_datetime(at.replace(microsecond=0))}",
+        "Content-Type: multipart/report; report-type=delivery-status;",
+        f'\tboundary="{boundary}"',
+        "X-MS-Exchange-Message-Is-Ndr:",
+        "Content-Language: en-US",
+        f"Message-ID: <{uuid4()}@{server}>",
+        f"In-Reply-To: {_one_line(mail.internet_message_id)}",
+        f"References: {_one_line(mail.internet_message_id)}",
+        "Subject: " + Header(f"Undeliverable: {subject}", "utf-8", header_name="Subject").encode(linesep="\r\n"),
+        "Auto-Submitted: auto-replied",
+        "MIME-Version: 1.0",
+    ]
+    mark = f"--{boundary}".encode()
+    parts = [_explanation(unknown, subject), _report(mail, unknown, server=server), _original(mail.mime)]
+    body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts)
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body + mark + b"--\r\n"
+
+
+def _explanation(unknown: Sequence[str], subject: str) -> bytes:
+    boundary = f"{uuid4()}"
+    people = "\r\n".join(unknown)
+    text = (
+        "Delivery has failed to these recipients or groups:\r\n\r\n"
+        f"{people}\r\n"
+        "The email address you entered couldn't be found. Please check the recipient's email address and try to resend "
+        "the message. If the problem continues, please contact your email admin.\r\n\r\n"
+        f"Subject: {subject}\r\n"
+    )
+    page = "<html><body>" + "".join(f"<p>{escape(line)}</p>" for line in text.splitlines() if line) + "</body></html>"
+    kinds = (("plain", text), ("html", page))
+    alternatives = "".join(
+        f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        f"{content}\r\n"
+        for kind, content in kinds
+    )
+    return (
+        f'Content-Type: multipart/alternative; differences=Content-Type;\r\n\tboundary="{boundary}"\r\n\r\n'
+        f"{alternatives}--{boundary}--\r\n"
+    ).encode()
+
+
+def _report(mail: SubmittedMail, unknown: Sequence[str], *, server: str) -> bytes:
+    arrived = format_datetime(mail.at.replace(microsecond=0))
+    blocks = [f"Reporting-MTA: dns;{server}\r\nReceived-From-MTA: dns;{server}\r\nArrival-Date: {arrived}\r\n"]
+    for recipient in map(_one_line, unknown):
+        # RFC 6533: an address beyond ASCII is of type utf-8 in the report.
+        kind = "rfc822" if recipient.isascii() else "utf-8"
+        blocks.append(
+            f"Original-Recipient: {kind};{recipient}\r\nFinal-Recipient: {kind};{recipient}\r\nAction: failed\r\n"
+            f"Status: {_STATUS}\r\nDiagnostic-Code: smtp;550 {_STATUS} {_REASON}\r\n"
+        )
+    return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(blocks).encode()
+
+
+def _original(mime: bytes) -> bytes:
+    if len(mime) > _WHOLE_ORIGINAL_BYTES:
+        return b"Content-Type: text/rfc822-headers\r\n\r\n" + header_block(mime)
+    return b"Content-Type: message/rfc822\r\n\r\n" + mime
+
+
+def _one_line(text: str) -> str:
+    """Return text that cannot end a header line, whatever the client put there."""
+    return " ".join(xml_safe(text).split())

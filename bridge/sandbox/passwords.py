@@ -1,0 +1,115 @@
+"""Names and passwords, as Exchange Server takes them on-premises: Basic and NTLM, beside bearer tokens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import spnego
+from spnego.exceptions import SpnegoError
+
+from bridge.sandbox.authentication import UserCaller
+from bridge.sandbox.ews.hooks import RefusedError
+from bridge.sandbox.files import write_atomically
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiohttp import web
+
+    from bridge.sandbox.ews.hooks import Authenticator, Caller
+    from bridge.sandbox.tenant import Tenant, User
+
+_REALM: Final = "127.0.0.1"
+_CHALLENGES: Final = (("WWW-Authenticate", "NTLM"), ("WWW-Authenticate", f'Basic realm="{_REALM}"'))
+
+
+class OnPremisesAuthenticator:
+    """
+    Takes Basic, NTLM and bearer tokens.
+
+    NTLM proves a connection, not a request: who did it once on a connection is known there until it ends.
+    """
+
+    def __init__(self, tenant: Tenant, bearer: Authenticator, ntlm_file: Path) -> None:
+        """Know the tenant's users; their names and passwords are written to `ntlm_file` for the NTLM library."""
+        self._tenant = tenant
+        self._bearer = bearer
+        lines = (f":{user.username}:{user.password}\n" for user, _ in self._accounts())
+        write_atomically(ntlm_file, "".join(lines).encode())
+        os.environ["NTLM_USER_FILE"] = str(ntlm_file)
+        self._handshakes: WeakKeyDictionary[asyncio.Transport, spnego.ContextProxy] = WeakKeyDictionary()
+        self._proved: WeakKeyDictionary[asyncio.Transport, UserCaller] = WeakKeyDictionary()
+
+    async def __call__(self, request: web.Request) -> Caller:
+        """
+        Return who the request or its connection proves.
+
+        Raises:
+            RefusedError: 401, with the next NTLM message where one is due.
+        """
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        match scheme.lower():
+            case "bearer":
+                return await self._bearer(request)
+            case "basic":
+                return self._basic(credentials)
+            case "ntlm" if request.transport is not None:
+                return self._ntlm(request.transport, credentials)
+        known = self._proved.get(request.transport) if request.transport is not None else None
+        if known is None:
+            raise RefusedError(401, _CHALLENGES)
+        return known
+
+    def _basic(self, credentials: str) -> UserCaller:
+        name, password = _name_and_password(credentials)
+        caller = self._account(name)
+        if caller is None or not hmac.compare_digest(caller.user.password.encode(), password.encode()):
+            raise RefusedError(401, _CHALLENGES)
+        return caller
+
+    def _ntlm(self, transport: asyncio.Transport, message: str) -> UserCaller:
+        self._proved.pop(transport, None)
+        # A first message begins anew: a context takes one handshake only.
+        context = self._handshakes.pop(transport, None) or spnego.server(
+            protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm
+        )
+        try:
+            answer = context.step(base64.b64decode(message, validate=True))
+        except (SpnegoError, binascii.Error, ValueError):
+            raise RefusedError(401, _CHALLENGES) from None
+        if not context.complete:
+            self._handshakes[transport] = context
+            raise RefusedError(401, [("WWW-Authenticate", f"NTLM {base64.b64encode(answer or b'').decode()}")])
+        caller = self._account(context.client_principal or "")
+        if caller is None:
+            raise RefusedError(401, _CHALLENGES)
+        self._proved[transport] = caller
+        return caller
+
+    def _account(self, name: str) -> UserCaller | None:
+        # DOMAIN\name and the bare name mean the same account to Exchange Server.
+        bare = name.rpartition("\\")[2].lower()
+        return next(
+            (UserCaller(user, service) for user, service in self._accounts() if user.username.lower() == bare), None
+        )
+
+    def _accounts(self) -> Iterator[tuple[User, bool]]:
+        for user in self._tenant.users:
+            yield user, False
+        if self._tenant.service_account is not None:
+            yield self._tenant.service_account, True
+
+
+def _name_and_password(credentials: str) -> tuple[str, str]:
+    try:
+        name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
