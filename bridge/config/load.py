@@ -17,7 +17,7 @@ from bridge.config.problems import ConfigurationInvalid, Problem
 from bridge.config.secret_files import read_files
 from bridge.config.settings import Settings
 from bridge.config.shape import section_of
-from bridge.config.toml_file import read_toml
+from bridge.config.toml_file import leaves, read_toml
 from bridge.config.unknown_keys import NOT_YET, refuse_unknown
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _put_environment_on_top(given: Given, environ: Mapping[str, str]) -> None:
             del given.places[old]
             given.from_file.discard(old)
         _forget_other_form(given, table, key)
-        given.places[key] = variables[key]
+        given.places |= dict.fromkeys(leaves(value, key), variables[key])
 
 
 def _table(tree: dict[str, Any], key: Key) -> dict[str, Any] | None:

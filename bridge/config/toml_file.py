@@ -60,7 +60,7 @@ def _lines(text: str) -> Iterator[tuple[Key, int]]:
             table = _header(statement, counts)
             yield table, start
         else:
-            for key in _leaves(statement):
+            for key in leaves(statement):
                 yield table + key, start
         pending = ""
 
@@ -80,9 +80,14 @@ def _header(statement: dict[str, object], counts: dict[Key, int]) -> Key:
     return key
 
 
-def _leaves(value: object, key: Key = ()) -> Iterator[Key]:
+def leaves(value: object, key: Key = ()) -> Iterator[Key]:
+    """Yield the key of everything in a value: tables, their entries, and the tables in lists."""
     if key:
         yield key
     if isinstance(value, dict):
         for name, child in value.items():
-            yield from _leaves(child, (*key, name))
+            yield from leaves(child, (*key, name))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            if isinstance(child, dict):
+                yield from leaves(child, (*key, index))

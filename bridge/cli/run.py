@@ -1,0 +1,78 @@
+"""Runs a worker until it is told to stop, and sees that it does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from bridge.cli.exits import Exit
+from bridge.telemetry.failures import describe
+from bridge.telemetry.logging import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    Work = Callable[[asyncio.Event], Awaitable[int]]
+
+_UNWIND_SECONDS = 5.0
+
+
+def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
+    """
+    Run `work` and return its exit code.
+
+    The first SIGTERM or SIGINT sets the event that `work` is given: it takes nothing new, finishes what is in flight and
+    returns. After `grace_seconds`, or at a second signal, it is cancelled; what was in flight then stays where it was
+    (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from outside
+    does not keep the process.
+    """
+    code, forced = asyncio.run(_supervise(work, grace_seconds))
+    if forced:
+        # Threads blocked in a call cannot be cancelled, and the interpreter would wait for them.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+async def _supervise(work: Work, grace_seconds: float) -> tuple[int, bool]:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_tell_of_lost_error)
+    stop, force = asyncio.Event(), asyncio.Event()
+
+    def told_to_stop(signal_number: int) -> None:
+        if stop.is_set():
+            logger().warning("process.stop_forced", signal=signal.Signals(signal_number).name)
+            force.set()
+            return
+        logger().info("process.stopping", signal=signal.Signals(signal_number).name, within_seconds=grace_seconds)
+        stop.set()
+        loop.call_later(grace_seconds, force.set)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop, number)
+    task = asyncio.ensure_future(work(stop))
+    forced = asyncio.ensure_future(force.wait())
+    try:
+        await asyncio.wait({task, forced}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result(), False
+        logger().warning("process.stopped_unfinished")
+        task.cancel()
+        await asyncio.wait({task}, timeout=_UNWIND_SECONDS)
+        return Exit.UNFINISHED, True
+    finally:
+        forced.cancel()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _tell_of_lost_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task nobody waits for died of: asyncio's own handler would print the exception, text and all."""
+    error = context.get("exception")
+    fields = describe(error) if isinstance(error, BaseException) else {}
+    logger().error("process.error_unattended", **fields)

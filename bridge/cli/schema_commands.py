@@ -1,0 +1,44 @@
+"""`bridge schemas write|check`: what is generated from the code, in a checkout of the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bridge.cli.exits import Exit, answer, say
+
+app = typer.Typer(
+    help="The files generated from the code: schemas, the AsyncAPI document, tables.", no_args_is_help=True
+)
+
+Root = Annotated[
+    Path, typer.Option("--root", metavar="DIR", file_okay=False, exists=True, help="The checkout of the project.")
+]
+
+
+@app.command()
+def write(root: Root = Path()) -> None:
+    """Write every generated file that no longer fits the code."""
+    from bridge.config import schema as config_schema  # noqa: PLC0415 - --help must not wait for these
+    from bridge.wire import schemas as wire_schemas  # noqa: PLC0415
+
+    changed = [*config_schema.write(root), *wire_schemas.write(root)]
+    for path in changed:
+        answer(str(path))
+    say(f"{len(changed)} file(s) written")
+
+
+@app.command()
+def check(root: Root = Path()) -> None:
+    """Name every generated file that no longer fits the code; exit code 1 if there is one."""
+    from bridge.config import schema as config_schema  # noqa: PLC0415
+    from bridge.wire import schemas as wire_schemas  # noqa: PLC0415
+
+    stale = [*config_schema.check(root), *wire_schemas.check(root)]
+    for path in stale:
+        answer(str(path))
+    if stale:
+        say("these no longer fit the code: run bridge schemas write")
+        raise typer.Exit(Exit.NO)

@@ -1,0 +1,39 @@
+"""`bridge ingest`, `egress` and `run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.cli.exits import Exit
+from bridge.cli.options import load_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GRACE_SECONDS = 25.0
+
+
+def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: float) -> int:
+    """Run the workers of this process until they are told to stop; return the exit code."""
+    settings = load_settings(config).settings
+
+    import asyncio  # noqa: PLC0415 - --help must not wait for these, nor a wrong configuration for its answer
+
+    from bridge.bootstrap import run_workers  # noqa: PLC0415
+    from bridge.cli.run import run_until_stopped  # noqa: PLC0415
+    from bridge.errors import ConfigurationError  # noqa: PLC0415
+    from bridge.telemetry.failures import describe  # noqa: PLC0415
+    from bridge.telemetry.logging import configure, logger  # noqa: PLC0415
+
+    configure(style=settings.log.format, level=settings.log.level)
+
+    async def workers(stop: asyncio.Event) -> int:
+        try:
+            return await run_workers(settings, ingest=ingest, egress=egress, stop=stop)
+        except ConfigurationError:
+            raise  # told to the person who started it
+        except Exception as error:  # noqa: BLE001 - a bug; mail stays where it was, whoever supervises restarts us
+            logger().error("process.failed", **describe(error))
+            return Exit.BUG
+
+    return run_until_stopped(workers, grace_seconds=grace_seconds)
