@@ -1,0 +1,85 @@
+"""A publisher that answers as a test says, and a clock that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bridge.adapters.memory.inbox import StoredMail
+from bridge.domain.mail import MailRef
+from bridge.ports.broker import Message, PublishReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+class InstantClock:
+    """Time passes by sleeping only, and sleeping takes no time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+class ScriptedPublisher:
+    """Confirms at once unless told otherwise: an error for a message, or no answer until `confirm` is called."""
+
+    largest_body_bytes = 1 << 24
+    trouble: str | None = None
+
+    def __init__(self) -> None:
+        self.published: list[Message] = []
+        self.answer: Callable[[Message], Exception | None] = lambda _: None
+        self.withhold = False
+        self.outstanding: list[tuple[Message, asyncio.Future[PublishReceipt]]] = []
+
+    async def wait_ready(self) -> None:
+        return
+
+    def publish(self, message: Message) -> asyncio.Future[PublishReceipt]:
+        self.published.append(message)
+        future: asyncio.Future[PublishReceipt] = asyncio.get_running_loop().create_future()
+        if self.withhold:
+            self.outstanding.append((message, future))
+        elif (error := self.answer(message)) is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(PublishReceipt(message.message_id))
+        return future
+
+    def confirm_all(self) -> None:
+        """Answer what was withheld."""
+        answered, self.outstanding = self.outstanding, []
+        for message, future in answered:
+            future.set_result(PublishReceipt(message.message_id))
+
+    @property
+    def ids(self) -> list[str]:
+        return [message.message_id for message in self.published]
+
+
+def a_mail(
+    number: int, *, size: int = 100, folder: str = "inbox", mime: bytes | None = b"Subject: x\r\n\r\n"
+) -> StoredMail:
+    """Return mail number `number`, received that many seconds after the start."""
+    at = START + timedelta(seconds=number)
+    return StoredMail(MailRef(f"m{number}", f"item-{number}", at, size, "IPM.Note"), mime, folder)
+
+
+async def compose(mail: FetchedMail | UnconvertibleMail) -> Message:
+    """Return a payload without looking at the mail."""
+    return Message("mail.inbound", "dispatch.mail", b"{}", mail.ref.message_id, "mail.inbound.v1")

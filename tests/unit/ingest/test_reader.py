@@ -1,0 +1,406 @@
+"""A mail leaves the inbox only with proof that the broker holds it, and nothing is skipped."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
+from bridge.domain.batches import BatchLimits
+from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail
+from bridge.errors import (
+    BrokerUnavailable,
+    EwsBlocked,
+    MailboxAccessDenied,
+    MailboxThrottled,
+    MailboxUnavailable,
+    MessageTooLarge,
+    PublishRefused,
+    PublishUnconfirmed,
+    PublishUnroutable,
+    RemovalImpossible,
+)
+from bridge.ports.broker import Message, PublishReceipt
+from bridge.telemetry.events import Event
+from bridge.telemetry.health import Health
+from bridge.telemetry.ingest_events import BacklogFound, MailKept, MailPublished, ReadingFailed, ReadingResumed
+from bridge.workers.budget import ByteBudget
+from bridge.workers.ingest import IngestOptions, MailboxReader
+from bridge.workers.ingest_transfer import TransferLimits
+from tests.unit.ingest.doubles import InstantClock, ScriptedPublisher, a_mail, compose
+
+
+class Bench:
+    """A reader with everything around it."""
+
+    def __init__(self, *mails: StoredMail, options: IngestOptions | None = None, page_limit: int = 1_000) -> None:
+        self.inbox = MemoryInbox(*mails, page_limit=page_limit)
+        self.publisher = ScriptedPublisher()
+        self.clock = InstantClock()
+        self.events: list[Event] = []
+        self.health = Health(monotonic=self.clock.monotonic)
+        self.budget = ByteBudget(10_000)
+        self.stop = asyncio.Event()
+        self.reader = MailboxReader(
+            alias="dispatch",
+            inbox=self.inbox,
+            publisher=self.publisher,
+            compose=compose,
+            budget=self.budget,
+            clock=self.clock,
+            emit=self.events.append,
+            health=self.health,
+            options=options or IngestOptions(limits=TransferLimits(batch=BatchLimits(3, 1_000))),
+        )
+
+    async def once(self) -> int:
+        return await self.reader.read_once(self.stop)
+
+    @property
+    def left(self) -> list[str]:
+        return [mail.ref.message_id for mail in self.inbox.mails]
+
+    def told(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_mails_are_published_in_the_order_received_and_removed() -> None:
+    bench = Bench(*(a_mail(n) for n in range(20)))
+
+    assert await bench.once() == 20
+
+    assert bench.publisher.ids == [f"m{n}" for n in range(20)]
+    assert bench.left == []
+    assert bench.budget.taken_bytes == 0
+    assert len(bench.told(MailPublished)) == 20
+
+
+@pytest.mark.parametrize("error", [PublishRefused(), PublishUnconfirmed(), BrokerUnavailable()])
+async def test_mail_stays_in_inbox_when_broker_does_not_confirm(error: Exception) -> None:
+    """No confirm, no removal."""
+    bench = Bench(a_mail(1))
+    bench.publisher.answer = lambda _: error
+
+    with pytest.raises(type(error)):
+        await bench.once()
+
+    assert bench.left == ["m1"]
+    assert bench.inbox.removals == []
+    assert bench.budget.taken_bytes == 0
+
+
+async def test_mail_is_published_again_under_the_same_id_after_an_unknown_outcome() -> None:
+    bench = Bench(a_mail(1))
+    bench.publisher.answer = lambda _: PublishUnconfirmed()
+    with pytest.raises(PublishUnconfirmed):
+        await bench.once()
+    bench.publisher.answer = lambda _: None
+
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m1"]
+    assert bench.left == []
+
+
+async def test_what_was_confirmed_before_a_failure_is_removed() -> None:
+    bench = Bench(*(a_mail(n) for n in range(6)))
+    bench.publisher.answer = lambda message: BrokerUnavailable() if message.message_id == "m3" else None
+
+    with pytest.raises(BrokerUnavailable):
+        await bench.once()
+
+    assert "m3" in bench.left
+    assert not {"m0", "m1", "m2"} & set(bench.left)
+
+
+async def test_a_mail_that_no_queue_wants_stays_and_the_others_pass() -> None:
+    bench = Bench(*(a_mail(n) for n in range(5)))
+    bench.publisher.answer = lambda message: PublishUnroutable() if message.message_id == "m2" else None
+
+    await bench.once()
+    await bench.once()
+
+    assert bench.left == ["m2"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m2", "publish_unroutable")]
+
+
+async def test_a_mail_that_stays_is_tried_again_later() -> None:
+    bench = Bench(a_mail(1), a_mail(2))
+    bench.publisher.answer = lambda message: PublishUnroutable() if message.message_id == "m1" else None
+    await bench.once()
+    bench.publisher.answer = lambda _: None
+
+    await bench.once()
+    assert bench.left == ["m1"]
+    bench.clock.seconds += IngestOptions().keep_seconds
+    await bench.once()
+
+    assert bench.left == []
+
+
+async def test_the_mailbox_pauses_when_no_mail_is_wanted() -> None:
+    bench = Bench(*(a_mail(n) for n in range(100)))
+    bench.publisher.answer = lambda _: PublishUnroutable()
+
+    with pytest.raises(PublishUnroutable):
+        await bench.once()
+
+    assert len(bench.left) == 100
+    assert len(bench.publisher.published) < 20
+
+
+async def test_a_mail_too_large_for_the_broker_stays_and_the_others_pass() -> None:
+    bench = Bench(*(a_mail(n) for n in range(3)))
+    bench.publisher.answer = lambda message: MessageTooLarge() if message.message_id == "m0" else None
+
+    await bench.once()
+
+    assert bench.left == ["m0"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m0", "too_large_for_broker")]
+
+
+async def test_a_mail_without_mime_is_published_from_its_properties() -> None:
+    bench = Bench(a_mail(1, mime=None))
+    composed: list[FetchedMail | UnconvertibleMail] = []
+
+    async def remember(mail: FetchedMail | UnconvertibleMail) -> Message:
+        composed.append(mail)
+        return await compose(mail)
+
+    bench.reader._compose = remember
+    await bench.once()
+
+    assert [type(mail) for mail in composed] == [UnconvertibleMail]
+    assert bench.left == []
+
+
+async def test_an_unreadable_mail_stays_and_the_others_pass() -> None:
+    bench = Bench(*(a_mail(n) for n in range(5)))
+    bench.inbox.unreadable.add("item-2")
+
+    await bench.once()
+
+    assert bench.left == ["m2"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m2", "mail_unreadable")]
+
+
+async def test_a_mail_that_vanishes_between_listing_and_fetch_is_no_error() -> None:
+    bench = Bench(a_mail(1), a_mail(2), a_mail(3))
+    listed = bench.inbox.list_waiting
+
+    async def list_then_lose(folder: str, *, limit: int, offset: int = 0) -> object:
+        listing = await listed(folder, limit=limit, offset=offset)
+        bench.inbox.mails = [mail for mail in bench.inbox.mails if mail.ref.item_id != "item-2"]
+        return listing
+
+    bench.inbox.list_waiting = list_then_lose  # type: ignore[method-assign,assignment]
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m3"]
+    assert bench.left == []
+
+
+async def test_a_failed_removal_is_repeated_without_a_second_publish() -> None:
+    bench = Bench(a_mail(1), a_mail(2))
+    bench.inbox.fails["remove"] = MailboxUnavailable()
+    with pytest.raises(MailboxUnavailable):
+        await bench.once()
+    assert bench.left == ["m1", "m2"]
+    del bench.inbox.fails["remove"]
+
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m2"]
+    assert bench.left == []
+
+
+async def test_nothing_new_is_published_while_published_mail_cannot_be_removed() -> None:
+    bench = Bench(*(a_mail(n) for n in range(40)))
+    bench.inbox.fails["remove"] = MailboxAccessDenied()
+    with pytest.raises(RemovalImpossible):
+        await bench.once()
+    so_far = len(bench.publisher.published)
+
+    for _ in range(3):
+        with pytest.raises(RemovalImpossible):
+            await bench.once()
+
+    assert len(bench.publisher.published) == so_far
+
+
+async def test_mails_that_exchange_says_are_gone_but_lists_are_not_published_for_ever() -> None:
+    """ErrorItemNotFound means gone, or no right."""
+    bench = Bench(a_mail(1), a_mail(2))
+    bench.inbox.denies_removal = True
+
+    for _ in range(4):
+        await bench.once()
+    with pytest.raises(RemovalImpossible):
+        await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m2"]
+
+
+async def test_a_stale_listing_does_not_publish_twice() -> None:
+    bench = Bench(a_mail(1))
+    stale = await bench.inbox.list_waiting("inbox", limit=10)
+    await bench.once()
+
+    async def list_stale(folder: str, *, limit: int, offset: int = 0) -> object:
+        return stale
+
+    bench.inbox.list_waiting = list_stale  # type: ignore[method-assign,assignment]
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1"]
+
+
+async def test_a_receipt_for_another_mail_removes_nothing() -> None:
+    inbox = MemoryInbox(a_mail(1))
+
+    with pytest.raises(ValueError, match="another mail"):
+        await inbox.remove([(a_mail(1).ref, PublishReceipt("m2"))])
+
+    assert len(inbox.mails) == 1
+
+
+async def test_batches_shrink_to_the_one_mail_that_spoils_them_and_the_others_pass() -> None:
+    """A mail that makes every call with it fail is passed over after it failed alone three times."""
+    bench = Bench(*(a_mail(n) for n in range(9)))
+    fetch = bench.inbox.fetch
+
+    async def spoiled(refs: list[MailRef]) -> object:
+        bench.inbox.fails.pop("fetch", None)
+        if any(ref.item_id == "item-4" for ref in refs):
+            bench.inbox.fails["fetch"] = MailboxUnavailable()
+        return await fetch(refs)
+
+    bench.inbox.fetch = spoiled  # type: ignore[method-assign,assignment]
+    failures = 0
+    while len(bench.left) > 1:
+        try:
+            await bench.once()
+        except MailboxUnavailable:
+            failures += 1
+            assert failures < 10
+
+    assert bench.left == ["m4"]
+
+
+async def test_all_pages_of_a_folder_are_read() -> None:
+    bench = Bench(*(a_mail(n) for n in range(25)), page_limit=4)
+    bench.publisher.answer = lambda message: PublishUnroutable() if message.message_id in {"m1", "m9"} else None
+
+    await bench.once()
+
+    assert bench.left == ["m1", "m9"]
+    assert sorted(bench.publisher.ids) == sorted(f"m{n}" for n in range(25))
+
+
+async def test_every_watched_folder_is_read() -> None:
+    bench = Bench(
+        a_mail(1),
+        a_mail(2, folder="junkemail"),
+        options=IngestOptions(folders=("inbox", "junkemail")),
+    )
+
+    await bench.once()
+
+    assert bench.left == []
+
+
+async def test_unconfirmed_mails_and_bytes_stay_below_their_bounds() -> None:
+    limits = TransferLimits(batch=BatchLimits(5, 500), fetches_in_flight=2, unconfirmed=7)
+    bench = Bench(*(a_mail(n, size=100) for n in range(60)), options=IngestOptions(limits=limits))
+    bench.budget = bench.reader._budget = ByteBudget(1_500)
+    bench.publisher.withhold = True
+    reading = asyncio.create_task(bench.once())
+    most = 0
+
+    while not reading.done():
+        for _ in range(50):
+            await asyncio.sleep(0)
+        most = max(most, len(bench.publisher.outstanding))
+        assert bench.budget.taken_bytes <= 1_500
+        bench.publisher.confirm_all()
+
+    assert await reading == 60
+    assert most == 7
+
+
+async def test_stop_finishes_what_is_under_way_and_starts_nothing() -> None:
+    bench = Bench(*(a_mail(n) for n in range(50)))
+    bench.publisher.withhold = True
+    reading = asyncio.create_task(bench.once())
+    while len(bench.publisher.outstanding) < 3:
+        await asyncio.sleep(0)
+
+    bench.stop.set()
+    while not reading.done():
+        bench.publisher.confirm_all()
+        await asyncio.sleep(0)
+
+    published = set(bench.publisher.ids)
+    assert 3 <= len(published) < 50
+    assert not published & set(bench.left)
+
+
+async def test_throttling_is_obeyed_and_told() -> None:
+    bench = Bench(a_mail(1))
+    bench.inbox.fails["list"] = MailboxThrottled(retry_after_seconds=0.05)
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+    while not bench.told(ReadingFailed):
+        await asyncio.sleep(0)
+    state = bench.health.state("mailbox:dispatch:ingest")
+    del bench.inbox.fails["list"]
+
+    while not bench.told(ReadingResumed):
+        await asyncio.sleep(0.005)
+    bench.stop.set()
+    await running
+
+    [failed] = bench.told(ReadingFailed)[:1]
+    assert isinstance(failed, ReadingFailed)
+    assert 0.05 <= failed.wait_seconds <= 0.06
+    assert state is not None
+    assert (state.status, state.code) == ("trouble", "mailbox_throttled")
+    assert bench.left == []
+
+
+async def test_an_operators_error_pauses_the_mailbox() -> None:
+    bench = Bench(a_mail(1))
+    bench.inbox.fails["list"] = EwsBlocked()
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    while not bench.told(ReadingFailed):
+        await asyncio.sleep(0)
+    bench.stop.set()
+    await running
+
+    [failed] = bench.told(ReadingFailed)
+    assert isinstance(failed, ReadingFailed)
+    assert (failed.paused, failed.code) == (True, "ews_blocked")
+    assert failed.wait_seconds >= 30
+
+
+async def test_a_bug_stops_the_reader_and_leaves_the_mail() -> None:
+    bench = Bench(a_mail(1))
+    bench.publisher.answer = lambda _: ZeroDivisionError()
+
+    with pytest.raises(ZeroDivisionError):
+        await bench.reader.run(bench.stop)
+
+    assert bench.left == ["m1"]
+
+
+async def test_old_mail_is_told_of_before_it_is_taken() -> None:
+    bench = Bench(a_mail(-30 * 86_400), a_mail(1))
+
+    await bench.once()
+
+    first = next(n for n, event in enumerate(bench.events) if isinstance(event, BacklogFound))
+    assert not any(isinstance(event, MailPublished) for event in bench.events[:first])
+    [told] = bench.told(BacklogFound)
+    assert isinstance(told, BacklogFound)
+    assert (told.waiting, told.oldest_age_seconds) == (2, 30 * 86_400)
