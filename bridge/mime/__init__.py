@@ -1,1 +1,32 @@
-"""To come."""
+"""Mail as bytes to mail as values, and back: reading what comes in, composing what goes out."""
+
+from bridge.mime.kind import KINDS, Kind, kind_of
+from bridge.mime.limits import DEFAULT_LIMITS, Limits
+from bridge.mime.parsed import (
+    Address,
+    Attachment,
+    AuthenticationResult,
+    Header,
+    KindInputs,
+    ParsedMail,
+    Report,
+    ReportedRecipient,
+)
+from bridge.mime.parser import parse
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "KINDS",
+    "Address",
+    "Attachment",
+    "AuthenticationResult",
+    "Header",
+    "Kind",
+    "KindInputs",
+    "Limits",
+    "ParsedMail",
+    "Report",
+    "ReportedRecipient",
+    "kind_of",
+    "parse",
+]
