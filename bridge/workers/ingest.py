@@ -133,9 +133,9 @@ class MailboxReader:
             listing = await self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
             if offset == 0:
                 self._note(folder, listing)
+            refs, staying = self._memory.due(listing.refs)
             if self._memory.irremovable():
                 raise RemovalImpossible("Exchange says that removed mails are gone and lists them all the same")
-            refs, staying = self._memory.due(listing.refs)
             transfer = self._transfer()
             await transfer.run(refs, stop)
             published += transfer.published
