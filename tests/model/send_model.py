@@ -1,0 +1,434 @@
+"""
+Every interleaving of two workers with one request, one mailbox and the faults of the world, breadth first.
+
+The workers' decisions are `bridge.domain.send_protocol` itself; this file has the mailbox, the faults and the search.
+
+A call may be answered, executed with its answer lost, or stay on its way and be executed at any later moment or never.
+A mail that was submitted passes through Outbox, may be nowhere for any time, and may come to Sent Items. A worker may
+stop at any point: frozen, for as long as the search likes, or killed, which loses its memory and delivers the request
+again, also after it reported. The request may expire at any moment.
+
+Safe means: submitted at most once; `sent` and `unknown` reported only if it was submitted; `ended` reported only if it
+never was and never will be.
+
+`python -m tests.model.send_model --drafts 3` searches the long form, `--variants` the protocol with each rule left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bridge.domain import send_protocol as protocol
+from bridge.domain.send_protocol import Outcome, Place, Progress, Seen, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Where a draft is. A draft that anybody changed is no longer sendable with the change key of its creation.
+DRAFT, VOID, SUBMITTED, OUTBOX, LIMBO, SENT, GONE = range(7)
+_MOVES_ON = {SUBMITTED: OUTBOX, OUTBOX: LIMBO, LIMBO: SENT}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of the protocol; each can be left out to see what it is for."""
+
+    ledger: bool = True
+    drafts_before_ledger: bool = True
+    outbox_is_read: bool = True
+    look_before_send: bool = True
+    look_twice: bool = True
+    look_before_end: bool = True
+    end_entry: bool = True
+    entry_confirmed: bool = True
+    void: bool = True
+    """Off: competing drafts are deleted."""
+    change_key_of_creation: bool = True
+    """Off: the change key is read again before the send, so that a void draft can be sent."""
+    discard_only_unbegun: bool = True
+    # The world, not the protocol.
+    late_copy: bool = True
+    expiry: bool = True
+    mishaps: bool = True
+    """SendItem is refused for good."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much of it is searched."""
+
+    drafts: int = 2
+    lost: int = 1
+    """Answers that are lost, those of late calls included."""
+    late: int = 1
+    """Calls on their way at the same time."""
+
+
+class Call(NamedTuple):
+    """A request to the mailbox: its verb, and the draft it is about or -1."""
+
+    verb: str
+    draft: int = -1
+
+
+class Shared(NamedTuple):
+    """Everything outside the workers."""
+
+    items: tuple[int, ...] = ()
+    begun: frozenset[int] = frozenset()
+    done: bool = False
+    ended: bool = False
+    on_their_way: tuple[Call, ...] = ()
+    submitted: int = 0
+    lost_left: int = 0
+    expired: bool = False
+    said: frozenset[Outcome] = frozenset()
+
+
+class Local(NamedTuple):
+    """One worker: idle, at a step, or in the middle of a look with the next place to read."""
+
+    progress: Progress[int] | None = None
+    place: Place | None = None
+    seen: Seen[int] | None = None
+    told: bool = False
+
+
+IDLE = Local()
+TOLD = Local(told=True)
+
+
+class Verdict(NamedTuple):
+    """What a search found."""
+
+    states: int
+    fault: str | None
+    path: list[tuple[Shared, Local, Local]]
+    seconds: float
+
+
+class Search:
+    """The reachable states; what a worker or the world can do is computed once for each distinct situation."""
+
+    def __init__(self, rules: Rules, bounds: Bounds) -> None:
+        self._rules = rules
+        self._bounds = bounds
+        self._shared: list[Shared] = []
+        self._locals: list[Local] = []
+        self._shared_number: dict[Shared, int] = {}
+        self._local_number: dict[Local, int] = {}
+        self._worlds: dict[int, list[int]] = {}
+        self._moves: dict[int, list[tuple[int, int]]] = {}
+        self._order = (
+            (Place.DRAFTS, Place.OUTBOX, Place.LEDGER, Place.SENT_ITEMS)
+            if rules.drafts_before_ledger
+            else (Place.LEDGER, Place.DRAFTS, Place.OUTBOX, Place.SENT_ITEMS)
+        )
+
+    def run(self, *, trace: bool = False) -> Verdict:
+        """Search until a fault or the end."""
+        started = time.monotonic()
+        shared = self._number_shared(Shared(lost_left=self._bounds.lost))
+        idle = self._number_local(IDLE)
+        first = _pack(shared, idle, idle)
+        parents: dict[int, int] = {first: -1}
+        seen, frontier = {first}, [first]
+        while frontier:
+            following: list[int] = []
+            for state in frontier:
+                for successor in self._successors(state):
+                    if successor in seen:
+                        continue
+                    seen.add(successor)
+                    if trace:
+                        parents[successor] = state
+                    fault = _fault(self._shared[successor >> 40])
+                    if fault:
+                        path = self._path(parents, successor) if trace else []
+                        return Verdict(len(seen), fault, path, time.monotonic() - started)
+                    following.append(successor)
+            frontier = following
+        return Verdict(len(seen), None, [], time.monotonic() - started)
+
+    def reachable_mailboxes(self) -> set[Shared]:
+        """Return what the mailbox can look like; to be called after `run`."""
+        return set(self._shared)
+
+    def _successors(self, state: int) -> Iterator[int]:
+        shared, one, two = state >> 40, state >> 20 & 0xFFFFF, state & 0xFFFFF
+        for other in self._world(shared):
+            yield _pack(other, one, two)
+        for after, moved in self._worker(shared, one):
+            yield _pack(after, moved, two)
+        if one != two:  # the two workers are interchangeable
+            for after, moved in self._worker(shared, two):
+                yield _pack(after, one, moved)
+
+    def _world(self, shared: int) -> list[int]:
+        known = self._worlds.get(shared)
+        if known is None:
+            known = [self._number_shared(s) for s in self.world(self._shared[shared])]
+            self._worlds[shared] = known
+        return known
+
+    def _worker(self, shared: int, local: int) -> list[tuple[int, int]]:
+        key = shared << 20 | local
+        known = self._moves.get(key)
+        if known is None:
+            moves = self.worker(self._shared[shared], self._locals[local])
+            known = list(dict.fromkeys((self._number_shared(s), self._number_local(m)) for s, m in moves))
+            self._moves[key] = known
+        return known
+
+    def _number_shared(self, shared: Shared) -> int:
+        number = self._shared_number.setdefault(shared, len(self._shared))
+        if number == len(self._shared):
+            self._shared.append(shared)
+        return number
+
+    def _number_local(self, local: Local) -> int:
+        number = self._local_number.setdefault(local, len(self._locals))
+        if number == len(self._locals):
+            self._locals.append(local)
+        return number
+
+    def _path(self, parents: dict[int, int], last: int) -> list[tuple[Shared, Local, Local]]:
+        path, state = [], last
+        while state != -1:
+            path.append((self._shared[state >> 40], self._locals[state >> 20 & 0xFFFFF], self._locals[state & 0xFFFFF]))
+            state = parents[state]
+        return path[::-1]
+
+    # The mailbox.
+
+    def execute(self, shared: Shared, call: Call) -> tuple[Shared, bool] | None:  # noqa: PLR0911 - one for each verb
+        """Return the mailbox after a call and whether it was accepted; None where the bound on drafts is reached."""
+        match call.verb:
+            case "create":
+                if len(shared.items) >= self._bounds.drafts:
+                    return None
+                return shared._replace(items=(*shared.items, DRAFT)), True
+            case "begin":
+                return shared._replace(begun=shared.begun | {call.draft}), True
+            case "done":
+                return shared._replace(done=True), True
+            case "end":
+                return shared._replace(ended=True), True
+        at = shared.items[call.draft]
+        if call.verb == "delete":
+            # DeleteItem ignores change keys; a mail in another folder has another id.
+            return (self._put(shared, call.draft, GONE), True) if at in (DRAFT, VOID, SUBMITTED) else (shared, False)
+        if call.verb == "void":
+            return (self._put(shared, call.draft, VOID), True) if at == DRAFT else (shared, False)
+        sendable = at == DRAFT or (at == VOID and not self._rules.change_key_of_creation)
+        if not sendable:
+            return shared, False
+        return self._put(shared, call.draft, SUBMITTED)._replace(submitted=shared.submitted + 1), True
+
+    def _put(self, shared: Shared, draft: int, where: int) -> Shared:
+        return shared._replace(items=(*shared.items[:draft], where, *shared.items[draft + 1 :]))
+
+    def world(self, shared: Shared) -> Iterator[Shared]:
+        """Yield what can happen without a worker."""
+        for draft, at in enumerate(shared.items):
+            if at in _MOVES_ON:
+                yield self._put(shared, draft, _MOVES_ON[at] if self._rules.late_copy or at != OUTBOX else SENT)
+        for call in shared.on_their_way:
+            rest = list(shared.on_their_way)
+            rest.remove(call)
+            executed = self.execute(shared._replace(on_their_way=tuple(rest)), call)
+            if executed:
+                yield executed[0]
+        if self._rules.expiry and not shared.expired:
+            yield shared._replace(expired=True)
+
+    # The workers.
+
+    def worker(self, shared: Shared, local: Local) -> Iterator[tuple[Shared, Local]]:
+        """Yield what one worker can do, or what can become of it."""
+        if local != IDLE:
+            yield shared, IDLE  # killed; the request is delivered again
+        if local.told:
+            return
+        if local.progress is None:
+            yield from ((shared, _at(progress)) for progress in self._begin(shared))
+        elif local.place is not None:
+            yield from self._read(shared, local)
+        else:
+            yield from self._act(shared, local.progress)
+
+    def _begin(self, shared: Shared) -> Iterator[Progress[int]]:
+        if shared.expired and not self._rules.look_before_end:
+            yield Progress(Step.REPORT, outcome=Outcome.ENDED)
+            return
+        yield protocol.begin(expired=shared.expired)
+        yield protocol.begin(expired=shared.expired, look_first=True)
+
+    def _act(  # noqa: C901, PLR0912 - one case for each step
+        self, shared: Shared, progress: Progress[int]
+    ) -> Iterator[tuple[Shared, Local]]:
+        own = -1 if progress.own is None else progress.own
+        match progress.step:
+            case Step.LOOK:
+                yield from self._read(shared, Local(progress, self._order[0], Seen()))
+            case Step.CREATE:
+                good = protocol.created(len(shared.items))
+                if not self._rules.look_before_send:
+                    good = replace(good, step=Step.ENTER, begun=True)
+                yield from self._call(shared, Call("create"), good, progress, progress)
+            case Step.END:
+                good = protocol.entered_end(progress)
+                if self._rules.end_entry:
+                    yield from self._call(shared, Call("end"), good, progress, progress)
+                else:
+                    yield shared, _at(good)
+            case Step.VOID:
+                bad = protocol.not_voided(progress)
+                verb = "void" if self._rules.void else "delete"
+                yield from self._call(shared, Call(verb, progress.to_void[0]), protocol.voided(progress), bad, bad)
+            case Step.ENTER:
+                good, unanswered = protocol.entered(progress), protocol.not_entered(progress)
+                if not self._rules.ledger:
+                    yield shared, _at(good)
+                else:
+                    unanswered = unanswered if self._rules.entry_confirmed else good
+                    yield from self._call(shared, Call("begin", own), good, progress, unanswered)
+            case Step.SEND:
+                bad = protocol.not_submitted(progress)
+                yield from self._call(shared, Call("send", own), protocol.submitted(progress), bad, bad)
+                if self._rules.mishaps:
+                    yield shared, _at(protocol.give_up(progress))
+            case Step.CLOSE:
+                yield shared, _at(protocol.closed())
+                if self._rules.ledger:
+                    good = protocol.closed()
+                    yield from self._call(shared, Call("done", own), good, good, good)
+            case Step.DISCARD:
+                good = protocol.discarded(progress)
+                yield shared, _at(good)
+                yield from self._call(shared, Call("delete", own), good, good, good)
+            case Step.AGAIN | Step.DEFER:
+                yield shared, IDLE
+            case Step.REPORT if progress.outcome is not None:
+                yield shared._replace(said=shared.said | {progress.outcome}), TOLD
+
+    def _call(
+        self, shared: Shared, call: Call, good: Progress[int], bad: Progress[int], unanswered: Progress[int]
+    ) -> Iterator[tuple[Shared, Local]]:
+        executed = self.execute(shared, call)
+        if executed:
+            after, accepted = executed
+            yield after, _at(good if accepted else bad)
+            if shared.lost_left:
+                yield after._replace(lost_left=shared.lost_left - 1), _at(unanswered)
+        if shared.lost_left and len(shared.on_their_way) < self._bounds.late:
+            late = tuple(sorted((*shared.on_their_way, call)))
+            yield shared._replace(on_their_way=late, lost_left=shared.lost_left - 1), _at(unanswered)
+
+    def _read(self, shared: Shared, local: Local) -> Iterator[tuple[Shared, Local]]:
+        progress, place, seen = local.progress, local.place, local.seen
+        assert progress is not None
+        assert place is not None
+        assert seen is not None
+        seen = self._glance(shared, place, seen)
+        position = self._order.index(place) + 1
+        if position < len(self._order):
+            wanted = self._order[position]
+            if wanted != Place.SENT_ITEMS or protocol.wants_sent_items(seen) or not self._rules.ledger:
+                yield shared, Local(progress, wanted, seen)
+                return
+        if not self._rules.look_twice:
+            progress = replace(progress, known=seen.missing)
+        for patience_over in (False, True):
+            decided = protocol.looked(progress, seen, expired=shared.expired, patience_over=patience_over)
+            if decided.step is Step.REPORT and progress.own is not None and not self._rules.discard_only_unbegun:
+                decided = Progress(Step.DISCARD, own=progress.own, outcome=decided.outcome)
+            yield shared, _at(decided)
+
+    def _glance(self, shared: Shared, place: Place, seen: Seen[int]) -> Seen[int]:
+        match place:
+            case Place.DRAFTS:
+                return replace(
+                    seen,
+                    drafts=frozenset(i for i, at in enumerate(shared.items) if at == DRAFT),
+                    voids=frozenset(i for i, at in enumerate(shared.items) if at == VOID),
+                    moved=seen.moved or SUBMITTED in shared.items,
+                )
+            case Place.OUTBOX:
+                return replace(seen, moved=seen.moved or (self._rules.outbox_is_read and OUTBOX in shared.items))
+            case Place.LEDGER if self._rules.ledger:
+                return replace(seen, begun=shared.begun, done=shared.done, ended=shared.ended)
+            case Place.LEDGER:
+                return seen
+            case Place.SENT_ITEMS:
+                return replace(seen, moved=seen.moved or SENT in shared.items)
+
+
+def _pack(shared: int, one: int, two: int) -> int:
+    return shared << 40 | one << 20 | two if one < two else shared << 40 | two << 20 | one
+
+
+def _at(progress: Progress[int]) -> Local:
+    return Local(progress)
+
+
+def _fault(shared: Shared) -> str | None:
+    if shared.submitted > 1:
+        return "sent twice"
+    if Outcome.ENDED in shared.said and shared.submitted:
+        return "reported ended, was sent"
+    if shared.said & {Outcome.SENT, Outcome.UNKNOWN} and not shared.submitted:
+        return "reported sent or unknown, was not sent"
+    return None
+
+
+VARIANTS: dict[str, tuple[Rules, str | None]] = {
+    "as designed": (Rules(), None),
+    "no ledger, copy never late, no expiry": (Rules(ledger=False, late_copy=False, expiry=False, mishaps=False), None),
+    "no ledger, copy may be late": (Rules(ledger=False, expiry=False, mishaps=False), "sent twice"),
+    "no ledger, copy never late, no expiry, Outbox not read": (
+        Rules(ledger=False, late_copy=False, expiry=False, mishaps=False, outbox_is_read=False),
+        "sent twice",
+    ),
+    "ledger read before Drafts": (Rules(drafts_before_ledger=False), "sent twice"),
+    "unknown after a single look": (Rules(look_twice=False), "reported sent or unknown, was not sent"),
+    "DeleteItem instead of void": (Rules(void=False), "reported ended, was sent"),
+    "change key read again before the send": (Rules(change_key_of_creation=False), "reported ended, was sent"),
+    "send although the entry is not confirmed": (Rules(entry_confirmed=False), "sent twice"),
+    "begun drafts discarded too": (
+        Rules(discard_only_unbegun=False),
+        "reported sent or unknown, was not sent",
+    ),
+    "expiry reported without a look": (Rules(look_before_end=False), "reported ended, was sent"),
+    "a look but no entry before ending": (Rules(end_entry=False), "reported ended, was sent"),
+    "no look before the first send": (Rules(look_before_send=False), "sent twice"),
+}
+"""Name: the rules, and the first fault that the search finds, if any."""
+
+
+def main() -> None:
+    """Search from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--drafts", type=int, default=2)
+    parser.add_argument("--lost", type=int, default=1)
+    parser.add_argument("--late", type=int, default=1)
+    parser.add_argument("--variants", action="store_true")
+    parser.add_argument("--trace", action="store_true", help="print the way to each fault")
+    arguments = parser.parse_args()
+    bounds = Bounds(arguments.drafts, arguments.lost, arguments.late)
+    for name, (rules, _) in VARIANTS.items():
+        if name == "as designed" or arguments.variants:
+            verdict = Search(rules, bounds).run(trace=arguments.trace)
+            line = f"{name}: {verdict.states:,} states, {verdict.fault or 'safe'}, {verdict.seconds:.1f} s\n"
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            for step in verdict.path:
+                sys.stdout.write(f"    {step}\n")
+
+
+if __name__ == "__main__":
+    main()
