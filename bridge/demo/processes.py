@@ -1,0 +1,108 @@
+"""The processes of a demo: started in order, watched, stopped in the opposite order, gone when the demo is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_STOP_SECONDS = 30.0
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class ProcessFailedError(Exception):
+    """A process of the demo did not start or ended early; the text names it and the end of its log."""
+
+
+class Processes:
+    """Started by `start`; each writes its log beside the others. Use as a context manager."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._environment = {**os.environ, **environment}
+        self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start `bridge` with these arguments; its standard error goes to a log."""
+        with self._log(name).open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - this very program
+                [sys.executable, "-m", "bridge", *arguments],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C is for the demo, which stops the others in order
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - a single system call, no threads hold locks in it
+            )
+        self._running.append((name, process))
+        return process
+
+    def start_and_read(self, name: str, arguments: Sequence[str]) -> dict[str, Any]:
+        """Start one that prints a JSON line when it is ready, and return the line."""
+        process = self.start(name, arguments)
+        if process.stdout is None:
+            raise ProcessFailedError(name)
+        line = process.stdout.readline()
+        threading.Thread(target=process.stdout.read, daemon=True).start()  # or it would block on a full pipe
+        if not line:
+            process.wait()
+            raise ProcessFailedError(self._told(name))
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def run(self, name: str, arguments: Sequence[str]) -> None:
+        """Run one to its end."""
+        process = self.start(name, arguments)
+        process.communicate()
+        self._running.remove((name, process))
+        if process.returncode != 0:
+            raise ProcessFailedError(self._told(name))
+
+    def check(self) -> None:
+        """Raise if one of them has ended."""
+        for name, process in self._running:
+            if process.poll() is not None:
+                raise ProcessFailedError(self._told(name))
+
+    def stop(self) -> None:
+        """Ask each to stop, the last started first; kill what does not."""
+        for _, process in reversed(self._running):
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        self._running.clear()
+
+    def __enter__(self) -> Processes:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all."""
+        self.stop()
+
+    def _log(self, name: str) -> Path:
+        return self._directory / f"{name}.log"
+
+    def _told(self, name: str) -> str:
+        lines = self._log(name).read_text(errors="replace").strip().splitlines()
+        return f"{name} ended early" + "".join(f"\n  {line}" for line in lines[-12:])

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Shows mail going from an Exchange inbox to RabbitMQ and back out, on this machine, with nothing but a sandbox.
+# Installs what is missing (Python, RabbitMQ's package, an environment beside the checkout) and runs `bridge demo`
+# with the arguments given here, for example: deploy/quickstart.sh --mails DIR --requests 50 --json
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source deploy/system.sh
+ensure_rabbitmq
+venv=${BRIDGE_VENV:-.venv-quickstart}
+ensure_environment "$venv" deploy/requirements.txt
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps . >&2
+exec "$venv/bin/bridge" demo "$@"
