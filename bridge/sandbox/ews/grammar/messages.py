@@ -1,0 +1,43 @@
+"""The requests (namespace `messages`), in the language that `language` reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MESSAGES: Final = """
+GetFolder : FolderShape FolderIds=BaseFolderIds
+FindFolder Traversal!=FolderQueryTraversal : FolderShape
+  (IndexedPageFolderView=IndexedPageView | FractionalPageFolderView=FractionalPageView)?
+  Restriction? ParentFolderIds=BaseFolderIds
+CreateFolder : ParentFolderId=TargetFolderId Folders
+UpdateFolder : FolderChanges
+DeleteFolder DeleteType!=Disposal : FolderIds=BaseFolderIds
+EmptyFolder DeleteType!=Disposal DeleteSubFolders!=boolean : FolderIds=BaseFolderIds
+MoveFolder : ToFolderId=TargetFolderId FolderIds=BaseFolderIds
+
+FindItem Traversal!=ItemQueryTraversal : ItemShape
+  (IndexedPageItemView=IndexedPageView | FractionalPageItemView=FractionalPageView
+    | SeekToConditionPageItemView=SeekToConditionPageView | CalendarView | ContactsView)?
+  (GroupBy | DistinguishedGroupBy)? Restriction? SortOrder? ParentFolderIds=BaseFolderIds QueryString?
+GetItem : ItemShape ItemIds=BaseItemIds
+CreateItem MessageDisposition=MessageDisposition SendMeetingInvitations=CalendarItemCreateOrDeleteOperation :
+  SavedItemFolderId=TargetFolderId? Items=AllItems
+UpdateItem ConflictResolution!=ConflictResolution MessageDisposition=MessageDisposition
+  SendMeetingInvitationsOrCancellations=CalendarItemUpdateOperation SuppressReadReceipts=boolean :
+  SavedItemFolderId=TargetFolderId? ItemChanges
+SendItem SaveItemToFolder!=boolean : ItemIds=BaseItemIds SavedItemFolderId=TargetFolderId?
+DeleteItem DeleteType!=Disposal SendMeetingCancellations=CalendarItemCreateOrDeleteOperation
+  AffectedTaskOccurrences=AffectedTaskOccurrences SuppressReadReceipts=boolean : ItemIds=BaseItemIds
+MoveItem : ToFolderId=TargetFolderId ItemIds=BaseItemIds ReturnNewItemIds=boolean?
+CopyItem : ToFolderId=TargetFolderId ItemIds=BaseItemIds ReturnNewItemIds=boolean?
+
+GetAttachment : AttachmentShape? AttachmentIds=RequestAttachmentIds
+CreateAttachment : ParentItemId=ItemId Attachments
+DeleteAttachment : AttachmentIds=RequestAttachmentIds
+
+ResolveNames ReturnFullContactData!=boolean SearchScope=ResolveNamesSearchScope ContactDataShape=DefaultShapeNames :
+  ParentFolderIds=BaseFolderIds? UnresolvedEntry=NonEmptyString
+GetServerTimeZones ReturnFullTimeZoneData=boolean : Ids=TimeZoneIds?
+
+QueryString ResetCache=boolean ReturnHighlightTerms=boolean ReturnDeletedItems=boolean : Text string
+"""

@@ -1,0 +1,203 @@
+"""The types that requests are made of (namespace `types`), in the language that `language` reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TYPES: Final = """
+$Path = FieldURI=PathToUnindexedField | IndexedFieldURI=PathToIndexedField | ExtendedFieldURI
+$SearchExpression = Exists | Excludes | IsEqualTo=TwoOperands | IsNotEqualTo=TwoOperands
+  | IsGreaterThan=TwoOperands | IsGreaterThanOrEqualTo=TwoOperands | IsLessThan=TwoOperands
+  | IsLessThanOrEqualTo=TwoOperands | Contains | Not | And=Several | Or=Several | Near
+$StoredItem = Item | Message | SharingMessage=Any | CalendarItem=Any | Contact=Any | DistributionList=Any
+  | MeetingMessage=Any | MeetingRequest=Any | MeetingResponse=Any | MeetingCancellation=Any | Task=Any | PostItem=Any
+  | RoleMember=Any | Network=Any | Person=Any
+$AttachedItem = Item | Message | SharingMessage=Any | CalendarItem=Any | Contact=Any | MeetingMessage=Any
+  | MeetingRequest=Any | MeetingResponse=Any | MeetingCancellation=Any | Task=Any | PostItem=Any | RoleMember=Any
+  | Network=Any | Person=Any
+$AnyFolder = Folder | CalendarFolder=Any | ContactsFolder=Any | SearchFolder=Any | TasksFolder=Any
+
+RequestServerVersion Version!=ExchangeVersion :
+ExchangeImpersonation : ConnectingSID
+ConnectingSID : PrincipalName=NonEmptyString | SID=NonEmptyString | PrimarySmtpAddress=NonEmptyString
+  | SmtpAddress=NonEmptyString
+
+FolderShape : BaseShape=DefaultShapeNames AdditionalProperties=Paths?
+ItemShape : BaseShape=DefaultShapeNames IncludeMimeContent=boolean? BodyType=BodyTypeResponse?
+  UniqueBodyType=BodyTypeResponse? NormalizedBodyType=BodyTypeResponse? FilterHtmlContent=boolean?
+  ConvertHtmlCodePageToUTF8=boolean? InlineImageUrlTemplate=string? BlockExternalImages=boolean?
+  AddBlankTargetToLinks=boolean? MaximumBodySize=int? AdditionalProperties=Paths?
+AttachmentShape : IncludeMimeContent=boolean? BodyType=BodyTypeResponse? FilterHtmlContent=boolean?
+  AdditionalProperties=Paths?
+Paths : ($Path)+
+PathToUnindexedField FieldURI!=UnindexedFieldURI :
+PathToIndexedField FieldURI!=DictionaryURI FieldIndex!=string :
+ExtendedFieldURI DistinguishedPropertySetId=DistinguishedPropertySet PropertySetId=Guid PropertyTag=PropertyTag
+  PropertyName=string PropertyId=int PropertyType!=MapiPropertyType :
+
+BaseFolderIds : (FolderId | DistinguishedFolderId)+
+TargetFolderId : FolderId | DistinguishedFolderId | AddressListId
+FolderId Id!=string ChangeKey=string :
+DistinguishedFolderId Id!=DistinguishedFolderIdName ChangeKey=string : Mailbox?
+AddressListId Id!=string :
+BaseItemIds : (ItemId | OccurrenceItemId | RecurringMasterItemId | RecurringMasterItemIdRanges)+
+ItemId Id!=string ChangeKey=string :
+OccurrenceItemId RecurringMasterId!=string ChangeKey=string InstanceIndex!=int :
+RecurringMasterItemId OccurrenceId!=string ChangeKey=string :
+RecurringMasterItemIdRanges Id!=string ChangeKey=string : Ranges?
+Ranges : Range+
+Range Start=dateTime End=dateTime Count=int CompareOriginalStartTime=boolean :
+RequestAttachmentIds : AttachmentId=RequestAttachmentId+
+RequestAttachmentId Id!=string :
+TimeZoneIds : Id=string+
+Mailbox : Name=string? EmailAddress=NonEmptyString? RoutingType=NonEmptyString? MailboxType? ItemId?
+  OriginalDisplayName=string?
+
+IndexedPageView MaxEntriesReturned=int Offset!=int BasePoint!=IndexBasePoint :
+FractionalPageView MaxEntriesReturned=int Numerator!=int Denominator!=int :
+SeekToConditionPageView MaxEntriesReturned=int BasePoint!=IndexBasePoint : Condition=Restriction
+CalendarView MaxEntriesReturned=int StartDate!=dateTime EndDate!=dateTime :
+ContactsView MaxEntriesReturned=int InitialName=string FinalName=string :
+GroupBy Order!=SortDirection : ($Path) AggregateOn UseCollapsibleGroups=boolean? ItemsPerGroup=nonNegativeInteger?
+  MaxItemsPerGroup=nonNegativeInteger? GroupsToExpand?
+AggregateOn Aggregate!=Aggregate : $Path
+GroupsToExpand : GroupId=base64Binary*
+DistinguishedGroupBy Order!=SortDirection : StandardGroupBy
+SortOrder : FieldOrder+
+FieldOrder Order!=SortDirection : $Path
+Restriction : $SearchExpression
+Exists : $Path
+Excludes : ($Path) Bitmask
+Bitmask Value!=Bitmask :
+TwoOperands : ($Path) FieldURIOrConstant
+FieldURIOrConstant : $Path | Constant
+Constant Value!=string :
+Contains ContainmentMode=ContainmentMode ContainmentComparison=ContainmentComparison : ($Path) Constant
+Not : $SearchExpression
+Several : ($SearchExpression)+
+Near : ($SearchExpression)+ Distance=unsignedInt Ordered=boolean
+
+Folders : ($AnyFolder)+
+Folder : FolderId? ParentFolderId=FolderId? FolderClass=string? DisplayName=string? TotalCount=int?
+  ChildFolderCount=int? ExtendedProperty* ManagedFolderInformation? EffectiveRights?
+  DistinguishedFolderId=DistinguishedFolderIdName? PolicyTag=RetentionTag? ArchiveTag=RetentionTag?
+  ReplicaList=Strings? PermissionSet=Any? UnreadCount=int?
+ManagedFolderInformation : CanDelete=boolean? CanRenameOrMove=boolean? MustDisplayComment=boolean? HasQuota=boolean?
+  IsManagedFoldersRoot=boolean? ManagedFolderId=string? Comment=string? StorageQuota=int? FolderSize=int?
+  HomePage=string?
+FolderChanges : FolderChange+
+FolderChange : (FolderId | DistinguishedFolderId) Updates=FolderUpdates
+FolderUpdates : (AppendToFolderField=FolderField | SetFolderField=FolderField | DeleteFolderField=DeletedField)+
+FolderField : ($Path) ($AnyFolder)
+
+AllItems : ($StoredItem | ReplyToItem=Any | ForwardItem=Any | ReplyAllToItem=Any | AcceptItem=Any
+  | TentativelyAcceptItem=Any | DeclineItem=Any | CancelCalendarItem=Any | RemoveItem=Any | SuppressReadReceipt=Any
+  | PostReplyItem=Any | AcceptSharingInvitation=Any)+
+ItemChanges : ItemChange+
+ItemChange : (ItemId | OccurrenceItemId | RecurringMasterItemId) Updates=ItemUpdates CalendarActivityData=Any?
+ItemUpdates : (AppendToItemField=ItemField | SetItemField=ItemField | DeleteItemField=DeletedField)+
+ItemField : ($Path) ($StoredItem)
+DeletedField : $Path
+
+$ItemFields = MimeContent? ItemId? ParentFolderId=FolderId? ItemClass=ItemClass? Subject=string?
+  Sensitivity=SensitivityChoices? Body? Attachments? DateTimeReceived=dateTime? Size=int? Categories=Strings?
+  Importance=ImportanceChoices? InReplyTo=string? IsSubmitted=boolean? IsDraft=boolean? IsFromMe=boolean?
+  IsResend=boolean? IsUnmodified=boolean? InternetMessageHeaders? DateTimeSent=dateTime? DateTimeCreated=dateTime?
+  ResponseObjects=Any? ReminderDueBy=dateTime? ReminderIsSet=boolean? ReminderNextTime=dateTime?
+  ReminderMinutesBeforeStart=ReminderMinutesBeforeStart? DisplayCc=string? DisplayTo=string? DisplayBcc=string?
+  HasAttachments=boolean? ExtendedProperty* Culture=language? EffectiveRights? LastModifiedName=string?
+  LastModifiedTime=dateTime? IsAssociated=boolean? WebClientReadFormQueryString=string?
+  WebClientEditFormQueryString=string? ConversationId=ItemId? UniqueBody=Body? Flag? StoreEntryId=base64Binary?
+  InstanceKey=base64Binary? NormalizedBody=Body? EntityExtractionResult=Any? PolicyTag=RetentionTag?
+  ArchiveTag=RetentionTag? RetentionDate=dateTime? Preview=string? RightsManagementLicenseData=Any?
+  PredictedActionReasons=Any? IsClutter=boolean? BlockStatus=boolean? HasBlockedImages=boolean? TextBody=Body?
+  IconIndex=IconIndex? SearchKey=base64Binary? SortKey=long? Hashtags=Strings? Mentions=Recipients?
+  MentionedMe=boolean? MentionsPreview=Any? MentionsEx=Any? AppliedHashtags=Any? AppliedHashtagsPreview=Any?
+  Likes=Any? LikesPreview=Any? PendingSocialActivityTagIds=Strings? AtAllMention=boolean? CanDelete=boolean?
+  InferenceClassification=InferenceClassification?
+Item : $ItemFields
+Message : $ItemFields Sender=SingleRecipient? ToRecipients=Recipients? CcRecipients=Recipients?
+  BccRecipients=Recipients? IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean?
+  ConversationIndex=base64Binary? ConversationTopic=string? From=SingleRecipient? InternetMessageId=string?
+  IsRead=boolean? IsResponseRequested=boolean? References=string? ReplyTo=Recipients? ReceivedBy=SingleRecipient?
+  ReceivedRepresenting=SingleRecipient? ApprovalRequestData=Any? VotingInformation=Any? ReminderMessageData=Any?
+  MessageSafety=Any? SenderSMTPAddress=NonEmptyString? MailboxGuids=Any? PublishedCalendarItemIcs=string?
+  PublishedCalendarItemName=string?
+MimeContent CharacterSet=string : Text string
+Body BodyType!=BodyType IsTruncated=boolean : Text string
+Strings : String=string*
+SingleRecipient : Mailbox
+Recipients : Mailbox*
+InternetMessageHeaders : InternetMessageHeader+
+InternetMessageHeader HeaderName!=string : Text string
+ExtendedProperty : ExtendedFieldURI (Value=string | Values)
+Values : Value=string+
+EffectiveRights : CreateAssociated=boolean CreateContents=boolean CreateHierarchy=boolean Delete=boolean Modify=boolean
+  Read=boolean ViewPrivateItems=boolean?
+RetentionTag IsExplicit!=boolean : Text Guid
+Flag : FlagStatus StartDate=dateTime? DueDate=dateTime? CompleteDate=dateTime?
+
+Attachments : (ItemAttachment | FileAttachment | ReferenceAttachment)+
+$AttachmentFields = AttachmentId? Name=string? ContentType=string? ContentId=string? ContentLocation=string?
+  AttachmentOriginalUrl=string? Size=int? LastModifiedTime=dateTime? IsInline=boolean?
+AttachmentId Id!=string RootItemId=string RootItemChangeKey=string :
+FileAttachment : $AttachmentFields IsContactPhoto=boolean? Content=base64Binary?
+ItemAttachment : $AttachmentFields ($AttachedItem)?
+ReferenceAttachment : $AttachmentFields AttachLongPathName=string? ProviderType=string? ProviderEndpointUrl=string?
+  AttachmentThumbnailUrl=string? AttachmentPreviewUrl=string? PermissionType=int? OriginalPermissionType=int?
+  AttachmentIsFolder=boolean?
+"""
+
+ENUMERATIONS: Final = """
+ExchangeVersion : Exchange2007 Exchange2007_SP1 Exchange2009 Exchange2010 Exchange2010_SP1 Exchange2010_SP2
+  Exchange2012 Exchange2013 Exchange2013_SP1 Exchange2015 Exchange2016 V2015_10_05 V2016_01_06 V2016_04_13
+  V2016_07_13 V2016_10_10 V2017_01_07 V2017_04_14 V2017_07_11 V2018_01_08
+FolderQueryTraversal : Shallow Deep SoftDeleted
+ItemQueryTraversal : Shallow SoftDeleted Associated
+Disposal : HardDelete SoftDelete MoveToDeletedItems
+DefaultShapeNames : IdOnly Default AllProperties PcxPeopleSearch
+BodyTypeResponse : Best HTML Text
+BodyType : HTML Text
+IndexBasePoint : Beginning End
+SortDirection : Ascending Descending
+Aggregate : Minimum Maximum
+StandardGroupBy : ConversationTopic
+ContainmentMode : FullString Prefixed Substring PrefixOnWords ExactPhrase
+ContainmentComparison : Exact IgnoreCase IgnoreNonSpacingCharacters Loose IgnoreCaseAndNonSpacingCharacters
+  LooseAndIgnoreCase LooseAndIgnoreNonSpace LooseAndIgnoreCaseAndIgnoreNonSpace
+MessageDisposition : SaveOnly SendOnly SendAndSaveCopy
+ConflictResolution : NeverOverwrite AutoResolve AlwaysOverwrite
+CalendarItemCreateOrDeleteOperation : SendToNone SendOnlyToAll SendToAllAndSaveCopy
+CalendarItemUpdateOperation : SendToNone SendOnlyToAll SendOnlyToChanged SendToAllAndSaveCopy SendToChangedAndSaveCopy
+AffectedTaskOccurrences : AllOccurrences SpecifiedOccurrenceOnly
+ResolveNamesSearchScope : ActiveDirectory ActiveDirectoryContacts Contacts ContactsActiveDirectory
+MailboxType : Unknown OneOff Mailbox PublicDL PrivateDL Contact PublicFolder GroupMailbox ImplicitContact
+SensitivityChoices : Normal Personal Private Confidential
+ImportanceChoices : Low Normal High
+FlagStatus : NotFlagged Flagged Complete
+InferenceClassification : Focused Other
+IconIndex : Default PostItem MailRead MailUnread MailReplied MailForwarded MailEncrypted MailSmimeSigned
+  MailEncryptedReplied MailSmimeSignedReplied MailEncryptedForwarded MailSmimeSignedForwarded MailEncryptedRead
+  MailSmimeSignedRead MailIrm MailIrmForwarded MailIrmReplied SmsSubmitted SmsRoutedToDeliveryPoint
+  SmsRoutedToExternalMessagingSystem SmsDelivered OutlookDefaultForContacts AppointmentItem AppointmentRecur
+  AppointmentMeet AppointmentMeetRecur AppointmentMeetNY AppointmentMeetYes AppointmentMeetNo AppointmentMeetMaybe
+  AppointmentMeetCancel AppointmentMeetInfo TaskItem TaskRecur TaskOwned TaskDelegated
+DistinguishedPropertySet : Meeting Appointment Common PublicStrings Address InternetHeaders CalendarAssistant
+  UnifiedMessaging Task Sharing
+MapiPropertyType : ApplicationTime ApplicationTimeArray Binary BinaryArray Boolean CLSID CLSIDArray Currency
+  CurrencyArray Double DoubleArray Error Float FloatArray Integer IntegerArray Long LongArray Null Object ObjectArray
+  Short ShortArray SystemTime SystemTimeArray String StringArray
+DistinguishedFolderIdName : calendar contacts deleteditems drafts inbox journal notes outbox sentitems tasks
+  msgfolderroot publicfoldersroot root junkemail searchfolders voicemail recoverableitemsroot
+  recoverableitemsdeletions recoverableitemsversions recoverableitemspurges recoverableitemsdiscoveryholds archiveroot
+  archivemsgfolderroot archivedeleteditems archiveinbox archiverecoverableitemsroot archiverecoverableitemsdeletions
+  archiverecoverableitemsversions archiverecoverableitemspurges archiverecoverableitemsdiscoveryholds syncissues
+  conflicts localfailures serverfailures recipientcache quickcontacts conversationhistory adminauditlogs todosearch
+  mycontacts directory imcontactlist peopleconnect favorites mecontact personmetadata teamspaceactivity
+  teamspacemessaging teamspaceworkitems scheduled orionnotes tagitems alltaggeditems externalcontacts teamchat
+  teamchathistory yammerroot yammerinbound yammeroutbound yammerfeeds onedriveroot onedriverecylebin onedrivesystem
+  onedrivevolume important starred archive
+DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalAddress:Street
+  contacts:PhysicalAddress:City contacts:PhysicalAddress:State contacts:PhysicalAddress:CountryOrRegion
+  contacts:PhysicalAddress:PostalCode contacts:PhoneNumber contacts:EmailAddress distributionlist:Members:Member
+"""
