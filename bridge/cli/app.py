@@ -9,7 +9,7 @@ import typer
 from bridge import __version__
 from bridge.cli import config_commands, schema_commands, topology_commands
 from bridge.cli.exits import answer
-from bridge.cli.options import AsJson, Config
+from bridge.cli.options import AsJson, Config  # noqa: TC001 - typer evaluates the annotations
 from bridge.cli.workers import GRACE_SECONDS, work
 
 _EXIT_CODES = """
@@ -62,7 +62,7 @@ def ingest(config: Config = None, stop_within: Grace = GRACE_SECONDS) -> None:
     """
     Read the mailboxes: each mail goes to RabbitMQ, and leaves the inbox once RabbitMQ holds it.
 
-    Runs until SIGTERM or Ctrl-C, which finish what is in flight; a second one stops at once. Nothing is lost either way.
+    Runs until SIGTERM or Ctrl-C, which finish what is in flight; a second one stops at once. No mail is lost.
     """
     raise typer.Exit(work(config, ingest=True, egress=False, grace_seconds=stop_within))
 

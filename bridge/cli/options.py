@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bridge.config import Loaded, Settings
 
-    S = TypeVar("S", bound=BaseModel)
+S = TypeVar("S", bound="BaseModel")
 
 Config = Annotated[
     Path | None,
@@ -24,21 +24,24 @@ AsJson = Annotated[
 ]
 
 
-@overload
-def load_settings(config: Path | None) -> Loaded[Settings]: ...
-@overload
-def load_settings(config: Path | None, model: type[S]) -> Loaded[S]: ...
-def load_settings(config: Path | None, model: type[BaseModel] | None = None) -> Loaded[BaseModel] | Loaded[Settings]:
+def load_settings(config: Path | None) -> Loaded[Settings]:
     """
     Return the settings that a command was given; what is doubtful about them goes to standard error.
 
     Raises:
         ConfigurationInvalid: With every problem.
     """
-    from bridge.cli.exits import say  # noqa: PLC0415 - --help must not wait for these
-    from bridge.config import Settings, load  # noqa: PLC0415
+    from bridge.config import Settings  # noqa: PLC0415 - --help must not wait for it
 
-    loaded = load(config, os.environ, model if model is not None else Settings)
+    return load_part(config, Settings)
+
+
+def load_part(config: Path | None, model: type[S]) -> Loaded[S]:
+    """Return only the sections that a command needs; a CAD developer who sends mail has no secret of Entra's."""
+    from bridge.cli.exits import say  # noqa: PLC0415 - --help must not wait for these
+    from bridge.config import load  # noqa: PLC0415
+
+    loaded = load(config, os.environ, model)
     for warning in loaded.warnings:
         say(f"warning: {warning}")
     return loaded

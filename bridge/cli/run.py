@@ -25,10 +25,10 @@ def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
     """
     Run `work` and return its exit code.
 
-    The first SIGTERM or SIGINT sets the event that `work` is given: it takes nothing new, finishes what is in flight and
-    returns. After `grace_seconds`, or at a second signal, it is cancelled; what was in flight then stays where it was
-    (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from outside
-    does not keep the process.
+    The first SIGTERM or SIGINT sets the event that `work` is given: it takes nothing new, finishes what is in flight
+    and returns. After `grace_seconds`, or at a second signal, it is cancelled; what was in flight then stays where it
+    was (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from
+    outside does not keep the process.
     """
     code, forced = asyncio.run(_supervise(work, grace_seconds))
     if forced:

@@ -8,6 +8,7 @@ from bridge.cli.exits import Exit
 from bridge.cli.options import load_settings
 
 if TYPE_CHECKING:
+    import asyncio
     from pathlib import Path
 
 GRACE_SECONDS = 25.0
@@ -17,8 +18,7 @@ def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: floa
     """Run the workers of this process until they are told to stop; return the exit code."""
     settings = load_settings(config).settings
 
-    import asyncio  # noqa: PLC0415 - --help must not wait for these, nor a wrong configuration for its answer
-
+    # --help must not wait for these, nor a wrong configuration for its answer.
     from bridge.bootstrap import run_workers  # noqa: PLC0415
     from bridge.cli.run import run_until_stopped  # noqa: PLC0415
     from bridge.errors import ConfigurationError  # noqa: PLC0415

@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from bridge.config.given import variable_of
 from bridge.config.settings import Settings
 from bridge.config.shape import holds_secret, section_of
@@ -19,6 +17,7 @@ from bridge.config.shape import holds_secret, section_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
 SCHEMA_FILE = Path("schemas/config.schema.json")

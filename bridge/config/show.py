@@ -44,8 +44,9 @@ class Row:
 
 def rows(loaded: Loaded[Settings]) -> list[Row]:
     """Return every option in force."""
+    origins = loaded.origins
     return [
-        Row(dotted(key), _shown(value), loaded.origins.get(dotted(key), DEFAULT))
+        Row(dotted(key), _shown(value), origins.get(dotted(key), DEFAULT))
         for key, value in _leaves(loaded.settings, ())
     ]
 
