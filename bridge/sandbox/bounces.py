@@ -48,7 +48,7 @@ def bounce(mail: SubmittedMail, unknown: Sequence[str], *, server: str, at: date
     mark = f"--{boundary}".encode()
     parts = [_explanation(unknown, subject), _report(mail, unknown, server=server), _original(mail.mime)]
     body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts)
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body + mark + b"--\r\n"
+    return "\r\n".join(head).encode("utf-8", "replace") + b"\r\n\r\n" + body + mark + b"--\r\n"
 
 
 def _explanation(unknown: Sequence[str], subject: str) -> bytes:
@@ -71,7 +71,7 @@ def _explanation(unknown: Sequence[str], subject: str) -> bytes:
     return (
         f'Content-Type: multipart/alternative; differences=Content-Type;\r\n\tboundary="{boundary}"\r\n\r\n'
         f"{alternatives}--{boundary}--\r\n"
-    ).encode()
+    ).encode("utf-8", "replace")
 
 
 def _report(mail: SubmittedMail, unknown: Sequence[str], *, server: str) -> bytes:
@@ -84,7 +84,7 @@ def _report(mail: SubmittedMail, unknown: Sequence[str], *, server: str) -> byte
             f"Original-Recipient: {kind};{recipient}\r\nFinal-Recipient: {kind};{recipient}\r\nAction: failed\r\n"
             f"Status: {_STATUS}\r\nDiagnostic-Code: smtp;550 {_STATUS} {_REASON}\r\n"
         )
-    return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(blocks).encode()
+    return b"Content-Type: message/delivery-status\r\n\r\n" + "\r\n".join(blocks).encode("utf-8", "replace")
 
 
 def _original(mime: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -44,17 +45,28 @@ class MailFlow:
         while True:
             await self._work.wait()
             self._work.clear()
-            try:
-                await asyncio.to_thread(self.settle_pending)
-            except Exception as error:  # noqa: BLE001 - the mails are still pending; a flow that died would hold them for ever
-                _LOG.error("mail flow failed, trying again: %s", type(error).__name__)
+            if not await asyncio.to_thread(self.settle_pending):
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._work.set()
 
-    def settle_pending(self) -> None:
-        """Settle what is pending now; on a worker thread."""
-        for mail in self._store.pending():
+    def settle_pending(self) -> bool:
+        """Settle what is pending now, on a worker thread; tell whether all went well."""
+        try:
+            pending = self._store.pending()
+        except sqlite3.Error as error:
+            _LOG.error("the mail flow cannot read the store: %s", type(error).__name__)
+            return False
+        outcomes = [self._settle(mail) for mail in pending]  # each is tried, whatever became of the one before
+        return all(outcomes)
+
+    def _settle(self, mail: SubmittedMail) -> bool:
+        try:
             self._store.settle(mail.submission, self._deliveries(mail))
+        except Exception as error:  # noqa: BLE001 - the mail stays pending, and must not hold up those behind it
+            # Only the kind of error: a trace could carry what the mail says.
+            _LOG.error("submission %d is not carried yet: %s", mail.submission, type(error).__name__)
+            return False
+        return True
 
     def _deliveries(self, mail: SubmittedMail) -> list[tuple[str, bytes]]:
         ours = self._tenant.domains()

@@ -44,7 +44,10 @@ class App:
     mailboxes: list[str]
     """Addresses that the app may open, lower case; `*` for every mailbox."""
     secrets: list[Secret] = field(default_factory=list)
-    may_impersonate: bool = True
+
+    def current_secret(self) -> Secret:
+        """Return the newest secret that is valid, or the newest of all where none is."""
+        return next((secret for secret in reversed(self.secrets) if not secret.expired), self.secrets[-1])
 
     def may_open(self, address: str) -> bool:
         """Tell whether the app's rights cover a mailbox."""
@@ -132,6 +135,11 @@ def new_tenant() -> Tenant:
         secrets=[new_secret()],
     )
     return Tenant(tenant_id=str(uuid.uuid4()), apps=[app])
+
+
+def new_service_account() -> User:
+    """Return an account that may impersonate every user."""
+    return User(address="", alias="", username="svc-mail", password=secrets.token_urlsafe(18))
 
 
 class TenantFile:

@@ -1,0 +1,298 @@
+"""
+The admin API: a look behind the curtain and the switches, as JSON over HTTP on loopback.
+
+Reached from a browser by a page of somebody else's it does nothing: Host must be this server, and Origin, where a
+browser sends one, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from bridge.sandbox.faults.errors import FaultRuleError
+from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
+from bridge.sandbox.tenant import new_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from bridge.sandbox.calls import CallLog
+    from bridge.sandbox.faults.rules import FaultBook
+    from bridge.sandbox.settings import Announcement
+    from bridge.sandbox.store import MailSummary, Send, Store
+    from bridge.sandbox.tenant import App, TenantFile
+
+_PAGE_DEFAULT: Final = 1000
+_PAGE_MOST: Final = 100_000
+_EVERYTHING: Final = 1_000_000_000
+_BODY_LIMIT_BYTES: Final = 4 << 20
+_EXPIRING: Final = ("secret", "tokens", "certificate", "subscriptions")
+_ISSUED: Final = ("secret", "old")
+# The names under which bridges stamp a request's id on what they send, in whichever property set.
+_REQUEST_ID_STAMPS: Final = ("request_id", "RequestId", "BridgeRequestId")
+
+
+class _RefusedError(Exception):
+    """A request that the API refuses with 400, and what would have been understood."""
+
+    def __init__(self, reason: str, known: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.known = known
+
+
+@dataclass(frozen=True, slots=True)
+class AdminApi:
+    """The routes of the admin API."""
+
+    store: Store
+    tenants: TenantFile
+    faults: FaultBook
+    log: CallLog
+    announcement: Announcement
+
+    def application(self, *, port: int) -> web.Application:
+        """Return the application that listens on `port`."""
+        application = web.Application(
+            middlewares=[_own_site_only(port), _errors_as_json], client_max_size=_BODY_LIMIT_BYTES
+        )
+        # Ids are base64: they may hold a slash, and not everybody encodes it.
+        folder = "/mailboxes/{address}/folders/{folder:.+}"
+        application.add_routes([
+            web.get("/mailboxes/{address}/folders", self._folders),
+            web.get(folder + "/mails/{item:.+}/mime", self._mime),
+            web.get(folder + "/mails", self._mails),
+            web.get("/sends", self._sends),
+            web.get("/faults", self._get_faults),
+            web.put("/faults", self._put_faults),
+            web.delete("/faults", self._delete_faults),
+            web.post("/expire", self._expire),
+            web.post("/issue", self._issue),
+            web.get("/calls", self._calls),
+            web.get("/apps", self._get_apps),
+            web.put("/apps/{client_id}", self._put_app),
+            web.get("/settings", self._get_settings),
+            web.put("/settings", self._put_settings),
+        ])  # fmt: skip
+        return application
+
+    async def _folders(self, request: web.Request) -> web.Response:
+        found = await asyncio.to_thread(self.store.folders, request.match_info["address"])
+        return web.json_response([
+            {
+                "id": folder.id,
+                "name": folder.name,
+                "path": folder.path,
+                "count": folder.count,
+                "unread": folder.unread,
+                "distinguished_name": folder.distinguished,
+            }
+            for folder in found
+        ])  # fmt: skip
+
+    async def _mails(self, request: web.Request) -> web.Response:
+        offset = _number(request, "offset", default=0, most=_EVERYTHING)
+        limit = _number(request, "limit", default=_PAGE_DEFAULT, most=_PAGE_MOST)
+        address, folder = request.match_info["address"], request.match_info["folder"]
+        page = await asyncio.to_thread(self.store.mails, address, folder, offset=offset, limit=limit)
+        return web.json_response({"total": page.total, "mails": [_mail(mail) for mail in page.mails]})
+
+    async def _mime(self, request: web.Request) -> web.Response:
+        mime = await asyncio.to_thread(self.store.mime, request.match_info["address"], request.match_info["item"])
+        # A browser shows nothing of it, whatever the mail says it is.
+        headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": 'attachment; filename="mail.eml"'}
+        return web.Response(body=mime, content_type="message/rfc822", headers=headers)
+
+    async def _sends(self, request: web.Request) -> web.Response:
+        after = _number(request, "after", default=0, most=_EVERYTHING)
+        limit = _number(request, "limit", default=_EVERYTHING, most=_EVERYTHING)
+        found = await asyncio.to_thread(self.store.sends, after=after, limit=limit)
+        return web.json_response([_send(send) for send in found])
+
+    async def _get_faults(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.faults.report())
+
+    async def _put_faults(self, request: web.Request) -> web.Response:
+        self.faults.put(await _json(request))
+        return web.json_response(self.faults.report())
+
+    async def _delete_faults(self, _request: web.Request) -> web.Response:
+        self.faults.put([])
+        return web.json_response([])
+
+    async def _expire(self, request: web.Request) -> web.Response:
+        what = await _what(request, _EXPIRING)
+        tenant = self.tenants.tenant
+        expired = 0
+        if what == "secret":
+            for secret in tenant.apps[0].secrets:
+                expired += not secret.expired
+                secret.expired = True
+        elif what == "tokens":
+            tenant.token_generation += 1
+            expired = 1
+        # There is no way yet to give an app a certificate, or to subscribe: of these, none expired.
+        self.tenants.save()
+        return web.json_response({"what": what, "expired": expired})
+
+    async def _issue(self, request: web.Request) -> web.Response:
+        what = await _what(request, _ISSUED, default="secret")
+        app = self.tenants.tenant.apps[0]
+        if what == "secret":
+            app.secrets.append(new_secret())
+        else:
+            expired = [secret for secret in app.secrets if secret.expired]
+            if expired:
+                expired[-1].expired = False
+        self.tenants.save()
+        self.announcement.write()
+        return web.json_response({"what": what, "client_secret": app.current_secret().value})
+
+    async def _calls(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.log.report())
+
+    async def _get_apps(self, _request: web.Request) -> web.Response:
+        return web.json_response([_app(app) for app in self.tenants.tenant.apps])
+
+    async def _put_app(self, request: web.Request) -> web.Response:
+        app = self.tenants.tenant.app(request.match_info["client_id"])
+        if app is None:
+            raise web.HTTPNotFound
+        given = await _object(request, ("mailboxes", "roles"))
+        lists = {key: _texts(given, key) for key in given}
+        if "mailboxes" in lists:
+            app.mailboxes = [address.lower() for address in lists["mailboxes"]]
+        if "roles" in lists:
+            app.roles = lists["roles"]
+        self.tenants.save()
+        return web.json_response(_app(app))
+
+    async def _get_settings(self, _request: web.Request) -> web.Response:
+        return web.json_response({"token_lifetime_seconds": self.tenants.tenant.token_lifetime_seconds})
+
+    async def _put_settings(self, request: web.Request) -> web.Response:
+        given = await _object(request, ("token_lifetime_seconds",))
+        seconds = given.get("token_lifetime_seconds", self.tenants.tenant.token_lifetime_seconds)
+        if type(seconds) is not int or not 1 <= seconds <= 86_400:
+            raise _RefusedError("token_lifetime_seconds is not a whole number from 1 to 86400")
+        self.tenants.tenant.token_lifetime_seconds = seconds
+        self.tenants.save()
+        return await self._get_settings(request)
+
+
+def _mail(mail: MailSummary) -> dict[str, Any]:
+    return {
+        "item_id": mail.item_id,
+        "internet_message_id": mail.internet_message_id,
+        "received_at": _iso(mail.received_at),
+        "size": mail.size,
+        "sha256": mail.sha256,
+        "subject": mail.subject,
+        "item_class": mail.item_class,
+    }
+
+
+def _send(send: Send) -> dict[str, Any]:
+    stamps = (send.stamp(name) for name in _REQUEST_ID_STAMPS)
+    return {
+        "id": send.id,
+        "internet_message_id": send.internet_message_id,
+        "request_id": next((stamp for stamp in stamps if stamp is not None), None),
+        "from": send.sender,
+        "recipients": list(send.recipients),
+        "at": _iso(send.at),
+        "mailbox": send.mailbox,
+        "properties": send.named,
+    }
+
+
+def _app(app: App) -> dict[str, Any]:
+    return {"client_id": app.client_id, "name": app.name, "roles": app.roles, "mailboxes": app.mailboxes}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _number(request: web.Request, name: str, *, default: int, most: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= most):
+        raise _RefusedError(f"{name} is not a whole number from 0 to {most}")
+    return int(text)
+
+
+async def _json(request: web.Request) -> Any:  # noqa: ANN401 - whatever JSON the client sent
+    try:
+        return json.loads(await request.read())
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError("the body is not JSON") from error
+
+
+async def _object(request: web.Request, known: tuple[str, ...]) -> dict[str, Any]:
+    given = await _json(request)
+    if not isinstance(given, dict):
+        raise _RefusedError("the body is not an object", known)
+    for key in given:
+        if key not in known:
+            raise _RefusedError(f"{key} is unknown", known)
+    return given
+
+
+async def _what(request: web.Request, known: tuple[str, ...], default: str | None = None) -> str:
+    given = await _object(request, ("what",)) if request.can_read_body or default is None else {}
+    what = given.get("what", default)
+    if what not in known:
+        raise _RefusedError("what is unknown or missing", known)
+    return str(what)
+
+
+def _texts(given: dict[str, Any], key: str) -> list[str]:
+    value = given[key]
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise _RefusedError(f"{key} is not a list of texts")
+    return value
+
+
+def _own_site_only(port: int) -> Any:  # noqa: ANN401 - aiohttp has no public name for a middleware
+    hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
+    origins = {f"http://{host}" for host in hosts}
+
+    @web.middleware
+    async def check(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        crossed = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
+        if request.host not in hosts or (origin is not None and origin not in origins) or crossed:
+            return web.json_response({"error": "cross-site requests are refused"}, status=403)
+        return await handler(request)
+
+    return check
+
+
+@web.middleware
+async def _errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except _RefusedError as error:
+        return web.json_response({"error": str(error), "known": list(error.known)}, status=400)
+    except FaultRuleError as error:
+        return web.json_response({"error": str(error), "key": error.key, "known": error.known}, status=400)
+    except MailboxNotFoundError:
+        return web.json_response({"error": "no such mailbox"}, status=404)
+    except FolderNotFoundError:
+        return web.json_response({"error": "no such folder"}, status=404)
+    except ItemNotFoundError:
+        return web.json_response({"error": "no such item"}, status=404)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.reason}, status=error.status)

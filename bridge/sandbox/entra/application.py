@@ -1,0 +1,65 @@
+"""The web application that Entra is: its routes, with faults and counts around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from bridge.sandbox.faults.effects import strike_after, strike_before
+from bridge.sandbox.faults.rules import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bridge.sandbox.calls import CallLog
+    from bridge.sandbox.entra.server import EntraServer
+    from bridge.sandbox.faults.rules import FaultBook
+
+_BODY_LIMIT_BYTES: Final = 1 << 20
+# What fault rules and the call log name Entra's endpoints, by the end of the path.
+_OPERATIONS: Final[Mapping[str, str]] = {
+    "/token": "token",
+    "/openid-configuration": "discovery",
+    "/keys": "keys",
+    "/discovery/instance": "instance",
+}
+
+
+class EntraRefusals:
+    """What Entra answers in place of work."""
+
+    def __init__(self, server: EntraServer) -> None:
+        """Word refusals as `server` does."""
+        self._server = server
+
+    def unavailable(self, request: web.Request, *, status: int, retry_after_seconds: int | None) -> web.Response:
+        """Return an overloaded or broken Entra's answer."""
+        return self._server.unavailable(request, status=status, retry_after_seconds=retry_after_seconds)
+
+    def soap_fault(self, code: str, values: Mapping[str, str]) -> web.Response:  # noqa: ARG002 - Entra speaks no SOAP
+        """Return HTTP 500: what a fault that is EWS's own comes down to here."""
+        return web.Response(status=500)
+
+
+def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web.Application:
+    """Return the application to be served over HTTPS."""
+
+    @web.middleware
+    async def struck(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        operation = next((name for end, name in _OPERATIONS.items() if request.path.endswith(end)), None)
+        if operation is None:
+            return await handler(request)
+        strikes = book.begin(Call(operation))
+        with log.begin(operation) as call:
+            answer = await strike_before(strikes.before, request, EntraRefusals(server))
+            if answer is None:
+                answer = await strike_after(strikes.after, request, await handler(request))
+            call.end(failed=answer.status >= web.HTTPBadRequest.status_code)
+            return answer
+
+    application = web.Application(middlewares=[struck], client_max_size=_BODY_LIMIT_BYTES)
+    application.add_routes(server.routes())
+    return application

@@ -1,0 +1,159 @@
+"""The sandbox as a whole: everything that lives in one directory, started, announced, and stopped by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sqlite3
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from bridge.sandbox.admin import AdminApi
+from bridge.sandbox.authentication import BearerAuthenticator
+from bridge.sandbox.calls import CallLog
+from bridge.sandbox.certificates import ensure_certificates
+from bridge.sandbox.entra.application import entra_application
+from bridge.sandbox.entra.keys import ensure_signing_key
+from bridge.sandbox.entra.server import EntraServer
+from bridge.sandbox.ews.service import EwsService
+from bridge.sandbox.faults.ews import EwsFaults, count_calls
+from bridge.sandbox.faults.rules import FaultBook
+from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
+from bridge.sandbox.mailflow import MailFlow
+from bridge.sandbox.passwords import OnPremisesAuthenticator
+from bridge.sandbox.ports import PortTakenError, bound, free_port
+from bridge.sandbox.settings import DEFAULT_MAILBOX, HOST, PORTS, Announcement, SandboxOptions
+from bridge.sandbox.smtp import SmtpServer, listen
+from bridge.sandbox.store import Store
+from bridge.sandbox.tenant import Tenant, TenantFile, new_service_account
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+
+    from bridge.sandbox.ews.hooks import Authenticator
+
+_LOG = logging.getLogger(__name__)
+# Exchange takes requests of up to 64 MB; the EWS service refuses more itself, with Exchange's answer.
+_EWS_BODY_LIMIT_BYTES: Final = 128 << 20
+_THREADS: Final = 32
+_STOP_SECONDS: Final = 0.5
+_KEEP_ALIVE_SECONDS: Final = 120.0
+_SERVER_NAME: Final = "sandbox.localhost"
+_SERVED: Final = ("entra", "ews", "smtp", "admin")
+
+CANNOT_START: Final = 3
+"""Exit code: the directory is in use, a port is taken, or the directory cannot be used."""
+
+
+def run(options: SandboxOptions) -> int:
+    """
+    Run the sandbox until SIGTERM or SIGINT, and return the exit code.
+
+    When all is ready, one line of JSON goes to standard output; what goes wrong goes to standard error in words.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sandbox: %(levelname)s %(message)s")
+    try:
+        options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with DirectoryClaim(options.directory):
+            asyncio.run(_serve(options))
+    except (DirectoryInUseError, PortTakenError, OSError, ValueError, sqlite3.Error) as error:
+        print(f"bridge sandbox: {error}", file=sys.stderr)  # noqa: T201 - this is the program's answer
+        return CANNOT_START
+    return 0
+
+
+async def _serve(options: SandboxOptions) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox"))
+    async with AsyncExitStack() as stack:
+        announcement = await _start(options, stack)
+        announcement.write()
+        print(announcement.line(), flush=True)  # noqa: T201 - the line that scripts wait for
+        # What was loaded stays for good: keep the collector from going through it again and again.
+        gc.freeze()
+        await stop.wait()
+
+
+async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement:
+    directory = options.directory.resolve()
+    tenants = TenantFile(directory / "tenant.json")
+    tenant = tenants.tenant
+    tenant.add_users(options.mailboxes or (() if tenant.users else (DEFAULT_MAILBOX,)))
+    if options.on_premises and tenant.service_account is None:
+        tenant.service_account = new_service_account()
+    sockets = await _bind(tenant, options, stack)
+    tenants.save()
+
+    certificates = ensure_certificates(directory / "certificates")
+    key = ensure_signing_key(directory / "keys" / "signing.pem")
+    store = Store(directory / "store.sqlite")
+    stack.callback(store.close)
+    for user in tenant.users:
+        store.add_mailbox(user.address, alias=user.alias, username=user.username, password=user.password)
+    book = FaultBook(directory / "faults.json")
+    log = CallLog()
+
+    entra_url = f"https://{HOST}:{tenant.ports['entra']}"
+    entra = EntraServer(tenant, key, base_url=entra_url, now=time.time)
+    authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
+    if options.on_premises:
+        authenticator = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
+    flow = MailFlow(store, tenant, server=_SERVER_NAME)
+    ews = EwsService(
+        store, authenticator=authenticator, mail_flow=flow.accepted, faults=EwsFaults(book, log), record_dir=None
+    )
+    stack.push_async_callback(ews.close)
+    ews_application = web.Application(middlewares=[count_calls], client_max_size=_EWS_BODY_LIMIT_BYTES)
+    ews_application.router.add_route("*", "/{path:.*}", ews.handle)
+    announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
+    admin = AdminApi(store, tenants, book, log, announcement)
+
+    context = certificates.server_context()
+    await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)
+    await _serve_http(stack, ews_application, sockets["ews"], context)
+    await _serve_http(stack, admin.application(port=tenant.ports["admin"]), sockets["admin"], None)
+    smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME), sockets["smtp"])
+    stack.callback(smtp.close)
+    carrier = asyncio.create_task(flow.run())
+    stack.callback(carrier.cancel)
+    return announcement
+
+
+async def _bind(tenant: Tenant, options: SandboxOptions, stack: AsyncExitStack) -> dict[str, socket.socket]:
+    """Return a bound socket for each server; the numbers are in the tenant, to be kept."""
+    tenant.ports.update(options.wanted_ports())
+    sockets: dict[str, socket.socket] = {}
+    for name in PORTS:
+        if name in tenant.ports and name in _SERVED:
+            sockets[name] = await bound(name, tenant.ports[name])
+        elif name not in tenant.ports:
+            sockets[name], tenant.ports[name] = free_port()
+        if name in sockets:
+            stack.callback(sockets[name].close)
+    # Only its number was wanted; it is for the bridge to listen on.
+    suggested = sockets.pop("bridge_http", None)
+    if suggested is not None:
+        suggested.close()
+    return sockets
+
+
+async def _serve_http(
+    stack: AsyncExitStack, application: web.Application, listener: socket.socket, context: ssl.SSLContext | None
+) -> None:
+    runner = web.AppRunner(
+        application, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS, shutdown_timeout=_STOP_SECONDS
+    )
+    stack.push_async_callback(runner.cleanup)
+    await runner.setup()
+    await web.SockSite(runner, listener, ssl_context=context, backlog=1024).start()
