@@ -1,5 +1,6 @@
 """Mail as bytes to mail as values, and back: reading what comes in, composing what goes out."""
 
+from bridge.mime.from_properties import from_properties
 from bridge.mime.kind import KINDS, Kind, kind_of
 from bridge.mime.limits import DEFAULT_LIMITS, Limits
 from bridge.mime.parsed import (
@@ -27,6 +28,7 @@ __all__ = [
     "ParsedMail",
     "Report",
     "ReportedRecipient",
+    "from_properties",
     "kind_of",
     "parse",
 ]
