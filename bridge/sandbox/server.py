@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -60,6 +61,7 @@ def run(options: SandboxOptions) -> int:
     When all is ready, one line of JSON goes to standard output; what goes wrong goes to standard error in words.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sandbox: %(levelname)s %(message)s")
+    os.umask(0o077)  # whatever else is written there holds mails or secrets
     try:
         options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with DirectoryClaim(options.directory):

@@ -110,7 +110,7 @@ class Tenant:
             if self.user(address) is None:
                 taken = [user.alias for user in self.users]
                 local = address.partition("@")[0]
-                self.users.append(User(address, _alias(local, taken), address, secrets.token_urlsafe(18)))
+                self.users.append(User(address, _alias(local, taken), address, secrets.token_hex(12)))
 
 
 def domain_of(address: str) -> str:
@@ -139,7 +139,7 @@ def new_tenant() -> Tenant:
 
 def new_service_account() -> User:
     """Return an account that may impersonate every user."""
-    return User(address="", alias="", username="svc-mail", password=secrets.token_urlsafe(18))
+    return User(address="", alias="", username="svc-mail", password=secrets.token_hex(12))
 
 
 class TenantFile:

@@ -1,0 +1,235 @@
+"""
+A sandbox as a process of its own: started, killed, restarted on the same directory. Imports nothing of the bridge.
+
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=["dispatch@example.org"]) as sandbox:
+        sandbox.deliver("dispatch@example.org", mime)          # over SMTP
+        sandbox.mails("dispatch@example.org")                  # over the admin API
+        sandbox.kill(); sandbox.start()                        # SIGKILL, and back on the same ports with the same mails
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
+
+
+class SandboxFailedError(AssertionError):
+    """The sandbox did not start, or did not stop; the message holds what it said on standard error."""
+
+
+class SandboxProcess(AbstractContextManager["SandboxProcess"]):
+    """One sandbox. `info` is what sandbox.json says, once it is ready."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        mailboxes: Sequence[str] = ("dispatch@example.org",),
+        on_premises: bool = False,
+        options: Sequence[str] = (),
+        command: Sequence[str] = (sys.executable, "-m", "bridge.sandbox"),
+    ) -> None:
+        """Prepare a sandbox in `directory`; `options` go to its command line as they are."""
+        self.directory = directory
+        self.info: dict[str, Any] = {}
+        self._arguments = [*command, "--dir", str(directory)]
+        for address in mailboxes:
+            self._arguments += ["--mailbox", address]
+        if on_premises:
+            self._arguments.append("--on-premises")
+        self._arguments += options
+        self._process: subprocess.Popen[str] | None = None
+        self._errors = directory.with_name(directory.name + ".stderr")
+
+    def __enter__(self) -> SandboxProcess:
+        """Start, and wait until it is ready."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it in whatever state it is."""
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running sandbox."""
+        if self._process is None:
+            raise SandboxFailedError("the sandbox is not running")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def stderr(self) -> str:
+        """All that it said on standard error so far."""
+        return self._errors.read_text() if self._errors.exists() else ""
+
+    def start(self) -> dict[str, Any]:
+        """
+        Start the sandbox and return what its line on standard output says, once it is ready.
+
+        Raises:
+            SandboxFailedError: It ended, or said nothing in time.
+        """
+        if self.running:
+            raise SandboxFailedError("the sandbox is running already")
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        # Proxies of the surroundings must not come between the tests and loopback.
+        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        with self._errors.open("a") as errors:
+            self._process = subprocess.Popen(
+                self._arguments, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            )
+        line = self._first_line(self._process)
+        self.info = json.loads(line)
+        return self.info
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a crash would; no complaint if it has ended already."""
+        if self._process is not None:
+            self._process.kill()
+            self._finish()
+
+    def stop(self) -> int:
+        """
+        End it by SIGTERM and return its exit code.
+
+        Raises:
+            SandboxFailedError: It does not end in time; it is killed then.
+        """
+        if self._process is None:
+            raise SandboxFailedError("the sandbox is not running")
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise SandboxFailedError(f"the sandbox ignores SIGTERM: {self.stderr}") from None
+        return self._finish()
+
+    def freeze(self) -> None:
+        """Stop it in its tracks (SIGSTOP): connections stay, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self) -> dict[str, Any]:
+        """Kill it and start it again on the same directory."""
+        self.kill()
+        return self.start()
+
+    # What it is told, and what it tells.
+
+    def deliver(self, recipient: str | Sequence[str], mime: bytes, *, sender: str = "sender@elsewhere.example") -> None:
+        """Deliver a mail by SMTP; it is kept when this returns."""
+        recipients = [recipient] if isinstance(recipient, str) else list(recipient)
+        host, _, port = self.info["smtp"].rpartition(":")
+        with smtplib.SMTP(host, int(port), timeout=60) as client:
+            client.sendmail(sender, recipients, mime)
+
+    def admin(self, path: str, *, method: str = "GET", body: object | None = None) -> Any:
+        """
+        Return what the admin API answers.
+
+        Raises:
+            urllib.error.HTTPError: It refuses.
+        """
+        return json.loads(self.admin_bytes(path, method=method, body=body))
+
+    def admin_bytes(self, path: str, *, method: str = "GET", body: object | None = None) -> bytes:
+        """Return the bytes that the admin API answers; refusals as in `admin`."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.info["admin_url"] + path, data=data, method=method, headers={"Content-Type": "application/json"}
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=60) as answer:
+            content: bytes = answer.read()
+            return content
+
+    def folders(self, address: str) -> list[dict[str, Any]]:
+        """Return a mailbox's folders."""
+        found: list[dict[str, Any]] = self.admin(f"/mailboxes/{quote(address)}/folders")
+        return found
+
+    def mails(self, address: str, folder: str = "inbox", *, limit: int = 100_000) -> list[dict[str, Any]]:
+        """Return a folder's mails, oldest first; `folder` is an id or a distinguished name."""
+        where = f"/mailboxes/{quote(address)}/folders/{quote(folder, safe='')}/mails?limit={limit}"
+        found: list[dict[str, Any]] = self.admin(where)["mails"]
+        return found
+
+    def mime(self, address: str, item_id: str, folder: str = "inbox") -> bytes:
+        """Return a mail's bytes."""
+        where = f"/mailboxes/{quote(address)}/folders/{quote(folder, safe='')}/mails/{quote(item_id, safe='')}/mime"
+        return self.admin_bytes(where)
+
+    def sends(self) -> list[dict[str, Any]]:
+        """Return every send that Exchange accepted, in order."""
+        found: list[dict[str, Any]] = self.admin("/sends")
+        return found
+
+    def calls(self) -> dict[str, dict[str, int]]:
+        """Return the figures of each operation."""
+        found: dict[str, dict[str, int]] = self.admin("/calls")
+        return found
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        """Put these rules in the place of all others; none ends all faults."""
+        self.admin("/faults", method="PUT", body=list(rules))
+
+    def fault_report(self) -> list[dict[str, Any]]:
+        """Return the rules with how often each fired."""
+        found: list[dict[str, Any]] = self.admin("/faults")
+        return found
+
+    def _first_line(self, process: subprocess.Popen[str]) -> str:
+        output = process.stdout
+        if output is None:
+            raise SandboxFailedError("no standard output")
+        until = time.monotonic() + _START_SECONDS
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while time.monotonic() < until:
+                if selector.select(timeout=until - time.monotonic()):
+                    line = output.readline()
+                    if line:
+                        return line
+                    code = self._finish()
+                    raise SandboxFailedError(f"the sandbox ended with exit code {code}: {self.stderr}")
+        self.kill()
+        raise SandboxFailedError(f"the sandbox was not ready in {_START_SECONDS:.0f} s: {self.stderr}")
+
+    def _finish(self) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        code = process.wait(_STOP_SECONDS)
+        if process.stdout is not None:
+            process.stdout.close()
+        return code
