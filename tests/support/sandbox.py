@@ -17,9 +17,9 @@ import smtplib
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from contextlib import AbstractContextManager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -34,6 +34,16 @@ _STOP_SECONDS = 15.0
 
 class SandboxFailedError(AssertionError):
     """The sandbox did not start, or did not stop; the message holds what it said on standard error."""
+
+
+class AdminRefusedError(AssertionError):
+    """The admin API answered with something else than 200."""
+
+    def __init__(self, status: int, answer: dict[str, Any]) -> None:
+        """Hold the HTTP status and the JSON."""
+        super().__init__(f"HTTP {status}: {answer}")
+        self.status = status
+        self.answer = answer
 
 
 class SandboxProcess(AbstractContextManager["SandboxProcess"]):
@@ -153,25 +163,27 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         with smtplib.SMTP(host, int(port), timeout=60) as client:
             client.sendmail(sender, recipients, mime)
 
-    def admin(self, path: str, *, method: str = "GET", body: object | None = None) -> Any:
+    def admin(self, path: str, *, method: str = "GET", body: object | None = None) -> Any:  # noqa: ANN401 - JSON
         """
         Return what the admin API answers.
 
         Raises:
-            urllib.error.HTTPError: It refuses.
+            AdminRefusedError: It refuses.
         """
         return json.loads(self.admin_bytes(path, method=method, body=body))
 
     def admin_bytes(self, path: str, *, method: str = "GET", body: object | None = None) -> bytes:
         """Return the bytes that the admin API answers; refusals as in `admin`."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.info["admin_url"] + path, data=data, method=method, headers={"Content-Type": "application/json"}
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=60) as answer:
-            content: bytes = answer.read()
-            return content
+        connection = HTTPConnection(self.info["admin_url"].removeprefix("http://"), timeout=60)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body).encode())
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        if answer.status != HTTPStatus.OK:
+            raise AdminRefusedError(answer.status, json.loads(content))
+        return content
 
     def folders(self, address: str) -> list[dict[str, Any]]:
         """Return a mailbox's folders."""
