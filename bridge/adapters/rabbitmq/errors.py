@@ -13,7 +13,6 @@ from bridge.errors import (
     BridgeError,
     BrokerAccessRefused,
     BrokerUnavailable,
-    ConfigurationError,
     MessageTooLarge,
     QueueTaken,
     TopologyMissing,
@@ -36,11 +35,15 @@ _CODES: dict[int, type[BridgeError]] = {
     NOT_ALLOWED: BrokerAccessRefused,  # an unknown virtual host, or one that this login may not open
 }
 
+# Replies whose text is made of names alone. Others may quote what was sent.
+_TELLING = frozenset({320, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED})
+
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
-    (amqp.ProbableAuthenticationError, BrokerAccessRefused, "the broker refuses the login"),
     (amqp.AuthenticationError, BrokerAccessRefused, "the broker takes none of the login methods offered"),
+    (amqp.ProbableAuthenticationError, BrokerAccessRefused, "the broker refuses the login"),
     (amqp.ProbableAccessDeniedError, BrokerAccessRefused, "the broker refuses the virtual host"),
-    (amqp.IncompatibleProtocolError, ConfigurationError, "what answers there is no AMQP 0-9-1 broker"),
+    # A proxy with no broker behind it does the same, so waiting may help.
+    (amqp.IncompatibleProtocolError, BrokerUnavailable, "what answers there does not speak AMQP 0-9-1"),
     (ssl.SSLCertVerificationError, BrokerAccessRefused, "the broker's certificate is not trusted"),
     (ssl.SSLError, BrokerUnavailable, "the TLS handshake failed"),
     (socket.gaierror, BrokerUnavailable, "the broker's host name is not known"),
@@ -82,15 +85,27 @@ def _meaning(error: BaseException) -> BridgeError:
         if isinstance(cause, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker) and code is not None:
             return _of_reply(code, str(cause.reply_text))
     for vendor, ours, text in _MEANINGS:
-        if any(isinstance(cause, vendor) for cause in causes):
-            return ours(text)
+        for cause in causes:
+            if isinstance(cause, vendor):
+                return BrokerUnavailable("the connection was lost while opening") if _only_lost(cause) else ours(text)
     return BrokerUnavailable(type(error).__name__)
 
 
+def _only_lost(error: BaseException) -> bool:
+    # pika guesses "refused" from the step at which a connection ended. Only where the broker closed it is that so;
+    # a node that dies at this step ends it as well. What was there before the guess is left as text.
+    return isinstance(error, amqp.ProbableAuthenticationError | amqp.ProbableAccessDeniedError) and (
+        amqp.ConnectionClosedByBroker.__name__ not in str(error.args)
+    )
+
+
 def _of_reply(code: int, text: str) -> BridgeError:
+    detail = f"{code} {text}"[:300] if code in _TELLING else f"reply code {code}"
     if code == PRECONDITION_FAILED and "larger than" in text:
-        return MessageTooLarge(f"{code} {text}")
-    return _CODES.get(code, BrokerUnavailable)(f"{code} {text}")
+        return MessageTooLarge(detail)
+    if code == ACCESS_REFUSED and "in exclusive use" in text:
+        return QueueTaken(detail)
+    return _CODES.get(code, BrokerUnavailable)(detail)
 
 
 def _unwrapped(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,212 @@
+"""Declaring the topology, comparing it with what is there, and looking whether it is there."""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bridge.adapters.rabbitmq.connection import Connection, OpenChannel, close, connect, open_channel
+from bridge.adapters.rabbitmq.errors import PRECONDITION_FAILED, reply_code
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TopologyMissing
+from bridge.wire.topology import AmqpExchange
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.wire.topology import Queue, Topology
+
+_INEQUIVALENT = re.compile(
+    r"inequivalent arg '(?P<argument>[^']*)' for .* in vhost '[^']*': "
+    r"received (?:the value )?(?P<wanted>'[^']*'|none).*? but current is (?:the value )?(?P<there>'[^']*'|none)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known about one amqp_exchange or queue after a look or a change."""
+
+    kind: Literal["amqp_exchange", "queue"]
+    name: str
+    state: Literal["present", "declared", "missing", "differs", "refused"]
+    """`declared`: made just now. `refused`: this login may not look, so nothing is known."""
+    argument: str | None = None
+    """The first argument that differs; RabbitMQ tells one at a time."""
+    wanted: str | None = None
+    there: str | None = None
+    messages: int | None = None
+    """What waits in a queue."""
+    consumers: int | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.kind} {self.name}: {self.state}"
+        if self.argument is not None:
+            text += f" ({self.argument}: wanted {self.wanted}, there is {self.there})"
+        return text
+
+
+class RabbitTopology:
+    """
+    `ports.broker.Topology` on RabbitMQ. Each call has a connection of its own.
+
+    Bindings cannot be seen over AMQP; `apply` makes those that are missing, which changes nothing where they exist.
+    Arguments set by a policy are not seen either, and `x-consumer-timeout` is not compared by RabbitMQ.
+    """
+
+    def __init__(self, settings: RabbitSettings) -> None:
+        self._settings = settings
+
+    async def apply(self, topology: Topology) -> list[Finding]:
+        """
+        Declare what is missing and bind everything; nothing is deleted or changed. One finding for each name.
+
+        What differs stays as it is and is reported, and the rest is declared all the same.
+
+        Raises:
+            BrokerUnavailable: Nobody answers; may be repeated.
+            BrokerAccessRefused: This login may not declare or bind something.
+        """
+        async with self._desk() as desk:
+            findings = [await desk.declare(one) for one in _all(topology)]
+            for binding in topology.bindings:
+                await desk.bind(binding.queue, binding.amqp_exchange, binding.routing_key)
+            return findings
+
+    async def show(self, topology: Topology) -> list[Finding]:
+        """
+        Compare what is there with what is wanted, and change nothing.
+
+        To compare arguments RabbitMQ asks for the right to configure; without it existence is all that is told.
+
+        Raises:
+            BrokerUnavailable: Nobody answers.
+            BrokerAccessRefused: The broker refuses the login or the virtual host.
+        """
+        async with self._desk() as desk:
+            return [await desk.compare(one) for one in _all(topology)]
+
+    async def verify(self, *, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> list[str]:
+        """
+        Return which of these are missing; see the port.
+
+        Needs no rights on RabbitMQ 4.0; later releases want any right on the name (4.2.6 and 4.3.0: the right to
+        configure it). Where the look itself is refused the name does not count as missing.
+        """
+        async with self._desk() as desk:
+            looked = [await desk.look("amqp_exchange", name) for name in amqp_exchanges]
+            looked += [await desk.look("queue", name) for name in queues]
+        return [f"{one.kind} {one.name}" for one in looked if one.state == "missing"]
+
+    @asynccontextmanager
+    async def _desk(self) -> AsyncIterator[_Desk]:
+        connection = await self._connect()
+        try:
+            yield _Desk(connection)
+        finally:
+            await close(connection)
+
+    async def _connect(self) -> Connection:
+        failure: BridgeError = BrokerUnavailable("no url")
+        for url in self._settings.urls:
+            try:
+                return await connect(self._settings, url, "topology")
+            except BrokerUnavailable as error:
+                failure = error
+        raise failure
+
+
+class _Desk:
+    """Asks one question after the other; the broker closes the channel at every "no", so it is opened again."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._channel: OpenChannel | None = None
+
+    async def look(self, kind: Literal["amqp_exchange", "queue"], name: str) -> Finding:
+        try:
+            channel = await self._open()
+            if kind == "amqp_exchange":
+                await channel.call(channel.amqp.exchange_declare, exchange=name, passive=True)
+                return Finding(kind, name, "present")
+            answer = await channel.call(channel.amqp.queue_declare, queue=name, passive=True)
+            return Finding(
+                kind,
+                name,
+                "present",
+                messages=answer.method.message_count,
+                consumers=answer.method.consumer_count,
+            )
+        except TopologyMissing:
+            return Finding(kind, name, "missing")
+        except BrokerAccessRefused:
+            return Finding(kind, name, "refused")
+
+    async def compare(self, wanted: AmqpExchange | Queue) -> Finding:
+        found = await self.look(_kind(wanted), wanted.name)
+        if found.state != "present":
+            return found
+        # Declaring what exists with the same arguments changes nothing, with others it is refused with the difference.
+        try:
+            return await self._declare(wanted, found)
+        except BrokerAccessRefused:
+            return found
+
+    async def declare(self, wanted: AmqpExchange | Queue) -> Finding:
+        found = await self.look(_kind(wanted), wanted.name)
+        if found.state == "present":
+            return await self._declare(wanted, found)
+        return await self._declare(wanted, Finding(_kind(wanted), wanted.name, "declared"))
+
+    async def bind(self, queue: str, amqp_exchange: str, routing_key: str) -> None:
+        channel = await self._open()
+        await channel.call(channel.amqp.queue_bind, queue=queue, exchange=amqp_exchange, routing_key=routing_key)
+
+    async def _declare(self, wanted: AmqpExchange | Queue, success: Finding) -> Finding:
+        channel = await self._open()
+        try:
+            if isinstance(wanted, AmqpExchange):
+                await channel.call(
+                    channel.amqp.exchange_declare,
+                    exchange=wanted.name,
+                    exchange_type=wanted.type,
+                    durable=True,
+                    arguments=dict(wanted.arguments),
+                )
+            else:
+                await channel.call(
+                    channel.amqp.queue_declare, queue=wanted.name, durable=True, arguments=dict(wanted.arguments)
+                )
+        except BridgeError as error:
+            if error.__cause__ is not None and reply_code(error.__cause__) == PRECONDITION_FAILED:
+                return _difference(wanted, error.detail)
+            raise
+        return success
+
+    async def _open(self) -> OpenChannel:
+        if self._channel is None or not self._channel.is_open:
+            self._channel = await open_channel(self._connection)
+        return self._channel
+
+
+def _all(topology: Topology) -> list[AmqpExchange | Queue]:
+    return [*topology.amqp_exchanges, *topology.queues]
+
+
+def _kind(wanted: AmqpExchange | Queue) -> Literal["amqp_exchange", "queue"]:
+    return "amqp_exchange" if isinstance(wanted, AmqpExchange) else "queue"
+
+
+def _difference(wanted: AmqpExchange | Queue, text: str) -> Finding:
+    match = _INEQUIVALENT.search(text)
+    if match is None:
+        return Finding(_kind(wanted), wanted.name, "differs", "declaration", "as in the topology", text)
+    return Finding(
+        _kind(wanted),
+        wanted.name,
+        "differs",
+        match["argument"],
+        match["wanted"].strip("'"),
+        match["there"].strip("'"),
+    )

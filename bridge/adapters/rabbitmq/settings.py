@@ -1,0 +1,108 @@
+"""What the adapter needs to know; filled from the configuration by whoever puts the bridge together."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pika
+
+from bridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RESERVE_BYTES = 64 * 1024
+"""What is kept free below the broker's `max_message_size`, which counts the body alone; a margin costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RabbitSettings:
+    """How to reach the broker and how long to wait for it. Times are in seconds."""
+
+    urls: tuple[str, ...] = field(repr=False)
+    """`amqp://` or `amqps://`, with user and password: one, or the nodes of a cluster, tried in turn."""
+    ca_file: Path | None = None
+    """Certificates to trust instead of the system's. Verification is never turned off."""
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
+    """The certificate's key; None where it is in the same file."""
+    login_by_certificate: bool = False
+    """SASL EXTERNAL: the client certificate is the login, and the urls need no password."""
+    heartbeat_seconds: int = 10
+    """A connection silent for about twice this is given up, on either side."""
+    connect_timeout_seconds: float = 10.0
+    """Longest wait for one node, from the name look-up to the open connection."""
+    answer_timeout_seconds: float = 15.0
+    """Longest wait for the answer to a command other than a publish."""
+    confirm_timeout_seconds: float = 30.0
+    """Longest wait for a confirm; a quorum queue without its majority never answers (and says nothing)."""
+    first_wait_seconds: float = 0.25
+    """Wait after the first round of failed connection attempts; doubles up to `longest_wait_seconds`."""
+    longest_wait_seconds: float = 10.0
+    max_message_bytes: int = 16 * 1024 * 1024
+    """The broker's `max_message_size`."""
+    max_outstanding_bytes: int = 64 * 1024 * 1024
+    """No publish is begun while this much is unconfirmed."""
+    name: str = "bridge"
+    """What the broker's own tools call the connections; host, process id and purpose are added."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never work."""
+        if not self.urls:
+            raise ConfigurationError("rabbitmq.urls: at least one url is needed")
+        for url in self.urls:
+            if urlsplit(url).scheme not in {"amqp", "amqps"}:
+                raise ConfigurationError("rabbitmq.urls: a url begins with amqp:// or amqps://")
+
+    @property
+    def largest_body_bytes(self) -> int:
+        """The largest body that is published."""
+        return max(1024, self.max_message_bytes - RESERVE_BYTES)
+
+
+def node_of(url: str) -> str:
+    """Return host and port of a url, which may be told, unlike the rest."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
+
+
+def parameters(settings: RabbitSettings, url: str, purpose: str) -> pika.URLParameters:
+    """
+    Return pika's parameters for one attempt; reads certificate files, so it may block.
+
+    Raises:
+        ConfigurationError: The url or a certificate file cannot be used.
+    """
+    try:
+        result = pika.URLParameters(url)
+    except (ValueError, TypeError):
+        # The text of the error may quote the url, and with it the password.
+        raise ConfigurationError(f"rabbitmq.urls: {node_of(url)} is not a url that can be used") from None
+    result.heartbeat = settings.heartbeat_seconds
+    result.socket_timeout = settings.connect_timeout_seconds
+    result.stack_timeout = settings.connect_timeout_seconds
+    result.connection_attempts = 1
+    # Being blocked is no failure: outstanding publishes go on to their own timeouts.
+    result.blocked_connection_timeout = None
+    result.client_properties = {"connection_name": f"{settings.name}-{purpose} {socket.gethostname()}:{os.getpid()}"}
+    if urlsplit(url).scheme == "amqps":
+        result.ssl_options = pika.SSLOptions(_tls(settings), server_hostname=result.host)
+    if settings.login_by_certificate:
+        result.credentials = pika.credentials.ExternalCredentials()
+    return result
+
+
+def _tls(settings: RabbitSettings) -> ssl.SSLContext:
+    # Made anew for each connection, so that a renewed certificate is used without a restart.
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.client_certificate_file is not None:
+            context.load_cert_chain(settings.client_certificate_file, settings.client_key_file)
+    except OSError as error:
+        raise ConfigurationError("rabbitmq: a certificate file cannot be read or used") from error
+    return context

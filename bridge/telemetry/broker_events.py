@@ -1,0 +1,105 @@
+"""What the connections to the broker tell about themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.telemetry.events import Event
+
+if TYPE_CHECKING:
+    from bridge.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class BrokerConnected(Event):
+    """A connection to the broker is open."""
+
+    name = "broker.connection_opened"
+
+    role: str
+    """`publish` or `consume`."""
+    node: str
+    """Host and port."""
+    seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_connection_up.labels(self.role).set(1)
+        metrics.broker_connects.labels(self.role, "ok").inc()
+
+
+@dataclass(frozen=True)
+class BrokerConnectFailed(Event):
+    """One attempt to connect failed; the next node, or the same one, is tried after `wait_seconds`."""
+
+    name = "broker.connection_failed"
+    level = "warning"
+
+    role: str
+    node: str
+    code: str
+    detail: str
+    wait_seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_connection_up.labels(self.role).set(0)
+        metrics.broker_connects.labels(self.role, self.code).inc()
+
+
+@dataclass(frozen=True)
+class BrokerConnectionLost(Event):
+    """An open connection ended without our doing; what was unconfirmed may or may not be there."""
+
+    name = "broker.connection_lost"
+    level = "warning"
+
+    role: str
+    node: str
+    code: str
+    detail: str
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_connection_up.labels(self.role).set(0)
+
+
+@dataclass(frozen=True)
+class BrokerChannelLost(Event):
+    """The broker closed a channel; it is opened again."""
+
+    name = "broker.channel_lost"
+    level = "warning"
+
+    role: str
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class BrokerBlockedChanged(Event):
+    """The broker began or ended to take no publishes (memory or disk alarm)."""
+
+    name = "broker.blocked_changed"
+    level = "warning"
+
+    role: str
+    blocked: bool
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_blocked.labels(self.role).set(int(self.blocked))
+
+
+@dataclass(frozen=True)
+class PublishSettled(Event):
+    """The broker answered a publish, or did not; `outcome` is `confirmed` or an error's code."""
+
+    name = "broker.publish_settled"
+    level = "debug"
+
+    outcome: str
+    seconds: float
+    outstanding: int
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_publishes.labels(self.outcome).inc()
+        metrics.broker_confirm_seconds.observe(self.seconds)
+        metrics.broker_confirms_outstanding.set(self.outstanding)
