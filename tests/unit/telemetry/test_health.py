@@ -1,0 +1,146 @@
+"""Silence is visible."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from bridge import errors
+from bridge.telemetry.health import Health
+from bridge.telemetry.reasons import CODES, hint_for, words_for
+
+PART = "mailbox:dispatch:ingest"
+
+
+class Time:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def health(time: Time) -> Health:
+    health = Health(monotonic=time)
+    health.expect(PART)
+    return health
+
+
+def test_a_part_is_not_ready_before_it_proved_to_work(health: Health) -> None:
+    assert not health.ready
+    assert (health.report()[0].status, health.report()[0].code) == ("starting", "starting")
+
+
+def test_a_process_without_parts_is_not_ready() -> None:
+    assert not Health().ready
+
+
+def test_all_parts_must_work(health: Health) -> None:
+    health.ok(PART)
+    assert health.ready
+
+    health.trouble("broker:publish", "broker_unavailable")
+
+    assert not health.ready
+
+
+def test_a_hung_task_is_told_within_a_minute_though_it_said_ok(health: Health, time: Time) -> None:
+    health.ok(PART)
+
+    time.seconds += 59
+
+    (state,) = health.report()
+    assert (state.status, state.code) == ("stale", "stalled")
+    assert state.silent_seconds == 59
+    assert not health.ready
+
+
+def test_a_part_that_never_started_is_told(health: Health, time: Time) -> None:
+    time.seconds += 59
+
+    assert health.report()[0].code == "stalled"
+
+
+def test_progress_keeps_a_part_from_going_stale_and_does_not_hide_its_trouble(health: Health, time: Time) -> None:
+    health.trouble(PART, "mailbox_unavailable")
+    for _ in range(10):
+        time.seconds += 30
+        health.progress(PART)
+
+    (state,) = health.report()
+    assert (state.status, state.code, state.since_seconds) == ("trouble", "mailbox_unavailable", 300)
+
+
+def test_a_known_trouble_explains_a_silence_better_than_silence_does(health: Health, time: Time) -> None:
+    health.trouble(PART, "credentials_rejected")
+
+    time.seconds += 100
+
+    (state,) = health.report()
+    assert (state.status, state.code) == ("stale", "credentials_rejected")
+
+
+def test_trouble_ends_with_ok_and_the_time_starts_anew(health: Health, time: Time) -> None:
+    health.trouble(PART, "mailbox_throttled")
+    time.seconds += 10
+
+    health.ok(PART)
+
+    (state,) = health.report()
+    assert (state.status, state.code, state.hint, state.since_seconds) == ("ok", "ok", "", 0)
+
+
+def test_a_part_may_have_a_bound_of_its_own(health: Health, time: Time) -> None:
+    health.expect("entra", stale_after_seconds=3600)
+    health.ok("entra")
+    health.ok(PART)
+
+    time.seconds += 40
+    health.ok(PART)
+    time.seconds += 40
+    health.ok(PART)
+
+    assert health.ready
+
+
+def test_a_part_that_ended_on_purpose_is_forgotten(health: Health) -> None:
+    health.forget(PART)
+
+    assert health.report() == ()
+    assert health.state(PART) is None
+
+
+def test_a_gauge_tells_what_the_report_tells(health: Health, time: Time) -> None:
+    registry = CollectorRegistry()
+    registry.register(health)
+    health.ok(PART)
+
+    assert f'bridge_health_part_up{{code="ok",part="{PART}"}} 1.0' in generate_latest(registry).decode()
+    time.seconds += 59
+    text = generate_latest(registry).decode()
+    assert f'bridge_health_part_up{{code="stalled",part="{PART}"}} 0.0' in text
+    assert f'bridge_health_silence_seconds{{part="{PART}"}} 59.0' in text
+
+
+def test_every_error_of_ours_has_words_and_every_operator_error_says_what_to_do() -> None:
+    ours = [e for _, e in inspect.getmembers(errors, inspect.isclass) if issubclass(e, errors.BridgeError)]
+
+    assert {error.code for error in ours} - CODES == set()
+    for error in ours:
+        assert words_for(error.code)
+        if issubclass(error, errors.OperatorError):
+            assert hint_for(error.code), error
+
+
+def test_an_unknown_code_still_reads_as_words() -> None:
+    assert words_for("something_new") == "something new"
