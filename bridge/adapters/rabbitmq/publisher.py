@@ -106,7 +106,11 @@ class RabbitPublisher:
         Raises:
             BrokerUnavailable: The publisher is closed.
         """
-        await self._link.wait_for(self._ready)
+        while True:
+            await self._link.wait_for(self._ready)
+            self._note_state()  # the channel may have closed in this very turn of the loop
+            if self._ready.is_set():
+                return
 
     def publish(self, message: Message) -> asyncio.Future[PublishReceipt]:
         """Write one message, in the order of the calls; see the port for how the future ends."""
@@ -248,6 +252,8 @@ class RabbitPublisher:
                 if connection.closed.done() or not connection.amqp.is_open:
                     lost = error
                     return lost
+                self._channel = None
+                self._note_state()
                 self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
                 self._outstanding.channel_lost(error, str(getattr(reason, "reply_text", "")))
         finally:

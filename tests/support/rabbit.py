@@ -1,0 +1,65 @@
+"""Looking at a broker from outside, with a plain blocking client."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pika
+
+from bridge.ports.broker import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+
+@contextlib.contextmanager
+def a_channel(url: str) -> Iterator[BlockingChannel]:
+    """A channel with confirms, closed afterwards."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    try:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        yield channel
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def take_all(url: str, queue: str, *, expected: int | None = None, timeout_seconds: float = 10) -> list[Message]:
+    """Take and acknowledge what is in a queue; waits until there are `expected`, where given."""
+    taken: list[Message] = []
+    with a_channel(url) as channel:
+        if expected is None:
+            expected = channel.queue_declare(queue, passive=True).method.message_count
+        channel.basic_qos(prefetch_count=200)
+        for method, properties, body in channel.consume(queue, inactivity_timeout=timeout_seconds):
+            if method is None or properties is None or body is None:
+                break
+            taken.append(
+                Message(
+                    method.exchange,
+                    method.routing_key,
+                    body,
+                    properties.message_id or "",
+                    properties.type or "",
+                    properties.content_type or "",
+                    properties.correlation_id,
+                    properties.headers or {},
+                )
+            )
+            channel.basic_ack(method.delivery_tag)
+            if len(taken) == expected:
+                break
+        else:
+            raise AssertionError("the queue ended")
+    assert len(taken) == expected, f"{queue} holds {len(taken)} messages, not {expected}"
+    return taken
+
+
+def count(url: str, queue: str) -> int:
+    """Return how many messages are ready in a queue."""
+    with a_channel(url) as channel:
+        return int(channel.queue_declare(queue, passive=True).method.message_count)
