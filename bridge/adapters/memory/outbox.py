@@ -1,0 +1,263 @@
+"""A mailbox to send from, in memory, that fails when told to: refused calls, lost answers, calls that come late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from bridge.domain.outbound_records import (
+    CreatedDraft,
+    DraftState,
+    EndReason,
+    EntryKind,
+    LedgerEntry,
+    SeenDraft,
+    SeenMail,
+    Stamp,
+)
+from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown
+from bridge.ports.outbox import BegunSend, BegunSends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
+
+    from bridge.ports.clock import Clock
+
+Place = Literal["drafts", "outbox", "nowhere", "sent", "gone"]
+Loss = Literal["executed", "late", "never"]
+_R = TypeVar("_R")
+
+
+@dataclass(slots=True)
+class MemoryItem:
+    """A draft, and the mail that it becomes."""
+
+    stamp: Stamp
+    mime: bytes
+    created_at: datetime
+    change_key: int = 1
+    place: Place = "drafts"
+    state: DraftState = DraftState.UNSENT
+
+
+@dataclass(slots=True)
+class _Entry:
+    kind: EntryKind
+    stamp: Stamp
+    at: datetime
+    recipients: int = 0
+    reason: EndReason | None = None
+
+
+@dataclass(slots=True)
+class MemoryOutbox:
+    """Keeps the promise of `ports.outbox.SendingMailbox`; copies arrive in Sent Items as `copies` says."""
+
+    clock: Clock
+    largest_mime_bytes: int = 48 * 1024 * 1024
+    copies: Place = "sent"
+    """Where a submitted mail is right away: in `sent`, still in `outbox`, or `nowhere` for a while."""
+    items: dict[str, MemoryItem] = field(default_factory=dict)
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    submissions: list[Stamp] = field(default_factory=list)
+    """Every mail that was submitted, in order: what the recipients get."""
+    calls: list[str] = field(default_factory=list)
+    broken: BridgeError | None = None
+    """Raised by every call while it is set."""
+    _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
+    _losses: dict[str, deque[Loss]] = field(default_factory=dict)
+    _late: list[Callable[[], object]] = field(default_factory=list)
+    _gates: dict[str, tuple[asyncio.Event, asyncio.Event]] = field(default_factory=dict)
+
+    # What tests do to it.
+
+    def fail_next(self, method: str, *errors: BridgeError) -> None:
+        """Let the next calls of a method be refused with these errors, one each."""
+        self._failures.setdefault(method, deque()).extend(errors)
+
+    def lose_answer(self, method: str, *losses: Loss) -> None:
+        """Let the next calls of a method get no answer: executed all the same, executed by `run_late`, or never."""
+        self._losses.setdefault(method, deque()).extend(losses)
+
+    def run_late(self) -> None:
+        """Execute what is late; what is refused now is refused without a word."""
+        late, self._late = self._late, []
+        for call in late:
+            try:
+                call()
+            except CallRefused:
+                continue
+
+    def freeze(self, method: str) -> tuple[asyncio.Event, asyncio.Event]:
+        """Hold the next call of a method before it is executed; returns the events *reached* and *go*."""
+        gate = self._gates[method] = (asyncio.Event(), asyncio.Event())
+        return gate
+
+    def move_copies(self, place: Place) -> None:
+        """Move every submitted mail."""
+        for item in self.items.values():
+            if item.state is DraftState.SUBMITTED:
+                item.place = place
+
+    # What the port promises.
+
+    async def prepare(self) -> None:
+        """Do nothing: the ledger is always there."""
+        await self._call("prepare", lambda: None, changes=False)
+
+    async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
+        """Save a draft."""
+
+        def execute() -> CreatedDraft:
+            item_id = f"draft-{len(self.items) + 1}"
+            self.items[item_id] = MemoryItem(stamp, mime, self.clock.now())
+            return CreatedDraft(stamp, item_id, "1")
+
+        return await self._call("create_draft", execute)
+
+    async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
+        """Return the stamped drafts of a request."""
+
+        def execute() -> list[SeenDraft]:
+            return [
+                SeenDraft(item.stamp, item_id, str(item.change_key), item.state)
+                for item_id, item in self.items.items()
+                if item.stamp.request_id == request_id and item.place == "drafts"
+            ]
+
+        return await self._call("find_drafts", execute, changes=False)
+
+    async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Outbox."""
+        return await self._call("find_in_outbox", lambda: self._mails(request_id, "outbox"), changes=False)
+
+    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Sent Items."""
+        return await self._call("find_in_sent_items", lambda: self._mails(request_id, "sent"), changes=False)
+
+    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
+        """Return the entries of a request."""
+
+        def execute() -> list[LedgerEntry]:
+            return [
+                LedgerEntry(entry.kind, entry.stamp, entry.at, entry.recipients, entry_id, entry.reason)
+                for entry_id, entry in self.entries.items()
+                if entry.stamp.request_id == request_id
+            ]
+
+        return await self._call("find_in_ledger", execute, changes=False)
+
+    async def void(self, draft: SeenDraft) -> None:
+        """Void a draft that is as it was seen."""
+
+        def execute() -> None:
+            item = self._unsent(draft.item_id, draft.change_key)
+            item.state = DraftState.VOID
+            item.change_key += 1
+
+        await self._call("void", execute)
+
+    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+        """Enter a begun send."""
+        return await self._call(
+            "enter_begun", lambda: self._enter(_Entry("begun", stamp, self.clock.now(), recipients))
+        )
+
+    async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
+        """Enter a request as ended."""
+        await self._call("enter_ended", lambda: self._enter(_Entry("ended", stamp, self.clock.now(), reason=reason)))
+
+    async def send(self, draft: CreatedDraft) -> None:
+        """Submit a draft."""
+
+        def execute() -> None:
+            item = self._unsent(draft.item_id, draft.change_key)
+            item.state, item.place = DraftState.SUBMITTED, self.copies
+            self.submissions.append(item.stamp)
+
+        await self._call("send", execute)
+
+    async def mark_done(self, entry_id: str) -> None:
+        """Mark a begun send as done."""
+
+        def execute() -> None:
+            if entry_id not in self.entries:
+                raise CallRefused("no such entry")
+            self.entries[entry_id].kind = "done"
+
+        await self._call("mark_done", execute)
+
+    async def discard(self, draft: CreatedDraft) -> None:
+        """Delete a draft."""
+
+        def execute() -> None:
+            if draft.item_id in self.items and self.items[draft.item_id].place == "drafts":
+                self.items[draft.item_id].place = "gone"
+
+        await self._call("discard", execute)
+
+    async def begun_since(self, age: timedelta) -> BegunSends:
+        """Return the sends that were begun within this time."""
+
+        def execute() -> BegunSends:
+            now = self.clock.now()
+            recent = (e for e in self.entries.values() if e.kind != "ended" and e.at > now - age)
+            return BegunSends(now, [BegunSend(entry.at, entry.recipients) for entry in recent])
+
+        return await self._call("begun_since", execute, changes=False)
+
+    async def sweep(self, age: timedelta, *, limit: int) -> int:
+        """Delete what is older."""
+
+        def execute() -> int:
+            before = self.clock.now() - age
+            old = [entry_id for entry_id, entry in self.entries.items() if entry.at < before]
+            for entry_id in old[:limit]:
+                del self.entries[entry_id]
+            return len(old[:limit])
+
+        return await self._call("sweep", execute)
+
+    def _mails(self, request_id: str, place: Place) -> list[SeenMail]:
+        return [
+            SeenMail(item.stamp, f"<{item_id}@exchange.example>")
+            for item_id, item in self.items.items()
+            if item.stamp.request_id == request_id and item.place == place
+        ]
+
+    def _enter(self, entry: _Entry) -> str:
+        entry_id = f"entry-{len(self.entries) + 1}"
+        self.entries[entry_id] = entry
+        return entry_id
+
+    def _unsent(self, item_id: str, change_key: str) -> MemoryItem:
+        item = self.items.get(item_id)
+        if item is None or item.place == "gone":
+            raise CallRefused("ErrorItemNotFound")
+        if item.state is not DraftState.UNSENT or str(item.change_key) != change_key:
+            raise CallRefused("ErrorStaleObject")
+        return item
+
+    async def _call(self, method: str, execute: Callable[[], _R], *, changes: bool = True) -> _R:
+        self.calls.append(method)
+        if method in self._gates:
+            reached, go = self._gates.pop(method)
+            reached.set()
+            await go.wait()
+        await asyncio.sleep(0)  # others run between two calls, as they do in life
+        if self.broken is not None:
+            raise self.broken
+        if self._failures.get(method):
+            raise self._failures[method].popleft()
+        loss = self._losses[method].popleft() if self._losses.get(method) else None
+        if loss == "late" and changes:
+            self._late.append(execute)
+        if loss in {"late", "never"}:
+            raise SendOutcomeUnknown(method)
+        result = execute()
+        if loss is not None:
+            raise SendOutcomeUnknown(method)
+        return result

@@ -1,0 +1,139 @@
+"""A mailbox that mail is sent from, as the egress worker needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from bridge.domain.outbound_records import (
+        CreatedDraft,
+        EndReason,
+        LedgerEntry,
+        SeenDraft,
+        SeenMail,
+        Stamp,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BegunSend:
+    """One begun send, for the rate window."""
+
+    at: datetime
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class BegunSends:
+    """The begun sends of a time, oldest first, and what time it is there; both by Exchange's clock."""
+
+    now: datetime
+    sends: Sequence[BegunSend]
+
+
+class SendingMailbox(Protocol):
+    """
+    One mailbox. Nothing here repeats a call, and nothing decides: that is the worker's.
+
+    Every method may raise `MailboxThrottled`, `TokenUnavailable` and the operator errors of a mailbox
+    (`CredentialsRejected`, `EwsBlocked`, `MailboxNotFound`, `MailboxAccessDenied`, `MailboxFull`, `FolderNotFound`);
+    nothing changed then, as far as Exchange says. Methods that read may raise `MailboxUnavailable`. Methods that
+    change something raise `SendOutcomeUnknown` instead, whenever there is no usable answer: the call may have worked,
+    or work at any later moment.
+
+    Reads find what was stored before they began, whatever index the server keeps, and match the request id exactly.
+    """
+
+    @property
+    def largest_mime_bytes(self) -> int:
+        """The largest mail that this transport can carry."""
+
+    async def prepare(self) -> None:
+        """Make the folder of the ledger where it is missing. May be called again at any time."""
+
+    async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
+        """
+        Save a draft and return it with the change key that sends it; the stamp is written last.
+
+        Raises:
+            SendRefused: Exchange will never take this mail.
+            SendOutcomeUnknown: A draft may be there, or come later.
+        """
+
+    async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
+        """Return the stamped drafts of a request, void and submitted ones included."""
+
+    async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Outbox."""
+
+    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Sent Items, as far as their stamp got there."""
+
+    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
+        """Return the entries of a request, oldest first by the time at which Exchange stored them."""
+
+    async def void(self, draft: SeenDraft) -> None:
+        """
+        Change a draft so that nobody can send it any more, provided that it is as it was seen.
+
+        Raises:
+            CallRefused: It is not: somebody changed, sent or deleted it.
+            SendOutcomeUnknown: It may be void, or become it later.
+        """
+
+    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+        """
+        Enter a begun send in the ledger; return the entry's id. The entry is stored when this returns.
+
+        Raises:
+            SendOutcomeUnknown: The entry may be there, or come later.
+        """
+
+    async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
+        """
+        Enter a request as ended without a send. The entry is stored when this returns.
+
+        Raises:
+            SendOutcomeUnknown: The entry may be there, or come later.
+        """
+
+    async def send(self, draft: CreatedDraft) -> None:
+        """
+        Send a draft, with the change key of its creation; a copy goes to Sent Items.
+
+        Raises:
+            CallRefused: The draft is not as it was created, or gone.
+            SendRefused: Exchange will never send this mail.
+            SendOutcomeUnknown: It may be sent, or be sent later.
+        """
+
+    async def mark_done(self, entry_id: str) -> None:
+        """
+        Mark a begun send as done.
+
+        Raises:
+            CallRefused: There is no such entry.
+            SendOutcomeUnknown: It may be marked.
+        """
+
+    async def discard(self, draft: CreatedDraft) -> None:
+        """
+        Delete a draft of one's own, for good; one that is gone is no error.
+
+        Raises:
+            SendOutcomeUnknown: It may be deleted, or be deleted later.
+        """
+
+    async def begun_since(self, age: timedelta) -> BegunSends:
+        """Return the sends that were begun within this time, for the rate window."""
+
+    async def sweep(self, age: timedelta, *, limit: int) -> int:
+        """
+        Delete up to `limit` entries of the ledger, and stamped drafts that were not sent, older than this.
+
+        Returns how many were deleted; fewer than `limit` means that nothing older is left.
+        """
