@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
+    from bridge.sandbox.store.folders import Mailbox
+
 Disposal = Literal["MoveToDeletedItems", "SoftDelete", "HardDelete"]
 
 COLUMNS = "id, mailbox, folder, change, content, props"
@@ -71,11 +73,12 @@ def now_micros() -> int:
     return p.to_micros(datetime.now(UTC))
 
 
-def bag_for_delivery(mime: bytes, received_at: datetime) -> p.Bag:
-    """Return the bag of a mail that arrives: unread, its other properties from its MIME."""
+def bag_for_delivery(mime: bytes, mailbox: Mailbox, received_at: datetime) -> p.Bag:
+    """Return the bag of a mail that arrives in a mailbox: unread, its other properties from its MIME."""
     bag = mimes.bag_of(mime, received_at)
     bag[p.DELIVERY_TIME] = p.to_micros(received_at)
     bag[p.MESSAGE_FLAGS] = p.FLAG_HAS_ATTACHMENT if bag[p.HAS_ATTACHMENTS] else 0
+    bag[p.RECEIVED_BY_NAME], bag[p.RECEIVED_BY_ADDRESS] = mailbox.display_name, mailbox.address
     return bag
 
 

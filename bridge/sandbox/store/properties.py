@@ -2,7 +2,7 @@
 The keys of an item's property bag, and what kinds of value they hold.
 
 A key is the whole MAPI property tag as `0xIIIITTTT` (identifier and type, MS-OXPROPS), or for a named property
-`{property set guid}:name-or-id:TTTT`. The type is part of the key: asking for a property under another type finds
+`{property set guid}:name-or-id:TTTT`, percent-coded where the name has unusual letters. The type is part of the key: asking for a property under another type finds
 nothing, as in a real store.
 
 Values are JSON: text, integer, true/false, a list of them. Binary values are base64 text. Times are integers,
@@ -13,8 +13,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote, unquote
 
 Bag = dict[str, Any]
+
+# What SQLite's JSON paths take as it is.
+_PLAIN_IN_NAMES = " !#$&'()*+,-./;<=>?@[]^_`{|}~"
 
 # EWS MapiPropertyTypeType -> the type half of a property tag (MS-OXCDATA 2.11.1).
 MAPI_TYPES: dict[str, int] = {
@@ -73,8 +77,13 @@ def tag_key(identifier: int, mapi_type: str) -> str:
 
 def named_key(property_set: str, name: str | int, mapi_type: str) -> str:
     """Return the bag key of a named property; the GUID's case does not matter, the name's does (MS-OXCPRPT)."""
-    which = f"#{name:X}" if isinstance(name, int) else name
+    which = f"#{name:X}" if isinstance(name, int) else quote(name, safe=_PLAIN_IN_NAMES)
     return f"{{{property_set.lower()}}}:{which}:{MAPI_TYPES[mapi_type]:04X}"
+
+
+def name_of(key: str) -> str:
+    """Return the name in a named property's key, `#` and a hexadecimal number for one with an id."""
+    return unquote(key.split(":")[1])
 
 
 def is_named(key: str) -> bool:

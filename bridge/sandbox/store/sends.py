@@ -43,7 +43,7 @@ class Send:
 
     def stamp(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON value the client gave the property
         """Return the value of the named property of this name in whichever property set, None if there is none."""
-        return next((value for key, value in self.named.items() if key.split(":")[1] == name), None)
+        return next((value for key, value in self.named.items() if p.name_of(key) == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def settle(
     save_to, content = row[:2]
     item = items.item_of(row[2:])
     delivered = [
-        items.insert(db, to.id, folder(db, to.id, "inbox").id, items.bag_for_delivery(mime, at), mime=mime)
+        items.insert(db, to.id, folder(db, to.id, "inbox").id, items.bag_for_delivery(mime, to, at), mime=mime)
         for to, mime in deliveries
     ]
     db.execute("DELETE FROM submissions WHERE id = ?", (submission,))

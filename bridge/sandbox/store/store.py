@@ -153,9 +153,9 @@ class Store:
             FolderNotFoundError: It has no such folder.
         """
         # Read before the lock is taken: a big mail must not hold up other writers.
-        bag = items.bag_for_delivery(mime, received_at or datetime.now(UTC))
+        mailbox = self.mailbox(address)
+        bag = items.bag_for_delivery(mime, mailbox, received_at or datetime.now(UTC))
         with self.writing() as db:
-            mailbox = _mailbox(db, address)
             if received_at is None:
                 bag[p.DELIVERY_TIME] = items.now_micros()
             item = items.insert(db, mailbox.id, _folder(db, mailbox, folder).id, bag, mime=mime)

@@ -77,9 +77,7 @@ def _check_attributes(element: etree._Element, shape: Shape) -> None:
         if name in _XSI_ALLOWED:
             continue
         if name not in shape.attributes:
-            raise ViolationError(
-                f"The '{etree.QName(name).localname}' attribute is not declared.", _line(element)
-            )
+            raise ViolationError(f"The '{etree.QName(name).localname}' attribute is not declared.", _line(element))
         kind, check = shape.attributes[name]
         reason = check(value)
         if reason is not None:
@@ -147,7 +145,7 @@ def _check_no_text(element: etree._Element, text: str | None, shape: Shape, stat
 
 
 def _line(element: etree._Element) -> int:
-    return int(element.sourceline or 0)  # type: ignore[call-overload]  # the stubs know no type for it
+    return int(getattr(element, "sourceline", None) or 0)
 
 
 def _shown(tag: str) -> str:

@@ -1,0 +1,112 @@
+"""Refusals: of one item of a request, and of a whole request; each code with the text that Exchange gives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.store import errors as store_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEXTS: Final[Mapping[str, str]] = {
+    "ErrorAccessDenied": "Access is denied. Check credentials and try again.",
+    "ErrorAffectedTaskOccurrencesRequired": "AffectedTaskOccurrences attribute is required for Task objects.",
+    "ErrorAttachmentSizeLimitExceeded": "The attachment size limit has been exceeded.",
+    "ErrorCannotCreateCalendarItemInNonCalendarFolder": "Cannot create a calendar item in a non-calendar folder.",
+    "ErrorCannotEmptyFolder": "Folder cannot be emptied.",
+    "ErrorCannotUseFolderIdForItemId": "Id must be an item id, not a folder id.",
+    "ErrorCannotUseItemIdForFolderId": "Id must be a folder id, not an item id.",
+    "ErrorChangeKeyRequired": "A change key is required for this operation.",
+    "ErrorChangeKeyRequiredForWriteOperations": "Change key is required for this operation.",
+    "ErrorCrossMailboxMoveCopy": "The item or folder cannot be moved or copied to another mailbox.",
+    "ErrorDeleteDistinguishedFolder": "Distinguished folders cannot be deleted.",
+    "ErrorExceededFindCountLimit": "You have exceeded the maximum number of objects that can be returned for the find "
+    "operation. Use paging to reduce the result size and try your request again.",
+    "ErrorFolderExists": "A folder with the specified name already exists.",
+    "ErrorFolderNotFound": "The specified folder could not be found in the store.",
+    "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
+    "ErrorIncorrectUpdatePropertyCount": "An object within a change description must contain one and only one property "
+    "to modify.",
+    "ErrorInternalServerError": "An internal server error occurred. The operation failed.",
+    "ErrorInvalidAttachmentId": "The attachment id is invalid.",
+    "ErrorInvalidChangeKey": "The change key is invalid.",
+    "ErrorInvalidExchangeImpersonationHeaderData": "ExchangeImpersonation SOAP header must be present for this type of "
+    "OAuth token.",
+    "ErrorInvalidExtendedProperty": "The extended property attribute combination is invalid.",
+    "ErrorInvalidExtendedPropertyValue": "The value for the extended property is invalid.",
+    "ErrorInvalidFractionalPagingParameters": "The specified fractional paging parameters are invalid.",
+    "ErrorInvalidIdEmpty": "Id must be non-empty.",
+    "ErrorInvalidIdMalformed": "Id is malformed.",
+    "ErrorInvalidIndexedPagingParameters": "The specified indexed paging parameters are invalid.",
+    "ErrorInvalidOperation": "The requested operation is invalid.",
+    "ErrorInvalidPagingMaxRows": "Specified MaxRows value is invalid.",
+    "ErrorInvalidPropertyAppend": "Append action is invalid for property.",
+    "ErrorInvalidPropertyDelete": "Delete action is invalid for property.",
+    "ErrorInvalidPropertyRequest": "Property is not valid for this object type.",
+    "ErrorInvalidPropertySet": "Set action is invalid for property.",
+    "ErrorInvalidPropertyUpdateSentMessage": "Update operation is invalid for property of a sent message.",
+    "ErrorInvalidRecipients": "At least one recipient isn't valid.",
+    "ErrorInvalidRequest": "The request is invalid.",
+    "ErrorInvalidSendItemSaveSettings": "If SaveItemToFolder is false, it is illegal to specify SavedItemFolderId.",
+    "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in "
+    "the request does not match the current change key for the item.",
+    "ErrorItemNotFound": "The specified object was not found in the store., The process failed to get the correct "
+    "properties.",
+    "ErrorMessageDispositionRequired": "Message disposition is required.",
+    "ErrorMimeContentInvalid": "The mime content is invalid.",
+    "ErrorMimeContentInvalidBase64String": "The mime content is not a valid base64 string.",
+    "ErrorMissingEmailAddress": "When making a request as an account that does not have a mailbox, you must specify the "
+    "mailbox primary SMTP address for any distinguished folder Ids.",
+    "ErrorNameResolutionMultipleResults": "Multiple results were found.",
+    "ErrorNameResolutionNoResults": "No results were found.",
+    "ErrorNonExistentMailbox": "The SMTP address has no mailbox associated with it.",
+    "ErrorParentFolderNotFound": "The parent folder was not found.",
+    "ErrorPropertyUpdate": "One or more properties could not be updated.",
+    "ErrorSendAsDenied": "The user account which was used to submit this request does not have the right to send mail "
+    "on behalf of the specified sending account.",
+    "ErrorSendMeetingCancellationsRequired": "SendMeetingCancellations attribute is required for Calendar items.",
+    "ErrorStaleObject": "The send or update operation could not be performed because the change key passed in the "
+    "request does not match the current change key for the item.",
+    "ErrorToFolderNotFound": "The destination folder could not be found.",
+    "ErrorUnsupportedPathForQuery": "Property path is not supported for query.",
+    "ErrorUnsupportedPathForSortGroup": "Property path is not supported for sort or grouping.",
+    "ErrorUnsupportedPropertyDefinition": "The property definition is not supported.",
+    "ErrorUnsupportedQueryFilter": "The query filter is not supported.",
+    "ErrorUnsupportedTypeForConversion": "The property type is not supported for conversion.",
+}
+
+
+class EwsError(Exception):
+    """One item of a request is refused, inside an HTTP 200; the others are not concerned."""
+
+    def __init__(self, code: str, text: str | None = None, xml: str = "") -> None:
+        """Hold the ResponseCode, its MessageText and the content of MessageXml."""
+        super().__init__(code)
+        self.code = code
+        self.text = TEXTS[code] if text is None else text
+        self.xml = xml
+
+
+class FaultError(Exception):
+    """A whole request is refused by a SOAP fault, HTTP 500."""
+
+    def __init__(self, code: str, text: str | None = None) -> None:
+        """Hold the ResponseCode and its text."""
+        super().__init__(code)
+        self.code = code
+        self.text = TEXTS[code] if text is None else text
+
+
+def of_store(error: store_errors.StoreError) -> EwsError:
+    """Return what EWS calls a refusal of the store."""
+    codes: tuple[tuple[type[store_errors.StoreError], str], ...] = (
+        (store_errors.FolderExistsError, "ErrorFolderExists"),
+        (store_errors.FolderNotFoundError, "ErrorFolderNotFound"),
+        (store_errors.DistinguishedFolderError, "ErrorDeleteDistinguishedFolder"),
+        (store_errors.StaleItemError, "ErrorStaleObject"),
+        (store_errors.MailboxNotFoundError, "ErrorNonExistentMailbox"),
+        (store_errors.AlreadySubmittedError, "ErrorItemNotFound"),
+        (store_errors.ItemNotFoundError, "ErrorItemNotFound"),
+    )
+    return EwsError(next(code for kind, code in codes if isinstance(error, kind)))

@@ -1,0 +1,306 @@
+"""
+The table of an item's EWS properties: FieldURI, element, bag key, kind, where each may be read and written.
+
+GetItem, FindItem, restrictions, sort orders, CreateItem and UpdateItem all go by this one table, in the order in which
+Exchange's schema wants the elements.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from bridge.sandbox.ews import values, xml
+from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
+from bridge.sandbox.store.structure import decode_words, xml_safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.sandbox.ews.values import Kind
+    from bridge.sandbox.ews.view import View
+
+# In which shapes a field is: default and all properties, of GetItem (G, g) and of FindItem (F, f).
+_EVERYWHERE = "GgFf"
+_ALL = "gf"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One property of an item."""
+
+    uri: str
+    element: str
+    shapes: str = ""
+    """Which shapes hold it; a field in none is given only when asked for by name."""
+    key: str | None = None
+    kind: Kind = values.STRING
+    mask: int = 0
+    """The bit of an integer property that this boolean is."""
+    inverted: bool = False
+    render: Callable[[View], str] | None = None
+    """Makes the element where it is more than one value; returns nothing where the item has none."""
+    found: bool = True
+    """Whether FindItem can give it."""
+    settable: bool = False
+    fixed_once_sent: bool = False
+    default: Any = None
+
+    def show(self, view: View) -> str:
+        """Return the element with the item's value, or nothing."""
+        if self.render is not None:
+            return self.render(view)
+        value = view.item.bag.get(self.key or "", self.default)
+        if value is None:
+            return ""
+        if self.mask:
+            value = bool(value & self.mask) != self.inverted
+        shown = self.kind.show(value)
+        return f"<t:{self.element}>{shown}</t:{self.element}>" if shown else f"<t:{self.element}/>"
+
+
+def mailbox_xml(name: str, address: str, kind: str = "OneOff") -> str:
+    """Return a t:Mailbox."""
+    return (
+        f"<t:Mailbox><t:Name>{xml.text(name or address)}</t:Name>"
+        + (f"<t:EmailAddress>{xml.text(address)}</t:EmailAddress>" if address else "")
+        + f"<t:RoutingType>SMTP</t:RoutingType><t:MailboxType>{kind}</t:MailboxType></t:Mailbox>"
+    )
+
+
+def item_id_xml(view: View) -> str:
+    """Return the item's t:ItemId; a mail inside another has none."""
+    return f'<t:ItemId Id="{view.item_id}" ChangeKey="{view.change_key}"/>' if view.raw is None else ""
+
+
+def _parent_folder_id(view: View) -> str:
+    folder = view.mailbox.mint.folder_id(view.item.folder)
+    return f'<t:ParentFolderId Id="{folder}" ChangeKey="{PARENT_CHANGE_KEY}"/>' if view.raw is None else ""
+
+
+def _people(element: str, key: str) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        people = view.item.bag.get(key)
+        if not people:
+            return ""
+        return f"<t:{element}>{''.join(mailbox_xml(name, address) for name, address in people)}</t:{element}>"
+
+    return render
+
+
+def _person(element: str, name: str, address: str) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        bag = view.item.bag
+        if not bag.get(address):
+            return ""
+        return f"<t:{element}>{mailbox_xml(bag.get(name, ''), bag[address])}</t:{element}>"
+
+    return render
+
+
+def _mime_content(view: View) -> str:
+    return f'<t:MimeContent CharacterSet="UTF-8">{b64encode(view.mime()).decode()}</t:MimeContent>'
+
+
+def body_xml(element: str, wanted: str) -> Callable[[View], str]:
+    """Return what renders a body element in the wanted kind: `Best`, `HTML` or `Text`."""
+
+    def render(view: View) -> str:
+        kind, body = view.body(wanted)
+        return f'<t:{element} BodyType="{kind}" IsTruncated="false">{xml.text(body)}</t:{element}>'
+
+    return render
+
+
+def attachment_xml(view: View, number: int, *, content: str = "") -> str:
+    """Return a t:FileAttachment or the head of a t:ItemAttachment; `content` is put at its end."""
+    attachment = dict(view.attachments())[number]
+    folder, item = view.item.folder, view.item.id
+    inner = "".join((
+        f'<t:AttachmentId Id="{view.mailbox.mint.attachment_id(folder, item, number)}"/>' if view.raw is None else "",
+        xml.element("Name", attachment.name),
+        xml.element("ContentType", attachment.content_type),
+        xml.element("ContentId", attachment.content_id) if attachment.content_id else "",
+        f"<t:Size>{len(attachment.content)}</t:Size>",
+        f"<t:LastModifiedTime>{xml.moment(view.item.bag.get(p.LAST_MODIFICATION_TIME, 0))}</t:LastModifiedTime>",
+        f"<t:IsInline>{xml.boolean(attachment.inline)}</t:IsInline>",
+    ))  # fmt: skip
+    if attachment.content_type == "message/rfc822":
+        return f"<t:ItemAttachment>{inner}{content}</t:ItemAttachment>"
+    return f"<t:FileAttachment>{inner}<t:IsContactPhoto>false</t:IsContactPhoto>{content}</t:FileAttachment>"
+
+
+def _attachments(view: View) -> str:
+    listed = "".join(attachment_xml(view, number) for number, _ in view.attachments())
+    return f"<t:Attachments>{listed}</t:Attachments>" if listed else ""
+
+
+def _headers(view: View) -> str:
+    listed = "".join(
+        f'<t:InternetMessageHeader HeaderName="{xml.attribute(name)}">{xml.text(xml_safe(decode_words(value)))}'
+        "</t:InternetMessageHeader>"
+        for name, value in view.parsed().headers
+    )
+    return f"<t:InternetMessageHeaders>{listed}</t:InternetMessageHeaders>" if listed else ""
+
+
+def _categories(view: View) -> str:
+    names = view.item.bag.get(p.KEYWORDS)
+    return f"<t:Categories>{''.join(xml.element('String', name) for name in names)}</t:Categories>" if names else ""
+
+
+def _response_objects(view: View) -> str:
+    if view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
+        return ""
+    return "<t:ResponseObjects><t:ReplyToItem/><t:ReplyAllToItem/><t:ForwardItem/></t:ResponseObjects>"
+
+
+def _constant(content: str) -> Callable[[View], str]:
+    return lambda _view: content
+
+
+def _query_string(element: str, model: str, *, draft: bool) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        if view.raw is not None or bool(view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT) != draft:
+            return ""
+        return f"<t:{element}>?ItemID={quote(view.item_id, safe='')}&amp;exvsurl=1&amp;viewmodel={model}</t:{element}>"
+
+    return render
+
+
+def _flag(view: View) -> str:
+    status = {1: "Complete", 2: "Flagged"}.get(view.item.bag.get(p.FLAG_STATUS, 0), "NotFlagged")
+    return f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus></t:Flag>"
+
+
+_RIGHTS = (
+    "<t:EffectiveRights><t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
+    "<t:CreateHierarchy>false</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>"
+    "</t:EffectiveRights>"
+)
+_FLAGS: Final = p.MESSAGE_FLAGS
+
+
+def _flag_field(
+    uri: str, element: str, mask: int, shapes: str = _ALL, *, settable: bool = False, inverted: bool = False
+) -> Field:
+    return Field(
+        uri, element, shapes, _FLAGS, values.BOOLEAN, mask=mask, inverted=inverted, settable=settable, default=0
+    )
+
+
+def _body(uri: str, element: str, wanted: str, shapes: str = "", *, settable: bool = False) -> Field:
+    return Field(uri, element, shapes, render=body_xml(element, wanted), found=False, settable=settable)
+
+
+ITEM_FIELDS: Final[Sequence[Field]] = (
+    Field("item:MimeContent", "MimeContent", render=_mime_content, found=False, settable=True),
+    Field("item:ItemId", "ItemId", _EVERYWHERE, render=item_id_xml),
+    Field("item:ParentFolderId", "ParentFolderId", _ALL, render=_parent_folder_id),
+    Field("item:ItemClass", "ItemClass", _ALL, p.MESSAGE_CLASS, settable=True),
+    Field("item:Subject", "Subject", _EVERYWHERE, p.SUBJECT, settable=True),
+    Field("item:Sensitivity", "Sensitivity", _EVERYWHERE, p.SENSITIVITY, values.SENSITIVITY, settable=True, default=0),
+    _body("item:Body", "Body", "Best", "Gg", settable=True),
+    Field("item:Attachments", "Attachments", "Gg", render=_attachments, found=False, settable=True),
+    Field("item:DateTimeReceived", "DateTimeReceived", _ALL, p.DELIVERY_TIME, values.TIME),
+    Field("item:Size", "Size", _EVERYWHERE, p.MESSAGE_SIZE, values.INTEGER),
+    Field("item:Categories", "Categories", _ALL, p.KEYWORDS, render=_categories, settable=True),
+    Field("item:Importance", "Importance", _ALL, p.IMPORTANCE, values.IMPORTANCE, settable=True, default=1),
+    Field("item:InReplyTo", "InReplyTo", _ALL, p.IN_REPLY_TO, settable=True),
+    _flag_field("item:IsSubmitted", "IsSubmitted", p.FLAG_SUBMITTED),
+    _flag_field("item:IsDraft", "IsDraft", p.FLAG_UNSENT),
+    _flag_field("item:IsFromMe", "IsFromMe", p.FLAG_FROM_ME),
+    _flag_field("item:IsResend", "IsResend", p.FLAG_RESEND),
+    _flag_field("item:IsUnmodified", "IsUnmodified", p.FLAG_UNMODIFIED),
+    Field("item:InternetMessageHeaders", "InternetMessageHeaders", "g", render=_headers, found=False),
+    Field("item:DateTimeSent", "DateTimeSent", _EVERYWHERE, p.CLIENT_SUBMIT_TIME, values.TIME),
+    Field("item:DateTimeCreated", "DateTimeCreated", _EVERYWHERE, p.CREATION_TIME, values.TIME),
+    Field("item:ResponseObjects", "ResponseObjects", "Gg", render=_response_objects, found=False),
+    Field("item:ReminderIsSet", "ReminderIsSet", "g", render=_constant("<t:ReminderIsSet>false</t:ReminderIsSet>")),
+    Field(
+        "item:ReminderMinutesBeforeStart",
+        "ReminderMinutesBeforeStart",
+        "g",
+        render=_constant("<t:ReminderMinutesBeforeStart>0</t:ReminderMinutesBeforeStart>"),
+    ),
+    Field("item:DisplayCc", "DisplayCc", _ALL, p.DISPLAY_CC, default=""),
+    Field("item:DisplayTo", "DisplayTo", _ALL, p.DISPLAY_TO, default=""),
+    Field("item:DisplayBcc", "DisplayBcc", "", p.DISPLAY_BCC, default=""),
+    Field("item:HasAttachments", "HasAttachments", _EVERYWHERE, p.HAS_ATTACHMENTS, values.BOOLEAN, default=False),
+    # Extended properties stand here.
+    Field("item:Culture", "Culture", _ALL, render=_constant("<t:Culture>en-US</t:Culture>"), settable=True),
+    Field("item:EffectiveRights", "EffectiveRights", _ALL, render=_constant(_RIGHTS)),
+    Field("item:LastModifiedName", "LastModifiedName", _ALL, p.LAST_MODIFIER_NAME),
+    Field("item:LastModifiedTime", "LastModifiedTime", _ALL, p.LAST_MODIFICATION_TIME, values.TIME),
+    Field("item:IsAssociated", "IsAssociated", _ALL, render=_constant("<t:IsAssociated>false</t:IsAssociated>")),
+    Field(
+        "item:WebClientReadFormQueryString",
+        "WebClientReadFormQueryString",
+        _ALL,
+        render=_query_string("WebClientReadFormQueryString", "ReadMessageItem", draft=False),
+    ),
+    Field(
+        "item:WebClientEditFormQueryString",
+        "WebClientEditFormQueryString",
+        _ALL,
+        render=_query_string("WebClientEditFormQueryString", "DraftsMessageItem", draft=True),
+    ),
+    Field("item:ConversationId", "ConversationId", _ALL, render=lambda view: f'<t:ConversationId Id="{view.conversation_id()}"/>'),
+    _body("item:UniqueBody", "UniqueBody", "Best"),
+    Field("item:Flag", "Flag", _ALL, p.FLAG_STATUS, render=_flag, settable=True),
+    Field("item:InstanceKey", "InstanceKey", "f", render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"),
+    _body("item:NormalizedBody", "NormalizedBody", "Best"),
+    Field("item:Preview", "Preview", "f", p.PREVIEW),
+    _body("item:TextBody", "TextBody", "Text"),
+    Field("message:Sender", "Sender", _ALL, p.SENDER_ADDRESS, render=_person("Sender", p.SENDER_NAME, p.SENDER_ADDRESS),
+          settable=True, fixed_once_sent=True),
+    Field("message:ToRecipients", "ToRecipients", "Gg", p.RECIPIENTS_TO, render=_people("ToRecipients", p.RECIPIENTS_TO), found=False,
+          settable=True, fixed_once_sent=True),
+    Field("message:CcRecipients", "CcRecipients", "Gg", p.RECIPIENTS_CC, render=_people("CcRecipients", p.RECIPIENTS_CC), found=False,
+          settable=True, fixed_once_sent=True),
+    Field("message:BccRecipients", "BccRecipients", "Gg", p.RECIPIENTS_BCC, render=_people("BccRecipients", p.RECIPIENTS_BCC), found=False,
+          settable=True, fixed_once_sent=True),
+    Field("message:IsReadReceiptRequested", "IsReadReceiptRequested", "GgFf", p.READ_RECEIPT_REQUESTED, values.BOOLEAN,
+          settable=True, fixed_once_sent=True, default=False),
+    Field("message:IsDeliveryReceiptRequested", "IsDeliveryReceiptRequested", "GgFf", p.DELIVERY_RECEIPT_REQUESTED, values.BOOLEAN,
+          settable=True, fixed_once_sent=True, default=False),
+    Field("message:ConversationIndex", "ConversationIndex", _ALL, p.CONVERSATION_INDEX, values.BINARY, settable=True),
+    Field("message:ConversationTopic", "ConversationTopic", _ALL, p.CONVERSATION_TOPIC),
+    Field("message:From", "From", _EVERYWHERE, p.SENT_REPRESENTING_ADDRESS,
+          render=_person("From", p.SENT_REPRESENTING_NAME, p.SENT_REPRESENTING_ADDRESS), settable=True, fixed_once_sent=True),
+    Field("message:InternetMessageId", "InternetMessageId", _ALL, p.INTERNET_MESSAGE_ID, settable=True),
+    _flag_field("message:IsRead", "IsRead", p.FLAG_READ, _EVERYWHERE, settable=True),
+    Field("message:IsResponseRequested", "IsResponseRequested", render=_constant(""), settable=True),
+    Field("message:References", "References", _ALL, p.INTERNET_REFERENCES, settable=True),
+    Field("message:ReplyTo", "ReplyTo", "g", p.REPLY_TO, render=_people("ReplyTo", p.REPLY_TO), found=False, settable=True),
+    Field("message:ReceivedBy", "ReceivedBy", _ALL, p.RECEIVED_BY_ADDRESS,
+          render=_person("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS)),
+    Field("message:ReceivedRepresenting", "ReceivedRepresenting", _ALL, p.RECEIVED_BY_ADDRESS,
+          render=_person("ReceivedRepresenting", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS)),
+)  # fmt: skip
+
+BY_URI: Final = {field.uri: field for field in ITEM_FIELDS}
+BY_ELEMENT: Final = {field.element: field for field in ITEM_FIELDS}
+_BEFORE_EXTENDED = ITEM_FIELDS.index(BY_URI["item:HasAttachments"])
+"""Extended properties come after this field."""
+
+
+def stands_before_extended(field: Field) -> bool:
+    """Tell whether the schema wants this field before the extended properties."""
+    return ITEM_FIELDS.index(field) <= _BEFORE_EXTENDED
+
+
+def element_for(message_class: str) -> str:
+    """Return the element that an item of this class is shown as."""
+    lowered = message_class.lower()
+    for start, element in (
+        ("ipm.schedule.meeting.request", "MeetingRequest"),
+        ("ipm.schedule.meeting.canceled", "MeetingCancellation"),
+        ("ipm.schedule.meeting.resp", "MeetingResponse"),
+    ):
+        if lowered.startswith(start):
+            return element
+    return "Message"

@@ -1,0 +1,108 @@
+"""Which properties an answer shows: BaseShape and AdditionalProperties, read once for each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import (
+    BY_URI,
+    ITEM_FIELDS,
+    Field,
+    body_xml,
+    element_for,
+    item_id_xml,
+    stands_before_extended,
+)
+from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
+from bridge.sandbox.store import properties as p
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.sandbox.ews.view import View
+
+_SHAPE_LETTERS = {
+    ("Default", False): "G",
+    ("AllProperties", False): "g",
+    ("Default", True): "F",
+    ("AllProperties", True): "f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemShape:
+    """The properties to show, in the schema's order."""
+
+    before: tuple[Field, ...]
+    extended: tuple[Extended, ...]
+    after: tuple[Field, ...]
+
+    @property
+    def ids_only(self) -> bool:
+        """Tell whether nothing but the id is asked for."""
+        return not self.extended and not self.after and [field.uri for field in self.before] == ["item:ItemId"]
+
+    def show(self, view: View) -> str:
+        """Return the item as an element of its class, with all that the shape asks for."""
+        name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
+        parts = [f"<t:{name}>"]
+        parts.extend(field.show(view) for field in self.before)
+        parts.extend(one.show(view) for one in self.extended)
+        parts.extend(field.show(view) for field in self.after)
+        parts.append(f"</t:{name}>")
+        return "".join(parts)
+
+
+def id_only(view: View) -> str:
+    """Return the item with nothing but its id, as CreateItem, UpdateItem, MoveItem and CopyItem answer."""
+    name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
+    return f"<t:{name}>{item_id_xml(view)}</t:{name}>"
+
+
+def read_item_shape(node: etree._Element, *, finding: bool) -> ItemShape:
+    """
+    Return the shape that an ItemShape element asks for.
+
+    Raises:
+        EwsError: ErrorInvalidPropertyRequest for a property that this operation cannot give.
+    """
+    base = node.findtext(xml.T + "BaseShape", "IdOnly")
+    wanted = {"item:ItemId"}
+    letter = _SHAPE_LETTERS.get((base, finding))
+    if letter:
+        wanted.update(field.uri for field in ITEM_FIELDS if letter in field.shapes)
+    if xml.truth(node.findtext(xml.T + "IncludeMimeContent")):
+        if finding:
+            raise EwsError("ErrorInvalidPropertyRequest", xml='<t:FieldURI FieldURI="item:MimeContent"/>')
+        wanted.add("item:MimeContent")
+    extended: dict[str, Extended] = {}
+    additional = node.find(xml.T + "AdditionalProperties")
+    for path_node in () if additional is None else additional:
+        if path_node.tag not in PATH_TAGS:
+            continue
+        path = read_path(path_node)
+        if isinstance(path, Extended):
+            extended[path.key] = path
+        elif isinstance(path, Field):
+            if finding and not path.found:
+                raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
+            wanted.add(path.uri)
+        elif path.uri.startswith("folder:"):
+            raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
+    kinds = {
+        "item:Body": node.findtext(xml.T + "BodyType") or "Best",
+        "item:UniqueBody": node.findtext(xml.T + "UniqueBodyType") or node.findtext(xml.T + "BodyType") or "Best",
+        "item:NormalizedBody": node.findtext(xml.T + "NormalizedBodyType")
+        or node.findtext(xml.T + "BodyType")
+        or "Best",
+    }
+    fields = [
+        replace(field, render=body_xml(field.element, kinds[field.uri])) if field.uri in kinds else field
+        for field in ITEM_FIELDS
+        if field.uri in wanted
+    ]
+    before = tuple(field for field in fields if stands_before_extended(BY_URI[field.uri]))
+    return ItemShape(before, tuple(extended.values()), tuple(fields[len(before) :]))

@@ -1,0 +1,106 @@
+"""One item as an operation looks at it: its bag, and what has to be read from its content only when asked for."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from bridge.sandbox.store import items, mime
+from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.structure import Part, header_block, parse, xml_safe
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bridge.sandbox.store import Mailbox
+    from bridge.sandbox.store.items import Item
+    from bridge.sandbox.store.mime import Attachment
+
+_BODY_KEYS = frozenset({p.BODY_TEXT, p.BODY_HTML})
+_ENTRY_ID = p.tag_key(0x0FFF, "Binary")
+_NORMALIZED_SUBJECT = p.tag_key(0x0E1D, "String")
+_HTML_BINARY = p.tag_key(0x1013, "Binary")
+_PARENT_ENTRY_ID = p.tag_key(0x0E09, "Binary")
+
+
+@dataclass(slots=True)
+class View:
+    """An item with lazy access to its MIME, bodies and attachments; `raw` is set for a mail inside another."""
+
+    db: sqlite3.Connection
+    mailbox: Mailbox
+    item: Item
+    raw: bytes | None = None
+    _bodies: tuple[str | None, str | None] | None = field(default=None, init=False)
+
+    @property
+    def item_id(self) -> str:
+        """The item's id."""
+        return self.mailbox.mint.item_id(self.item.folder, self.item.id)
+
+    @property
+    def change_key(self) -> str:
+        """The item's change key."""
+        return self.mailbox.mint.item_change_key(self.item.change)
+
+    def mime(self) -> bytes:
+        """Return the item's MIME."""
+        return items.mime_of(self.db, self.item) if self.raw is None else self.raw
+
+    def parsed(self) -> Part:
+        """Return the tree of the item's MIME."""
+        return parse(self.mime())
+
+    def bodies(self) -> tuple[str | None, str | None]:
+        """Return the item's text and HTML body."""
+        if self._bodies is None:
+            bag = self.item.bag
+            if self.raw is None and self.item.content is None:
+                self._bodies = bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML)
+            else:
+                self._bodies = mime.bodies(self.mime())
+        return self._bodies
+
+    def body(self, wanted: str) -> tuple[str, str]:
+        """Return (`HTML` or `Text`, the body in it), converted when the mail has only the other."""
+        text, html = self.bodies()
+        if wanted == "Text" or (wanted == "Best" and html is None):
+            return "Text", text if text is not None else mime.text_from_html(html or "")
+        if html is None:
+            html = f"<html><body><pre>{escape(text)}</pre></body></html>" if text else ""
+        return "HTML", html
+
+    def attachments(self) -> list[tuple[int, Attachment]]:
+        """Return the attachments with their numbers."""
+        if self.raw is not None:
+            return list(enumerate(mime.attachments(self.raw), 1))
+        return items.numbered_attachments(self.db, self.item)
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON value the property has
+        """Return the value of a property, None where the item has none; some are made of others or of the content."""
+        bag = self.item.bag
+        if key in bag:
+            return bag[key]
+        if key in _BODY_KEYS:
+            return self.bodies()[key == p.BODY_HTML]
+        if key == p.TRANSPORT_HEADERS and not bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
+            return xml_safe(header_block(self.mime()).decode("utf-8", "replace"))
+        if key == _HTML_BINARY:
+            html = self.bodies()[1]
+            return None if html is None else b64encode(html.encode()).decode()
+        if key == _ENTRY_ID:
+            return self.item_id
+        if key == _PARENT_ENTRY_ID:
+            return self.mailbox.mint.folder_id(self.item.folder)
+        if key == _NORMALIZED_SUBJECT:
+            return bag.get(p.CONVERSATION_TOPIC)
+        return None
+
+    def conversation_id(self) -> str:
+        """Return the id of the conversation that the item's topic makes it part of."""
+        topic = str(self.item.bag.get(p.CONVERSATION_TOPIC, "")).casefold()
+        digest = sha256(self.mailbox.guid.bytes + topic.encode("utf-8", "replace")).digest()[:16]
+        return b64encode(b"\x00\x04\x24\x00" + str(self.mailbox.guid).encode() + b"\x00\x10\x00" + digest).decode()

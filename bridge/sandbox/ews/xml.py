@@ -1,0 +1,81 @@
+"""Pieces of XML as text. Answers are joined from strings: a thousand ids take no tree."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.store.properties import from_micros
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+M: Final = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
+T: Final = "{http://schemas.microsoft.com/exchange/services/2006/types}"
+SOAP: Final = "{http://schemas.xmlsoap.org/soap/envelope/}"
+
+_SPECIAL = re.compile("[&<>\r]")
+_SPECIAL_IN_ATTRIBUTE = re.compile('[&<>"\r\n\t]')
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#xD;", "\n": "&#xA;", "\t": "&#x9;"}
+
+_OPENING: Final = (
+    '<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>'
+    '<h:ServerVersionInfo MajorVersion="15" MinorVersion="20" MajorBuildNumber="9073" MinorBuildNumber="22"'
+    ' Version="V2018_01_08" xmlns:h="http://schemas.microsoft.com/exchange/services/2006/types"'
+    ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>'
+    "</s:Header><s:Body>"
+)
+_CLOSING: Final = "</s:Body></s:Envelope>"
+_NAMESPACES: Final = (
+    ' xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"'
+    ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"'
+)
+
+
+def text(value: str) -> str:
+    """Return a text as element content; what XML has no place for is left out."""
+    if _NO_XML.search(value):
+        value = _NO_XML.sub("", value)
+    if _SPECIAL.search(value):
+        return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value)
+    return value
+
+
+def attribute(value: str) -> str:
+    """Return a text as an attribute's value, without the quotes."""
+    value = _NO_XML.sub("", value)
+    return _SPECIAL_IN_ATTRIBUTE.sub(lambda found: _ESCAPES[found[0]], value)
+
+
+def element(name: str, value: str) -> str:
+    """Return an element of the types namespace with text in it."""
+    return f"<t:{name}>{text(value)}</t:{name}>" if value else f"<t:{name}/>"
+
+
+def boolean(value: object) -> str:
+    """Return `true` or `false`."""
+    return "true" if value else "false"
+
+
+def moment(micros: int) -> str:
+    """Return a time of the bag in whole seconds, as Exchange shows it."""
+    return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def envelope(response: str, content: str) -> bytes:
+    """Return a whole answer: the envelope, the response element of this name, and its content."""
+    return "".join((
+        _OPENING, "<m:", response, _NAMESPACES, ">", content, "</m:", response, ">", _CLOSING,
+    )).encode()  # fmt: skip
+
+
+def attributes_of(node: etree._Element) -> dict[str, str]:
+    """Return an element's attributes as plain text."""
+    return {str(name): str(value) for name, value in node.attrib.items()}
+
+
+def truth(value: str | None) -> bool:
+    """Return what an xs:boolean says; absent is false."""
+    return value is not None and value.strip() in ("true", "1")
