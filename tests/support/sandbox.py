@@ -32,6 +32,18 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 
 
+def stuffed(mime: bytes) -> bytes:
+    """
+    Return a mail as it is sent after DATA, its end included.
+
+    A line is what CRLF ends (RFC 5321 4.5.2). smtplib also doubles dots after bare line feeds, and a server that keeps
+    every byte then keeps those too.
+    """
+    whole = mime if mime.endswith(b"\r\n") or not mime else mime + b"\r\n"
+    doubled = whole.replace(b"\r\n.", b"\r\n..")
+    return (b"." if doubled.startswith(b".") else b"") + doubled + b".\r\n"
+
+
 class SandboxFailedError(AssertionError):
     """The sandbox did not start, or did not stop; the message holds what it said on standard error."""
 
@@ -157,11 +169,18 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
     # What it is told, and what it tells.
 
     def deliver(self, recipient: str | Sequence[str], mime: bytes, *, sender: str = "sender@elsewhere.example") -> None:
-        """Deliver a mail by SMTP; it is kept when this returns."""
+        """Deliver a mail by SMTP; it is kept when this returns. A mail that ends without CRLF gets one."""
         recipients = [recipient] if isinstance(recipient, str) else list(recipient)
         host, _, port = self.info["smtp"].rpartition(":")
         with smtplib.SMTP(host, int(port), timeout=60) as client:
-            client.sendmail(sender, recipients, mime)
+            client.ehlo()
+            for code, answer in (client.mail(sender), *map(client.rcpt, recipients), client.docmd("DATA")):
+                if not 200 <= code < 400:
+                    raise smtplib.SMTPResponseException(code, answer)
+            client.send(stuffed(mime))
+            code, answer = client.getreply()
+        if code != 250:
+            raise smtplib.SMTPResponseException(code, answer)
 
     def admin(self, path: str, *, method: str = "GET", body: object | None = None) -> Any:  # noqa: ANN401 - JSON
         """

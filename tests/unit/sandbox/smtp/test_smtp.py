@@ -1,0 +1,183 @@
+"""What the SMTP port takes, keeps and refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from bridge.sandbox.calls import CallLog
+from bridge.sandbox.smtp import SmtpServer, listen
+from bridge.sandbox.store import Store
+from bridge.sandbox.tenant import new_tenant
+from tests.support.sandbox import stuffed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+_Answer = TypeVar("_Answer")
+
+_DISPATCH, _CREW = "dispatch@example.org", "crew@example.org"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store.sqlite")
+    for address in (_DISPATCH, _CREW):
+        store.add_mailbox(address)
+    return store
+
+
+@asynccontextmanager
+async def _serving(store: Store, log: CallLog | None = None) -> AsyncIterator[int]:
+    tenant = new_tenant()
+    tenant.add_users([_DISPATCH, _CREW])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = await listen(SmtpServer(store, tenant, log or CallLog(), server="sandbox.localhost"), listener)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.close()
+
+
+async def _with_client(store: Store, use: Callable[[smtplib.SMTP], _Answer], log: CallLog | None = None) -> _Answer:
+    def talk(port: int) -> _Answer:
+        with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
+            return use(client)
+
+    async with _serving(store, log) as port:
+        return await asyncio.to_thread(talk, port)
+
+
+async def _raw(store: Store, lines: bytes) -> bytes:
+    """Everything that the server says to bytes that are sent at once."""
+    async with _serving(store) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(lines)
+        await writer.drain()
+        said = await reader.read()
+        writer.close()
+    return said
+
+
+def _kept(store: Store, address: str) -> list[bytes]:
+    return [store.mime(address, mail.item_id) for mail in store.mails(address, "inbox").mails]
+
+
+@pytest.mark.parametrize(
+    "mime",
+    [
+        b"Subject: plain\r\n\r\nHello\r\n",
+        b"Subject: dots\r\n\r\n.\r\n..\r\n.hidden\r\n. \r\nend.\r\n",
+        b"Subject: long\r\n\r\n" + b"x" * 3_000_000 + b"\r\n",
+        b"Subject: bare\r\n\r\na\rb\nc\n.\nd\r.\re\r\n",
+        b"Subject: bare at the end\r\n\r\na\n\r\n",
+        b"Subject: NUL\r\n\r\na\x00b\x00\r\n",
+        b"Subject: eight bits \xff\xfe\r\n\r\n\x80\xc3\x28\r\n",
+        b"no header at all\r\n",
+        b"\r\n",
+        b"",
+        b"Bcc: hidden@example.org\r\nReceived: from x\r\n\r\nbody\r\n",
+    ],
+)
+async def test_a_mail_is_kept_byte_for_byte(store: Store, mime: bytes) -> None:
+    envelope = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<dispatch@example.org>\r\nDATA\r\n"
+    said = await _raw(store, envelope + stuffed(mime) + b"QUIT\r\n")
+
+    assert b"\r\n250 2.6.0" in said
+    assert _kept(store, _DISPATCH) == [mime]
+
+
+async def test_a_bare_line_feed_around_a_dot_does_not_end_the_mail(store: Store) -> None:
+    body = b"Subject: smuggled\r\n\r\nfirst\n.\nMAIL FROM:<x@y.example>\n.\r\nlast\r\n"
+    said = await _raw(
+        store,
+        b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<dispatch@example.org>\r\nDATA\r\n" + body + b".\r\nQUIT\r\n",
+    )
+
+    assert said.count(b"\r\n250 2.6.0") == 1
+    assert _kept(store, _DISPATCH) == [body]
+
+
+async def test_each_recipient_gets_the_mail_once(store: Store) -> None:
+    recipients = [_DISPATCH, _CREW, "DISPATCH@Example.org"]
+    await _with_client(store, lambda client: client.sendmail("a@b.example", recipients, b"Subject: x\r\n\r\n"))
+
+    assert (len(_kept(store, _DISPATCH)), len(_kept(store, _CREW))) == (1, 1)
+
+
+async def test_a_recipient_without_a_mailbox_is_refused_and_the_others_get_the_mail(store: Store) -> None:
+    recipients = ["nobody@example.org", _DISPATCH]
+    refused = await _with_client(
+        store, lambda client: client.sendmail("a@b.example", recipients, b"Subject: x\r\n\r\n")
+    )
+
+    assert refused == {"nobody@example.org": (550, b"5.1.1 User unknown")}
+    assert len(_kept(store, _DISPATCH)) == 1
+
+
+@pytest.mark.parametrize("address", ["someone@elsewhere.example", "no-domain", "@", "a@b@c.example"])
+async def test_mail_for_others_is_not_relayed(store: Store, address: str) -> None:
+    def ask(client: smtplib.SMTP) -> int:
+        client.ehlo()
+        client.mail("a@b.example")
+        return client.rcpt(address)[0]
+
+    assert 500 <= await _with_client(store, ask) < 600
+
+
+async def test_a_recipient_that_is_not_text_is_refused(store: Store) -> None:
+    said = await _raw(
+        store, b"EHLO x\r\nMAIL FROM:<a@b.example> SMTPUTF8\r\nRCPT TO:<\xff\xfe@example.org>\r\nQUIT\r\n"
+    )
+
+    assert b"\r\n550 5.1.1" in said or b"\r\n553" in said
+
+
+async def test_what_may_be_relied_on_is_announced(store: Store) -> None:
+    def ask(client: smtplib.SMTP) -> dict[str, str]:
+        client.ehlo()
+        return dict(client.esmtp_features)
+
+    features = await _with_client(store, ask)
+
+    assert features["size"] == str(150 * 1024 * 1024)
+    assert {"8bitmime", "smtputf8", "pipelining"} <= set(features)
+
+
+async def test_a_mail_that_is_announced_too_large_is_refused_before_it_is_sent(store: Store) -> None:
+    def ask(client: smtplib.SMTP) -> int:
+        client.ehlo()
+        return client.mail("a@b.example", [f"size={151 * 1024 * 1024}"])[0]
+
+    assert await _with_client(store, ask) == 552
+
+
+async def test_a_mail_is_not_acknowledged_when_the_store_fails(store: Store) -> None:
+    store.close()
+
+    def ask(client: smtplib.SMTP) -> int:
+        client.ehlo()
+        client.mail("a@b.example")
+        client.rcpt(_DISPATCH)
+        return client.data(b"Subject: x\r\n\r\n")[0]
+
+    log = CallLog()
+    assert await _with_client(store, ask, log) == 451
+    assert log.report()["smtp"]["errors"] == 1
+
+
+async def test_many_mails_go_over_one_connection(store: Store) -> None:
+    def send(client: smtplib.SMTP) -> None:
+        for number in range(20):
+            client.sendmail("a@b.example", [_DISPATCH], f"Subject: {number}\r\n\r\n".encode())
+
+    await _with_client(store, send)
+
+    assert _kept(store, _DISPATCH) == [f"Subject: {number}\r\n\r\n".encode() for number in range(20)]

@@ -1,0 +1,161 @@
+"""Which tokens open EWS, and how the others are refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bridge.sandbox.authentication import BearerAuthenticator
+from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
+from bridge.sandbox.entra.tokens import issue
+from bridge.sandbox.ews.hooks import RefusedError
+from bridge.sandbox.tenant import Tenant, new_tenant
+
+if TYPE_CHECKING:
+    from bridge.sandbox.authentication import AppCaller
+
+_EXCHANGE = "https://outlook.office365.com"
+_NOW = 1_800_000_000
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.pem")
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    return new_tenant()
+
+
+def _token(tenant: Tenant, key: SigningKey, *, resource: str = _EXCHANGE, at: int = _NOW) -> str:
+    return issue(tenant, tenant.apps[0], resource=resource, context_class="1", key=key, now=at).text
+
+
+def _changed(token: str, key: SigningKey, **claims: Any) -> str:
+    """The same token with other claims, signed by `key`."""
+    known = jwt.decode(token, options={"verify_signature": False})
+    return jwt.encode({**known, **claims}, key.private, algorithm="RS256")
+
+
+async def _authenticate(tenant: Tenant, key: SigningKey, authorization: str | None) -> AppCaller:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    request = make_mocked_request("POST", "/EWS/Exchange.asmx", headers=headers)
+    return await BearerAuthenticator(tenant, key, lambda: _NOW)(request)
+
+
+async def _refusal(tenant: Tenant, key: SigningKey, authorization: str | None) -> dict[str, str]:
+    with pytest.raises(RefusedError) as refused:
+        await _authenticate(tenant, key, authorization)
+    assert refused.value.status == 401
+    return dict(refused.value.headers)
+
+
+async def test_a_token_of_our_entra_opens_the_app_s_mailboxes(tenant: Tenant, key: SigningKey) -> None:
+    tenant.apps[0].mailboxes = ["dispatch@example.org"]
+
+    caller = await _authenticate(tenant, key, f"Bearer {_token(tenant, key)}")
+
+    assert caller.must_impersonate
+    assert caller.mailbox is None
+    assert caller.may_open("Dispatch@Example.org")
+    assert not caller.may_open("director@example.org")
+
+
+async def test_without_a_token_the_challenge_tells_where_to_get_one(tenant: Tenant, key: SigningKey) -> None:
+    for authorization in (None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz"):
+        headers = await _refusal(tenant, key, authorization)
+
+        assert headers["WWW-Authenticate"].startswith('Bearer client_id="00000002-0000-0ff1-ce00-000000000000"')
+        assert "trusted_issuers=" in headers["WWW-Authenticate"]
+        assert "x-ms-diagnostics" not in headers
+
+
+async def test_a_token_that_another_signed_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    stranger = SigningKey(rsa.generate_private_key(public_exponent=65537, key_size=2048), key.key_id)
+
+    headers = await _refusal(tenant, key, f"Bearer {_token(tenant, stranger)}")
+
+    assert headers["x-ms-diagnostics"] == (
+        '2000000;reason="The token has an invalid signature.";error_category="invalid_signature"'
+    )
+    assert headers["WWW-Authenticate"].endswith('error="invalid_token"')
+
+
+async def test_a_token_without_signature_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    claims = jwt.decode(_token(tenant, key), options={"verify_signature": False})
+    unsigned = jwt.encode(claims, "", algorithm="none")
+
+    assert (await _refusal(tenant, key, f"Bearer {unsigned}"))["x-ms-diagnostics"].startswith("2000001;")
+
+
+async def test_what_is_no_token_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    for text in ("garbage", "a.b.c", "é", "x" * 9000):
+        assert (await _refusal(tenant, key, f"Bearer {text}"))["x-ms-diagnostics"].startswith("2000001;")
+
+
+async def test_a_token_for_another_resource_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    headers = await _refusal(tenant, key, f"Bearer {_token(tenant, key, resource='https://graph.microsoft.com')}")
+
+    assert headers["x-ms-diagnostics"] == (
+        "2000003;reason=\"The audience claim value is invalid 'https://graph.microsoft.com'.\";"
+        'error_category="invalid_resource"'
+    )
+
+
+async def test_a_token_of_another_tenant_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    foreign = _changed(_token(tenant, key), key, iss="https://sts.windows.net/other/", tid="other")
+
+    assert (await _refusal(tenant, key, f"Bearer {foreign}"))["x-ms-diagnostics"].startswith("2000004;")
+
+
+@pytest.mark.parametrize("at", [_NOW - 3599, _NOW - 100_000, _NOW + 60])
+async def test_a_token_past_or_before_its_time_is_refused(tenant: Tenant, key: SigningKey, at: int) -> None:
+    headers = await _refusal(tenant, key, f"Bearer {_token(tenant, key, at=at)}")
+
+    assert 'error_category="token_expired"' in headers["x-ms-diagnostics"]
+
+
+async def test_a_token_is_good_to_its_last_second(tenant: Tenant, key: SigningKey) -> None:
+    assert await _authenticate(tenant, key, f"Bearer {_token(tenant, key, at=_NOW - 3598)}")
+
+
+async def test_expired_tokens_are_refused_and_new_ones_of_the_same_second_are_not(
+    tenant: Tenant, key: SigningKey
+) -> None:
+    old = _token(tenant, key)
+    tenant.token_generation += 1
+
+    assert 'error_category="token_expired"' in (await _refusal(tenant, key, f"Bearer {old}"))["x-ms-diagnostics"]
+    assert await _authenticate(tenant, key, f"Bearer {_token(tenant, key)}")
+
+
+async def test_a_token_without_the_role_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    tenant.apps[0].roles = []
+
+    assert (await _refusal(tenant, key, f"Bearer {_token(tenant, key)}"))["x-ms-diagnostics"].startswith("2000008;")
+
+
+async def test_a_claim_cannot_break_out_of_the_header(tenant: Tenant, key: SigningKey) -> None:
+    hostile = _changed(_token(tenant, key), key, aud='x"\r\nSet-Cookie: a=b\r\n')
+
+    diagnostics = (await _refusal(tenant, key, f"Bearer {hostile}"))["x-ms-diagnostics"]
+
+    assert "\r" not in diagnostics
+    assert "\n" not in diagnostics
+    assert diagnostics.count('"') == 4
+
+
+async def test_a_remembered_token_is_still_judged_at_each_call(tenant: Tenant, key: SigningKey) -> None:
+    now = float(_NOW)
+    authenticate = BearerAuthenticator(tenant, key, lambda: now)
+    request = make_mocked_request("POST", "/", headers={"Authorization": f"Bearer {_token(tenant, key)}"})
+    await authenticate(request)
+    now += 3600
+
+    with pytest.raises(RefusedError):
+        await authenticate(request)
