@@ -17,6 +17,8 @@ from bridge.domain.batches import BatchLimits, Window, batches
 from bridge.domain.mail import FailedFetch, FetchedMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
     BridgeError,
+    BrokerBlocked,
+    BrokerUnavailable,
     MessageError,
     MessageTooLarge,
     OperatorError,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _UNROUTABLE_STREAK = 10
 _REMOVAL_COUNT = 100
+_TROUBLE_AFTER_SECONDS = 1.0
 _REMOVAL_LINGER_SECONDS = 0.02
 
 
@@ -175,6 +178,7 @@ class Transfer:
         limit = min(self._limits.unconfirmed, self._window.size)
         while self._outstanding >= limit and self._failure is None:
             await self._wait_for_change()
+        await self._until_writable()
         if self._failure is not None:
             settled()
             return
@@ -189,6 +193,18 @@ class Transfer:
             self._changed.set()
 
         confirm.add_done_callback(on_answer)
+
+    async def _until_writable(self) -> None:
+        """Return once the broker takes a publish; one that takes none for a while ends the page."""
+        waiting = asyncio.ensure_future(self._publisher.wait_ready())
+        try:
+            while not waiting.done() and self._failure is None:
+                await asyncio.wait({waiting}, timeout=_TROUBLE_AFTER_SECONDS)
+                if not waiting.done() and self._publisher.trouble is not None:
+                    blocked = self._publisher.trouble == BrokerBlocked.code
+                    self._fail(BrokerBlocked() if blocked else BrokerUnavailable(self._publisher.trouble))
+        finally:
+            waiting.cancel()
 
     def _note_answer(
         self, ref: MailRef, message: Message, started: float, answer: asyncio.Future[PublishReceipt]

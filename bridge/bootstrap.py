@@ -1,0 +1,272 @@
+"""The only place that chooses adapters and joins them to workers."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from bridge import __version__
+from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.adapters.system.clock import SystemClock
+from bridge.domain.batches import BatchLimits
+from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
+from bridge.telemetry.emitter import Emitter
+from bridge.telemetry.health import Health
+from bridge.telemetry.http import TelemetryServer
+from bridge.telemetry.logging import logger
+from bridge.telemetry.loop_lag import watch_loop
+from bridge.telemetry.metrics import Metrics
+from bridge.wire import inbound_build, topology
+from bridge.workers.budget import ByteBudget
+from bridge.workers.ingest import IngestOptions, MailboxReader
+from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.loop import Patience, wait_for_any, wait_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bridge.config.settings import EntraSettings, MailboxSettings, RabbitMqSettings, Settings
+    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+    from bridge.ports.broker import Message
+
+_PARSE_ASIDE_FROM_BYTES = 256 * 1024
+_ENTRA_LOOK_SECONDS = 2.0
+_DELETE_TYPES = {
+    "deleted_items": RemoveBy("MoveToDeletedItems"),
+    "soft_delete": RemoveBy("SoftDelete"),
+    "hard_delete": RemoveBy("HardDelete"),
+}
+
+
+async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: asyncio.Event) -> int:
+    """
+    Run the workers of this process until `stop` is set and what was under way is finished; return the exit code.
+
+    Raises:
+        ConfigurationError: Something in the configuration cannot be used after all.
+    """
+    role = "run" if ingest and egress else "ingest" if ingest else "egress"
+    async with AsyncExitStack() as stack:
+        process = await _Process.start(settings, role, stack)
+        readers = process.readers() if ingest else []
+        await process.topology_verified(stop, ingest=ingest, egress=egress)
+        await _until_all_end(
+            [reader.run(stop) for reader in readers],
+            [process.watch_entra(stop), watch_loop(process.metrics)],
+        )
+    return 0
+
+
+async def _until_all_end(working: Sequence[Awaitable[None]], beside: Sequence[Awaitable[None]]) -> None:
+    """Return when all workers have ended; the first that dies of a bug ends the others."""
+    workers = [asyncio.ensure_future(work) for work in working]
+    helpers = [asyncio.ensure_future(help_) for help_ in beside]
+    try:
+        done, _ = await asyncio.wait([*workers, *helpers], return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+        await asyncio.gather(*workers)
+    finally:
+        for task in (*workers, *helpers):
+            task.cancel()
+        await asyncio.gather(*workers, *helpers, return_exceptions=True)
+
+
+class _Process:
+    """What all workers of one process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.health = Health()
+        self.clock = SystemClock()
+        self.metrics.registry.register(self.health)
+        self.emit = Emitter(self.metrics)
+        self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge")
+        self.publisher = RabbitPublisher(self.rabbit, self.emit)
+        self.tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
+        self._clients: dict[str, EwsClient] = {}
+
+    @classmethod
+    async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
+        process = cls(settings)
+        process.metrics.set_build(__version__, role)
+        about = {"version": __version__, "role": role, "python": platform.python_version()}
+        server = TelemetryServer(process.metrics, process.health, about)
+        await server.start(settings.http.host, settings.http.port)
+        stack.push_async_callback(server.close)
+        logger().info("process.started", role=role, version=__version__, health=f"{server.url}/health")
+        stack.callback(process.close_clients)
+        await stack.enter_async_context(process.publisher)
+        return process
+
+    def readers(self) -> list[MailboxReader]:
+        """Return a reader for each mailbox that is to be read."""
+        options = self.settings.ingest
+        limits = TransferLimits(
+            batch=BatchLimits(options.batch_mails, options.batch_bytes),
+            fetches_in_flight=options.fetches_in_flight,
+            unconfirmed=options.unconfirmed_mails,
+            settle_seconds=self.settings.rabbitmq.confirm_timeout_seconds * 3,
+        )
+        budget = ByteBudget(options.in_flight_bytes)
+        readers = []
+        for mailbox in self.settings.mailboxes:
+            if not mailbox.read:
+                continue
+            remove_by = RemoveBy(None, mailbox.move_to) if mailbox.move_to else _DELETE_TYPES[mailbox.after_publish]
+            inbox = EwsInbox(
+                self.client(mailbox), mailbox.address, remove_by=remove_by, ignore_before=mailbox.ignore_before
+            )
+            reader = MailboxReader(
+                alias=mailbox.alias,
+                inbox=inbox,
+                publisher=self.publisher,
+                compose=composer(mailbox.alias),
+                budget=budget,
+                clock=self.clock,
+                emit=self.emit,
+                health=self.health,
+                options=IngestOptions(
+                    folders=mailbox.folders,
+                    poll_seconds=options.poll_interval_seconds,
+                    page_count=options.page_mails,
+                    keep_seconds=options.keep_seconds,
+                    limits=limits,
+                ),
+            )
+            self.health.expect(reader.part)
+            readers.append(reader)
+        return readers
+
+    def client(self, mailbox: MailboxSettings) -> EwsClient:
+        """Return the client for a mailbox: one for all with OAuth, one for each login on-premises."""
+        key = "" if self.tokens is not None else mailbox.alias
+        if key not in self._clients:
+            self._clients[key] = ews_client(self.settings, mailbox, self.tokens, self._observe)
+        return self._clients[key]
+
+    def close_clients(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    async def topology_verified(self, stop: asyncio.Event, *, ingest: bool, egress: bool) -> None:
+        """Return once everything that is needed is declared; until then health says what is missing."""
+        part = "broker:topology"
+        self.health.expect(part)
+        patience = Patience()
+        needs = [topology.ingest_needs()] if ingest else []
+        if egress:
+            needs.append(topology.egress_needs([m.alias for m in self.settings.mailboxes if m.send]))
+        amqp_exchanges = sorted({name for names, _ in needs for name in names})
+        queues = sorted({name for _, names in needs for name in names})
+        while not stop.is_set():
+            try:
+                missing = await RabbitTopology(self.rabbit).verify(amqp_exchanges=amqp_exchanges, queues=queues)
+                if missing:
+                    raise TopologyMissing("missing: " + ", ".join(missing))
+            except ConfigurationError:
+                raise
+            except BridgeError as error:
+                wait = wait_of(patience.after(error))
+                self.health.trouble(part, error.code, error.detail)
+                logger().warning("broker.topology_unverified", code=error.code, detail=error.detail, wait_seconds=wait)
+                await wait_for_any(wait, stop)
+            else:
+                self.health.forget(part)
+                return
+
+    async def watch_entra(self, stop: asyncio.Event) -> None:
+        """Keep health and the expiry gauge true about the tokens."""
+        while self.tokens is not None and not stop.is_set():
+            trouble, expires_at = self.tokens.trouble, self.tokens.expires_at
+            if trouble is not None:
+                self.health.trouble("entra", trouble.code, trouble.detail)
+            elif expires_at is not None:
+                self.health.ok("entra")
+            if expires_at is not None:
+                self.metrics.entra_token_expiry.set(expires_at)
+            await wait_for_any(_ENTRA_LOOK_SECONDS, stop)
+        await stop.wait()
+
+    def _observe(self, *, operation: str, code: str, seconds: float) -> None:
+        self.metrics.ews_calls.labels(operation, code).inc()
+        self.metrics.ews_call_seconds.labels(operation).observe(seconds)
+
+
+def composer(alias: str) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]]:
+    """Return what makes a message of a mail; large ones are parsed aside, so that heartbeats go on."""
+
+    def make(mail: FetchedMail | UnconvertibleMail) -> Message:
+        return inbound_build.message_of(inbound_build.compose(mail, alias))
+
+    async def compose(mail: FetchedMail | UnconvertibleMail) -> Message:
+        if mail.ref.size_bytes >= _PARSE_ASIDE_FROM_BYTES:
+            return await asyncio.to_thread(make, mail)
+        return make(mail)
+
+    return compose
+
+
+def rabbit_settings(settings: RabbitMqSettings, *, name: str) -> RabbitSettings:
+    """Return the adapter's settings."""
+    return RabbitSettings(
+        urls=tuple(url.get_secret_value() for url in settings.urls),
+        ca_file=settings.ca_file,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        confirm_timeout_seconds=settings.confirm_timeout_seconds,
+        max_message_bytes=settings.largest_body_bytes,
+        name=name,
+    )
+
+
+def entra_tokens(settings: EntraSettings) -> EntraTokens:
+    """Return the token source; a secret in a file is read anew for each request."""
+    app = EntraApp(
+        authority_url=settings.authority,
+        client_id=settings.client_id,
+        scope=settings.scopes[0],
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        timeout_seconds=settings.timeout_seconds,
+    )
+    file, loaded = settings.client_secret_file, settings.client_secret
+
+    def read_secret() -> str:
+        if file is not None:
+            try:
+                return file.read_text("utf-8").strip()
+            except OSError:
+                if loaded is None:
+                    raise
+        return loaded.get_secret_value() if loaded is not None else ""
+
+    return EntraTokens(app, read_secret)
+
+
+def ews_client(
+    settings: Settings,
+    mailbox: MailboxSettings,
+    tokens: EntraTokens | None,
+    observe: Callable[..., None] = lambda **_: None,
+) -> EwsClient:
+    """Return a client for Exchange: with tokens, or with the mailbox's login."""
+    login = None
+    if tokens is None:
+        password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
+        login = (settings.ews.auth, mailbox.username or "", password)
+    connection = EwsConnection(
+        url=settings.ews.url,
+        ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
+        connections=settings.ews.connections,
+        call_timeout_seconds=settings.ews.call_timeout_seconds,
+        impersonate=tokens is not None,
+    )
+    return EwsClient(connection, tokens=tokens, login=login, observe=observe)
