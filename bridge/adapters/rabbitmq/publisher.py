@@ -223,6 +223,7 @@ class RabbitPublisher:
 
     def _give_up(self, reason: BridgeError) -> None:
         if self._dead is not None and not self._dead.done():
+            self._channel = None  # nothing more is written to it, from this moment on
             self._dead.set_result(reason)
 
     # One connection.

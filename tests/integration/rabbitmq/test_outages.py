@@ -1,0 +1,210 @@
+"""The broker dies, freezes, is cut off or blocks while publishes are on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.errors import BridgeError, BrokerBlocked, BrokerUnavailable, PublishUnconfirmed
+from bridge.ports.broker import PublishReceipt
+from bridge.telemetry.broker_events import BrokerBlockedChanged, BrokerConnected
+from bridge.wire.topology import INBOUND
+from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
+from tests.support.proxy import TcpProxy
+from tests.support.rabbit import take_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.demo.broker_node import BrokerNode
+    from bridge.telemetry.events import Event
+
+
+@pytest.fixture
+def proxy(broker: BrokerNode) -> Iterator[TcpProxy]:
+    """A way to the shared broker that a test may break."""
+    with TcpProxy(broker.amqp_port) as proxy:
+        yield proxy
+
+
+def _through(proxy: TcpProxy, broker_url: str, broker: BrokerNode) -> str:
+    return broker_url.replace(f":{broker.amqp_port}/", f":{proxy.port}/")
+
+
+async def test_nothing_with_a_receipt_is_lost_when_the_node_is_killed(own_broker: BrokerNode) -> None:
+    """Killed in the middle of a stream of publishes; the node comes back with every confirmed message."""
+    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    confirmed: set[str] = set()
+    failed = 0
+    async with RabbitPublisher(quick(own_broker.url)) as publisher:
+        await publisher.wait_ready()
+        waiting = [publisher.publish(mail(number, size=2000)) for number in range(3000)]
+        await waiting[100]
+        await asyncio.to_thread(own_broker.kill)
+        for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(outcome, PublishReceipt):
+                confirmed.add(outcome.message_id)
+            else:
+                assert isinstance(outcome, BrokerUnavailable)
+                failed += 1
+        assert publisher.trouble == "broker_unavailable"
+        await asyncio.to_thread(own_broker.start)
+        async with asyncio.timeout(15):
+            await publisher.wait_ready()
+        assert await publisher.publish(mail(5000)) == PublishReceipt("m-5000")
+
+    there = {one.message_id for one in take_all(own_broker.url, INBOUND)}
+    assert len(confirmed) + failed == 3000
+    assert failed
+    assert confirmed <= there
+
+
+async def test_a_frozen_node_is_an_unknown_outcome_in_time(own_broker: BrokerNode) -> None:
+    """No answer at all, and no broken connection either: our own timeout ends it, and a thaw heals it."""
+    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=1)) as publisher:
+        await publisher.wait_ready()
+        own_broker.freeze()
+        started = time.monotonic()
+
+        with pytest.raises(PublishUnconfirmed):
+            await publisher.publish(mail(1))
+        assert 0.9 < time.monotonic() - started < 1.5
+        await asyncio.sleep(0)  # the connection is given up in the next turn of the loop
+        with pytest.raises(BrokerUnavailable):
+            await publisher.publish(mail(2))
+        assert publisher.trouble == "broker_unavailable"
+
+        own_broker.thaw()
+        async with asyncio.timeout(15):
+            await publisher.wait_ready()
+        assert await publisher.publish(mail(3)) == PublishReceipt("m-3")
+
+
+async def test_a_memory_alarm_blocks_at_once_and_passes(own_broker: BrokerNode) -> None:
+    """The first publish is caught in it, later ones are refused before they are written, nothing is made anew."""
+    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    seen: list[Event] = []
+    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=2), seen.append) as publisher:
+        await publisher.wait_ready()
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "absolute", "1MB")
+        caught = publisher.publish(mail(1))
+        async with asyncio.timeout(5):
+            while publisher.trouble != "broker_blocked":
+                await asyncio.sleep(0.02)
+
+        with pytest.raises(BrokerBlocked):
+            await publisher.publish(mail(2))
+        with pytest.raises(PublishUnconfirmed):
+            await caught
+
+        await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "0.6")
+        async with asyncio.timeout(10):
+            await publisher.wait_ready()
+        assert await publisher.publish(mail(3)) == PublishReceipt("m-3")
+
+    assert [event.blocked for event in seen if isinstance(event, BrokerBlockedChanged)] == [True, False]
+    assert len([event for event in seen if isinstance(event, BrokerConnected)]) == 1
+
+
+async def test_a_cut_connection_fails_what_is_on_its_way_and_is_made_again(
+    broker: BrokerNode, broker_url: str, proxy: TcpProxy
+) -> None:
+    """Within a second, and the next publish works."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    async with RabbitPublisher(quick(_through(proxy, broker_url, broker))) as publisher:
+        await publisher.wait_ready()
+        await asyncio.to_thread(proxy.blackhole)
+        waiting = [publisher.publish(mail(number)) for number in range(100)]
+        await asyncio.to_thread(proxy.cut)
+
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert {type(outcome) for outcome in outcomes} == {BrokerUnavailable}
+        await asyncio.to_thread(proxy.carry)
+        async with asyncio.timeout(5):
+            await publisher.wait_ready()
+        assert await publisher.publish(mail(100)) == PublishReceipt("m-100")
+
+
+async def test_a_black_hole_leads_to_the_other_node(broker: BrokerNode, broker_url: str, proxy: TcpProxy) -> None:
+    """A link that carries nothing looks healthy; the confirm timeout ends it and the next url is tried first."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    seen: list[Event] = []
+    settings = quick(_through(proxy, broker_url, broker), broker_url, confirm_timeout_seconds=1)
+    async with RabbitPublisher(settings, seen.append) as publisher:
+        await publisher.wait_ready()
+        await asyncio.to_thread(proxy.blackhole)
+        started = time.monotonic()
+
+        with pytest.raises(PublishUnconfirmed):
+            await publisher.publish(mail(1))
+        await publisher.wait_ready()
+        receipt = await publisher.publish(mail(2))
+
+        assert receipt == PublishReceipt("m-2")
+        assert time.monotonic() - started < 3
+    nodes = [event.node for event in seen if isinstance(event, BrokerConnected)]
+    assert nodes == [f"127.0.0.1:{proxy.port}", f"127.0.0.1:{broker.amqp_port}"]
+
+
+async def test_a_silent_link_is_noticed_without_any_publish(
+    broker: BrokerNode, broker_url: str, proxy: TcpProxy
+) -> None:
+    """By heartbeats: a publisher with nothing to do must not claim to be connected."""
+    async with RabbitPublisher(quick(_through(proxy, broker_url, broker))) as publisher:
+        await publisher.wait_ready()
+        await asyncio.to_thread(proxy.blackhole)
+
+        async with asyncio.timeout(15):
+            while publisher.trouble is None:
+                await asyncio.sleep(0.05)
+
+        assert publisher.trouble == "broker_unavailable"
+
+
+async def test_broker_away_at_the_start_is_waited_for(broker: BrokerNode, broker_url: str, proxy: TcpProxy) -> None:
+    """Nothing is raised; `trouble` says it, `wait_ready` ends when it comes."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    await asyncio.to_thread(proxy.refuse)
+    async with RabbitPublisher(quick(_through(proxy, broker_url, broker))) as publisher:
+        waiting = asyncio.create_task(publisher.wait_ready())
+        with pytest.raises(BrokerUnavailable):
+            await publisher.publish(mail(1))
+        assert publisher.trouble == "broker_unavailable"
+
+        await asyncio.to_thread(proxy.carry)
+
+        async with asyncio.timeout(5):
+            await waiting
+        assert await publisher.publish(mail(2)) == PublishReceipt("m-2")
+
+
+async def test_many_cuts_lose_nothing_that_was_confirmed(broker: BrokerNode, broker_url: str, proxy: TcpProxy) -> None:
+    """Publish until confirmed, as the worker does, over a link that is cut ten times."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    async with RabbitPublisher(quick(_through(proxy, broker_url, broker))) as publisher:
+
+        async def until_confirmed(number: int) -> None:
+            while True:
+                await publisher.wait_ready()
+                try:
+                    await publisher.publish(mail(number, size=5000))
+                except BridgeError:
+                    continue
+                return
+
+        working = asyncio.gather(*(until_confirmed(number) for number in range(1000)))
+        for _ in range(10):
+            await asyncio.sleep(0.05)
+            await asyncio.to_thread(proxy.cut)
+        async with asyncio.timeout(30):
+            await working
+
+    there = {one.message_id for one in take_all(broker_url, INBOUND)}
+    assert there == {f"m-{number}" for number in range(1000)}
