@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, NoReturn
 
 from bridge.cli.exits import Exit
 from bridge.telemetry.failures import describe
@@ -30,16 +31,10 @@ def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
     was (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from
     outside does not keep the process.
     """
-    code, forced = asyncio.run(_supervise(work, grace_seconds))
-    if forced:
-        # Threads blocked in a call cannot be cancelled, and the interpreter would wait for them.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    return asyncio.run(_supervise(work, grace_seconds))
 
 
-async def _supervise(work: Work, grace_seconds: float) -> tuple[int, bool]:
+async def _supervise(work: Work, grace_seconds: float) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_tell_of_lost_error)
     stop, force = asyncio.Event(), asyncio.Event()
@@ -52,23 +47,30 @@ async def _supervise(work: Work, grace_seconds: float) -> tuple[int, bool]:
         logger().info("process.stopping", signal=signal.Signals(signal_number).name, within_seconds=grace_seconds)
         stop.set()
         loop.call_later(grace_seconds, force.set)
+        # Covers what comes after `work`: threads that the interpreter would wait for at its end.
+        last_resort = threading.Timer(grace_seconds + 2 * _UNWIND_SECONDS, _leave)
+        last_resort.daemon = True
+        last_resort.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop, number)
     task = asyncio.ensure_future(work(stop))
     forced = asyncio.ensure_future(force.wait())
-    try:
-        await asyncio.wait({task, forced}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result(), False
+    await asyncio.wait({task, forced}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
         logger().warning("process.stopped_unfinished")
         task.cancel()
         await asyncio.wait({task}, timeout=_UNWIND_SECONDS)
-        return Exit.UNFINISHED, True
-    finally:
-        forced.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        # A thread blocked in a call cannot be cancelled, and both the loop and the interpreter would wait for it.
+        _leave()
+    forced.cancel()
+    return task.result()
+
+
+def _leave() -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(Exit.UNFINISHED)
 
 
 def _tell_of_lost_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

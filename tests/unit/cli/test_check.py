@@ -1,0 +1,119 @@
+"""What `bridge check` says when the ground is missing. With a sandbox and a broker it is tried elsewhere."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from bridge.adapters.system.reach import reach
+from bridge.cli.check import check_all
+from bridge.cli.exits import Exit
+from bridge.cli.findings import failed
+from bridge.errors import MailboxAccessDenied
+
+CLIENT = "99999999-2222-3333-4444-555555555555"
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+async def test_a_name_that_nobody_knows() -> None:
+    assert (await reach("nowhere.invalid", 443, tls=True)).code == "name_unresolved"
+
+
+async def test_a_port_on_which_nobody_listens(closed_port: int) -> None:
+    found = await reach("127.0.0.1", closed_port, tls=True)
+
+    assert found.code == "host_unreachable"
+    assert "127.0.0.1" in found.detail
+
+
+async def test_a_port_that_does_not_answer_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        found = await reach("127.0.0.1", silent.getsockname()[1], tls=True, timeout_seconds=0.2)
+
+    assert found.code == "host_unreachable"
+    assert "0.2 s" in found.detail
+
+
+async def test_a_listener_is_reached_without_tls() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = await reach("127.0.0.1", listener.getsockname()[1], tls=False)
+
+    assert found.code == "ok"
+
+
+async def test_a_ca_file_that_holds_none(tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_text("-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+
+    assert (await reach("127.0.0.1", 1, tls=True, ca_file=path)).code == "ca_file_unusable"
+
+
+def test_an_error_becomes_a_finding_with_its_meaning_and_fix() -> None:
+    finding = failed("mailbox dispatch", MailboxAccessDenied())
+
+    assert (finding.state, finding.code) == ("failed", "mailbox_access_denied")
+    assert finding.fix
+    assert finding.as_line().startswith("FAIL  mailbox dispatch: the app may not open this mailbox")
+
+
+def test_a_wrong_configuration_is_the_first_and_only_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text('[entra]\ntennant_id = "x"\n')
+
+    code = check_all(path, as_json=True)
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == Exit.USAGE
+    assert told["ok"] is False
+    assert {finding["code"] for finding in told["findings"]} == {"configuration"}
+    assert any("did you mean tenant_id?" in finding["fix"] for finding in told["findings"])
+
+
+def test_hosts_out_of_reach_are_found_and_what_depends_on_them_is_skipped(
+    tmp_path: Path, closed_port: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "bridge.toml"
+    path.write_text(f"""\
+[entra]
+tenant_id = "example.org"
+client_id = "{CLIENT}"
+client_secret = "mArKeR"
+authority_url = "https://127.0.0.1:{closed_port}"
+[ews]
+url = "https://127.0.0.1:{closed_port}/EWS/Exchange.asmx"
+[[mailboxes]]
+alias = "dispatch"
+address = "dispatch@example.org"
+[rabbitmq]
+urls = ["amqp://u:mArKeR@127.0.0.1:{closed_port}/"]
+""")
+
+    code = check_all(path, as_json=True)
+
+    captured = capsys.readouterr()
+    told = [(finding["step"].partition(" ")[0], finding["code"]) for finding in json.loads(captured.out)["findings"]]
+    assert code == Exit.NO
+    assert told == [
+        ("configuration", "ok"),
+        ("entra", "host_unreachable"),
+        ("entra", "skipped"),
+        ("ews", "host_unreachable"),
+        ("mailbox", "skipped"),
+        ("rabbitmq", "host_unreachable"),
+        ("rabbitmq", "skipped"),
+    ]
+    assert "mArKeR" not in captured.out + captured.err
