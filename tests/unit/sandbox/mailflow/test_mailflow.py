@@ -43,7 +43,7 @@ def _submit(store: Store, mime: bytes) -> sends.SubmittedMail:
     with store.writing() as db:
         mailbox = folders.mailbox_by(db, "address", _DISPATCH)
         assert mailbox is not None
-        bag = items.bag_for_delivery(mime, datetime.now(UTC))
+        bag = items.bag_for_delivery(mime, mailbox, datetime.now(UTC))
         item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=mime)
         return sends.submit(db, mailbox, item, save_to=folders.folder(db, mailbox.id, "sentitems").id)
 
