@@ -23,7 +23,7 @@ _WINDOW = 16_384
 
 _DAEMONS = frozenset((
     "mailer-daemon", "mailerdaemon", "mail-daemon", "postmaster", "mail.delivery.system", "mail-delivery-system",
-    "mdaemon", "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e",
+    "mdaemon", "post_master", "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e",
 ))  # fmt: skip
 _DAEMON_NAME = re.compile(r"mail delivery (?:sub)?system|mail administrator|system administrator", re.IGNORECASE)
 _SUBJECT = re.compile(
@@ -65,7 +65,7 @@ _RECIPIENTS = (
 _STATUS = re.compile(
     r"(?:\b[45]\d\d[ -]|#|\bDSN |^Status:[ \t]*)#?([45]\.\d{1,3}\.\d{1,3})(?![\d.])", re.IGNORECASE | re.MULTILINE
 )
-_REPLY = re.compile(r"(?<![\d.])([45]\d\d[ -][^\n]{3,500})")
+_REPLY = re.compile(r"(?<![\d.-])([45]\d\d[ -]{1,3}(?:#?[245]\.\d|[A-Za-z<])[^\n]{0,500})")
 _DIAGNOSTIC_FIELD = re.compile(
     r"^diagnostic-code:[ \t]*(?:[a-z0-9-]{1,20};)?[ \t]*([^\n]{1,500})", re.IGNORECASE | re.MULTILINE
 )

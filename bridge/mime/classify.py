@@ -112,10 +112,11 @@ class Classifier:
     def _calendar_method(self) -> str:
         """Return the method of a calendar part that is the mail itself, not a file that happens to be attached."""
         for part in self._leaves:
-            if part.content_type != "text/calendar" or part.disposition.value == "attachment":
+            if part.content_type != "text/calendar":
                 continue
+            # A method in the Content-Type is iMIP (RFC 6047), attached or not; a file's own may be anything.
             method = part.parameters.get("method", "")
-            if not method:
+            if not method and part.disposition.value != "attachment":
                 match = _CALENDAR_METHOD.search(self._reader.content(part)[:_CALENDAR_WINDOW])
                 method = match[1].decode("ascii") if match is not None else ""
             if method:

@@ -45,7 +45,24 @@ def select(root: Part) -> Body:
     """Sort the leaves; every leaf ends up in at least one of the lists."""
     body = Body()
     _walk([root], "mixed", body, in_alternative=False)
+    if not body.text_parts and not body.html_parts:
+        _promote(body)
     return body
+
+
+def _promote(body: Body) -> None:
+    """Show the first text that could be shown, where the structure says that none should be."""
+    for index, (part, _) in enumerate(body.attached):
+        if part.disposition.value != "attachment" and _is_readable(part):
+            del body.attached[index]
+            body.text_parts.append(part)
+            if part.content_type == "text/html":
+                body.html_parts.append(part)
+            return
+
+
+def _is_readable(part: Part) -> bool:
+    return part.content_type.startswith("text/") and part.content_type not in _DATA_TEXT
 
 
 def _walk(parts: list[Part], kind: str, body: Body, *, in_alternative: bool) -> None:
@@ -55,7 +72,7 @@ def _walk(parts: list[Part], kind: str, body: Body, *, in_alternative: bool) -> 
         if part.children is not None:
             subtype = part.content_type[10:]
             _walk(part.children, subtype, body, in_alternative=in_alternative or subtype == "alternative")
-        elif not _is_shown(part, index, kind):
+        elif not _is_shown(part, index, kind, in_alternative=in_alternative):
             body.attached.append((part, kind == "related"))
         elif part.content_type == "text/html":
             body.html_parts.append(part)
@@ -68,13 +85,11 @@ def _walk(parts: list[Part], kind: str, body: Body, *, in_alternative: bool) -> 
         body.text_parts.extend(body.html_parts[html_before:])
 
 
-def _is_shown(part: Part, index: int, kind: str) -> bool:
-    if part.disposition.value == "attachment" or not part.content_type.startswith("text/"):
+def _is_shown(part: Part, index: int, kind: str, *, in_alternative: bool) -> bool:
+    if part.disposition.value == "attachment" or not _is_readable(part):
         return False
-    if part.content_type in _DATA_TEXT:
-        return False
-    if kind == "alternative" and part.content_type not in {"text/plain", "text/html"}:
-        return False
+    if in_alternative and part.content_type not in {"text/plain", "text/html"}:
+        return False  # a third form of what is there already
     if index == 0:
         return True
     return kind != "related" and part.name is None
@@ -96,8 +111,13 @@ class ContentReader:
         encoding = part.transfer_encoding
         return decode_transfer(self._raw[part.body : part.end], encoding, self._defects)
 
-    def text(self, parts: list[Part]) -> str:
-        """Return the mail's text, line ends as LF; pieces that follow one another begin on a line of their own."""
+    def text(self, body: Body) -> str:
+        """Return the mail's text, line ends as LF, made from the HTML where the plain text is missing or blank."""
+        text = self._joined(body.text_parts)
+        return self._joined(body.html_parts) if body.html_parts and not text.strip() else text
+
+    def _joined(self, parts: list[Part]) -> str:
+        """Return the text of several parts, each on lines of its own."""
         pieces: list[str] = []
         for part in parts:
             piece = self._text_of(part)
@@ -112,7 +132,7 @@ class ContentReader:
         if part.content_type == "text/html":
             return html_to_text(self.html_of(part), self._defects)
         content = self.content(part)
-        text = charsets.decode_text(content, part.parameters.get("charset"), self._defects)
+        text = charsets.decode_text(content, part.parameters.get("charset"), self._defects).removeprefix("\ufeff")
         if "\r" in text:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if part.content_type in {"text/enriched", "text/richtext"}:
@@ -160,13 +180,10 @@ class ContentReader:
             disposition = part.disposition.value
             inline = disposition == "inline" or (related and disposition != "attachment")
             inline = inline or (content_id is not None and content_id in shown)
-            name = part.name
-            if name is not None:
-                name = charsets.clean(name, self._defects).strip() or None
             content = self.content(part)
             found.append(
                 Attachment(
-                    name=name,
+                    name=None if part.name is None else charsets.clean(part.name, self._defects),
                     content_type=part.content_type,
                     charset=charsets.clean(part.parameters.get("charset", ""), self._defects) or None,
                     size=len(content),

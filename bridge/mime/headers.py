@@ -17,6 +17,9 @@ _MBOX = re.compile(rb">?From [^\n]*+(?:\n|\Z)")
 _LINE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _INDENTED_FIELD = re.compile(rb"[ \t]++([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n|\Z)")
 _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
+# A field by its look, whose name has bytes that no name may have.
+_ODD_FIELD = re.compile(rb"[!-9;-~]{0,76}+[\x80-\xff][^\s:]{0,76}+:[ \t]")
+_PARAMETER = re.compile(rb"[A-Za-z][A-Za-z0-9*-]{0,40}+=[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _BLANK_FOLD = re.compile(rb"\n[ \t]++\r?\Z")
 _BOM = b"\xef\xbb\xbf"
 
@@ -105,6 +108,12 @@ def _pass_over(raw: bytes, position: int, fields: list[Field], defects: Defects)
         return mbox.end()
     if raw.startswith(b"--", position):
         return None
+    parameter = _PARAMETER.match(raw, position)
+    if parameter is not None and fields and fields[-1].value.rstrip().endswith(b";"):
+        # A folded parameter that lost its indentation on the way.
+        defects.add("header_malformed")
+        fields[-1].value += b" " + parameter[0]
+        return parameter.end()
     if fields and _BLANK_FOLD.search(fields[-1].value[-1000:]):
         # The line before holds nothing but blanks: it was meant as the empty line.
         return None
@@ -115,9 +124,10 @@ def _pass_over(raw: bytes, position: int, fields: list[Field], defects: Defects)
     line = _LINE.match(raw, position)
     following = line.end() if line is not None else len(raw)
     name = _NAME.match(raw, following)
-    if name is not None:
-        key = name[1].lower()
-        if key in _KNOWN or key.startswith(b"x-"):
-            defects.add("header_malformed")
-            return following
+    if name is None:
+        return None
+    key = name[1].lower()
+    if key in _KNOWN or key.startswith(b"x-") or _ODD_FIELD.match(raw, position):
+        defects.add("header_malformed")
+        return following
     return None

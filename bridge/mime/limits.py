@@ -26,7 +26,7 @@ class Limits:
     """Addresses in one header field."""
     references: int = 1_000
     """Message ids in References."""
-    nesting: int = 50
+    nesting: int = 200
     """Multiparts inside multiparts; a deeper one is carried as an attachment."""
     parts: int = 1_000
     """Parts of the whole mail; what follows is carried as one attachment."""

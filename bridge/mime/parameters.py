@@ -59,7 +59,11 @@ def _parameters(text: str, position: int, header: HeaderText, limit: int) -> dic
             header.defects.add("parameter_limit")
             break
         name = match[1].lower()
-        value = _QUOTED_PAIR.sub(r"\1", match[2]) if match[2] is not None else match[3].strip()
+        if match[2] is not None:
+            value = _QUOTED_PAIR.sub(r"\1", match[2])
+        else:
+            # Quotes that were escaped once too often are quotes all the same.
+            value = match[3].strip().removeprefix('\\"').removesuffix('\\"')
         if "*" in name:
             segment = _SEGMENT.match(name)
             if segment is not None:

@@ -54,7 +54,7 @@ def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
     body = select(root)
     reader = ContentReader(raw, header, limits)
     html = reader.html(body.html_parts)
-    text = reader.text(body.text_parts)
+    text = reader.text(body)
     attachments = reader.attachments(body.attached, html)
 
     message_id = _message_id(first.get("message-id", ""), defects)

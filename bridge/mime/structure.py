@@ -45,7 +45,8 @@ class Part:
     @property
     def name(self) -> str | None:
         """The file name, from Content-Disposition or Content-Type; None where there is none."""
-        return self.disposition.parameters.get("filename") or self.parameters.get("name") or None
+        named = self.disposition.parameters.get("filename", "").strip() or self.parameters.get("name", "").strip()
+        return named or None
 
 
 @dataclass(slots=True)
@@ -142,8 +143,6 @@ class _Reader:
         """Look at one line that begins with `--` and return where to look for the next."""
         match = _LINE.match(self._raw, start + 2)
         line_end = match.end() if match is not None else len(self._raw)
-        if line_end - start > 1_000:
-            return line_end
         line = self._raw[start + 2 : line_end].rstrip()
         depth, closing = self._depth(line), False
         if depth is None and line.endswith(b"--"):

@@ -83,7 +83,8 @@ class HeaderText:
             if data is None:
                 continue
             between = text[end : match.start()]
-            charset = match[1].lower()
+            # Letters beyond ASCII within a word were decoded with the field, so they are no longer in its charset.
+            charset = match[1].lower() if match[3].isascii() else "utf-8"
             adjacent = end > 0 and (not between or between.isspace())
             if adjacent and charset == pending_charset:
                 pending += data
@@ -96,14 +97,12 @@ class HeaderText:
 
         out.append(self._text(pending, pending_charset))
         out.append(text[end:])
-        return _BREAKS.sub(" ", "".join(out))
+        return _BREAKS.sub(" ", "".join(out)).strip()
 
     def _word_bytes(self, encoding: str, text: str) -> bytes | None:
-        try:
-            data = text.encode("ascii")
-        except UnicodeEncodeError:
+        if not text.isascii():
             self.defects.add("encoded_word_broken")
-            data = text.encode("utf-8")
+        data = text.encode("utf-8")
         if encoding in "qQ":
             return binascii.a2b_qp(data, header=True)
         try:
