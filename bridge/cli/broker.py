@@ -1,29 +1,15 @@
-"""From the configuration to what the broker's adapter takes."""
+"""From the configuration to what should be declared on the broker."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import TopologyOptions, topology
 
 if TYPE_CHECKING:
     from bridge.config import RabbitMqSettings, TopologySettings
     from bridge.wire.topology import Topology
-
-
-def rabbit_settings(section: RabbitMqSettings, *, name: str = "bridge") -> RabbitSettings:
-    """Return the adapter's settings."""
-    return RabbitSettings(
-        urls=tuple(url.get_secret_value() for url in section.urls),
-        ca_file=section.ca_file,
-        heartbeat_seconds=section.heartbeat_seconds,
-        connect_timeout_seconds=section.connect_timeout_seconds,
-        confirm_timeout_seconds=section.confirm_timeout_seconds,
-        max_message_bytes=section.largest_body_bytes,
-        name=name,
-    )
 
 
 def wanted_topology(settings: TopologySettings) -> Topology:

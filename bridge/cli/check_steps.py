@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
+from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.system.reach import reach
-from bridge.cli.broker import rabbit_settings, wanted_topology
-from bridge.cli.exchange import entra_tokens, ews_client, ews_inbox
+from bridge.bootstrap import entra_tokens, ews_client, rabbit_settings
+from bridge.cli.broker import wanted_topology
 from bridge.cli.findings import Finding, failed, skipped
 from bridge.config import TopologySettings
 from bridge.errors import BridgeError, MailboxAccessDenied, MailboxNotFound
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
+    from bridge.adapters.entra.tokens import EntraTokens
     from bridge.config import MailboxSettings, Settings
     from bridge.ports.tokens import TokenSource
 
@@ -51,7 +53,7 @@ async def check_everything(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _check_exchange(settings: Settings) -> AsyncIterator[Finding]:
-    tokens: TokenSource | None = None
+    tokens: EntraTokens | None = None
     problem = ""
     if settings.ews.auth == "oauth" and settings.entra is not None:
         finding = await _reachable("entra", settings.entra.authority, settings.entra.ca_file)
@@ -102,11 +104,11 @@ async def _token(tokens: TokenSource) -> Finding:
 
 
 async def _check_mailbox(
-    settings: Settings, mailbox: MailboxSettings, tokens: TokenSource | None
+    settings: Settings, mailbox: MailboxSettings, tokens: EntraTokens | None
 ) -> AsyncIterator[Finding]:
     client = ews_client(settings, mailbox, tokens)
     try:
-        inbox = ews_inbox(client, mailbox)
+        inbox = EwsInbox(client, mailbox.address, ignore_before=mailbox.ignore_before)
         for folder in mailbox.folders:
             step = f"mailbox {mailbox.alias}, folder {folder}"
             try:
@@ -143,12 +145,12 @@ async def _check_junk(mailbox: MailboxSettings, count: Awaitable[int]) -> AsyncI
 
 
 async def _out_of_reach(
-    settings: Settings, mailbox: MailboxSettings, tokens: TokenSource | None, number: int, address: str
+    settings: Settings, mailbox: MailboxSettings, tokens: EntraTokens | None, number: int, address: str
 ) -> Finding:
     step = f"mailbox {mailbox.alias}, must_not_reach[{number}]"
     client = ews_client(settings, mailbox, tokens)
     try:
-        await ews_inbox(client, mailbox.model_copy(update={"address": address})).count("inbox")
+        await EwsInbox(client, address).count("inbox")
     except (MailboxAccessDenied, MailboxNotFound):
         return Finding(step, "ok", "ok", "is out of reach, as it must be")
     except BridgeError as error:

@@ -33,7 +33,7 @@ class Problem:
         return {"key": self.key, "place": self.place, "what": self.what, "fix": self.fix}
 
 
-class ConfigurationInvalid(ConfigurationError):
+class ConfigurationInvalid(ConfigurationError):  # noqa: N818 - named by what is wrong, as all of bridge.errors
     """The configuration has `problems`, all of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:

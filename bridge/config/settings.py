@@ -16,7 +16,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from bridge.config import rules
-from bridge.errors import ConfigurationError
 
 
 class _Section(BaseModel):
@@ -91,23 +90,6 @@ class EntraSettings(_Section):
         """Return the authority with its tenant, as MSAL wants it."""
         base = (self.authority_url or CLOUDS[self.cloud].authority).rstrip("/")
         return base if base.lower().endswith("/" + self.tenant_id.lower()) else f"{base}/{self.tenant_id}"
-
-    def read_secret(self) -> str:
-        """
-        Return the client secret as it is now: a renewed file counts without a restart.
-
-        Raises:
-            ConfigurationError: The file cannot be read any more, or is empty.
-        """
-        if self.client_secret_file is None:
-            return self.client_secret.get_secret_value() if self.client_secret is not None else ""
-        try:
-            text = self.client_secret_file.read_text("utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"entra.client_secret_file {self.client_secret_file} cannot be read") from error
-        if not text:
-            raise ConfigurationError(f"entra.client_secret_file {self.client_secret_file} is empty")
-        return text
 
     @property
     def scopes(self) -> tuple[str, ...]:

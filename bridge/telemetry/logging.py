@@ -19,7 +19,6 @@ import structlog
 from bridge.telemetry.failures import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -39,9 +38,18 @@ _LONGEST_TEXT = 500
 _WORDS = structlog.get_logger("bridge")
 
 
-def configure(
-    *, style: str = "auto", level: str = "info", stream: TextIO | None = None, metrics: Metrics | None = None
-) -> None:
+class _Counts:
+    """Where lines are counted, once there are metrics: the log is there before them."""
+
+    metrics: Metrics | None = None
+
+
+def count_lines_in(metrics: Metrics | None) -> None:
+    """Count log lines, written and lost, from now on."""
+    _Counts.metrics = metrics
+
+
+def configure(*, style: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """Log from now on to `stream` (standard error), and route what libraries log and what nobody catches."""
     out = stream if stream is not None else sys.stderr
     text = style == "text" or (style == "auto" and out.isatty())
@@ -49,14 +57,14 @@ def configure(
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            _counted(metrics),
+            _counted,
             _without_exception_texts,
             _without_private_fields,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: _Lines(out, metrics),
+        logger_factory=lambda *_: _Lines(out),
         cache_logger_on_first_use=False,
     )
     _quiet_libraries()
@@ -74,16 +82,16 @@ def logger() -> FilteringBoundLogger:
 class _Lines:
     """Writes whole lines. A log that cannot be written (disk full, reader gone) is counted and stops no mail."""
 
-    def __init__(self, out: TextIO, metrics: Metrics | None) -> None:
-        self._out, self._metrics = out, metrics
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
 
     def _write(self, line: str) -> None:
         try:
             self._out.write(line + "\n")
             self._out.flush()
         except (OSError, ValueError):
-            if self._metrics is not None:
-                self._metrics.lost_log_lines.inc()
+            if _Counts.metrics is not None:
+                _Counts.metrics.lost_log_lines.inc()
 
     debug = info = warning = error = critical = exception = msg = _write
 
@@ -115,13 +123,10 @@ def _quiet_libraries() -> None:
     logging.captureWarnings(capture=True)
 
 
-def _counted(metrics: Metrics | None) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
-    def count(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
-        if metrics is not None:
-            metrics.log_lines.labels(fields["level"]).inc()
-        return fields
-
-    return count
+def _counted(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:
+    if _Counts.metrics is not None:
+        _Counts.metrics.log_lines.labels(fields["level"]).inc()
+    return fields
 
 
 def _without_exception_texts(_: WrappedLogger, __: str, fields: EventDict) -> EventDict:

@@ -19,7 +19,7 @@ from bridge.errors import MailboxUnavailable
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.events import Event
 from bridge.telemetry.failures import code_of, describe
-from bridge.telemetry.logging import configure, logger
+from bridge.telemetry.logging import configure, count_lines_in, logger
 from bridge.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def out() -> Iterator[io.StringIO]:
     root.handlers[:], level, sys.excepthook, threading.excepthook, sys.unraisablehook = before
     root.setLevel(level)
     logging.captureWarnings(capture=False)
+    count_lines_in(None)
     structlog.reset_defaults()
 
 
@@ -193,7 +194,8 @@ def test_a_log_that_cannot_be_written_stops_nothing_and_is_counted(out: io.Strin
             raise OSError(28, "No space left on device")
 
     metrics = Metrics()
-    configure(style="json", stream=Full(), metrics=metrics)
+    configure(style="json", stream=Full())
+    count_lines_in(metrics)
 
     logger().warning("x.happened")
 
