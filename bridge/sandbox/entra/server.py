@@ -6,7 +6,7 @@ import base64
 import binascii
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from aiohttp import web
 
@@ -59,10 +59,11 @@ class EntraServer:
         ]
 
     async def _instance_discovery(self, request: web.Request) -> web.Response:
-        endpoint = request.query.get("authorization_endpoint", "")
-        tenant = endpoint.removeprefix(self._base_url).strip("/").partition("/")[0] or "common"
-        if not endpoint.startswith(f"{self._base_url}/"):
+        # MSAL leaves the port out of the authority that it asks about.
+        asked = urlsplit(request.query.get("authorization_endpoint", ""))
+        if asked.hostname != urlsplit(self._base_url).hostname:
             return web.json_response({"error": "invalid_instance"}, status=400)
+        tenant = asked.path.strip("/").partition("/")[0] or "common"
         host = self._base_url.removeprefix("https://")
         return web.json_response({
             "tenant_discovery_endpoint": f"{self._base_url}/{tenant}/v2.0/.well-known/openid-configuration",
