@@ -22,9 +22,10 @@ Root = Annotated[
 def write(root: Root = Path()) -> None:
     """Write every generated file that no longer fits the code."""
     from bridge.config import schema as config_schema  # noqa: PLC0415 - --help must not wait for these
+    from bridge.telemetry import metrics_page  # noqa: PLC0415
     from bridge.wire import schemas as wire_schemas  # noqa: PLC0415
 
-    changed = [*config_schema.write(root), *wire_schemas.write(root)]
+    changed = [*config_schema.write(root), *metrics_page.write(root), *wire_schemas.write(root)]
     for path in changed:
         answer(str(path))
     say(f"{len(changed)} file(s) written")
@@ -32,13 +33,14 @@ def write(root: Root = Path()) -> None:
 
 @app.command()
 def check(root: Root = Path()) -> None:
-    """Name every generated file that no longer fits the code; exit code 1 if there is one."""
+    """Name each generated file that no longer fits the code and each change that would break a reader (exit code 1)."""
     from bridge.config import schema as config_schema  # noqa: PLC0415
+    from bridge.telemetry import metrics_page  # noqa: PLC0415
     from bridge.wire import schemas as wire_schemas  # noqa: PLC0415
 
-    stale = [*config_schema.check(root), *wire_schemas.check(root)]
+    stale = [*config_schema.check(root), *metrics_page.check(root), *wire_schemas.check(root)]
     for path in stale:
         answer(str(path))
     if stale:
-        say("these no longer fit the code: run bridge schemas write")
+        say("bridge schemas write makes the generated files fit the code again")
         raise typer.Exit(Exit.NO)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from bridge.telemetry import metrics_page
 from bridge.telemetry.metrics import Metrics
 
 AREAS = ("ingest", "egress", "ews", "entra", "broker", "process", "build", "health")
@@ -88,3 +90,8 @@ def test_the_exposition_says_what_runs() -> None:
 
     assert b'bridge_build_info{python="' in metrics.render()
     assert b'version="1.2.3"' in metrics.render()
+
+
+def test_the_page_about_metrics_fits_the_code() -> None:
+    assert metrics_page.check(Path(__file__).resolve().parents[3]) == []
+    assert "| `bridge_ingest_listing_age_seconds` | gauge | mailbox |" in metrics_page.page()
