@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.files import write_atomically
+from bridge.sandbox.tenant import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +47,12 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
     )
     parser.add_argument("--dir", type=Path, required=True, help="where certificates, keys, ports and mails are kept")
     parser.add_argument(
-        "--mailbox", action="append", default=[], metavar="ADDRESS", help=f"repeatable; default {DEFAULT_MAILBOX}"
+        "--mailbox",
+        action="append",
+        default=[],
+        type=_address,
+        metavar="ADDRESS",
+        help=f"repeatable; default {DEFAULT_MAILBOX}",
     )
     for name in ("entra", "ews", "smtp", "admin"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
@@ -61,6 +67,13 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
         admin_port=given.admin_port,
         on_premises=given.on_premises,
     )
+
+
+def _address(text: str) -> str:
+    if not is_address(text):
+        message = f"not a mail address: {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def _port(text: str) -> int:

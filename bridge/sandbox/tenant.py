@@ -104,7 +104,7 @@ class Tenant:
             ValueError: An address is none.
         """
         for address in addresses:
-            if not _ADDRESS.match(address):
+            if not is_address(address):
                 message = f"not a mail address: {address!r}"
                 raise ValueError(message)
             if self.user(address) is None:
@@ -116,6 +116,11 @@ class Tenant:
 def domain_of(address: str) -> str:
     """Return what follows the last `@`, lower case."""
     return address.rpartition("@")[2].lower()
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a mailbox may have this address: the plain form, without quotes and comments."""
+    return _ADDRESS.match(text) is not None
 
 
 def new_secret() -> Secret:
