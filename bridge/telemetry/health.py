@@ -35,7 +35,7 @@ class _Part:
     heard: float
     status: Literal["starting", "ok", "trouble"] = "starting"
     code: str = "starting"
-    hint: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class PartState:
     """`ok`, or a code out of the closed set in `bridge.telemetry.reasons`."""
     reason: str
     """The code in words."""
+    detail: str
+    """What is known beyond the code; may be empty."""
     hint: str
     """What to do about it; empty if nothing."""
     since_seconds: float
@@ -62,6 +64,7 @@ class PartState:
             "status": self.status,
             "code": self.code,
             "reason": self.reason,
+            "detail": self.detail,
             "hint": self.hint,
             "since_seconds": round(self.since_seconds, 1),
             "silent_seconds": round(self.silent_seconds, 1),
@@ -88,9 +91,9 @@ class Health:
         """The part is proved to work."""
         self._change(part, "ok", "ok", "")
 
-    def trouble(self, part: str, code: str, hint: str = "") -> None:
-        """The part does not work at the moment; `code` is closed-set, `hint` contains nothing private."""
-        self._change(part, "trouble", code, hint)
+    def trouble(self, part: str, code: str, detail: str = "") -> None:
+        """The part does not work at the moment; `code` is out of the closed set, `detail` holds nothing private."""
+        self._change(part, "trouble", code, "" if detail == code else detail)
 
     def progress(self, part: str) -> None:
         """The part is alive; what it said last still stands."""
@@ -125,21 +128,21 @@ class Health:
         yield up
         yield silent
 
-    def _change(self, part: str, status: Literal["ok", "trouble"], code: str, hint: str) -> None:
+    def _change(self, part: str, status: Literal["ok", "trouble"], code: str, detail: str) -> None:
         if part not in self._parts:
             self.expect(part)
         state, now = self._parts[part], self._monotonic()
         if (state.status, state.code) != (status, code):
             state.since = now
-        state.status, state.code, state.hint, state.heard = status, code, hint, now
+        state.status, state.code, state.detail, state.heard = status, code, detail, now
 
     def _told(self, part: str, state: _Part) -> PartState:
         now = self._monotonic()
         silent = now - state.heard
         status: Status = state.status
-        code, hint, since = state.code, state.hint, now - state.since
+        code, detail, since = state.code, state.detail, now - state.since
         if silent > state.stale_after_seconds:
             status = "stale"
             if state.status != "trouble":  # a known trouble explains the silence better
-                code, hint, since = "stalled", "", silent
-        return PartState(part, status, code, words_for(code), hint or hint_for(code), since, silent)
+                code, detail, since = "stalled", "", silent
+        return PartState(part, status, code, words_for(code), detail, hint_for(code), since, silent)

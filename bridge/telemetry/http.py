@@ -13,7 +13,7 @@ from bridge.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from bridge.telemetry.health import Health
+    from bridge.telemetry.health import Health, PartState
     from bridge.telemetry.metrics import Metrics
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,12 +79,18 @@ class TelemetryServer:
     async def _show_ready(self, _: web.Request) -> web.StreamResponse:
         if self._health.ready:
             return web.Response(text="ready\n")
-        lines = [f"{s.part} {s.code}: {s.reason}\n" for s in self._health.report() if s.status != "ok"]
+        lines = [_in_words(state) for state in self._health.report() if state.status != "ok"]
         return web.Response(status=503, text="".join(lines) or "nothing has started yet\n")
 
     async def _show_health(self, _: web.Request) -> web.StreamResponse:
         parts = [state.as_fields() for state in self._health.report()]
         return web.json_response({"ready": self._health.ready, **self._about, "parts": parts})
+
+
+def _in_words(state: PartState) -> str:
+    detail = f" ({state.detail})" if state.detail else ""
+    hint = f": {state.hint}" if state.hint else ""
+    return f"{state.part} {state.code}: {state.reason}{detail}{hint}\n"
 
 
 @web.middleware

@@ -34,6 +34,9 @@ PRIVATE_FIELDS = frozenset({
 })  # fmt: skip
 """Field names that never reach a line, whoever logs them: a second fence behind the rule for events."""
 
+WRAPPED_LIBRARIES = ("exchangelib", "msal", "oauthlib", "pika", "requests", "requests_oauthlib", "spnego", "urllib3")
+"""Their adapters tell with events of ours what became of a call; what these say beside it shows at level debug."""
+
 _LONGEST_TEXT = 500
 _WORDS = structlog.get_logger("bridge")
 
@@ -104,8 +107,12 @@ class LibraryHandler(logging.Handler):
         fields: dict[str, object] = {"library": record.name, "place": f"{record.module}:{record.lineno}"}
         if record.exc_info and record.exc_info[1] is not None:
             fields |= describe(record.exc_info[1])
-        write = _WORDS.error if record.levelno >= logging.ERROR else _WORDS.warning
-        write("library.spoke", **fields)
+        if record.name.partition(".")[0] in WRAPPED_LIBRARIES:
+            _WORDS.debug("library.spoke", **fields)
+        elif record.levelno >= logging.ERROR:
+            _WORDS.error("library.spoke", **fields)
+        else:
+            _WORDS.warning("library.spoke", **fields)
 
 
 def _quiet_libraries() -> None:
@@ -113,7 +120,7 @@ def _quiet_libraries() -> None:
     root = logging.getLogger()
     root.handlers[:] = [LibraryHandler()]
     root.setLevel(logging.WARNING)
-    for name in ("exchangelib", "msal", "requests_oauthlib", "oauthlib", "urllib3", "pika", "aiohttp", "spnego"):
+    for name in (*WRAPPED_LIBRARIES, "aiohttp", "asyncio"):
         library = logging.getLogger(name)
         library.setLevel(logging.WARNING)
         library.handlers[:] = []

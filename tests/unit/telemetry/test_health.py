@@ -91,13 +91,13 @@ def test_a_known_trouble_explains_a_silence_better_than_silence_does(health: Hea
 
 
 def test_trouble_ends_with_ok_and_the_time_starts_anew(health: Health, time: Time) -> None:
-    health.trouble(PART, "mailbox_throttled")
+    health.trouble(PART, "mailbox_throttled", "for 10 s")
     time.seconds += 10
 
     health.ok(PART)
 
     (state,) = health.report()
-    assert (state.status, state.code, state.hint, state.since_seconds) == ("ok", "ok", "", 0)
+    assert (state.status, state.code, state.detail, state.hint, state.since_seconds) == ("ok", "ok", "", "", 0)
 
 
 def test_a_part_may_have_a_bound_of_its_own(health: Health, time: Time) -> None:

@@ -49,12 +49,13 @@ async def test_a_process_is_alive_before_it_is_ready(server: TelemetryServer, he
 
 
 async def test_readiness_says_which_part_does_not_work_and_why(server: TelemetryServer, health: Health) -> None:
-    health.trouble(PART, "ews_blocked")
+    health.trouble(PART, "ews_blocked", "EWS is disabled")
 
     status, text = await get(server, "/health/ready")
 
     assert status == 503
-    assert text == f"{PART} ews_blocked: EWS is switched off for the tenant, the app or the mailbox\n"
+    assert text.startswith(f"{PART} ews_blocked: EWS is switched off for the tenant, the app or the mailbox")
+    assert "(EWS is disabled): Exchange administrator:" in text
 
 
 async def test_health_has_a_code_a_reason_and_a_hint_for_each_part(server: TelemetryServer, health: Health) -> None:

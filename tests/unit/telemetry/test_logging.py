@@ -70,6 +70,15 @@ def test_libraries_never_put_words_on_a_line(out: io.StringIO, name: str) -> Non
     assert len(lines(out)) == 6
 
 
+def test_wrapped_libraries_show_only_at_debug_since_events_tell_the_same(out: io.StringIO) -> None:
+    configure(style="json", level="info", stream=out)
+
+    logging.getLogger("pika.adapters").error("connection failed")
+    logging.getLogger("asyncio").error("something else")
+
+    assert [line["library"] for line in lines(out)] == ["asyncio"]
+
+
 def test_a_library_that_turns_its_own_level_down_still_gets_no_words(out: io.StringIO) -> None:
     library = logging.getLogger("exchangelib.protocol")
     library.setLevel(logging.DEBUG)
