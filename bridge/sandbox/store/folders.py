@@ -259,4 +259,4 @@ def _mailbox(row: sqlite3.Row | tuple[object, ...]) -> Mailbox:
 
 
 def _folder(row: tuple[object, ...]) -> Folder:
-    return Folder(*row[:10], json.loads(str(row[10])))  # type: ignore[arg-type]  # the columns' types are the schema's
+    return Folder(*row[:10], json.loads(str(row[10])))  # type: ignore[call-arg]  # the columns' types are the schema's

@@ -65,7 +65,7 @@ def read(db: sqlite3.Connection, mailbox: int, item: int) -> Item:
 
 def item_of(row: tuple[object, ...]) -> Item:
     """Return the item of a row of COLUMNS."""
-    return Item(*row[:5], json.loads(str(row[5])))  # type: ignore[arg-type]  # the columns' types are the schema's
+    return Item(*row[:5], json.loads(str(row[5])))  # type: ignore[call-arg]  # the columns' types are the schema's
 
 
 def now_micros() -> int:
@@ -118,9 +118,15 @@ def update(db: sqlite3.Connection, item: Item, changes: p.Bag, removals: Iterabl
     if p.LAST_MODIFICATION_TIME not in changes:
         item.bag[p.LAST_MODIFICATION_TIME] = now_micros()
     if item.content is None:
-        item.bag[p.MESSAGE_SIZE] = _size(db, item)
+        item.bag[p.MESSAGE_SIZE] = size_of(db, item)
     item.change = next_counter(db)
     db.execute("UPDATE items SET props = ?, change = ? WHERE id = ?", (dumps(item.bag), item.change, item.id))
+    return item
+
+
+def rewrite(db: sqlite3.Connection, item: Item) -> Item:
+    """Store the item's bag as it is now; for what belongs to making the item, so its change key stays."""
+    db.execute("UPDATE items SET props = ? WHERE id = ?", (dumps(item.bag), item.id))
     return item
 
 
@@ -314,7 +320,8 @@ def _attachments_changed(db: sqlite3.Connection, item: Item, highest: int) -> No
     )
 
 
-def _size(db: sqlite3.Connection, item: Item) -> int:
+def size_of(db: sqlite3.Connection, item: Item) -> int:
+    """Return about how big an item made of properties is, in bytes."""
     held = db.execute(
         "SELECT coalesce(sum(size), 0) FROM attachments JOIN contents ON contents.id = content WHERE item = ?",
         (item.id,),

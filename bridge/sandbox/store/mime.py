@@ -54,7 +54,7 @@ def bag_of(mime: bytes, at: datetime) -> p.Bag:
     bag: p.Bag = {
         p.MESSAGE_CLASS: message_class(mime, root),
         p.SUBJECT: subject,
-        p.CONVERSATION_TOPIC: re.sub(r"^(?:(?:re|fwd?|aw|wg)\s*:\s*)+", "", subject, flags=re.IGNORECASE),
+        p.CONVERSATION_TOPIC: topic_of(subject),
         p.IMPORTANCE: _importance(root),
         p.SENSITIVITY: _SENSITIVITY.get((root.header("Sensitivity") or "").strip().lower(), 0),
         p.INTERNET_MESSAGE_ID: xml_safe(root.header("Message-ID") or "")[:2000],
@@ -285,6 +285,17 @@ def text_from_html(html: str) -> str:
     return xml_safe(unescape("".join(kept))).strip()
 
 
+def topic_of(subject: str) -> str:
+    """Return a subject without the marks of replies and forwards before it."""
+    return re.sub(r"^(?:(?:re|fwd?|aw|wg)\s*:\s*)+", "", subject, flags=re.IGNORECASE)
+
+
+def preview_of(text: str | None, html: str | None) -> str:
+    """Return the first characters of a body, on one line."""
+    shown = text if text is not None else text_from_html((html or "")[:_MAX_HTML_FOR_TEXT])
+    return " ".join(shown[:4000].split())[:_PREVIEW]
+
+
 def preview(mime: bytes, root: Part) -> str:
     """Return the first characters of the mail's text, on one line."""
     text, html = shown_parts(root)
@@ -292,9 +303,7 @@ def preview(mime: bytes, root: Part) -> str:
     if part is None or part.end - part.start > _MAX_HTML_FOR_TEXT:
         return ""
     shown = text_of(mime, part)
-    if part is html:
-        shown = text_from_html(shown)
-    return " ".join(shown[:4000].split())[:_PREVIEW]
+    return preview_of(None, shown) if part is html else preview_of(shown, None)
 
 
 def _importance(root: Part) -> int:

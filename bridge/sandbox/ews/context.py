@@ -1,0 +1,228 @@
+"""What an operation works with: the mailbox it acts in, the store, and how ids of the request are looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
+from bridge.sandbox.ews.view import View
+from bridge.sandbox.store import folders, items
+from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
+from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_id
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from lxml import etree
+
+    from bridge.sandbox.ews.hooks import Caller, Strikes
+    from bridge.sandbox.store import Folder, Mailbox, Store, SubmittedMail
+    from bridge.sandbox.store.ids import EntryId
+    from bridge.sandbox.store.items import Item
+
+
+@dataclass(slots=True)
+class Context:
+    """One call. `mailbox` is the one acted in, None for an account without a mailbox that impersonates nobody."""
+
+    store: Store
+    caller: Caller
+    mailbox: Mailbox | None
+    impersonating: bool
+    strikes: Strikes
+    request_version: str = ""
+    submitted: list[SubmittedMail] = field(default_factory=list)
+    """Mails that the call's transaction accepted for sending; handed on once it is committed."""
+
+    def own_mailbox(self) -> Mailbox:
+        """
+        Return the mailbox acted in.
+
+        Raises:
+            EwsError: ErrorMissingEmailAddress, there is none.
+        """
+        if self.mailbox is None:
+            raise EwsError("ErrorMissingEmailAddress")
+        return self.mailbox
+
+    def find_folder(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
+        """Return the folder that the one id inside an element such as ParentFolderId names."""
+        return self.folder_of(db, next(child for child in holder if isinstance(child.tag, str)))
+
+    def folder_of(self, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Folder]:
+        """
+        Return the folder that a FolderId or DistinguishedFolderId names, and its mailbox.
+
+        Raises:
+            EwsError: It is malformed, unknown, or in a mailbox that the caller may not open.
+        """
+        if node.tag == xml.T + "DistinguishedFolderId":
+            mailbox = self._mailbox_named(db, node)
+            try:
+                return mailbox, folders.folder(db, mailbox.id, str(node.get("Id")))
+            except FolderNotFoundError as error:
+                raise EwsError("ErrorFolderNotFound") from error
+        if node.tag != xml.T + "FolderId":
+            raise EwsError("ErrorFolderNotFound")
+        entry = entry_of(str(node.get("Id")))
+        if entry.item is not None:
+            raise EwsError("ErrorCannotUseItemIdForFolderId")
+        mailbox = self._mailbox_of(db, entry)
+        try:
+            return mailbox, folders.folder(db, mailbox.id, entry.folder)
+        except FolderNotFoundError as error:
+            raise EwsError("ErrorItemNotFound") from error
+
+    def item_of(self, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item]:
+        """
+        Return the item that an ItemId names, and its mailbox. Its ChangeKey must have the form of one, no more.
+
+        Raises:
+            EwsError: It is malformed, unknown, moved away, or in a mailbox that the caller may not open.
+        """
+        if node.tag != xml.T + "ItemId":
+            raise EwsError("ErrorItemNotFound")
+        change_of(node)
+        return self.item_by(db, entry_of(str(node.get("Id"))))
+
+    def item_by(self, db: sqlite3.Connection, entry: EntryId) -> tuple[Mailbox, Item]:
+        """Return the item of an id that was read, and its mailbox."""
+        if entry.item is None:
+            raise EwsError("ErrorCannotUseFolderIdForItemId")
+        mailbox = self._mailbox_of(db, entry)
+        try:
+            item = items.read(db, mailbox.id, entry.item)
+        except StoreError as error:
+            raise of_store(error) from error
+        if item.folder != entry.folder:
+            raise EwsError("ErrorItemNotFound")
+        return mailbox, item
+
+    def view_of(self, db: sqlite3.Connection, node: etree._Element) -> View:
+        """Return the view of the item that an ItemId names."""
+        mailbox, item = self.item_of(db, node)
+        return View(db, mailbox, item)
+
+    def _mailbox_named(self, db: sqlite3.Connection, node: etree._Element) -> Mailbox:
+        address = node.findtext(f"{xml.T}Mailbox/{xml.T}EmailAddress")
+        if not address or (self.mailbox is not None and address.lower() == self.mailbox.address.lower()):
+            return self.own_mailbox()
+        found = folders.mailbox_by(db, "address", address)
+        if found is None:
+            raise EwsError("ErrorNonExistentMailbox")
+        # Impersonation gives the rights of the one impersonated, who opens nobody else's mailbox here.
+        if self.impersonating or not self.caller.may_open(found.address):
+            raise EwsError("ErrorAccessDenied")
+        return found
+
+    def _mailbox_of(self, db: sqlite3.Connection, entry: EntryId) -> Mailbox:
+        if self.mailbox is not None and entry.mailbox == self.mailbox.guid:
+            return self.mailbox
+        found = folders.mailbox_by(db, "guid", str(entry.mailbox))
+        if found is None or self.impersonating or not self.caller.may_open(found.address):
+            raise EwsError("ErrorItemNotFound")
+        return found
+
+
+def entry_of(text: str) -> EntryId:
+    """
+    Return what an id says.
+
+    Raises:
+        EwsError: ErrorInvalidIdEmpty or ErrorInvalidIdMalformed.
+    """
+    if not text:
+        raise EwsError("ErrorInvalidIdEmpty")
+    try:
+        return parse_id(text)
+    except MalformedIdError as error:
+        raise EwsError("ErrorInvalidIdMalformed") from error
+
+
+def change_of(node: etree._Element) -> int | None:
+    """
+    Return the change number of an id's ChangeKey: None where there is none, -1 for one that is not of this store.
+
+    Raises:
+        EwsError: ErrorInvalidChangeKey, it has not even the form.
+    """
+    key = node.get("ChangeKey")
+    if not key:
+        return None
+    try:
+        change = parse_change_key(str(key))
+    except MalformedIdError as error:
+        raise EwsError("ErrorInvalidChangeKey") from error
+    return -1 if change is None else change
+
+
+def children(node: etree._Element | None) -> list[etree._Element]:
+    """Return the element children of a node, none for None."""
+    return [] if node is None else [child for child in node if isinstance(child.tag, str)]
+
+
+def child(node: etree._Element, name: str) -> etree._Element:
+    """Return a child in the messages namespace that the grammar made sure of."""
+    found = node.find(xml.M + name)
+    if found is None:
+        raise FaultError("ErrorInvalidRequest")
+    return found
+
+
+def batch(
+    context: Context,
+    operation: str,
+    nodes: Iterable[etree._Element],
+    do: Callable[[etree._Element], str],
+    *,
+    on_error: str = "",
+    changing: sqlite3.Connection | None = None,
+) -> str:
+    """
+    Return a response message for each node: what `do` answers, or the error it raised.
+
+    `on_error` is the empty element that the schema wants in a message of this operation also when it failed. With
+    `changing`, the connection of the call's transaction, a node that fails leaves nothing behind.
+    """
+    name = f"m:{operation}ResponseMessage"
+    parts = []
+    for number, node in enumerate(nodes, 1):
+        try:
+            struck = context.strikes.item(number)
+            if struck is not None:
+                values = "".join(
+                    f'<t:Value Name="{xml.attribute(key)}">{xml.text(value)}</t:Value>'
+                    for key, value in struck.values.items()
+                )
+                raise EwsError(struck.code, struck.text, values)
+            inner = do(node) if changing is None else _undone_on_error(changing, do, node)
+            parts.append(f'<{name} ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{inner}</{name}>')
+        except StoreError as error:
+            parts.append(error_message(name, of_store(error), on_error))
+        except EwsError as error:
+            parts.append(error_message(name, error, on_error))
+    return f"<m:ResponseMessages>{''.join(parts)}</m:ResponseMessages>"
+
+
+def _undone_on_error(db: sqlite3.Connection, do: Callable[[etree._Element], str], node: etree._Element) -> str:
+    db.execute("SAVEPOINT one_of_a_batch")
+    try:
+        return do(node)
+    except (EwsError, StoreError):
+        db.execute("ROLLBACK TO one_of_a_batch")
+        raise
+    finally:
+        if db.in_transaction:
+            db.execute("RELEASE one_of_a_batch")
+
+
+def error_message(name: str, error: EwsError, inner: str = "") -> str:
+    """Return a response message that says an error."""
+    detail = f"<m:MessageXml>{error.xml}</m:MessageXml>" if error.xml else ""
+    return (
+        f'<{name} ResponseClass="Error"><m:MessageText>{xml.text(error.text)}</m:MessageText>'
+        f"<m:ResponseCode>{error.code}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>{detail}{inner}</{name}>"
+    )

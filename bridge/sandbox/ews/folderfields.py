@@ -1,0 +1,170 @@
+"""The properties of folders: how they are shown and searched by."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
+from bridge.sandbox.ews.restrictions import read_restriction
+from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from lxml import etree
+
+    from bridge.sandbox.ews.restrictions import Path
+    from bridge.sandbox.store import Folder, Mailbox
+
+_ELEMENTS: Final = {"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}
+_RIGHTS: Final = "".join(
+    f"<t:{name}>true</t:{name}>"
+    for name in ("CreateAssociated", "CreateContents", "CreateHierarchy", "Delete", "Modify", "Read")
+)
+_DEFAULT: Final = frozenset(
+    {"folder:DisplayName", "folder:TotalCount", "folder:ChildFolderCount", "folder:UnreadCount"}
+)
+_ALL: Final = _DEFAULT | {
+    "folder:ParentFolderId",
+    "folder:FolderClass",
+    "folder:EffectiveRights",
+    "folder:DistinguishedFolderId",
+}
+# Properties that a folder has as MAPI knows them, and where the store keeps them.
+_MAPI: Final = {
+    p.tag_key(0x3001, "String"): "name",
+    p.tag_key(0x3613, "String"): "class",
+    p.tag_key(0x3602, "Integer"): "total",
+    p.tag_key(0x3603, "Integer"): "unread",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderShape:
+    """The properties to show of each folder."""
+
+    uris: frozenset[str]
+    extended: tuple[Extended, ...]
+
+    def show(self, mailbox: Mailbox, folder: Folder) -> str:
+        """Return the folder as an element of its class."""
+        name = element_for(folder)
+        return f"<t:{name}>{_id(mailbox, folder)}{self._shown(mailbox, folder, name)}</t:{name}>"
+
+    def _shown(self, mailbox: Mailbox, folder: Folder, name: str) -> str:
+        parts: list[tuple[str, str]] = []
+        if folder.parent is not None:
+            parent = mailbox.mint.folder_id(folder.parent)
+            parts.append(
+                ("folder:ParentFolderId", f'<t:ParentFolderId Id="{parent}" ChangeKey="{PARENT_CHANGE_KEY}"/>')
+            )
+        if folder.folder_class:
+            parts.append(("folder:FolderClass", xml.element("FolderClass", folder.folder_class)))
+        parts.append(("folder:DisplayName", xml.element("DisplayName", folder.name)))
+        parts.append(("folder:TotalCount", f"<t:TotalCount>{folder.total}</t:TotalCount>"))
+        parts.append(("folder:ChildFolderCount", f"<t:ChildFolderCount>{folder.children}</t:ChildFolderCount>"))
+        parts.extend(("", one.show_value(_value(folder, one.key))) for one in self.extended)
+        parts.append(("folder:EffectiveRights", f"<t:EffectiveRights>{_RIGHTS}</t:EffectiveRights>"))
+        if folder.distinguished:
+            parts.append(("folder:DistinguishedFolderId", xml.element("DistinguishedFolderId", folder.distinguished)))
+        if name in ("Folder", "TasksFolder"):
+            parts.append(("folder:UnreadCount", f"<t:UnreadCount>{folder.unread}</t:UnreadCount>"))
+        return "".join(shown for uri, shown in parts if not uri or uri in self.uris)
+
+
+def show_id(mailbox: Mailbox, folder: Folder) -> str:
+    """Return the folder with nothing but its id."""
+    name = element_for(folder)
+    return f"<t:{name}>{_id(mailbox, folder)}</t:{name}>"
+
+
+def element_for(folder: Folder) -> str:
+    """Return the element that a folder of this class is shown as."""
+    return next((name for start, name in _ELEMENTS.items() if folder.folder_class.startswith(start)), "Folder")
+
+
+def read_folder_shape(node: etree._Element) -> FolderShape:
+    """
+    Return the shape that a FolderShape element asks for.
+
+    Raises:
+        EwsError: ErrorInvalidPropertyRequest for a property that folders have not.
+    """
+    base = node.findtext(xml.T + "BaseShape", "IdOnly")
+    uris = set({"Default": _DEFAULT, "AllProperties": _ALL}.get(base, frozenset()))
+    extended: dict[str, Extended] = {}
+    additional = node.find(xml.T + "AdditionalProperties")
+    for path_node in () if additional is None else additional:
+        if path_node.tag not in PATH_TAGS:
+            continue
+        path = read_path(path_node)
+        if isinstance(path, Extended):
+            extended[path.key] = path
+        elif not isinstance(path, Field) and path.uri.startswith("folder:"):
+            uris.add(path.uri)
+        else:
+            raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
+    return FolderShape(frozenset(uris), tuple(extended.values()))
+
+
+def matching(db: sqlite3.Connection, found: list[Folder], node: etree._Element | None) -> list[Folder]:
+    """
+    Return the folders that a restriction lets through.
+
+    Raises:
+        EwsError: ErrorUnsupportedPathForQuery.
+    """
+    if node is None:
+        return found
+    restriction = read_restriction(_renamed(node), _operand)
+    query = f"SELECT id FROM folders WHERE id IN (SELECT value FROM json_each(?)) AND {restriction.sql}"  # noqa: S608 - built here
+    kept = {row[0] for row in db.execute(query, (json.dumps([one.id for one in found]), *restriction.parameters))}
+    return [one for one in found if one.id in kept]
+
+
+def _renamed(node: etree._Element) -> etree._Element:
+    """Point a copy's folder: fields at the extended properties that stand for them, which restrictions understand."""
+
+    copied = deepcopy(node)
+    for one in copied.iter(xml.T + "FieldURI"):
+        uri = str(one.get("FieldURI"))
+        if uri not in _STANDS_FOR:
+            raise EwsError("ErrorUnsupportedPathForQuery", xml=path_xml(one))
+        tag, mapi_type = _STANDS_FOR[uri]
+        del one.attrib["FieldURI"]
+        one.tag = xml.T + "ExtendedFieldURI"
+        one.set("PropertyTag", tag)
+        one.set("PropertyType", mapi_type)
+    return copied
+
+
+_STANDS_FOR: Final = {
+    "folder:DisplayName": ("0x3001", "String"),
+    "folder:FolderClass": ("0x3613", "String"),
+    "folder:TotalCount": ("0x3602", "Integer"),
+    "folder:UnreadCount": ("0x3603", "Integer"),
+}
+
+
+def _operand(path: Path) -> str:
+    if path.key is None:
+        raise EwsError("ErrorUnsupportedPathForQuery")
+    return _MAPI.get(path.key) or "json_extract(props, '$.\"" + path.key.replace("'", "''") + "\"')"
+
+
+def _id(mailbox: Mailbox, folder: Folder) -> str:
+    return f'<t:FolderId Id="{mailbox.mint.folder_id(folder.id)}" ChangeKey="{mailbox.mint.folder_change_key(folder.change)}"/>'
+
+
+def _value(folder: Folder, key: str) -> object:
+    where = _MAPI.get(key)
+    if where is None:
+        return folder.bag.get(key)
+    return {"name": folder.name, "class": folder.folder_class, "total": folder.total, "unread": folder.unread}[where]

@@ -1,0 +1,43 @@
+"""
+The operations, by family, and the table that names them all.
+
+An operation takes the call's context and the request element, which the grammar has passed, and returns the content of
+the response element. It does its work in one transaction: when it returns, everything is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.ews.operations import attachments, create, delete, directory, find, folders, get, move, send, update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+
+    Operation = Callable[[Context, etree._Element], str]
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "GetFolder": folders.get_folder,
+    "FindFolder": folders.find_folder,
+    "CreateFolder": folders.create_folder,
+    "UpdateFolder": folders.update_folder,
+    "DeleteFolder": folders.delete_folder,
+    "EmptyFolder": folders.empty_folder,
+    "FindItem": find.find_item,
+    "GetItem": get.get_item,
+    "CreateItem": create.create_item,
+    "UpdateItem": update.update_item,
+    "SendItem": send.send_item,
+    "DeleteItem": delete.delete_item,
+    "MoveItem": move.move_item,
+    "CopyItem": move.copy_item,
+    "GetAttachment": attachments.get_attachment,
+    "CreateAttachment": attachments.create_attachment,
+    "DeleteAttachment": attachments.delete_attachment,
+    "ResolveNames": directory.resolve_names,
+    "GetServerTimeZones": directory.get_server_time_zones,
+}

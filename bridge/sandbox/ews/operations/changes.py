@@ -1,0 +1,227 @@
+"""What an item's elements in CreateItem, UpdateItem and CreateAttachment say: changes to its bag, its MIME, its attachments."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.context import children
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import BY_ELEMENT, Field
+from bridge.sandbox.ews.paths import read_extended
+from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.mime import Attachment, set_people
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lxml import etree
+
+MAX_ATTACHMENT_BYTES: Final = 150 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is to be set, bits of the message flags apart, because they share one property."""
+
+    bag: p.Bag = field(default_factory=dict)
+    removals: set[str] = field(default_factory=set)
+    flags_on: int = 0
+    flags_off: int = 0
+    flags_given: int | None = None
+    mime: bytes | None = None
+    attachments: list[Attachment] = field(default_factory=list)
+
+    def flags(self, before: int) -> int:
+        """Return the message flags after the change."""
+        start = before if self.flags_given is None else self.flags_given
+        return (start | self.flags_on) & ~self.flags_off
+
+
+def read_element(node: etree._Element, into: Changes) -> None:
+    """
+    Take one property element of an item.
+
+    Raises:
+        EwsError: It cannot be set, or its value makes no sense.
+    """
+    name = str(node.tag).rpartition("}")[2]
+    if name == "ExtendedProperty":
+        _read_extended(node, into)
+        return
+    known = BY_ELEMENT.get(name)
+    if known is None or not known.settable:
+        raise EwsError(
+            "ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{known.uri if known else f"item:{name}"}"/>'
+        )
+    special = _SPECIAL.get(known.uri)
+    if special is not None:
+        special(node, into)
+    elif known.mask:
+        on = xml.truth(node.text) != known.inverted
+        into.flags_on |= known.mask if on else 0
+        into.flags_off |= 0 if on else known.mask
+    elif known.key is not None:
+        into.bag[known.key] = known.kind.read(node.text or "")
+
+
+def read_mime(node: etree._Element) -> bytes:
+    """
+    Return the bytes of a MimeContent element.
+
+    Raises:
+        EwsError: They are not base64, or there are none.
+    """
+    try:
+        mime = b64decode(re.sub(r"\s+", "", node.text or ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise EwsError("ErrorMimeContentInvalidBase64String") from error
+    if not mime:
+        raise EwsError("ErrorMimeContentInvalid")
+    return mime
+
+
+def read_attachment(node: etree._Element) -> Attachment:
+    """
+    Return the attachment that a FileAttachment or ItemAttachment element describes.
+
+    Raises:
+        EwsError: It is of a kind that is not kept.
+    """
+    name = node.findtext(xml.T + "Name") or ""
+    if node.tag == xml.T + "FileAttachment":
+        content = b64decode(node.findtext(xml.T + "Content") or "")
+        if len(content) > MAX_ATTACHMENT_BYTES:
+            raise EwsError("ErrorAttachmentSizeLimitExceeded")
+        return Attachment(
+            name,
+            node.findtext(xml.T + "ContentType") or "application/octet-stream",
+            node.findtext(xml.T + "ContentId") or "",
+            xml.truth(node.findtext(xml.T + "IsInline")),
+            content,
+        )
+    mime = node.find(f"{xml.T}Message/{xml.T}MimeContent")
+    if node.tag != xml.T + "ItemAttachment" or mime is None:
+        raise EwsError(
+            "ErrorInvalidOperation", "Only file attachments, and item attachments with MimeContent, can be added."
+        )
+    return Attachment(name or "message", "message/rfc822", "", inline=False, content=read_mime(mime))
+
+
+def removal(path: Field) -> set[str]:
+    """
+    Return the keys that deleting a property takes away.
+
+    Raises:
+        EwsError: ErrorInvalidPropertyDelete, an item cannot be without it.
+    """
+    if (
+        not path.settable
+        or path.key is None
+        or path.mask
+        or path.uri in ("item:ItemClass", "item:Sensitivity", "item:Importance")
+    ):
+        if path.uri == "item:Body":
+            return {p.BODY_TEXT, p.BODY_HTML}
+        raise EwsError("ErrorInvalidPropertyDelete", xml=f'<t:FieldURI FieldURI="{path.uri}"/>')
+    person = _PEOPLE_KEYS.get(path.uri)
+    return set(person) if person else {path.key}
+
+
+def _read_extended(node: etree._Element, into: Changes) -> None:
+    uri = node.find(xml.T + "ExtendedFieldURI")
+    if uri is None:
+        raise EwsError("ErrorInvalidExtendedProperty")
+    extended = read_extended(uri)
+    if extended.multiple:
+        texts = [one.text or "" for one in node.findall(f"{xml.T}Values/{xml.T}Value")]
+    else:
+        texts = [one.text or "" for one in node.findall(xml.T + "Value")]
+    value = extended.read(texts)
+    if extended.key == p.MESSAGE_FLAGS:
+        into.flags_given = int(value)
+    else:
+        into.bag[extended.key] = value
+
+
+def _people(node: etree._Element) -> list[list[str]]:
+    found = []
+    for mailbox in children(node):
+        address = (mailbox.findtext(xml.T + "EmailAddress") or "").strip()
+        name = mailbox.findtext(xml.T + "Name") or ""
+        if not address and not name:
+            raise EwsError("ErrorInvalidRecipients")
+        found.append([name or address, address])
+    return found
+
+
+def _recipients(key: str) -> Callable[[etree._Element, Changes], None]:
+    def read(node: etree._Element, into: Changes) -> None:
+        into.bag[key] = _people(node)
+
+    return read
+
+
+def _from(node: etree._Element, into: Changes) -> None:
+    set_people(into.bag, _people(node), [])
+
+
+def _sender(node: etree._Element, into: Changes) -> None:
+    set_people(into.bag, [], _people(node))
+
+
+def _body(node: etree._Element, into: Changes) -> None:
+    html = node.get("BodyType") == "HTML"
+    into.bag[p.BODY_HTML if html else p.BODY_TEXT] = node.text or ""
+    into.removals.add(p.BODY_TEXT if html else p.BODY_HTML)
+
+
+def _mime(node: etree._Element, into: Changes) -> None:
+    into.mime = read_mime(node)
+
+
+def _attachments(node: etree._Element, into: Changes) -> None:
+    into.attachments.extend(read_attachment(one) for one in children(node))
+
+
+def _categories(node: etree._Element, into: Changes) -> None:
+    into.bag[p.KEYWORDS] = [one.text or "" for one in children(node)]
+
+
+def _flag(node: etree._Element, into: Changes) -> None:
+    status = node.findtext(xml.T + "FlagStatus") or "NotFlagged"
+    into.bag[p.FLAG_STATUS] = {"Complete": 1, "Flagged": 2}.get(status, 0)
+
+
+def _nothing(_node: etree._Element, _into: Changes) -> None:
+    """Culture and IsResponseRequested: taken, as Exchange takes them, and of no consequence here."""
+
+
+_SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
+    "item:MimeContent": _mime,
+    "item:Body": _body,
+    "item:Attachments": _attachments,
+    "item:Categories": _categories,
+    "item:Flag": _flag,
+    "item:Culture": _nothing,
+    "message:IsResponseRequested": _nothing,
+    "message:From": _from,
+    "message:Sender": _sender,
+    "message:ToRecipients": _recipients(p.RECIPIENTS_TO),
+    "message:CcRecipients": _recipients(p.RECIPIENTS_CC),
+    "message:BccRecipients": _recipients(p.RECIPIENTS_BCC),
+    "message:ReplyTo": _recipients(p.REPLY_TO),
+}
+_PEOPLE_KEYS: Final = {
+    "message:From": (
+        p.SENT_REPRESENTING_NAME,
+        p.SENT_REPRESENTING_ADDRESS,
+        p.SENT_REPRESENTING_ADDRESS_TYPE,
+        p.SENT_REPRESENTING_SMTP_ADDRESS,
+    ),
+    "message:Sender": (p.SENDER_NAME, p.SENDER_ADDRESS, p.SENDER_ADDRESS_TYPE, p.SENDER_SMTP_ADDRESS),
+}

@@ -1,0 +1,34 @@
+"""DeleteItem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bridge.sandbox.ews.context import batch, child, children
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.store import items
+from bridge.sandbox.store import properties as p
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.store.items import Disposal
+
+
+def delete_item(context: Context, request: etree._Element) -> str:
+    """Delete items in the way that DeleteType says; a change key that is not current is no matter."""
+    disposal = cast("Disposal", request.get("DeleteType"))
+
+    def delete(node: etree._Element) -> str:
+        _, item = context.item_of(db, node)
+        item_class = str(item.bag.get(p.MESSAGE_CLASS, "")).lower()
+        if item_class.startswith("ipm.appointment") and request.get("SendMeetingCancellations") is None:
+            raise EwsError("ErrorSendMeetingCancellationsRequired")
+        if item_class.startswith("ipm.task") and request.get("AffectedTaskOccurrences") is None:
+            raise EwsError("ErrorAffectedTaskOccurrencesRequired")
+        items.delete(db, item, disposal)
+        return ""
+
+    with context.store.writing() as db:
+        return batch(context, "DeleteItem", children(child(request, "ItemIds")), delete, changing=db)

@@ -1,0 +1,68 @@
+"""ResolveNames over the sandbox's own mailboxes, and GetServerTimeZones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.context import error_message
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import mailbox_xml
+from bridge.sandbox.store import folders
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.store import Mailbox
+
+_MOST_NAMES: Final = 100
+_UTC: Final = (
+    '<t:TimeZoneDefinition Id="UTC" Name="(UTC) Coordinated Universal Time"><t:Periods>'
+    '<t:Period Bias="PT0S" Name="Standard" Id="trule:Microsoft/Registry/UTC/2004-Standard"/></t:Periods>'
+    '<t:TransitionsGroups><t:TransitionsGroup Id="0"><t:Transition>'
+    '<t:To Kind="Period">trule:Microsoft/Registry/UTC/2004-Standard</t:To></t:Transition></t:TransitionsGroup>'
+    '</t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind="Group">0</t:To></t:Transition></t:Transitions>'
+    "</t:TimeZoneDefinition>"
+)
+
+
+def resolve_names(context: Context, request: etree._Element) -> str:
+    """Answer the mailboxes whose address, alias or name begins with the entry."""
+    entry = (request.findtext(xml.M + "UnresolvedEntry") or "").strip().lower().removeprefix("smtp:")
+    with context.store.reading() as db:
+        found = [mailbox for mailbox in folders.mailboxes(db) if _matches(mailbox, entry)]
+    if not found:
+        name = "m:ResolveNamesResponseMessage"
+        return (
+            f"<m:ResponseMessages>{error_message(name, EwsError('ErrorNameResolutionNoResults'))}</m:ResponseMessages>"
+        )
+    shown = found[:_MOST_NAMES]
+    listed = "".join(
+        f"<t:Resolution>{mailbox_xml(one.display_name, one.address, 'Mailbox')}</t:Resolution>" for one in shown
+    )
+    several = "ErrorNameResolutionMultipleResults" if len(found) > 1 else "NoError"
+    text = f"<m:MessageText>{EwsError(several).text}</m:MessageText>" if len(found) > 1 else ""
+    key = "<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>" if len(found) > 1 else ""
+    return (
+        f'<m:ResponseMessages><m:ResolveNamesResponseMessage ResponseClass="{"Warning" if key else "Success"}">{text}'
+        f'<m:ResponseCode>{several}</m:ResponseCode>{key}<m:ResolutionSet TotalItemsInView="{len(shown)}" '
+        f'IncludesLastItemInRange="{xml.boolean(len(shown) == len(found))}">{listed}</m:ResolutionSet>'
+        "</m:ResolveNamesResponseMessage></m:ResponseMessages>"
+    )
+
+
+def get_server_time_zones(context: Context, request: etree._Element) -> str:  # noqa: ARG001 - the operations' signature
+    """Answer the one zone that the sandbox lives in."""
+    wanted = {node.text for node in request.iter(xml.T + "Id")}
+    zones = _UTC if not wanted or "UTC" in wanted else ""
+    return (
+        '<m:ResponseMessages><m:GetServerTimeZonesResponseMessage ResponseClass="Success"><m:ResponseCode>NoError'
+        f"</m:ResponseCode><m:TimeZoneDefinitions>{zones}</m:TimeZoneDefinitions></m:GetServerTimeZonesResponseMessage>"
+        "</m:ResponseMessages>"
+    )
+
+
+def _matches(mailbox: Mailbox, entry: str) -> bool:
+    names = (mailbox.address, mailbox.alias, mailbox.username, mailbox.display_name, *mailbox.display_name.split())
+    return bool(entry) and any(name.lower().startswith(entry) for name in names)

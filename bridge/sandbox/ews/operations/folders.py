@@ -1,0 +1,185 @@
+"""GetFolder, FindFolder, CreateFolder, UpdateFolder, DeleteFolder, EmptyFolder."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, cast
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.context import batch, child, children
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show_id
+from bridge.sandbox.ews.folderfields import matching as matching_folders
+from bridge.sandbox.ews.operations.paging import read_page
+from bridge.sandbox.ews.paths import read_extended
+from bridge.sandbox.store import folders, items
+from bridge.sandbox.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.store import Folder
+    from bridge.sandbox.store import properties as p
+    from bridge.sandbox.store.items import Disposal
+
+MOST_FOLDERS = 1000
+_CLASSES = {
+    "Folder": "IPF.Note",
+    "CalendarFolder": "IPF.Appointment",
+    "ContactsFolder": "IPF.Contact",
+    "TasksFolder": "IPF.Task",
+}
+
+
+def get_folder(context: Context, request: etree._Element) -> str:
+    """Answer folders by id, each on its own."""
+    shape: FolderShape | EwsError
+    try:
+        shape = read_folder_shape(child(request, "FolderShape"))
+    except EwsError as error:
+        shape = error
+
+    def get(node: etree._Element) -> str:
+        if isinstance(shape, EwsError):
+            raise shape
+        mailbox, folder = context.folder_of(db, node)
+        return f"<m:Folders>{shape.show(mailbox, folder)}</m:Folders>"
+
+    with context.store.reading() as db:
+        return batch(context, "GetFolder", children(child(request, "FolderIds")), get, on_error="<m:Folders/>")
+
+
+def find_folder(context: Context, request: etree._Element) -> str:
+    """Answer the folders below others: the direct children, or all of them."""
+
+    def find(node: etree._Element) -> str:
+        shape = read_folder_shape(child(request, "FolderShape"))
+        mailbox, parent = context.folder_of(db, node)
+        if request.get("Traversal") == "Deep":
+            found = _below(folders.folders(db, mailbox.id), parent.id)
+        else:
+            found = folders.children(db, parent.id) if request.get("Traversal") == "Shallow" else []
+        found = matching_folders(db, found, request.find(xml.M + "Restriction"))
+        page = read_page(request, "Folder", len(found), MOST_FOLDERS)
+        listed = "".join(shape.show(mailbox, one) for one in found[page.offset : page.offset + page.limit])
+        return f"<m:RootFolder{page.attributes}><t:Folders>{listed}</t:Folders></m:RootFolder>"
+
+    with context.store.reading() as db:
+        return batch(context, "FindFolder", children(child(request, "ParentFolderIds")), find)
+
+
+def create_folder(context: Context, request: etree._Element) -> str:
+    """Make folders below another."""
+
+    def create(node: etree._Element) -> str:
+        try:
+            mailbox, parent = context.find_folder(db, child(request, "ParentFolderId"))
+        except EwsError as error:
+            if error.code in ("ErrorItemNotFound", "ErrorFolderNotFound"):
+                raise EwsError("ErrorParentFolderNotFound") from error
+            raise
+        kind = str(node.tag).rpartition("}")[2]
+        if kind not in _CLASSES:
+            raise EwsError("ErrorInvalidOperation")
+        name = node.findtext(xml.T + "DisplayName") or ""
+        if not name.strip() or "/" in name:
+            raise EwsError("ErrorFolderSave", "Folder save failed.")
+        folder_class = node.findtext(xml.T + "FolderClass") or _CLASSES[kind]
+        made = folders.create_folder(db, parent, name, folder_class, _extended(node))
+        return f"<m:Folders>{show_id(mailbox, made)}</m:Folders>"
+
+    with context.store.writing() as db:
+        return batch(
+            context, "CreateFolder", children(child(request, "Folders")), create, on_error="<m:Folders/>", changing=db
+        )
+
+
+def update_folder(context: Context, request: etree._Element) -> str:
+    """Rename folders, and set or delete their extended properties."""
+
+    def update(node: etree._Element) -> str:
+        id_node, updates = children(node)[:2]
+        mailbox, folder = context.folder_of(db, id_node)
+        name, bag = None, dict(folder.bag)
+        for change in children(updates):
+            path = children(change)[0]
+            action = str(change.tag).rpartition("}")[2]
+            if path.tag == xml.T + "ExtendedFieldURI" and action == "DeleteFolderField":
+                bag.pop(read_extended(path).key, None)
+            elif path.tag == xml.T + "ExtendedFieldURI" and action == "SetFolderField":
+                bag.update(_extended(children(change)[1]))
+            elif path.get("FieldURI") == "folder:DisplayName" and action == "SetFolderField":
+                name = children(change)[1].findtext(xml.T + "DisplayName") or ""
+            else:
+                raise EwsError("ErrorInvalidPropertySet")
+        try:
+            changed = folders.rename_folder(db, folder, name=name, bag=bag)
+        except sqlite3.IntegrityError as error:
+            raise EwsError("ErrorFolderExists") from error
+        return f"<m:Folders>{show_id(mailbox, changed)}</m:Folders>"
+
+    with context.store.writing() as db:
+        return batch(
+            context,
+            "UpdateFolder",
+            children(child(request, "FolderChanges")),
+            update,
+            on_error="<m:Folders/>",
+            changing=db,
+        )
+
+
+def delete_folder(context: Context, request: etree._Element) -> str:
+    """Delete folders with all that they hold."""
+
+    def delete(node: etree._Element) -> str:
+        _, folder = context.folder_of(db, node)
+        folders.delete_folder(db, folder, to_deleted_items=request.get("DeleteType") == "MoveToDeletedItems")
+        return ""
+
+    with context.store.writing() as db:
+        return batch(context, "DeleteFolder", children(child(request, "FolderIds")), delete, changing=db)
+
+
+def empty_folder(context: Context, request: etree._Element) -> str:
+    """Delete all items of folders, and their subfolders where asked for."""
+    disposal = cast("Disposal", request.get("DeleteType"))
+
+    def empty(node: etree._Element) -> str:
+        mailbox, folder = context.folder_of(db, node)
+        if disposal == "MoveToDeletedItems" and folder.distinguished == "deleteditems":
+            raise EwsError("ErrorCannotEmptyFolder")
+        if xml.truth(request.get("DeleteSubFolders")):
+            for below in folders.children(db, folder.id):
+                try:
+                    folders.delete_folder(db, below, to_deleted_items=disposal == "MoveToDeletedItems")
+                except StoreError as error:
+                    raise EwsError("ErrorCannotEmptyFolder") from error
+        for (number,) in db.execute("SELECT id FROM items WHERE folder = ?", (folder.id,)).fetchall():
+            items.delete(db, items.read(db, mailbox.id, number), disposal)
+        return ""
+
+    with context.store.writing() as db:
+        return batch(context, "EmptyFolder", children(child(request, "FolderIds")), empty, changing=db)
+
+
+def _extended(node: etree._Element) -> p.Bag:
+    bag: p.Bag = {}
+    for one in node.findall(xml.T + "ExtendedProperty"):
+        uri = one.find(xml.T + "ExtendedFieldURI")
+        if uri is None:
+            continue
+        extended = read_extended(uri)
+        bag[extended.key] = extended.read([value.text or "" for value in one.iter(xml.T + "Value")])
+    return bag
+
+
+def _below(every: list[Folder], parent: int) -> list[Folder]:
+    inside = {parent}
+    found = []
+    for one in every:
+        if one.parent in inside:
+            inside.add(one.id)
+            found.append(one)
+    return found

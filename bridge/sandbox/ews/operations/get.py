@@ -1,0 +1,31 @@
+"""GetItem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.ews.context import batch, child, children
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+
+
+def get_item(context: Context, request: etree._Element) -> str:
+    """Answer items by id, each on its own: one that fails does not fail the others."""
+    shape: ItemShape | EwsError
+    try:
+        shape = read_item_shape(child(request, "ItemShape"), finding=False)
+    except EwsError as error:
+        shape = error
+
+    def get(node: etree._Element) -> str:
+        if isinstance(shape, EwsError):
+            raise shape
+        return f"<m:Items>{shape.show(context.view_of(db, node))}</m:Items>"
+
+    with context.store.reading() as db:
+        return batch(context, "GetItem", children(child(request, "ItemIds")), get, on_error="<m:Items/>")

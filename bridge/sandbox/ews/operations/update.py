@@ -1,0 +1,154 @@
+"""UpdateItem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.context import batch, change_of, child, children
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import BY_ELEMENT, Field
+from bridge.sandbox.ews.operations.changes import Changes, read_element, removal
+from bridge.sandbox.ews.operations.send import check_sendable
+from bridge.sandbox.ews.paths import Extended, Foreign, path_xml, read_extended, read_path
+from bridge.sandbox.ews.shapes import id_only
+from bridge.sandbox.ews.view import View
+from bridge.sandbox.store import folders, items, mime, sends
+from bridge.sandbox.store import properties as p
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from lxml import etree
+
+    from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.store import Mailbox
+    from bridge.sandbox.store.items import Item
+
+_UPDATED = "<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>"
+_APPENDABLE = frozenset(
+    {"item:Body", "message:ToRecipients", "message:CcRecipients", "message:BccRecipients", "message:ReplyTo"}
+)
+
+
+def update_item(context: Context, request: etree._Element) -> str:
+    """
+    Set, append and delete properties.
+
+    NeverOverwrite needs the current change key, so that of two writers only the first succeeds. AutoResolve and
+    AlwaysOverwrite let the later one win.
+    """
+    conflict = str(request.get("ConflictResolution"))
+    disposition = request.get("MessageDisposition")
+
+    def update(node: etree._Element) -> str:
+        if disposition is None:
+            raise EwsError("ErrorMessageDispositionRequired")
+        id_node, updates = children(node)[:2]
+        change = change_of(id_node)
+        mailbox, item = context.item_of(db, id_node)
+        if conflict != "AlwaysOverwrite" and change is None:
+            raise EwsError("ErrorChangeKeyRequiredForWriteOperations")
+        if conflict == "NeverOverwrite" and change != item.change:
+            raise EwsError("ErrorIrresolvableConflict")
+        changes = _read_updates(View(db, mailbox, item), updates)
+        if disposition != "SaveOnly":
+            # Looked at before anything is stored: an update that is refused must leave nothing behind.
+            check_sendable(mailbox, {**item.bag, **changes.bag})
+        item = _apply(db, mailbox, item, changes)
+        if disposition != "SaveOnly":
+            _send(context, db, request, mailbox, item)
+            return f"<m:Items/>{_UPDATED}"
+        return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>{_UPDATED}"
+
+    with context.store.writing() as db:
+        return batch(
+            context, "UpdateItem", children(child(request, "ItemChanges")), update, on_error="<m:Items/>", changing=db
+        )
+
+
+def _send(context: Context, db: sqlite3.Connection, request: etree._Element, mailbox: Mailbox, item: Item) -> None:
+    save_to = None
+    if request.get("MessageDisposition") == "SendAndSaveCopy":
+        node = request.find(xml.M + "SavedItemFolderId")
+        save_to = (
+            context.find_folder(db, node)[1] if node is not None else folders.folder(db, mailbox.id, "sentitems")
+        ).id
+    context.submitted.append(sends.submit(db, mailbox, item, save_to=save_to))
+
+
+def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Changes) -> Item:
+    if changes.mime is not None:
+        fresh = mime.bag_of(changes.mime, p.from_micros(item.bag.get(p.CREATION_TIME, 0)))
+        kept = {key: value for key, value in item.bag.items() if p.is_named(key) or key in _OUTLIVES_MIME}
+        item.bag = {**fresh, **kept}
+        items.fix_content(db, item, changes.mime)
+    bag = dict(changes.bag)
+    bag[p.MESSAGE_FLAGS] = changes.flags(item.bag.get(p.MESSAGE_FLAGS, 0))
+    bag[p.LAST_MODIFIER_NAME] = mailbox.display_name
+    if p.SUBJECT in bag:
+        bag[p.CONVERSATION_TOPIC] = mime.topic_of(bag[p.SUBJECT])
+    if p.BODY_TEXT in bag or p.BODY_HTML in bag:
+        bag[p.PREVIEW] = mime.preview_of(bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML))
+    item = items.update(db, item, bag, changes.removals - bag.keys())
+    for attachment in changes.attachments:
+        items.add_attachment(db, item, attachment)
+    return item
+
+
+_OUTLIVES_MIME = frozenset({p.SEARCH_KEY, p.CREATION_TIME, p.DELIVERY_TIME, p.MESSAGE_FLAGS, p.KEYWORDS, p.FLAG_STATUS})
+
+
+def _read_updates(view: View, updates: etree._Element) -> Changes:
+    changes = Changes()
+    sent = not view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT
+    for update in children(updates):
+        action = str(update.tag).rpartition("}")[2]
+        path_node = children(update)[0]
+        path = read_path(path_node)
+        if isinstance(path, Foreign):
+            raise EwsError("ErrorInvalidPropertySet", xml=path_xml(path_node))
+        if isinstance(path, Field) and sent and path.fixed_once_sent:
+            raise EwsError("ErrorInvalidPropertyUpdateSentMessage", xml=path_xml(path_node))
+        if action == "DeleteItemField":
+            keys = {path.key} if isinstance(path, Extended) else removal(path)
+            changes.removals |= keys
+            for key in keys:
+                changes.bag.pop(key, None)
+            continue
+        element = _the_property(children(update)[1], path, path_node)
+        if action == "AppendToItemField":
+            _append(view, path, path_node, element, changes)
+        else:
+            read_element(element, changes)
+    return changes
+
+
+def _the_property(holder: etree._Element, path: Field | Extended, path_node: etree._Element) -> etree._Element:
+    elements = children(holder)
+    if len(elements) != 1:
+        raise EwsError("ErrorIncorrectUpdatePropertyCount", xml=path_xml(path_node))
+    element = elements[0]
+    name = str(element.tag).rpartition("}")[2]
+    if isinstance(path, Extended):
+        uri = element.find(xml.T + "ExtendedFieldURI")
+        matches = uri is not None and read_extended(uri).key == path.key
+    else:
+        matches = BY_ELEMENT.get(name) == path
+    if not matches:
+        raise EwsError(
+            "ErrorUpdatePropertyMismatch", "The update property mismatch error occurred.", path_xml(path_node)
+        )
+    return element
+
+
+def _append(
+    view: View, path: Field | Extended, path_node: etree._Element, element: etree._Element, changes: Changes
+) -> None:
+    if isinstance(path, Extended) or path.uri not in _APPENDABLE:
+        raise EwsError("ErrorInvalidPropertyAppend", xml=path_xml(path_node))
+    added = Changes()
+    read_element(element, added)
+    for key, value in added.bag.items():
+        before = changes.bag.get(key, view.value(key))
+        changes.bag[key] = value if before is None else before + value

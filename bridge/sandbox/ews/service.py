@@ -1,0 +1,179 @@
+"""EWS over HTTP: from a request's bytes to an answer's bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from aiohttp import web
+
+from bridge.sandbox.ews import soapfaults, xml
+from bridge.sandbox.ews.access import mailbox_of_call
+from bridge.sandbox.ews.context import Context
+from bridge.sandbox.ews.errors import TEXTS, FaultError
+from bridge.sandbox.ews.grammar.check import ViolationError
+from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
+from bridge.sandbox.ews.named import folders_named
+from bridge.sandbox.ews.operations import OPERATIONS
+from bridge.sandbox.ews.recording import Recorder
+from bridge.sandbox.ews.soap import MAX_REQUEST_BYTES, Envelope, NoSoapError, UnknownOperationError, read_envelope
+
+if TYPE_CHECKING:
+    from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, MailFlow, Strikes
+    from bridge.sandbox.store import Mailbox, Store
+
+PATH: Final = "/ews/exchange.asmx"
+_THREADS: Final = 8
+RECORD_ENVIRONMENT: Final = "BRIDGE_SANDBOX_RECORD"
+"""Names a folder that keeps the body of every request and answer; for tests."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: int
+    body: bytes
+    operation: str = "unknown"
+
+
+class EwsService:
+    """Answers EWS calls. One for each HTTPS server; `close` ends its threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        authenticator: Authenticator,
+        mail_flow: MailFlow,
+        faults: Faults | None = None,
+        record_dir: Path | None = None,
+    ) -> None:
+        """Serve a store; `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies."""
+        self._store = store
+        self._authenticator = authenticator
+        self._mail_flow = mail_flow
+        self._faults = faults or NoFaults()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews")
+        named = os.environ.get(RECORD_ENVIRONMENT)
+        folder = record_dir or (Path(named) if named else None)
+        self._recorder = Recorder(folder) if folder else None
+
+    async def close(self) -> None:
+        """End the threads when the work that they have begun is done."""
+        await asyncio.to_thread(self._pool.shutdown, wait=True)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one HTTP request, whatever it is."""
+        if request.path.lower().rstrip("/") != PATH:
+            return web.Response(status=404)
+        try:
+            caller = await self._authenticator(request)
+        except RefusedError as refused:
+            refusal = web.Response(status=refused.status, body=refused.body)
+            for name, value in refused.headers:
+                refusal.headers.add(name, value)
+            return refusal
+        if request.method != "POST":
+            # A browser or DavMail looks whether somebody is here.
+            return web.Response(text="<html><body>Exchange Web Services</body></html>", content_type="text/html")
+        body = await _read(request)
+        if body is None:
+            return web.Response(status=413)
+        return await self._call(request, caller, body)
+
+    async def _call(self, request: web.Request, caller: Caller, body: bytes) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        anchor = request.headers.get("X-AnchorMailbox")
+        prepared = await loop.run_in_executor(self._pool, self._prepare, caller, anchor, body)
+        if isinstance(prepared, _Outcome):
+            return await self._answer(body, prepared)
+        envelope, mailbox, call = prepared
+        strikes = self._faults.begin(call)
+        struck = await strikes.before(request)
+        if struck is not None:
+            return struck
+        outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
+        return await strikes.after(request, await self._answer(body, outcome))
+
+    def _prepare(
+        self, caller: Caller, anchor: str | None, body: bytes
+    ) -> _Outcome | tuple[Envelope, Mailbox | None, Call]:
+        """Read the envelope and find out in which mailbox it acts; or return the refusal."""
+        operation = "unknown"
+        try:
+            envelope = read_envelope(body)
+            operation = envelope.operation
+            mailbox = mailbox_of_call(self._store, caller, envelope.impersonated, anchor)
+            named = folders_named(self._store, mailbox, envelope.request)
+        except NoSoapError:
+            return _Outcome(400, b"")
+        except ViolationError as violation:
+            return _Outcome(500, soapfaults.schema_fault(violation.text, violation.line, 0))
+        except UnknownOperationError as unknown:
+            return _Outcome(
+                500, soapfaults.soap_fault("ErrorInvalidRequest", TEXTS["ErrorInvalidRequest"]), unknown.name
+            )
+        except FaultError as fault:
+            return _Outcome(500, soapfaults.soap_fault(fault.code, fault.text), operation)
+        return envelope, mailbox, Call(operation, mailbox.address if mailbox else None, named)
+
+    def _work(self, envelope: Envelope, caller: Caller, mailbox: Mailbox | None, strikes: Strikes) -> _Outcome:
+        """Do the operation; its transaction is committed, and what it sent handed on, when this returns."""
+        context = Context(
+            self._store, caller, mailbox, envelope.impersonated is not None, strikes, request_version=envelope.version
+        )
+        operation = envelope.operation
+        try:
+            content = OPERATIONS[operation](context, envelope.request)
+        except FaultError as fault:
+            return _Outcome(500, soapfaults.soap_fault(fault.code, fault.text), operation)
+        except Exception:
+            # A defect of the sandbox: say so as Exchange says it, and where it was, without what was in the request.
+            _log.exception("the operation %s failed", operation)
+            return _Outcome(
+                500, soapfaults.soap_fault("ErrorInternalServerError", TEXTS["ErrorInternalServerError"]), operation
+            )
+        for submitted in context.submitted:
+            try:
+                self._mail_flow(submitted)
+            except Exception:
+                _log.exception("the mail flow failed; submission %d stays pending", submitted.submission)
+        return _Outcome(200, xml.envelope(f"{operation}Response", content), operation)
+
+    async def _answer(self, request: bytes, outcome: _Outcome) -> web.Response:
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.write, outcome.operation, request, outcome.status, outcome.body)
+        return web.Response(
+            status=outcome.status,
+            body=outcome.body,
+            headers={
+                "Content-Type": "text/xml; charset=utf-8",
+                "Cache-Control": "private",
+                "request-id": str(uuid4()),
+                "x-EwsHandler": outcome.operation,
+            },
+        )
+
+
+async def _read(request: web.Request) -> bytes | None:
+    """Return the body, None for one over Exchange's cap; it is never held whole beyond the cap."""
+    if request.content_length is not None and request.content_length > MAX_REQUEST_BYTES:
+        return None
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.content.iter_any():
+        size += len(part)
+        if size > MAX_REQUEST_BYTES:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+__all__ = ["PATH", "RECORD_ENVIRONMENT", "EwsService"]
