@@ -187,12 +187,15 @@ async def _check_broker(settings: Settings) -> AsyncIterator[Finding]:
     except BridgeError as error:
         yield failed("rabbitmq topology", error)
         return
-    wrong = [one for one in found if one.state in {"missing", "differs"}]
-    for one in wrong:
-        code = "topology_missing" if one.state == "missing" else "topology_differs"
-        fix = "bridge topology apply" if one.state == "missing" else "drain it, delete it, then bridge topology apply"
-        yield Finding("rabbitmq topology", "failed", code, str(one), fix)
-    if not wrong:
+    missing = [f"{one.kind} {one.name}" for one in found if one.state == "missing"]
+    differing = [one for one in found if one.state == "differs"]
+    if missing:
+        what = f"{len(missing)} missing: {', '.join(missing)}"
+        yield Finding("rabbitmq topology", "failed", "topology_missing", what, "bridge topology apply")
+    for one in differing:
+        fix = "drain it, delete it, then bridge topology apply"
+        yield Finding("rabbitmq topology", "failed", "topology_differs", str(one), fix)
+    if not missing and not differing:
         yield Finding("rabbitmq topology", "ok", "ok", f"{len(found)} exchanges and queues are as they should be")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ async def reach(
     except TimeoutError:
         return Reach("host_unreachable", f"{addresses}: no answer within {timeout_seconds:g} s")
     except OSError as error:
-        return Reach("host_unreachable", f"{addresses}: {error.strerror or 'refused'}")
+        return Reach("host_unreachable", f"{addresses}: {os.strerror(error.errno) if error.errno else 'no connection'}")
     writer.close()
     with contextlib.suppress(OSError, ssl.SSLError):  # the other side may be ruder about the end; it was reached
         await writer.wait_closed()
