@@ -123,7 +123,7 @@ class Consumer(Protocol):
         queue.
 
         Raises:
-            QueueTaken: Somebody else consumes it exclusively.
+            QueueTaken: `exclusive` was asked for, and somebody else holds the queue exclusively.
             TopologyMissing: There is no such queue.
             BrokerAccessRefused: This login may not consume it.
         """

@@ -23,7 +23,7 @@ ROLES = (
     Role("bridge-ingest", configure="^$", write=r"^mail\.(inbound|events)$", read="^$"),
     Role(
         "bridge-egress",
-        configure="^$",
+        configure=r"^mail\.lease\.outbound\.",
         write=r"^mail\.(events|dead|outbound\.retry\.[0-9a-z]+)$",
         read=r"^mail\.outbound\.[a-z0-9-]+(\.urgent)?$",
     ),

@@ -79,6 +79,11 @@ def outbound_urgent_queue(alias: str) -> str:
     return f"{OUTBOUND}.{alias}{_URGENT}"
 
 
+def lease_queue(queue: str) -> str:
+    """Return the name of the exclusive queue that a worker holds while it alone consumes a queue of the bridge."""
+    return "mail.lease." + queue.removeprefix("mail.")
+
+
 def parse_outbound_key(routing_key: str) -> tuple[str, bool]:
     """Return the alias and whether the request is urgent; whether there is such a mailbox is another question."""
     if routing_key.endswith(_URGENT):

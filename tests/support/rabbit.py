@@ -63,3 +63,23 @@ def count(url: str, queue: str) -> int:
     """Return how many messages are ready in a queue."""
     with a_channel(url) as channel:
         return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+
+def publish_plain(url: str, amqp_exchange: str, routing_key: str, message_ids: list[str]) -> None:
+    """Publish one small persistent message for each id; each must be routed."""
+    with a_channel(url) as channel:
+        for message_id in message_ids:
+            channel.basic_publish(
+                amqp_exchange,
+                routing_key,
+                b"{}",
+                pika.BasicProperties(
+                    content_type="application/json",
+                    delivery_mode=2,
+                    correlation_id="c-1",
+                    message_id=message_id,
+                    timestamp=1_700_000_000,
+                    type="mail.outbound.v1",
+                ),
+                mandatory=True,
+            )

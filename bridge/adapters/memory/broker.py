@@ -299,8 +299,7 @@ class MemoryConsumer:
         """Yield the deliveries of a queue for ever; what is unsettled goes back when the iterator is closed."""
         if not self._broker.has_queue(queue):
             raise TopologyMissing(f"no queue {queue}")
-        others = [one for one in self._broker.consumers if one.queue == queue]
-        if any(one.exclusive for one in others) or (exclusive and others):
+        if exclusive and any(one.exclusive and one.queue == queue for one in self._broker.consumers):
             raise QueueTaken(f"queue {queue} is in exclusive use")
         consumption = _Consumption(self._broker, queue, prefetch, exclusive)
         self._broker.consumers.append(consumption)

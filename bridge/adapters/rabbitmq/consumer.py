@@ -13,11 +13,12 @@ from pika import exceptions as amqp
 from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, open_channel
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import BridgeError, BrokerUnavailable, TransientError
+from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken, TransientError
 from bridge.telemetry.broker_events import BrokerChannelLost
+from bridge.wire.topology import lease_queue
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from types import TracebackType
     from typing import Self
 
@@ -45,6 +46,7 @@ class RabbitConsumer:
         self._link = Link(settings, _PURPOSE, self._session, emit)
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
+        self._held: set[str] = set()
 
     def start(self) -> None:
         """Begin to connect; needs a running loop. Nothing is raised when the broker is away: see `trouble`."""
@@ -72,10 +74,12 @@ class RabbitConsumer:
         """
         Yield the deliveries of a queue for ever; see the port. `prefetch` is from 1 to 2,000.
 
-        A consumption that the broker ends (queue deleted, leader gone, consumer timeout) is begun again.
+        A consumption that the broker ends (queue deleted, leader gone, consumer timeout) is begun again. Quorum queues
+        ignore the exclusive flag of basic.consume; an exclusive queue of the name `lease_queue(queue)`, which lives
+        and dies with the connection, stands for it.
 
         Raises:
-            QueueTaken: Somebody else consumes it, exclusively or at all when `exclusive` is asked for.
+            QueueTaken: `exclusive` was asked for, and somebody else holds the queue exclusively.
             TopologyMissing: There is no such queue.
             BrokerAccessRefused: This login may not consume it.
             BrokerUnavailable: The consumer was closed.
@@ -84,26 +88,48 @@ class RabbitConsumer:
             raise ValueError(f"a prefetch is from 1 to {LARGEST_PREFETCH}")
         policy = RetryPolicy(self._settings.first_wait_seconds, self._settings.longest_wait_seconds)
         failures = 0
+        # Our own last connection may be what still holds the queue: the broker notices its end by heartbeats.
+        patience_ends = 0.0
         while True:
             await self._link.wait_for(self._connected)
             assert self._connection is not None  # noqa: S101 - for the type checker; `_connected` says so
             try:
-                consumption = await _consume(self._connection, queue, prefetch=prefetch, exclusive=exclusive)
-            except TransientError:
+                async with (
+                    self._lease(self._connection, queue, wanted=exclusive),
+                    _consuming(self._connection, queue, prefetch) as consumption,
+                ):
+                    while (delivery := await consumption.next()) is not None:
+                        failures = 0
+                        yield delivery
+                    error = consumption.reason()
+                    patience_ends = (
+                        _now() + 3 * self._settings.heartbeat_seconds + self._settings.answer_timeout_seconds
+                    )
+            except QueueTaken as taken:
+                if _now() > patience_ends:
+                    raise
+                error = taken
+            except TransientError as transient:
                 # The connection went meanwhile, or the queue has no leader at the moment.
-                failures += 1
-                await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
-                continue
-            try:
-                while (delivery := await consumption.next()) is not None:
-                    failures = 0
-                    yield delivery
-            finally:
-                await consumption.end()
-            error = consumption.reason()
-            self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
+                error = transient
             failures += 1
+            self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
             await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
+
+    @contextlib.asynccontextmanager
+    async def _lease(self, connection: Connection, queue: str, *, wanted: bool) -> AsyncIterator[None]:
+        if not wanted:
+            yield
+            return
+        # The broker lets one connection declare its own exclusive queue twice.
+        if queue in self._held:
+            raise QueueTaken(f"{queue} is consumed exclusively by this very process")
+        self._held.add(queue)
+        try:
+            async with _exclusive_queue(connection, lease_queue(queue)):
+                yield
+        finally:
+            self._held.discard(queue)
 
     async def _session(self, connection: Connection) -> BridgeError:
         self._connection = connection
@@ -258,33 +284,48 @@ class _Consumption:
             return BrokerUnavailable(f"the broker ended the consumption of {self.queue}")
         return translate(self._channel.closed.result())
 
-    async def end(self) -> None:
-        """Close the channel and wait until the broker has taken back what is unsettled, or does not answer."""
-        self._channel.close()
-        await asyncio.wait({self._channel.closed}, timeout=self._channel.answer_timeout_seconds)
-
     def _on_cancel(self, _frame: object) -> None:
         # The queue was deleted, or lost its leader. Deliveries in hand cannot be settled for certain any more.
         self._ended_by_broker = True
         self._arrived.put_nowait(None)
 
 
-async def _consume(connection: Connection, queue: str, *, prefetch: int, exclusive: bool) -> _Consumption:
+@contextlib.asynccontextmanager
+async def _consuming(connection: Connection, queue: str, prefetch: int) -> AsyncIterator[_Consumption]:
     channel = await open_channel(connection)
-    consumption = _Consumption(queue, channel)
     try:
+        consumption = _Consumption(queue, channel)
         # For the consumers of this channel, of which there is one; a global prefetch is refused by quorum queues.
         await channel.call(channel.amqp.basic_qos, prefetch_count=prefetch)
-        await channel.call(
-            channel.amqp.basic_consume,
-            queue=queue,
-            on_message_callback=consumption.on_message,
-            exclusive=exclusive,
-        )
-    except BaseException:
-        channel.close()
-        raise
-    return consumption
+        await channel.call(channel.amqp.basic_consume, queue=queue, on_message_callback=consumption.on_message)
+        yield consumption
+    finally:
+        await _closed(channel)
+
+
+@contextlib.asynccontextmanager
+async def _exclusive_queue(connection: Connection, name: str) -> AsyncIterator[None]:
+    channel = await open_channel(connection)
+    try:
+        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+        try:
+            yield
+        finally:
+            if channel.is_open:
+                with contextlib.suppress(BridgeError):  # it goes with the connection at the latest
+                    await channel.call(channel.amqp.queue_delete, queue=name)
+    finally:
+        await _closed(channel)
+
+
+async def _closed(channel: OpenChannel) -> None:
+    """Close a channel and wait until the broker has done so, or does not answer."""
+    channel.close()
+    await asyncio.wait({channel.closed}, timeout=channel.answer_timeout_seconds)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - what a publisher put there

@@ -48,7 +48,7 @@ async def test_an_exclusive_queue_is_taken_for_others(broker: MemoryBroker) -> N
     async with aclosing(consumer.deliveries("mail.outbound.dispatch", prefetch=1, exclusive=True)) as deliveries:
         await anext(deliveries)
         with pytest.raises(QueueTaken):
-            await anext(consumer.deliveries("mail.outbound.dispatch", prefetch=1, exclusive=False))
+            await anext(consumer.deliveries("mail.outbound.dispatch", prefetch=1, exclusive=True))
 
 
 async def test_a_missing_queue_is_named(broker: MemoryBroker) -> None:
