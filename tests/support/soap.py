@@ -71,9 +71,10 @@ class EwsClient:
         return [str(element.text) for element in self.call(body).iter(f"{MESSAGES}ResponseCode")]
 
     def find(self, folder: str) -> list[str]:
-        """Return the ids of a distinguished folder's items."""
+        """Return the ids of a distinguished folder's items, of the first thousand."""
         answer = self.call(
             '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+            '<m:IndexedPageItemView MaxEntriesReturned="1000" Offset="0" BasePoint="Beginning"/>'
             f'<m:ParentFolderIds><t:DistinguishedFolderId Id="{folder}"/></m:ParentFolderIds></m:FindItem>'
         )
         return [str(element.get("Id")) for element in answer.iter(f"{TYPES}ItemId")]
