@@ -59,7 +59,7 @@ def run_guarded(command: Callable[[], object]) -> NoReturn:
 
 
 def _tell(error: Exception) -> Exit:
-    from bridge.errors import BridgeError, ConfigurationError  # noqa: PLC0415 - only on failure
+    from bridge.errors import BridgeError, ConfigurationError, MessageError  # noqa: PLC0415 - only on failure
     from bridge.telemetry.failures import describe  # noqa: PLC0415
     from bridge.telemetry.reasons import hint_for, words_for  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def _tell(error: Exception) -> Exit:
         detail = f" ({error.detail})" if error.detail and error.detail != error.code else ""
         hint = hint_for(error.code)
         say(f"{error.code}: {words_for(error.code)}{detail}{': ' + hint if hint else ''}")
-        return Exit.OUTSIDE
+        return Exit.USAGE if isinstance(error, MessageError) else Exit.OUTSIDE
     told = describe(error)
     say(f"unexpected_error: {told['error']}: this is a bug, please report it with this line; at {told['at']}")
     return Exit.BUG

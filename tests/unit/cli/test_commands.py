@@ -14,7 +14,7 @@ import pytest
 
 from bridge import __version__
 from bridge.cli.exits import Exit, run_guarded
-from bridge.errors import BridgeError, BrokerUnavailable, ConfigurationError
+from bridge.errors import BridgeError, BrokerUnavailable, ConfigurationError, RequestInvalid
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "deploy" / "bridge.example.toml"
@@ -140,6 +140,7 @@ def test_an_error_of_ours_is_one_line_with_code_meaning_and_fix(capsys: pytest.C
     [
         (ConfigurationError("x: y"), Exit.USAGE),
         (BridgeError(), Exit.OUTSIDE),
+        (RequestInvalid("to", "is no address"), Exit.USAGE),
         (ValueError("mArKeR"), Exit.BUG),
         (KeyboardInterrupt(), Exit.INTERRUPTED),
         (BrokenPipeError(), Exit.OK),
