@@ -49,6 +49,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorInvalidRecipients": "At least one recipient isn't valid.",
     "ErrorInvalidRequest": "The request is invalid.",
     "ErrorInvalidSendItemSaveSettings": "If SaveItemToFolder is false, it is illegal to specify SavedItemFolderId.",
+    "ErrorInvalidServerVersion": "The specified server version is invalid.",
     "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in "
     "the request does not match the current change key for the item.",
     "ErrorItemNotFound": "The specified object was not found in the store., The process failed to get the correct "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
 from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.errors import FaultError
 from bridge.sandbox.ews.grammar.check import MESSAGES_NAMESPACE, ViolationError, check_header, check_request, is_known
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES: Final = 67_108_864
 """Exchange's cap for one EWS request (maxReceivedMessageSize)."""
 MAX_DEPTH: Final = 256
+_VERSIONS: Final = frozenset(
+    "Exchange2007 Exchange2007_SP1 Exchange2009 Exchange2010 Exchange2010_SP1 Exchange2010_SP2 Exchange2012 Exchange2013 "
+    "Exchange2013_SP1 Exchange2015 Exchange2016".split()
+)
+_NUMBERED_VERSION: Final = re.compile(r"V[0-9]{1,4}(?:_[0-9]{1,4}){1,2}")
 # libxml2 refuses texts above 10 MB and deep trees by itself, unless told that they are meant.
 _HUGE_FROM_BYTES: Final = 9_000_000
 
@@ -52,6 +59,7 @@ def read_envelope(body: bytes) -> Envelope:
         NoSoapError: The body is no envelope.
         ViolationError: It is not as Exchange's schema wants it.
         UnknownOperationError: There is no such operation.
+        FaultError: ErrorInvalidServerVersion, the version asked for is none.
     """
     root = _parse(body)
     if root.tag != xml.SOAP + "Envelope":
@@ -77,6 +85,8 @@ def _headers(header: etree._Element | None) -> tuple[str, tuple[str, str] | None
         check_header(block)
         if block.tag == xml.T + "RequestServerVersion":
             version = str(block.get("Version"))
+            if version not in _VERSIONS and not _NUMBERED_VERSION.fullmatch(version):
+                raise FaultError("ErrorInvalidServerVersion")
         elif block.tag == xml.T + "ExchangeImpersonation":
             connecting = next(node for node in block.iter() if node.tag == xml.T + "ConnectingSID")
             identifier = next(node for node in connecting if isinstance(node.tag, str))

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from bridge.sandbox.store import properties as p
@@ -253,10 +253,10 @@ def _insert(
     return number
 
 
-def _mailbox(row: sqlite3.Row | tuple[object, ...]) -> Mailbox:
+def _mailbox(row: tuple[Any, ...]) -> Mailbox:
     number, guid, *rest = row
-    return Mailbox(int(str(number)), UUID(str(guid)), *map(str, rest))
+    return Mailbox(number, UUID(guid), *rest)
 
 
-def _folder(row: tuple[object, ...]) -> Folder:
-    return Folder(*row[:10], json.loads(str(row[10])))  # type: ignore[call-arg]  # the columns' types are the schema's
+def _folder(row: tuple[Any, ...]) -> Folder:
+    return Folder(*row[:10], json.loads(row[10]))

@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.sandbox.store import mime as mimes
 from bridge.sandbox.store import properties as p
@@ -63,9 +63,9 @@ def read(db: sqlite3.Connection, mailbox: int, item: int) -> Item:
     return item_of(row)
 
 
-def item_of(row: tuple[object, ...]) -> Item:
+def item_of(row: tuple[Any, ...]) -> Item:
     """Return the item of a row of COLUMNS."""
-    return Item(*row[:5], json.loads(str(row[5])))  # type: ignore[call-arg]  # the columns' types are the schema's
+    return Item(*row[:5], json.loads(row[5]))
 
 
 def now_micros() -> int:

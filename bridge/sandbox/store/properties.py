@@ -143,6 +143,8 @@ MESSAGE_LOCALE = tag_key(0x3FF1, "Integer")
 LAST_MODIFIER_NAME = tag_key(0x3FFA, "String")
 SENDER_SMTP_ADDRESS = tag_key(0x5D01, "String")
 SENT_REPRESENTING_SMTP_ADDRESS = tag_key(0x5D02, "String")
+REMINDER_SET = named_key(PROPERTY_SETS["Common"], 0x8503, "Boolean")
+REMINDER_DELTA = named_key(PROPERTY_SETS["Common"], 0x8501, "Integer")
 KEYWORDS = named_key(PROPERTY_SETS["PublicStrings"], "Keywords", "StringArray")
 
 # Not properties of MAPI: recipients are a table of the message there. The bag keeps the four as lists of [name, address].

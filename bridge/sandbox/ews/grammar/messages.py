@@ -37,6 +37,7 @@ DeleteAttachment : AttachmentIds=RequestAttachmentIds
 
 ResolveNames ReturnFullContactData!=boolean SearchScope=ResolveNamesSearchScope ContactDataShape=DefaultShapeNames :
   ParentFolderIds=BaseFolderIds? UnresolvedEntry=NonEmptyString
+ConvertId DestinationFormat!=IdFormat : SourceIds
 GetServerTimeZones ReturnFullTimeZoneData=boolean : Ids=TimeZoneIds?
 
 QueryString ResetCache=boolean ReturnHighlightTerms=boolean ReturnDeletedItems=boolean : Text string

@@ -17,7 +17,7 @@ $AttachedItem = Item | Message | SharingMessage=Any | CalendarItem=Any | Contact
   | Network=Any | Person=Any
 $AnyFolder = Folder | CalendarFolder=Any | ContactsFolder=Any | SearchFolder=Any | TasksFolder=Any
 
-RequestServerVersion Version!=ExchangeVersion :
+RequestServerVersion Version!=string :
 ExchangeImpersonation : ConnectingSID
 ConnectingSID : PrincipalName=NonEmptyString | SID=NonEmptyString | PrimarySmtpAddress=NonEmptyString
   | SmtpAddress=NonEmptyString
@@ -50,6 +50,8 @@ Range Start=dateTime End=dateTime Count=int CompareOriginalStartTime=boolean :
 RequestAttachmentIds : AttachmentId=RequestAttachmentId+
 RequestAttachmentId Id!=string :
 TimeZoneIds : Id=string+
+SourceIds : (AlternateId | AlternatePublicFolderId=Any | AlternatePublicFolderItemId=Any)+
+AlternateId Format!=IdFormat Id!=string Mailbox!=NonEmptyString IsArchive=boolean :
 Mailbox : Name=string? EmailAddress=NonEmptyString? RoutingType=NonEmptyString? MailboxType? ItemId?
   OriginalDisplayName=string?
 
@@ -148,10 +150,9 @@ ReferenceAttachment : $AttachmentFields AttachLongPathName=string? ProviderType=
   AttachmentIsFolder=boolean?
 """
 
+# The last names of DistinguishedFolderIdName, from allcategorizeditems on, are of Exchange Online alone: clients ask it
+# for them, the schema of Exchange Server has them not.
 ENUMERATIONS: Final = """
-ExchangeVersion : Exchange2007 Exchange2007_SP1 Exchange2009 Exchange2010 Exchange2010_SP1 Exchange2010_SP2
-  Exchange2012 Exchange2013 Exchange2013_SP1 Exchange2015 Exchange2016 V2015_10_05 V2016_01_06 V2016_04_13
-  V2016_07_13 V2016_10_10 V2017_01_07 V2017_04_14 V2017_07_11 V2018_01_08
 FolderQueryTraversal : Shallow Deep SoftDeleted
 ItemQueryTraversal : Shallow SoftDeleted Associated
 Disposal : HardDelete SoftDelete MoveToDeletedItems
@@ -197,6 +198,11 @@ DistinguishedFolderIdName : calendar contacts deleteditems drafts inbox journal 
   teamspacemessaging teamspaceworkitems scheduled orionnotes tagitems alltaggeditems externalcontacts teamchat
   teamchathistory yammerroot yammerinbound yammeroutbound yammerfeeds onedriveroot onedriverecylebin onedrivesystem
   onedrivevolume important starred archive
+  allcategorizeditems allcontacts allitems allpersonmetadata companycontacts dlppolicyevaluation fromfavoritesenders
+  inference onenotepagepreviews peoplecentricconversationbuddies qedcdefaultretention qedclongretention
+  qedcmediumretention qedcshortretention quarantinedemail quarantinedemaildefaultcategory relevantcontacts
+  recoverableitemssubstrateholds sharepointnotifications shortnotes temporarysaves usercuratedcontacts
+IdFormat : EwsLegacyId EwsId EntryId HexEntryId StoreId OwaId
 DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalAddress:Street
   contacts:PhysicalAddress:City contacts:PhysicalAddress:State contacts:PhysicalAddress:CountryOrRegion
   contacts:PhysicalAddress:PostalCode contacts:PhoneNumber contacts:EmailAddress distributionlist:Members:Member

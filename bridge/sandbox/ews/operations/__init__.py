@@ -39,5 +39,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "CreateAttachment": attachments.create_attachment,
     "DeleteAttachment": attachments.delete_attachment,
     "ResolveNames": directory.resolve_names,
+    "ConvertId": directory.convert_id,
     "GetServerTimeZones": directory.get_server_time_zones,
 }

@@ -1,11 +1,12 @@
-"""ResolveNames over the sandbox's own mailboxes, and GetServerTimeZones."""
+"""ResolveNames over the sandbox's own mailboxes, ConvertId, GetServerTimeZones."""
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
-from bridge.sandbox.ews.context import error_message
+from bridge.sandbox.ews.context import batch, child, children, entry_of, error_message
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import mailbox_xml
 from bridge.sandbox.store import folders
@@ -50,6 +51,38 @@ def resolve_names(context: Context, request: etree._Element) -> str:
         f'IncludesLastItemInRange="{xml.boolean(len(shown) == len(found))}">{listed}</m:ResolutionSet>'
         "</m:ResolveNamesResponseMessage></m:ResponseMessages>"
     )
+
+
+def convert_id(context: Context, request: etree._Element) -> str:
+    """Answer ids in another format; all formats are codings of the same bytes here."""
+    target = str(request.get("DestinationFormat"))
+
+    def convert(node: etree._Element) -> str:
+        if node.tag != xml.T + "AlternateId":
+            raise EwsError("ErrorInvalidOperation")
+        raw = _decode_id(str(node.get("Id")), str(node.get("Format")))
+        entry_of(b64encode(raw).decode())
+        mailbox = xml.attribute(str(node.get("Mailbox")))
+        shown = xml.attribute(_encode_id(raw, target))
+        return f'<m:AlternateId xsi:type="t:AlternateIdType" Format="{target}" Id="{shown}" Mailbox="{mailbox}"/>'
+
+    return batch(context, "ConvertId", children(child(request, "SourceIds")), convert)
+
+
+def _decode_id(text: str, form: str) -> bytes:
+    try:
+        if form == "HexEntryId":
+            return bytes.fromhex(text)
+        return b64decode(text.replace("-", "+").replace("_", "/") if form == "OwaId" else text, validate=True)
+    except ValueError as error:
+        raise EwsError("ErrorInvalidIdMalformed") from error
+
+
+def _encode_id(raw: bytes, form: str) -> str:
+    if form == "HexEntryId":
+        return raw.hex().upper()
+    text = b64encode(raw).decode()
+    return text.replace("+", "-").replace("/", "_") if form == "OwaId" else text
 
 
 def get_server_time_zones(context: Context, request: etree._Element) -> str:  # noqa: ARG001 - the operations' signature
