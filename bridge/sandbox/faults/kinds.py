@@ -104,7 +104,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "late_answer": Kind(Stage.AFTER, "the work was done at once, the answer comes later", {"seconds": _seconds()}),
     "truncated": Kind(Stage.AFTER, "HTTP 200, complete for HTTP, but its XML ends in the middle", {"keep": _FRACTION}),
-    "cut_within": Kind(Stage.AFTER, "the connection is reset in the middle of the answer", {"keep": _FRACTION}),
+    "cut_within": Kind(Stage.AFTER, "the connection is closed in the middle of the answer", {"keep": _FRACTION}),
     "malformed": Kind(Stage.AFTER, "HTTP 200 whose XML is not well-formed"),
     "empty": Kind(Stage.AFTER, "HTTP 200 without a body"),
     "html_page": Kind(Stage.AFTER, "HTTP 200 with an HTML page, as a captive proxy sends it"),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bridge.sandbox.faults.errors import FaultRuleError
 from bridge.sandbox.faults.kinds import KINDS, Stage
 from bridge.sandbox.faults.rules import Call, Fault, FaultBook
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _GET = Call("GetItem", "dispatch@example.org", frozenset({"inbox", "AAMk"}))
 
@@ -207,3 +205,14 @@ def test_every_kind_has_an_effect() -> None:
 
     assert {name for name, kind in KINDS.items() if kind.stage is Stage.BEFORE} == set(effects._BEFORE)
     assert {name for name, kind in KINDS.items() if kind.stage is Stage.AFTER} == set(effects._AFTER)
+
+
+def test_every_kind_is_documented_as_it_is() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "sandbox.md").read_text()
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| `")]
+    documented = {cells[0].strip(" `"): cells[-1].strip() for cells in rows if len(cells) == 3}
+
+    assert {name: documented.get(name) for name in KINDS} == {name: kind.meaning for name, kind in KINDS.items()}
+    for name, kind in KINDS.items():
+        (row,) = [cells for cells in rows if cells[0].strip(" `") == name and len(cells) == 3]
+        assert all(f"`{parameter}`" in row[1] for parameter in kind.parameters)
