@@ -16,7 +16,7 @@ from bridge.bootstrap import entra_tokens, ews_client, rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.cli.findings import Finding, failed, skipped
 from bridge.config import TopologySettings
-from bridge.errors import BridgeError, MailboxAccessDenied, MailboxNotFound
+from bridge.errors import BridgeError, FolderNotFound, MailboxAccessDenied, MailboxNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -113,9 +113,12 @@ async def _check_mailbox(
             step = f"mailbox {mailbox.alias}, folder {folder}"
             try:
                 listing = await inbox.list_waiting(folder, limit=1)
-            except BridgeError as error:
+            except FolderNotFound as error:
                 yield failed(step, error)
                 continue
+            except BridgeError as error:
+                yield failed(step, error)
+                return  # the same would be said of everything else in this mailbox
             oldest = listing.refs[0].received_at if listing.refs else None
             age = time.time() - oldest.timestamp() if oldest is not None else 0.0
             told = f"{listing.total} mail(s) wait" + (f", the oldest for {_duration(age)}" if listing.refs else "")
