@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import sqlite3
@@ -27,6 +26,7 @@ from bridge.sandbox.ews.service import EwsService
 from bridge.sandbox.faults.ews import EwsFaults, count_calls
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
+from bridge.sandbox.logs import configure_logging
 from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.passwords import OnPremisesAuthenticator
 from bridge.sandbox.ports import PortTakenError, bound, free_port
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.ews.hooks import Authenticator
 
-_LOG = logging.getLogger(__name__)
 # Exchange takes requests of up to 64 MB; the EWS service refuses more itself, with Exchange's answer.
 _EWS_BODY_LIMIT_BYTES: Final = 128 << 20
 _THREADS: Final = 32
@@ -60,7 +59,7 @@ def run(options: SandboxOptions) -> int:
 
     When all is ready, one line of JSON goes to standard output; what goes wrong goes to standard error in words.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sandbox: %(levelname)s %(message)s")
+    configure_logging()
     os.umask(0o077)  # whatever else is written there holds mails or secrets
     try:
         options.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
+import time
 import tomllib
+from contextlib import suppress
+from http.client import HTTPSConnection
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.sandbox import SandboxFailedError, SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DISPATCH = "dispatch@example.org"
 
@@ -137,3 +146,65 @@ def test_a_wrong_address_stops_the_start(tmp_path: Path) -> None:
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "not a mail address: 'nonsense'" in ended.stderr
+
+
+_MARKER = b"PRIVATE-MARKER"
+
+
+def test_hostile_clients_neither_stop_it_nor_get_into_its_log(sandbox_for_hostiles: SandboxProcess) -> None:
+    sandbox = sandbox_for_hostiles
+    smtp, admin, entra, ews = _addresses(sandbox)
+    encrypted = ssl.create_default_context(cafile=sandbox.info["ca_file"])
+    token = urlsplit(sandbox.info["authority_url"]).path.encode() + b"/oauth2/v2.0/token"
+    mail_from = b"EHLO x\r\nMAIL FROM:<" + _MARKER + b"@x.example>\r\nRCPT TO:<dispatch@example.org>\r\nDATA\r\n"
+    attempts = [
+        (admin, None, b"GARBAGE " + _MARKER + b"\r\n\r\n"),
+        (admin, None, b"GET /" + _MARKER * 2000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+        (ews, None, b"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: x\r\n\r\n" + _MARKER),
+        (ews, encrypted, b"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: x\r\nX-" + _MARKER + b": \x00\r\n\r\n"),
+        (ews, encrypted, b"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n" + _MARKER),
+        (entra, encrypted, b"POST " + token + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n" + _MARKER),
+        (entra, encrypted, b"POST " + token + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + _MARKER),
+        (smtp, None, b"\x16\x03\x01" + _MARKER * 100 + b"\r\n"),
+        (smtp, None, mail_from + b"Subject: " + _MARKER),
+        (smtp, None, (_MARKER + b"\r\n") * 100),
+    ]
+
+    for address, context, data in attempts:
+        host, _, port = address.removeprefix("https://").removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port)), 5) as plain:
+            connection = plain if context is None else context.wrap_socket(plain, server_hostname=host)
+            connection.sendall(data)
+            connection.settimeout(0.2)
+            with suppress(OSError):
+                connection.recv(65_536)
+            connection.close()
+
+    assert sandbox.running
+    sandbox.deliver(_DISPATCH, b"Subject: after all that\r\n\r\n")
+    assert len(sandbox.mails(_DISPATCH)) == 1
+    assert _MARKER.decode() not in sandbox.stderr
+    assert sandbox.stop() == 0
+
+
+@pytest.fixture
+def sandbox_for_hostiles(tmp_path: Path) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path / "sandbox") as sandbox:
+        yield sandbox
+
+
+def test_it_stops_at_once_when_calls_are_stalled(tmp_path: Path) -> None:
+    with SandboxProcess(tmp_path / "sandbox") as sandbox:
+        sandbox.faults({"match": {"operation": "token"}, "fault": "stall_before"})
+        entra = urlsplit(sandbox.info["authority_url"])
+        context = ssl.create_default_context(cafile=sandbox.info["ca_file"])
+        connection = HTTPSConnection(entra.netloc, context=context)
+        connection.request("POST", f"{entra.path}/oauth2/v2.0/token", b"grant_type=client_credentials")
+        while not sandbox.calls().get("token", {}).get("in_flight"):
+            time.sleep(0.02)
+        started = time.monotonic()
+
+        assert sandbox.stop() == 0
+
+        assert time.monotonic() - started < 3
+        connection.close()
