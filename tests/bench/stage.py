@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+import pika
+
 from bridge.demo.broker_node import BrokerNode
 from bridge.demo.smtp import deliver
 from tests.support.proxy import TcpProxy
@@ -103,13 +105,16 @@ class Stage:
             "authority_url": info["authority_url"],
             "client_id": info["client_id"],
             "client_secret": info["client_secret"],
-            "ca_file": info["ca_file"],
             "scope": "https://outlook.office365.com/.default",
             "address": ADDRESS,
             "amqp_url": self.amqp_url,
             "routing_key": f"{ALIAS}.mail",
         }
-        worker = subprocess.Popen([sys.executable, str(Path(__file__).with_name("naive.py"))], stdin=subprocess.PIPE)
+        worker = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("naive.py"))],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "REQUESTS_CA_BUNDLE": info["ca_file"]},
+        )
         assert worker.stdin is not None
         worker.stdin.write(json.dumps(settings).encode())
         worker.stdin.close()
@@ -125,10 +130,8 @@ class Stage:
 
     def purge(self) -> int:
         """Empty the queue and return how many messages it held."""
-        told = self.broker.ctl("list_queues", "name", "messages", "--formatter", "json")
-        count = next((int(row["messages"]) for row in json.loads(told) if row["name"] == "mail.inbound"), 0)
-        self.broker.ctl("purge_queue", "mail.inbound")
-        return count
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.broker.url))) as connection:
+            return int(connection.channel().queue_purge("mail.inbound").method.message_count)
 
     def _watch(self, worker: subprocess.Popen[bytes]) -> Drained:
         pids = {"worker": worker.pid, "sandbox": self.sandbox.pid, "broker": self.broker.beam_pid}
