@@ -54,7 +54,7 @@ class Rules:
     late_copy: bool = True
     expiry: bool = True
     mishaps: bool = True
-    """SendItem is refused for good."""
+    """A request fails for good at any time: Exchange refuses it, or the broker gave it up."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +267,8 @@ class Search:
             return
         yield protocol.begin(expired=shared.expired)
         yield protocol.begin(expired=shared.expired, look_first=True)
+        if self._rules.mishaps:
+            yield protocol.begin(expired=True)
 
     def _act(  # noqa: C901, PLR0912 - one case for each step
         self, shared: Shared, progress: Progress[int]
@@ -394,11 +396,11 @@ VARIANTS: dict[str, tuple[Rules, str | None]] = {
         Rules(ledger=False, late_copy=False, expiry=False, mishaps=False, outbox_is_read=False),
         "sent twice",
     ),
-    "ledger read before Drafts": (Rules(drafts_before_ledger=False), "sent twice"),
+    "ledger read before Drafts": (Rules(drafts_before_ledger=False), "reported ended, was sent"),
     "unknown after a single look": (Rules(look_twice=False), "reported sent or unknown, was not sent"),
     "DeleteItem instead of void": (Rules(void=False), "reported ended, was sent"),
     "change key read again before the send": (Rules(change_key_of_creation=False), "reported ended, was sent"),
-    "send although the entry is not confirmed": (Rules(entry_confirmed=False), "sent twice"),
+    "send although the entry is not confirmed": (Rules(entry_confirmed=False), "reported ended, was sent"),
     "begun drafts discarded too": (
         Rules(discard_only_unbegun=False),
         "reported sent or unknown, was not sent",

@@ -1,0 +1,121 @@
+"""When a mailbox cannot be sent from: pause, try again slowly, and let one request go ahead of the others."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.errors import OperatorError, TransientError
+from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bridge.errors import BridgeError
+    from bridge.ports.clock import Clock
+    from bridge.telemetry.events import Emit
+
+_LONG_PAUSE_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOptions:
+    """How slowly a paused mailbox is tried again; the wait doubles with each failure in a row."""
+
+    first_transient_seconds: float = 5.0
+    first_operator_seconds: float = 30.0
+    longest_transient_seconds: float = 60.0
+    longest_operator_seconds: float = 300.0
+
+
+class Pauses:
+    """
+    Whether a mailbox may be used.
+
+    A probe that reads proves little about sending. So after it only one request at a time goes on, until one has come
+    to its end: a mailbox that can be read but not sent from is not stormed each time.
+    """
+
+    def __init__(self, alias: str, clock: Clock, emit: Emit, options: PauseOptions | None = None) -> None:
+        self._alias = alias
+        self._clock = clock
+        self._emit = emit
+        self._options = options or PauseOptions()
+        self._since: float | None = None
+        self._failures = 0
+        self._wait = 0.0
+        self._trial = False
+        self._one = asyncio.Lock()
+        self.code: str | None = None
+        """Why it is paused, None while it is not."""
+        self.detail = ""
+        self.changed = asyncio.Event()
+        """Set at each pause; whoever waits for the next probe clears it."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing may be begun."""
+        return self.code is not None
+
+    @property
+    def wait_seconds(self) -> float:
+        """Return the time until the next probe."""
+        return self._wait
+
+    @property
+    def circulation_seconds(self) -> float:
+        """Return how long an ordinary request waits in the broker before it asks again."""
+        paused_for = 0.0 if self._since is None else self._clock.monotonic() - self._since
+        return 30.0 if paused_for < _LONG_PAUSE_SECONDS else 120.0
+
+    def pause(self, error: BridgeError) -> None:
+        """Begin nothing more; several that fail at the same time count as one failure."""
+        if self.paused:
+            return
+        self._failures += 1
+        self._wait = self._wait_after(error)
+        self.code, self.detail = error.code, error.detail
+        self._trial = True
+        if self._since is None:
+            self._since = self._clock.monotonic()
+        self._emit(DrainingPaused(self._alias, error.code, error.detail, self._wait))
+        self.changed.set()
+
+    def still(self, error: BridgeError) -> None:
+        """A probe failed."""
+        self.code = None
+        self.pause(error)
+
+    def try_again(self) -> None:
+        """A probe succeeded: let one request go ahead."""
+        self.code, self.detail = None, ""
+
+    def resume(self) -> None:
+        """A request came to its end: the mailbox works."""
+        if self.paused:
+            return  # by another one, later
+        self._trial = False
+        self._failures = 0
+        if self._since is not None:
+            self._emit(DrainingResumed(self._alias, self._clock.monotonic() - self._since))
+            self._since = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Go on at once, or one at a time while nothing is proved yet."""
+        if not self._trial:
+            yield
+            return
+        async with self._one:
+            yield
+
+    def _wait_after(self, error: BridgeError) -> float:
+        if isinstance(error, OperatorError):
+            first, longest = self._options.first_operator_seconds, self._options.longest_operator_seconds
+        else:
+            first, longest = self._options.first_transient_seconds, self._options.longest_transient_seconds
+        wait = min(longest, first * 2.0 ** min(self._failures - 1, 20))
+        stated = error.retry_after_seconds if isinstance(error, TransientError) else None
+        return max(wait, stated or 0.0)

@@ -1,0 +1,161 @@
+"""Drains `mail.outbound.returned`: what no queue took, and what the broker gave up; none ends without its event."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bridge.domain.disposition import RetryPolicy
+from bridge.errors import BridgeError
+from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
+from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, parse_outbound_key
+from bridge.workers.egress_consume import take_deliveries
+from bridge.workers.egress_gate import first_of
+from bridge.workers.egress_send import Deferred, Ended
+from bridge.workers.egress_settle import Settler
+from bridge.workers.egress_ticket import GIVEN_UP, read_ticket
+from bridge.workers.loop import Patience, wait_for_any, wait_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.ports.broker import Consumer, Delivery, Publisher
+    from bridge.ports.clock import Clock
+    from bridge.telemetry.events import Emit
+    from bridge.telemetry.health import Health
+    from bridge.wire.outbound_v1 import OutboundLimits
+    from bridge.workers.egress import MailboxSender
+
+PART = "broker:returned"
+NOBODY = "(none)"
+"""What metrics call the mailbox of a request that has none."""
+
+_PREFETCH = 10
+_FOREIGN_SECONDS = 10.0
+
+
+class ReturnedDrain:
+    """
+    The queue of requests that came back. Any number of workers drain it; none needs to.
+
+    Whoever drains it must be given every mailbox that the configuration sends from: an alias that is not among them
+    is unknown, and its requests fail.
+    """
+
+    def __init__(
+        self,
+        *,
+        senders: Mapping[str, MailboxSender],
+        publisher: Publisher,
+        consumer: Consumer,
+        clock: Clock,
+        emit: Emit,
+        health: Health,
+        limits: OutboundLimits,
+        stop_within_seconds: float = 20.0,
+    ) -> None:
+        self._senders = senders
+        self._consumer = consumer
+        self._clock = clock
+        self._emit = emit
+        self._health = health
+        self._limits = limits
+        self._stop_within_seconds = stop_within_seconds
+        self._settler = Settler(publisher, clock, emit, label=NOBODY, tell=self._settling)
+        self._stopping = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Drain until `stop` is set."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._drain(stop))
+            tasks.create_task(self._show_life(stop))
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Do with one request what its way here calls for."""
+        alias, _ = parse_outbound_key(delivery.routing_key)
+        sender = self._senders.get(alias)
+        died_in, reason = _death(delivery)
+        died_at_home = died_in in {outbound_queue(alias), outbound_urgent_queue(alias)}
+        try:
+            if sender is None and died_at_home:
+                await self._leave_to_others(delivery)
+            elif sender is None:
+                await self._fail_unknown(delivery)
+            elif died_at_home and reason == "expired":
+                await sender.handle(delivery, "returned", end_as=GIVEN_UP["expired"])
+            elif died_at_home:
+                await sender.handle(delivery, "returned", end_as=GIVEN_UP["delivery_limit"])
+            else:
+                await self._try_again(delivery, alias, sender)
+        except BridgeError as error:
+            self._emit(RequestLeft(alias if sender else NOBODY, None, error.code))
+
+    async def _fail_unknown(self, delivery: Delivery) -> None:
+        ticket = read_ticket(delivery, limits=self._limits, now=self._clock.now())
+        self._emit(RequestReceived(NOBODY, "returned"))
+        if await self._settler.ready(ticket):
+            await self._settler.end(ticket, Ended("failed", "unknown_alias", "no mailbox has this alias"))
+
+    async def _try_again(self, delivery: Delivery, alias: str, sender: MailboxSender) -> None:
+        """The mailbox is there and its queue is not; `bridge topology apply` makes it, meanwhile the request waits."""
+        self._emit(QueueMissing(alias))
+        ticket = read_ticket(delivery, limits=self._limits, now=self._clock.now())
+        over = ticket.expires_at is not None and self._clock.now() >= ticket.expires_at
+        if ticket.request is None or over:
+            await sender.handle(delivery, "returned")
+            return
+        self._emit(RequestReceived(alias, "returned"))
+        if await self._settler.ready(ticket):
+            await self._settler.defer(ticket, Deferred("queue_missing"), counts=False)
+
+    async def _leave_to_others(self, delivery: Delivery) -> None:
+        # Its queue is there, so some configuration has its mailbox; only who has it can look.
+        await first_of(self._clock, _FOREIGN_SECONDS, self._stopping)
+        if not delivery.lost:
+            delivery.requeue()
+
+    async def _drain(self, stop: asyncio.Event) -> None:
+        patience = Patience(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
+        while not stop.is_set():
+            deliveries = self._consumer.deliveries(OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False)
+            try:
+                await take_deliveries(
+                    deliveries,
+                    self.handle,
+                    stop,
+                    stop_within_seconds=self._stop_within_seconds,
+                    started=lambda: self._health.ok(PART),
+                )
+            except BridgeError as error:
+                wait = wait_of(patience.after(error))
+                self._health.trouble(PART, error.code, error.detail)
+                self._emit(ConsumingFailed(NOBODY, error.code, wait))
+                await wait_for_any(wait, stop)
+
+    async def _show_life(self, stop: asyncio.Event) -> None:
+        self._health.expect(PART)
+        while not stop.is_set():
+            self._health.progress(PART)
+            await wait_for_any(15.0, stop)
+        self._stopping.set()
+        self._settler.close()
+
+    def _settling(self, error: BridgeError | None) -> None:
+        if error is None:
+            self._health.ok(PART)
+        else:
+            self._health.trouble(PART, error.code, error.detail)
+
+
+def _death(delivery: Delivery) -> tuple[str, str]:
+    """
+    Return the queue and the reason of the death that brought a request here, empty strings where none did.
+
+    The last one counts: a request that waited in a retry queue has died there, on purpose, before. RabbitMQ writes
+    the last one since 3.13; where it is missing the first one has to do.
+    """
+    for which in ("last", "first"):
+        queue, reason = (delivery.headers.get(f"x-{which}-death-{what}") for what in ("queue", "reason"))
+        if isinstance(queue, str) and isinstance(reason, str):
+            return queue, reason
+    return "", ""

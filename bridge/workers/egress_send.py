@@ -1,0 +1,310 @@
+"""One request through the send protocol: calls what `send_protocol` says next, and tells it what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from bridge.domain import send_protocol as protocol
+from bridge.domain.outbound_records import CreatedDraft, DraftState, EndReason, Findings, SeenDraft, Stamp
+from bridge.domain.send_protocol import Outcome, Progress, Step
+from bridge.errors import BridgeError, CallRefused, MessageError, SendOutcomeUnknown, SendRefused, TransientError
+from bridge.mime.compose import compose
+from bridge.mime.compose_message_id import message_id_of
+from bridge.telemetry.egress_events import StepTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from bridge.domain.outbound import Mailbox
+    from bridge.domain.send_rate import Begun
+    from bridge.ports.clock import Clock
+    from bridge.ports.outbox import SendingMailbox
+    from bridge.telemetry.events import Emit
+    from bridge.wire.outbound_v1 import OutboundRequest
+
+_CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
+_LARGE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The request is over; what its event says."""
+
+    event: Literal["sent", "failed", "expired", "unknown"]
+    code: str
+    detail: str = ""
+    internet_message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The request has to wait, in the broker."""
+
+    code: str
+    after_seconds: float | None = None
+    """What was asked for; None where nobody said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The request was put down: it belongs to somebody else by now, or this worker stops."""
+
+
+Conclusion = Ended | Deferred | Left
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How patient one visit of a request is."""
+
+    unknown_after_seconds: float = 120.0
+    """How long after a begun send its missing mail is looked for before the outcome is unknown."""
+    stumbles: int = 3
+    """Failures of calls that one visit bears; then the request waits in the broker."""
+    longest_wait_seconds: float = 5.0
+    """Between two tries within one visit."""
+    steps: int = 60
+    """In one visit; a plain send takes six."""
+
+
+@dataclass(slots=True)
+class SendRun:
+    """One visit of a request. Everything it knows may be lost at any moment: the next visit finds out again."""
+
+    request: OutboundRequest
+    digest: str
+    sender: Mailbox
+    mailbox: SendingMailbox
+    alias: str
+    clock: Clock
+    emit: Emit
+    take_turn: Callable[[], Awaitable[Begun | Deferred | Left | None]]
+    """Returns when the mail may go, or what to do instead of waiting for that; None once it has expired."""
+    give_back: Callable[[Begun], None]
+    abandoned: Callable[[], bool]
+    """True once nothing more should be begun for this request here."""
+    exchange_now: Callable[[], datetime]
+    options: SendOptions = field(default_factory=SendOptions)
+    end_as: EndReason | None = None
+    """Given: the request is to end without a send, unless it was sent already."""
+    _turn: Begun | None = None
+    _draft: CreatedDraft | None = None
+    _entry_id: str | None = None
+    _findings: Findings = field(default_factory=Findings)
+    _reason: EndReason | None = None
+    _stumbles: int = 0
+
+    async def run(self, *, look_first: bool) -> Conclusion:
+        """
+        Go as far as it goes now.
+
+        Raises:
+            OperatorError: The mailbox cannot be used; nothing is lost.
+        """
+        self._reason = self.end_as
+        progress: Progress[str] = protocol.begin(expired=self._over(), look_first=look_first)
+        try:
+            for _ in range(self.options.steps):
+                if progress.step is Step.REPORT:
+                    return self._ended(progress)
+                if progress.step in _CHANGES and self.abandoned():
+                    return Left()
+                following = await self._step(progress)
+                if not isinstance(following, Progress):
+                    return following
+                progress = following
+            return Deferred(CallRefused.code)  # other workers cross this one again and again
+        finally:
+            if self._turn is not None:
+                self.give_back(self._turn)
+
+    async def _step(self, progress: Progress[str]) -> Progress[str] | Conclusion:
+        match progress.step:
+            case Step.DEFER:
+                return Deferred(SendOutcomeUnknown.code)
+            case Step.AGAIN:
+                await self.clock.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - parts workers that cross each other
+                return protocol.begin(expired=self._over())
+            case Step.CREATE if self._turn is None:
+                turn = await self.take_turn()
+                if turn is None:
+                    return protocol.begin(expired=True)
+                if isinstance(turn, Deferred | Left):
+                    return turn
+                self._turn = turn
+        try:
+            return await self._timed(progress)
+        except (MessageError, TransientError) as error:
+            return await self._failed(progress, error)
+
+    async def _failed(
+        self, progress: Progress[str], error: MessageError | TransientError
+    ) -> Progress[str] | Conclusion:
+        if isinstance(error, TransientError):
+            if await self._stumbled(error):
+                return _unanswered(progress)
+            return Deferred(error.code, error.retry_after_seconds)
+        if progress.step not in {Step.CREATE, Step.SEND}:
+            return Deferred(error.code)  # a request is given up for what its mail is, not for an entry of ours
+        detail = error.exchange_code if isinstance(error, SendRefused) else error.detail
+        self._reason = EndReason("failed", error.code, detail)
+        return protocol.give_up(progress)
+
+    def _over(self) -> bool:
+        """Whether the request is not to be begun any more."""
+        if self.end_as is not None:
+            return True
+        expires_at = self.request.expires_at
+        return expires_at is not None and self.clock.now() >= expires_at
+
+    async def _timed(self, progress: Progress[str]) -> Progress[str]:
+        started, code = self.clock.monotonic(), "ok"
+        try:
+            return await self._act(progress)
+        except BridgeError as error:
+            code = error.code
+            raise
+        finally:
+            seconds = self.clock.monotonic() - started
+            self.emit(StepTaken(self.alias, progress.step.name.lower(), code, seconds))
+
+    async def _act(self, progress: Progress[str]) -> Progress[str]:
+        match progress.step:
+            case Step.CREATE:
+                return await self._create(progress)
+            case Step.LOOK:
+                return await self._look(progress)
+            case Step.END:
+                await self.mailbox.enter_ended(self._stamp(progress.own or _attempt()), self._end_reason())
+                return protocol.entered_end(progress)
+            case Step.VOID:
+                await self.mailbox.void(self._seen_draft(progress.to_void[0]))
+                return protocol.voided(progress)
+            case Step.ENTER:
+                self._turn = None  # counts from here on, whatever comes of it
+                self._entry_id = await self.mailbox.enter_begun(self._own(progress).stamp, self.request.recipients)
+                return protocol.entered(progress)
+            case Step.SEND:
+                await self.mailbox.send(self._own(progress))
+                return protocol.submitted(progress)
+            case Step.CLOSE:
+                return await self._close()
+            case _:
+                return await self._discard(progress)
+
+    async def _create(self, progress: Progress[str]) -> Progress[str]:
+        mail = self.request.to_mail(sender=self.sender, date=self.clock.now(), digest=self.digest)
+        size = sum(len(one.content) for one in mail.attachments) + len(mail.text or "") + len(mail.html or "")
+        mime = await asyncio.to_thread(compose, mail) if size > _LARGE_BYTES else compose(mail)
+        if len(mime) > self.mailbox.largest_mime_bytes:
+            self._reason = EndReason("failed", "too_large_for_transport", f"{len(mime)} bytes")
+            return protocol.give_up(progress)
+        self._draft = await self.mailbox.create_draft(mime, self._stamp(_attempt()))
+        self._entry_id = None
+        return protocol.created(self._draft.stamp.attempt)
+
+    async def _look(self, progress: Progress[str]) -> Progress[str]:
+        # One place after the other, in the direction in which a mail moves.
+        request_id = self.request.request_id
+        drafts = await self.mailbox.find_drafts(request_id)
+        outbox = await self.mailbox.find_in_outbox(request_id)
+        ledger = await self.mailbox.find_in_ledger(request_id)
+        self._findings = Findings(drafts, outbox, ledger)
+        seen = self._findings.seen(self.digest)
+        if protocol.wants_sent_items(seen):
+            self._findings = self._findings.with_sent_items(await self.mailbox.find_in_sent_items(request_id))
+            seen = self._findings.seen(self.digest)
+        return protocol.looked(progress, seen, expired=self._over(), patience_over=self._patience_over(seen.missing))
+
+    async def _close(self) -> Progress[str]:
+        # Best effort: what SendItem answered is enough.
+        entry_id = self._entry_id or next(
+            (e.entry_id for e in self._findings.ledger if self._draft and e.stamp == self._draft.stamp), None
+        )
+        try:
+            if entry_id is not None:
+                await self.mailbox.mark_done(entry_id)
+        except BridgeError as error:
+            self.emit(StepTaken(self.alias, "close_failed", error.code, 0.0))
+        return protocol.closed()
+
+    async def _discard(self, progress: Progress[str]) -> Progress[str]:
+        try:
+            await self.mailbox.discard(self._own(progress))
+        except BridgeError as error:
+            self.emit(StepTaken(self.alias, "discard_failed", error.code, 0.0))
+        return protocol.discarded(progress)
+
+    def _patience_over(self, missing: frozenset[str]) -> bool:
+        begun_at = self._findings.oldest_begun(missing)
+        if begun_at is None:
+            return False
+        return (self.exchange_now() - begun_at).total_seconds() >= self.options.unknown_after_seconds
+
+    async def _stumbled(self, error: TransientError) -> bool:
+        """Wait a little, unless this visit has failed often enough, or Exchange wants more time."""
+        self._stumbles += 1
+        wait = error.retry_after_seconds
+        if self._stumbles > self.options.stumbles or (wait or 0.0) > self.options.longest_wait_seconds:
+            return False
+        await self.clock.sleep(
+            wait if wait is not None else min(self.options.longest_wait_seconds, self._stumbles**2 / 4)
+        )
+        return True
+
+    def _ended(self, progress: Progress[str]) -> Ended:
+        match progress.outcome:
+            case Outcome.SENT:
+                message_id = self._findings.internet_message_id()
+                return Ended(
+                    "sent", "ok", "", message_id or message_id_of(self.request.request_id, self.sender.address)
+                )
+            case Outcome.UNKNOWN:
+                return Ended("unknown", "outcome_unknown", "a send was begun, and its mail is nowhere to be found")
+            case Outcome.REUSED:
+                return Ended("failed", "request_id_reused", "another mail was sent under this request_id")
+        reason, digest = self._findings.end_reason() or (self._end_reason(), self.digest)
+        if digest != self.digest:
+            return Ended("failed", "request_id_reused", "another request ended under this request_id")
+        return Ended(reason.event, reason.code, reason.detail)
+
+    def _end_reason(self) -> EndReason:
+        # An ended entry of somebody else is repeated; its own reason is read in the look that follows.
+        return self._reason or EndReason("expired", "expired")
+
+    def _stamp(self, attempt: str) -> Stamp:
+        return Stamp(self.request.request_id, attempt, self.digest)
+
+    def _own(self, progress: Progress[str]) -> CreatedDraft:
+        if self._draft is None or self._draft.stamp.attempt != progress.own:
+            raise RuntimeError("the protocol asked for a draft that this visit did not make")
+        return self._draft
+
+    def _seen_draft(self, attempt: str) -> SeenDraft:
+        return next(
+            draft
+            for draft in self._findings.drafts
+            if draft.stamp.attempt == attempt and draft.state is DraftState.UNSENT
+        )
+
+
+def _attempt() -> str:
+    return uuid.uuid4().hex
+
+
+def _unanswered(progress: Progress[str]) -> Progress[str]:
+    """A call was refused for now, or got no answer: what it may have done is seen by a look."""
+    match progress.step:
+        case Step.VOID:
+            return protocol.not_voided(progress)
+        case Step.ENTER:
+            return protocol.not_entered(progress)
+        case Step.SEND:
+            return protocol.not_submitted(progress)
+        case _:
+            return progress  # a draft, an entry of the end, a look: make it again

@@ -1,0 +1,158 @@
+"""No request that came back ends without its event."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.memory.broker import MemoryConsumer
+from bridge.errors import MailboxFull
+from bridge.ports.broker import Message
+from bridge.telemetry.egress_events import QueueMissing, RequestEnded
+from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue
+from bridge.workers.egress_returned import NOBODY, ReturnedDrain
+from tests.unit.egress.harness import ALIAS, START, Bench, a_body, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bridge.ports.broker import HeaderValue
+
+HOME = outbound_queue(ALIAS)
+
+
+@contextlib.asynccontextmanager
+async def draining(bench: Bench) -> AsyncIterator[None]:
+    """A drain beside a sender that does not consume by itself."""
+    drain = ReturnedDrain(
+        senders={ALIAS: bench.sender()},
+        publisher=bench.publisher,
+        consumer=MemoryConsumer(bench.broker),
+        clock=bench.clock,
+        emit=bench.emitted.append,
+        health=bench.health,
+        limits=OutboundLimits(),
+    )
+    stop = asyncio.Event()
+    task = asyncio.create_task(drain.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def died(bench: Bench, reason: str, *, queue: str = HOME, first: str | None = None, alias: str = ALIAS) -> None:
+    """Put a request where RabbitMQ puts one that it gave up."""
+    headers: dict[str, HeaderValue] = {
+        "x-last-death-queue": queue,
+        "x-last-death-reason": reason,
+        "x-first-death-queue": first or queue,
+        "x-first-death-reason": "expired" if first else reason,
+    }
+    bench.broker.publish(Message(OUTBOUND_RETURNED, alias, a_body(), "r-1", "mail.outbound.v1", headers=headers))
+
+
+async def test_request_of_an_unknown_alias_fails_and_its_name_becomes_no_label() -> None:
+    bench = Bench()
+    bench.request(alias="nobody")
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "unknown_alias")]
+    assert bench.events()[0].mailbox == "nobody"
+    assert len(bench.dead()) == 1
+    assert [e.mailbox for e in bench.emitted if isinstance(e, RequestEnded)] == [NOBODY]
+
+
+async def test_request_whose_queue_is_missing_is_tried_again_with_an_alarm() -> None:
+    bench = Bench()
+    bench.broker.delete_queue(HOME)
+    bench.request()
+
+    async with draining(bench):
+        await eventually(lambda: bench.waiting() == {"5s": 1})
+        bench.come_back()
+        await eventually(lambda: bench.waiting() == {"5s": 1})
+
+    assert [e.mailbox for e in bench.emitted if isinstance(e, QueueMissing)] == [ALIAS, ALIAS]
+    assert not bench.events()
+
+
+async def test_request_whose_queue_is_missing_still_expires() -> None:
+    bench = Bench()
+    bench.broker.delete_queue(HOME)
+    bench.request(expires_at=START.isoformat())
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.expired", "expired")]
+
+
+async def test_expiration_set_by_the_publisher_ends_as_expired() -> None:
+    bench = Bench()
+    died(bench, "expired")
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.expired", "expired")]
+    assert not bench.mailbox.submissions
+
+
+async def test_wait_in_a_retry_queue_is_no_expiration() -> None:
+    bench = Bench()
+    died(bench, "delivery_limit", first="mail.outbound.retry.5s")
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "delivery_limit")]
+
+
+@pytest.mark.parametrize("reason", ["expired", "delivery_limit"])
+async def test_request_that_was_sent_before_the_broker_gave_it_up_is_told_as_sent(reason: str) -> None:
+    bench = Bench()
+    bench.request()
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+    died(bench, reason, queue=outbound_urgent_queue(ALIAS))
+
+    async with draining(bench):
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert len({event.event_id for event in bench.events()}) == 1
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_request_that_expired_in_the_broker_stays_expired_while_its_mailbox_cannot_be_used() -> None:
+    bench = Bench()
+    bench.mailbox.broken = MailboxFull()
+    died(bench, "expired")
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.waiting()))
+    bench.mailbox.broken = None
+    bench.come_back()
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.expired", "expired")]
+    assert not bench.mailbox.submissions
+
+
+async def test_request_of_a_mailbox_of_other_workers_is_left_to_them() -> None:
+    bench = Bench()
+    died(bench, "expired", queue="mail.outbound.theirs", alias="theirs")
+
+    async with draining(bench):
+        await asyncio.sleep(0.01)
+
+    assert not bench.events()
+    assert len(bench.broker.messages(OUTBOUND_RETURNED)) == 1

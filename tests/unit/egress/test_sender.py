@@ -1,0 +1,674 @@
+"""One request from its queue to its event, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bridge.adapters.memory.outbox import Loss, Place
+from bridge.domain.outbound_records import EndReason, Stamp
+from bridge.domain.send_rate import RateLimits
+from bridge.errors import (
+    BridgeError,
+    BrokerUnavailable,
+    CallRefused,
+    MailboxFull,
+    MailboxThrottled,
+    MailboxUnavailable,
+    MailUnreadable,
+    PublishRefused,
+    PublishUnconfirmed,
+    PublishUnroutable,
+    SendRefused,
+)
+from bridge.mime.compose_message_id import request_id_of
+from bridge.telemetry.egress_events import RequestEnded, RequestLeft
+from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
+from bridge.workers.egress_send import SendOptions
+from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, a_body, eventually
+
+SENT = ("outbound.sent", None)
+
+
+async def test_request_is_sent_told_and_only_then_acknowledged() -> None:
+    bench = Bench()
+    bench.publisher.hold_confirms()
+    bench.request(correlation_id="c-1")
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.publisher.attempted))
+        assert not [e for e in bench.emitted if isinstance(e, RequestEnded)]
+        bench.publisher.release_confirms()
+        await eventually(lambda: any(isinstance(e, RequestEnded) for e in bench.emitted))
+
+    [event] = bench.events()
+    assert (event.event, event.request_id, event.correlation_id, event.attempts) == ("outbound.sent", "r-1", "c-1", 1)
+    assert [stamp.request_id for stamp in bench.mailbox.submissions] == ["r-1"]
+    assert not bench.broker.messages(outbound_queue(ALIAS))
+    assert [entry.kind for entry in bench.mailbox.entries.values()] == ["done"]
+
+
+async def test_message_id_of_the_event_leads_back_to_the_request() -> None:
+    bench = Bench()
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert request_id_of(bench.events()[0].internet_message_id or "") == "r-1"
+
+
+async def test_plain_send_takes_no_more_calls_than_it_needs() -> None:
+    bench = Bench()
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+
+    calls = [call for call in bench.mailbox.calls if call not in {"prepare", "begun_since"}]
+    assert calls == [
+        "create_draft",
+        "find_drafts",
+        "find_in_outbox",
+        "find_in_ledger",
+        "enter_begun",
+        "send",
+        "mark_done",
+    ]
+
+
+async def test_same_request_twice_is_sent_once_and_told_twice_under_one_event_id() -> None:
+    bench = Bench()
+    bench.request()
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert len(bench.mailbox.submissions) == 1
+    assert len({event.event_id for event in bench.events()}) == 1
+    assert bench.drafts_left() == 0
+
+
+async def test_request_id_with_other_content_fails_and_leaves_the_first_alone() -> None:
+    bench = Bench()
+    bench.request()
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+        bench.request(subject="something else")
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert bench.told() == [SENT, ("outbound.failed", "request_id_reused")]
+    assert len(bench.mailbox.submissions) == len(bench.dead()) == 1
+    assert bench.drafts_left() == 0
+
+
+@pytest.mark.parametrize("loss", ["executed", "late", "never"])
+@pytest.mark.parametrize("method", ["create_draft", "enter_begun", "send", "mark_done"])
+async def test_lost_answer_at_any_call_leads_to_one_send_and_one_true_event(method: str, loss: Loss) -> None:
+    bench = Bench()
+    bench.mailbox.lose_answer(method, loss)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+        bench.mailbox.run_late()
+
+    assert len(bench.mailbox.submissions) == 1
+
+
+@pytest.mark.parametrize("copies", ["outbox", "nowhere", "sent"])
+async def test_answer_of_the_send_lost_is_resolved_by_what_the_mailbox_shows(copies: Place) -> None:
+    bench = Bench()
+    bench.mailbox.copies = copies
+    bench.mailbox.lose_answer("send", "executed")
+    bench.request()
+
+    async with bench.running():
+        if copies == "nowhere":
+            await eventually(lambda: bench.waiting() == {"5s": 1})
+            assert bench.retried().headers["x-bridge-reason"] == "send_outcome_unknown"
+            bench.mailbox.move_copies("sent")
+            bench.come_back()
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_begun_send_whose_mail_never_shows_ends_as_unknown_and_is_never_sent_again() -> None:
+    bench = Bench(options=replace(PLENTY, send=SendOptions(unknown_after_seconds=60)))
+    bench.mailbox.copies = "nowhere"
+    bench.mailbox.lose_answer("send", "executed")
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+        bench.come_back()
+        await eventually(lambda: bool(bench.waiting()))
+        bench.clock.seconds += 60
+        bench.come_back()
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.unknown", "outcome_unknown")]
+    assert len(bench.mailbox.submissions) == len(bench.dead()) == 1
+    assert bench.dead()[0].headers["x-bridge-reason"] == "outcome_unknown"
+
+
+async def test_expired_request_is_entered_as_ended_looked_for_and_told() -> None:
+    bench = Bench()
+    bench.request(expires_at=START.isoformat())
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.expired", "expired")]
+    assert not bench.mailbox.submissions
+    assert not bench.dead()
+    assert [entry.kind for entry in bench.mailbox.entries.values()] == ["ended"]
+    calls = [call for call in bench.mailbox.calls if call not in {"prepare", "begun_since"}]
+    assert calls == ["enter_ended", "find_drafts", "find_in_outbox", "find_in_ledger"]
+
+
+@pytest.mark.parametrize(
+    "method", ["create_draft", "find_drafts", "find_in_outbox", "find_in_ledger", "enter_begun", "send"]
+)
+async def test_request_that_expires_at_any_call_is_either_sent_or_expired(method: str) -> None:
+    bench = Bench()
+    bench.request(expires_at=(START + timedelta(seconds=10)).isoformat())
+    reached, go = bench.mailbox.freeze(method)
+
+    async with bench.running():
+        await reached.wait()
+        bench.clock.seconds += 11
+        go.set()
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == ([SENT] if bench.mailbox.submissions else [("outbound.expired", "expired")])
+    assert bench.drafts_left() == 0
+    assert bool(bench.mailbox.submissions) == (method in {"enter_begun", "send"})
+
+
+async def test_request_ended_before_stays_ended_for_the_same_reason() -> None:
+    bench = Bench()
+    bench.request()
+    digest = "unused"
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+        digest = bench.mailbox.submissions[0].digest
+    again = Bench()
+    await again.mailbox.enter_ended(Stamp("r-1", "a", digest), EndReason("failed", "refused_by_exchange", "ErrorX"))
+    again.request()
+
+    async with again.running():
+        await eventually(lambda: bool(again.events()))
+
+    [event] = again.events()
+    assert (event.event, event.code, event.detail) == ("outbound.failed", "refused_by_exchange", "ErrorX")
+    assert not again.mailbox.submissions
+    assert again.drafts_left() == 0
+
+
+@pytest.mark.parametrize("method", ["create_draft", "send"])
+async def test_mail_that_exchange_refuses_fails_for_good_and_the_queue_goes_on(method: str) -> None:
+    bench = Bench()
+    bench.mailbox.fail_next(method, SendRefused("ErrorSendAsDenied"))
+    bench.request()
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+        bench.request("r-2")
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert bench.told() == [("outbound.failed", "refused_by_exchange"), SENT]
+    assert bench.events()[0].detail == "ErrorSendAsDenied"
+    assert [message.message_id for message in bench.dead()] == ["r-1"]
+    assert bench.drafts_left() == 0
+
+
+async def test_mail_larger_than_the_transport_carries_fails() -> None:
+    bench = Bench()
+    bench.mailbox.largest_mime_bytes = 1000
+    bench.request(text="x" * 1000)
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "too_large_for_transport")]
+
+
+async def test_call_of_the_protocol_that_is_refused_for_good_fails_no_request() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("enter_begun", MailUnreadable())
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+        bench.come_back()
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert len(bench.mailbox.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    "method", ["create_draft", "find_drafts", "find_in_outbox", "find_in_ledger", "enter_begun", "send", "mark_done"]
+)
+async def test_call_that_is_refused_for_now_is_overcome(method: str) -> None:
+    bench = Bench()
+    bench.mailbox.fail_next(method, MailboxUnavailable(), MailboxThrottled(retry_after_seconds=1))
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert len(bench.mailbox.submissions) == 1
+    assert bench.events()[0].attempts == 1
+
+
+async def test_request_whose_own_trouble_lasts_waits_longer_each_time_and_fails_in_the_end() -> None:
+    bench = Bench(options=replace(PLENTY, attempts_limit=4))
+    steps: list[str] = []
+    bench.request()
+
+    async with bench.running():
+        for _ in range(3):
+            bench.mailbox.fail_next("send", *[CallRefused("ErrorStaleObject")] * 4)
+            bench.come_back()
+            await eventually(lambda: bool(bench.waiting()))
+            steps += bench.waiting()
+        bench.mailbox.fail_next("send", *[CallRefused("ErrorStaleObject")] * 4)
+        bench.come_back()
+        await eventually(lambda: bool(bench.events()))
+
+    assert steps == ["5s", "30s", "2m"]
+    assert bench.told() == [("outbound.failed", "call_refused")]
+    assert bench.events()[0].attempts == 4
+    assert bench.dead()[0].headers["x-bridge-attempts"] == 4
+    assert not bench.mailbox.submissions
+
+
+async def test_wait_that_exchange_asks_for_is_kept() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=90))
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+
+    assert bench.waiting() == {"2m": 1}
+
+
+async def test_wait_never_goes_beyond_the_end_of_a_request() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=90))
+    bench.request(expires_at=(START + timedelta(seconds=40)).isoformat())
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+
+    assert bench.waiting() == {"30s": 1}
+
+
+async def test_history_of_a_request_travels_with_it_and_other_headers_do_not() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=60))
+    bench.request(
+        headers={"x-other": "y", "traceparent": "00-1-2-01", "x-bridge-first-seen": "2026-11-24T02:59:00+00:00"}
+    )
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+
+    assert bench.retried().headers == {
+        "traceparent": "00-1-2-01",
+        "x-bridge-attempts": 1,
+        "x-bridge-first-seen": "2026-11-24T02:59:00+00:00",
+        "x-bridge-reason": "mailbox_throttled",
+    }
+    assert bench.retried().routing_key == ALIAS
+
+
+async def test_long_wait_is_told_once() -> None:
+    bench = Bench()
+    bench.request(headers={"x-bridge-first-seen": "2026-11-24T02:50:00+00:00"})
+
+    async with bench.running():
+        for _ in range(2):
+            bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=60))
+            bench.come_back()
+            await eventually(lambda: bool(bench.waiting()))
+
+    assert bench.told() == [("outbound.delayed", "mailbox_throttled")]
+
+
+@pytest.mark.parametrize(
+    ("request_id", "body", "headers", "detail"),
+    [
+        ("r-1", b"{", {}, "body: is not JSON in UTF-8"),
+        ("r-1", a_body("r-1", nonsense=1), {}, "nonsense: is not a field of a request"),
+        ("r-2", a_body("r-1"), {}, "request_id: is not the message_id of the AMQP properties"),
+        (
+            "r-1",
+            a_body("r-1"),
+            {"CC": "x"},
+            "headers.CC: routes copies of a request; publish one request for each mailbox",
+        ),
+        (None, b"\xff", {}, "body: is not JSON in UTF-8"),
+        ("bad id", b"[]", {}, "body: is not an object"),
+    ],
+)
+async def test_bad_request_goes_to_mail_dead_with_its_reason_and_the_queue_goes_on(
+    request_id: str | None, body: bytes, headers: dict[str, Any], detail: str
+) -> None:
+    bench = Bench()
+    bench.request(request_id, body=body, headers=headers)
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+        bench.request("r-9")
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert bench.told() == [("outbound.failed", "invalid_request"), SENT]
+    assert bench.events()[0].detail == detail
+    [dead] = bench.dead()
+    assert (dead.body, dead.headers["x-bridge-reason"], dead.headers["x-bridge-detail"]) == (
+        body,
+        "invalid_request",
+        detail,
+    )
+    assert [stamp.request_id for stamp in bench.mailbox.submissions] == ["r-9"]
+
+
+async def test_flood_of_bad_requests_does_not_keep_a_good_one_back() -> None:
+    bench = Bench()
+    for number in range(500):
+        bench.request(f"bad-{number}", body=b"{")
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: SENT in bench.told())
+
+    assert len(bench.dead()) == 500
+
+
+@pytest.mark.parametrize("error", [PublishRefused(), PublishUnconfirmed(), PublishUnroutable(), BrokerUnavailable()])
+async def test_event_that_is_not_confirmed_is_published_again_and_the_mail_is_not(error: BridgeError) -> None:
+    bench = Bench()
+    bench.publisher.fail_next(error, error)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+        await eventually(lambda: any(isinstance(e, RequestEnded) for e in bench.emitted))
+
+    assert len(bench.mailbox.submissions) == 1
+    assert len({message.message_id for message in bench.publisher.attempted}) == 1
+
+
+async def test_nothing_is_sent_while_the_broker_takes_no_event() -> None:
+    bench = Bench()
+    bench.publisher.refuse(BrokerUnavailable())
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.emitted))
+        await asyncio.sleep(0.01)
+        assert "create_draft" not in bench.mailbox.calls
+        bench.publisher.accept()
+        await eventually(lambda: bench.told() == [SENT])
+
+
+async def test_request_stays_in_its_queue_when_the_worker_stops_before_its_event_is_confirmed() -> None:
+    bench = Bench()
+    bench.request()
+
+    async with bench.running():
+        bench.publisher.refuse(PublishRefused())
+        await eventually(lambda: bool(bench.publisher.attempted))
+
+    assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
+    bench.publisher.accept()
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_mail_dead_is_confirmed_before_the_event() -> None:
+    bench = Bench()
+    bench.request(body=b"{")
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert [message.amqp_exchange for message in bench.publisher.published] == ["mail.dead", EVENTS]
+
+
+async def test_lost_delivery_is_put_down_at_the_next_safe_point() -> None:
+    bench = Bench()
+    bench.request()
+    reached, go = bench.mailbox.freeze("find_in_ledger")
+
+    async with bench.running():
+        await reached.wait()
+        bench.broker.drop_connections()
+        go.set()
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert any(isinstance(e, RequestLeft) and e.code == "lost" for e in bench.emitted)
+    assert len(bench.mailbox.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    "method", ["create_draft", "find_drafts", "find_in_outbox", "find_in_ledger", "enter_begun", "send", "mark_done"]
+)
+async def test_worker_killed_at_any_call_sends_once_in_the_end(method: str) -> None:
+    bench = Bench()
+    bench.request()
+    for copies in ("before", "after"):
+        if copies == "before":
+            reached, _ = bench.mailbox.freeze(method)
+            await bench.killed(reached.is_set)
+        else:
+            bench.mailbox.calls.clear()
+            await bench.killed(lambda: method in bench.mailbox.calls or bool(bench.events()))
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert set(bench.told()) == {SENT}
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_worker_killed_between_event_and_acknowledgement_repeats_the_event_under_its_id() -> None:
+    bench = Bench()
+    bench.request()
+    bench.publisher.hold_confirms()
+    await bench.killed(lambda: bool(bench.publisher.attempted))
+    bench.publisher.release_confirms()
+
+    async with bench.running():
+        await eventually(lambda: len(bench.events()) == 2)
+
+    first, second = bench.events()
+    assert (first.event, first.event_id) == (second.event, second.event_id)
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_two_workers_with_the_same_request_send_once() -> None:
+    bench = Bench()
+    bench.request(urgent=True)
+    bench.request()
+    frozen = bench.mailbox.freeze("send")
+
+    async with bench.running():
+        await frozen[0].wait()
+        await eventually(lambda: bool(bench.waiting()) or bool(bench.events()) or "void" in bench.mailbox.calls)
+        frozen[1].set()
+        for _ in range(4):
+            bench.come_back()
+            await asyncio.sleep(0.005)
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert set(bench.told()) == {SENT}
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_urgent_request_overtakes_the_ordinary_ones_that_wait() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=1, recipients_per_day=None)))
+    bench.options = replace(bench.options, concurrent_sends=2)
+    for number in range(3):
+        bench.request(f"ordinary-{number}")
+    reached, go = bench.mailbox.freeze("mark_done")
+
+    async with bench.running():
+        await reached.wait()
+        bench.request("urgent", urgent=True)
+        await asyncio.sleep(0.01)
+        go.set()
+        await eventually(lambda: len(bench.events()) == 4)
+
+    assert [stamp.request_id for stamp in bench.mailbox.submissions][:3].count("urgent") == 1
+
+
+async def test_no_more_are_sent_in_a_minute_than_exchange_takes() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=20, recipients_per_day=None)))
+    for number in range(45):
+        bench.request(f"r-{number}")
+
+    async with bench.running():
+        await eventually(lambda: len(bench.events()) == 45)
+
+    begun = sorted(entry.at for entry in bench.mailbox.entries.values())
+    for moment in begun:
+        assert sum(1 for other in begun if moment - timedelta(seconds=59.9) < other <= moment) <= 20
+
+
+async def test_rate_window_is_read_from_the_ledger_at_the_start() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=5, recipients_per_day=None)))
+    for number in range(5):
+        await bench.mailbox.enter_begun(Stamp(f"old-{number}", "a", "d"), 1)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert bench.clock.seconds >= 60
+
+
+async def test_day_that_is_used_up_makes_requests_wait_in_the_broker() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=None, recipients_per_day=2)))
+    bench.request("big", to=[{"address": f"a{n}@example.org"} for n in range(2)])
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+        bench.request("late")
+        await eventually(lambda: bool(bench.waiting()))
+
+    assert bench.waiting() == {"10m": 1}
+    assert bench.retried().headers["x-bridge-reason"] == "rate_limited"
+    assert bench.retried().headers["x-bridge-attempts"] == 0
+
+
+async def test_mailbox_that_needs_a_person_holds_nothing_and_heals_by_itself() -> None:
+    bench = Bench()
+    for number in range(20):
+        bench.request(f"r-{number}")
+    bench.request("u-1", urgent=True)
+    bench.mailbox.broken = MailboxFull("ErrorQuotaExceeded")
+
+    async with bench.running() as sender:
+        await eventually(lambda: sum(bench.waiting().values()) == 21)
+        assert bench.waiting() == {"5s": 1, "30s": 20}
+        state = bench.health.state(sender.part)
+        assert state is not None
+        assert (state.status, state.code) == ("trouble", "mailbox_full")
+        assert bench.retried_attempts() == {0}
+        bench.mailbox.broken = None
+        await eventually(lambda: bench.health.ready)
+        bench.come_back()
+        await eventually(lambda: len(bench.events()) == 21)
+
+    assert set(bench.told()) == {SENT}
+    assert len(bench.mailbox.submissions) == 21
+
+
+async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_request_at_a_time() -> None:
+    bench = Bench()
+    for number in range(6):
+        bench.request(f"r-{number}")
+    bench.mailbox.fail_next("send", *[MailboxFull("ErrorSubmissionQuotaExceeded")] * 8)
+
+    async with bench.running():
+        await eventually(lambda: bench.mailbox.calls.count("send") >= 3)
+        at_once = bench.mailbox.calls.count("send")
+        for _ in range(200):
+            bench.come_back()
+            await asyncio.sleep(0.002)
+            if len(bench.events()) == 6:
+                break
+
+    assert at_once <= 4
+    assert set(bench.told()) == {SENT}
+    assert len(bench.mailbox.submissions) == 6
+
+
+async def test_bug_ends_the_worker_and_leaves_the_request_in_its_queue() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("find_drafts", ZeroDivisionError())  # type: ignore[arg-type]  # anything but a BridgeError
+    bench.request()
+
+    with pytest.raises(ExceptionGroup):
+        await bench.sender().run(asyncio.Event())
+
+    assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
+
+
+async def test_missing_queue_and_taken_queue_are_told_and_tried_again() -> None:
+    bench = Bench()
+    bench.broker.delete_queue(outbound_urgent_queue(ALIAS))
+    bench.request()
+
+    async with bench.running() as sender:
+        await eventually(lambda: bench.told() == [SENT])
+        state = bench.health.state(sender.part)
+
+    assert state is not None
+    assert state.code == "topology_missing"
+
+
+async def test_stop_finishes_what_is_in_flight() -> None:
+    bench = Bench()
+    bench.request()
+    reached, go = bench.mailbox.freeze("send")
+
+    async with bench.running():
+        await reached.wait()
+        asyncio.get_running_loop().call_later(0.02, go.set)
+
+    assert bench.told() == [SENT]
+    assert not bench.broker.messages(outbound_queue(ALIAS))
+
+
+async def test_stop_does_not_wait_longer_than_it_may() -> None:
+    bench = Bench(options=replace(PLENTY, stop_within_seconds=0.05))
+    bench.request()
+    reached, _ = bench.mailbox.freeze("send")
+
+    async with bench.running():
+        await reached.wait()
+
+    assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_ledger_is_swept_by_age() -> None:
+    bench = Bench(options=replace(PLENTY, sweep_every_seconds=0.01, ledger_days=1))
+    for number in range(150):
+        await bench.mailbox.enter_begun(Stamp(f"old-{number}", "a", "d"), 1)
+    bench.clock.seconds += 2 * 86_400
+    await bench.mailbox.enter_begun(Stamp("new", "a", "d"), 1)
+
+    async with bench.running():
+        await eventually(lambda: len(bench.mailbox.entries) == 1)
