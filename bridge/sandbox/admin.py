@@ -35,8 +35,6 @@ _EVERYTHING: Final = 1_000_000_000
 _BODY_LIMIT_BYTES: Final = 4 << 20
 _EXPIRING: Final = ("secret", "tokens", "certificate", "subscriptions")
 _ISSUED: Final = ("secret", "old")
-# The names under which bridges stamp a request's id on what they send, in whichever property set.
-_REQUEST_ID_STAMPS: Final = ("request_id", "RequestId", "BridgeRequestId")
 
 
 class _RefusedError(Exception):
@@ -199,17 +197,22 @@ def _mail(mail: MailSummary) -> dict[str, Any]:
 
 
 def _send(send: Send) -> dict[str, Any]:
-    stamps = (send.stamp(name) for name in _REQUEST_ID_STAMPS)
     return {
         "id": send.id,
         "internet_message_id": send.internet_message_id,
-        "request_id": next((stamp for stamp in stamps if stamp is not None), None),
+        "request_id": next((value for key, value in send.named.items() if _names_a_request(key)), None),
         "from": send.sender,
         "recipients": list(send.recipients),
         "at": _iso(send.at),
         "mailbox": send.mailbox,
         "properties": send.named,
     }
+
+
+def _names_a_request(key: str) -> bool:
+    """Tell whether a named property stamps the id of a request: `…RequestId`, however it is spelt, in any set."""
+    name = key.split(":")[1]
+    return "".join(filter(str.isalpha, name)).lower().endswith("requestid")
 
 
 def _app(app: App) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,7 +17,8 @@ from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.settings import Announcement
-from bridge.sandbox.store import Store
+from bridge.sandbox.store import Store, folders, items, sends
+from bridge.sandbox.store.properties import named_key
 from bridge.sandbox.tenant import TenantFile
 
 if TYPE_CHECKING:
@@ -248,3 +250,23 @@ async def test_a_page_of_the_sandbox_itself_is_served(tmp_path: Path) -> None:
     headers = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
     async with _admin(tmp_path) as admin:
         assert (await admin.ask("/sends", headers=headers)) == (200, [])
+
+
+@pytest.mark.parametrize("name", ["RequestId", "request_id", "BridgeRequestId", "x-bridge-request-id"])
+async def test_a_send_shows_the_stamp_of_its_request(tmp_path: Path, name: str) -> None:
+    async with _admin(tmp_path) as admin:
+        with admin.store.writing() as db:
+            mailbox = folders.mailbox_by(db, "address", _DISPATCH)
+            assert mailbox is not None
+            mime = b"Message-ID: <1@x>\r\nTo: away@elsewhere.example\r\n\r\n"
+            bag = items.bag_for_delivery(mime, mailbox, datetime.now(UTC))
+            bag[named_key("6ed8da90-450b-101b-98da-00aa003f1305", "attempt", "Integer")] = 1
+            bag[named_key("6ed8da90-450b-101b-98da-00aa003f1305", name, "String")] = "r-1"
+            item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=mime)
+            sends.submit(db, mailbox, item, save_to=None)
+
+        _, (send,) = await admin.ask("/sends")
+
+    assert (send["request_id"], send["internet_message_id"]) == ("r-1", "<1@x>")
+    assert (send["from"], send["recipients"], send["mailbox"]) == (_DISPATCH, ["away@elsewhere.example"], _DISPATCH)
+    assert send["at"].endswith("Z")
