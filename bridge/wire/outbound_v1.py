@@ -81,6 +81,8 @@ def _without_nul(value: str) -> str:
 
 
 def _decode_base64(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value  # a request made in Python; JSON has no bytes
     if not isinstance(value, str):
         raise ValueError("is not a string in base64")  # noqa: TRY004 - pydantic takes only a ValueError
     try:
