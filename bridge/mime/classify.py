@@ -28,9 +28,11 @@ _SMIME = frozenset(("application/pkcs7-mime", "application/x-pkcs7-mime"))
 _RIGHTS_MANAGED = frozenset(("application/x-microsoft-rpmsg-message", "application/vnd.ms-rpmsg"))
 _CALENDAR_METHOD = re.compile(rb"^METHOD:([A-Za-z]{1,20})\s*$", re.MULTILINE)
 _CALENDAR_WINDOW = 8_192
+# The words must be all, or be followed by the subject that is answered.
 _AUTO_REPLY_SUBJECT = re.compile(
     r"\s*(?:automatic reply|auto(?:matic)?[- ]?(?:reply|response|respons)|out of (?:the )?office|abwesenheitsnotiz"
-    r"|automatische antwort|réponse automatique|respuesta automática|risposta automatica)\b",
+    r"|automatische antwort|réponse automatique|respuesta automática|risposta automatica)"
+    r"(?: (?:auto-?reply|reply|response|message|notice|notification))?\s*(?:[:(-]|\Z)",
     re.IGNORECASE,
 )
 

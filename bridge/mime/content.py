@@ -130,7 +130,7 @@ class ContentReader:
 
     def _text_of(self, part: Part) -> str:
         if part.content_type == "text/html":
-            return html_to_text(self.html_of(part), self._defects)
+            return html_to_text(self.html_of(part), self._defects, limit=self._limits.html_characters)
         content = self.content(part)
         text = charsets.decode_text(content, part.parameters.get("charset"), self._defects).removeprefix("\ufeff")
         if "\r" in text:

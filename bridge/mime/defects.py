@@ -45,6 +45,7 @@ Defect = Literal[
     "uuencode_limit",
     "report_limit",
     "html_unclosed",
+    "html_limit",
     "mime_refused",
     "parser_failed",
 ]
@@ -92,6 +93,7 @@ MEANINGS: dict[str, str] = {
     "uuencode_limit": "A text holds more uuencoded files than are listed as attachments.",
     "report_limit": "A report is longer, or has more recipients, than is read.",
     "html_unclosed": "HTML ends inside a tag, comment or script; a comment or script is not in `text`.",
+    "html_limit": "The HTML is longer than is turned into text; `text` ends before it, `html` is whole.",
     "mime_refused": "Exchange made no MIME of this mail; the payload is made from its properties, without raw.",
     "parser_failed": "Reading the MIME failed as a whole; only the raw bytes are of use.",
 }

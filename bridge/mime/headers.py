@@ -20,6 +20,7 @@ _NAME = re.compile(rb"([!-9;-~]++)[ \t]*+:")
 # A field by its look, whose name has bytes that no name may have.
 _ODD_FIELD = re.compile(rb"[!-9;-~]{0,76}+[\x80-\xff][^\s:]{0,76}+:[ \t]")
 _PARAMETER = re.compile(rb"[A-Za-z][A-Za-z0-9*-]{0,40}+=[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
+_LONGEST_JOINED = 4_096
 _BLANK_FOLD = re.compile(rb"\n[ \t]++\r?\Z")
 _BOM = b"\xef\xbb\xbf"
 
@@ -81,7 +82,7 @@ def read_block(raw: bytes, start: int, *, limit: int, defects: Defects, root: bo
             defects.add("header_body_separator_missing")
             return HeaderBlock(fields, position)
         position = following
-    if root:
+    if root and end:
         defects.add("header_without_end")
     return HeaderBlock(fields, end)
 
@@ -91,6 +92,10 @@ def _skip_leading(raw: bytes, start: int, defects: Defects) -> int:
         defects.add("byte_order_mark")
         start += len(_BOM)
     return start
+
+
+def _ends_open(value: bytes) -> bool:
+    return value[-100:].rstrip().endswith(b";")
 
 
 def _after_limit(raw: bytes, position: int, defects: Defects) -> int:
@@ -109,7 +114,7 @@ def _pass_over(raw: bytes, position: int, fields: list[Field], defects: Defects)
     if raw.startswith(b"--", position):
         return None
     parameter = _PARAMETER.match(raw, position)
-    if parameter is not None and fields and fields[-1].value.rstrip().endswith(b";"):
+    if parameter is not None and fields and len(fields[-1].value) < _LONGEST_JOINED and _ends_open(fields[-1].value):
         # A folded parameter that lost its indentation on the way.
         defects.add("header_malformed")
         fields[-1].value += b" " + parameter[0]

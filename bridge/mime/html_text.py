@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _TAG: Final = re.compile(
     r"""<(/?)([a-zA-Z][^\s/>]{0,100})(?:[^>="']++|=\s*+"[^"]*+"|=\s*+'[^']*+'|[="'])*+>"""
 )  # fmt: skip
+# Up to the next `<` that may begin markup.
+_WORDS: Final = re.compile(r"(?:[^<]++|<(?![a-zA-Z/!?]))++")
 _COMMENT_END: Final = re.compile(r"--!?>")
 _DIGITS: Final = re.compile(r"&#(?:[0-9]{8,}|[xX]0*[0-9a-fA-F]{7,});?")
 _SPACES_BEFORE_BREAK: Final = re.compile(r"[ \t]+\n")
@@ -38,8 +40,15 @@ _CELL: Final = frozenset(("td", "th"))
 _PREFORMATTED: Final = frozenset(("pre", "listing", "plaintext"))
 
 
-def html_to_text(source: str, defects: Defects) -> str:
-    """Return the text of an HTML body, paragraphs and table rows as lines; never raises, linear in its length."""
+def html_to_text(source: str, defects: Defects, *, limit: int = 4_000_000) -> str:
+    """
+    Return the text of an HTML body, paragraphs and table rows as lines; never raises, linear in its length.
+
+    Of a longer document than `limit` characters, the rest is left out, with a defect.
+    """
+    if len(source) > limit:
+        defects.add("html_limit")
+        source = source[:limit]
     return _Writer(source, defects).run()
 
 
@@ -57,13 +66,12 @@ class _Writer:
         source, end = self._source, len(self._source)
         position = 0
         while position < end:
-            less = source.find("<", position)
-            if less < 0:
-                self._text(source[position:])
-                break
-            if less > position:
-                self._text(source[position:less])
-            position = self._markup(less)
+            words = _WORDS.match(source, position)
+            if words is not None:
+                self._text(words[0])
+                position = words.end()
+            if position < end:
+                position = self._markup(position)
         text = _SPACES_BEFORE_BREAK.sub("\n", "".join(self._out))
         return _BLANK_LINES.sub("\n\n", text).strip()
 
@@ -78,21 +86,17 @@ class _Writer:
                 close = raw.search(source, match.end())
                 return close.start() if close is not None else self._unclosed()
             return match.end()
-        following = source[position + 1 : position + 2]
         if source.startswith("<!--", position):
             if source.startswith(("<!-->", "<!--->"), position):
                 return source.index(">", position) + 1
             close = _COMMENT_END.search(source, position + 4)
             return close.end() if close is not None else self._unclosed()
-        if following in ("!", "?", "/"):
+        if source[position + 1] in "!?/":
             close_at = source.find(">", position)
             return close_at + 1 if close_at >= 0 else self._unclosed()
-        if following.isascii() and following.isalpha():
-            # No tag ends after this one, so nothing behind it is markup.
-            self._text(source[position:])
-            return self._unclosed()
-        self._text("<")
-        return position + 1
+        # No tag ends after this one, so nothing behind it is markup.
+        self._text(source[position:])
+        return self._unclosed()
 
     def _unclosed(self) -> int:
         """Stop: the rest lies inside a tag, comment or script that never ends."""

@@ -36,6 +36,8 @@ class Limits:
     """Longest delivery report, disposition notification, returned header or plain bounce text that is searched."""
     report_recipients: int = 500
     """Recipients of one delivery report."""
+    html_characters: int = 4_000_000
+    """Characters of HTML that are turned into text."""
     uuencoded_files: int = 50
     """Uuencoded files inside one text that are listed as attachments."""
 

@@ -20,6 +20,8 @@ _UU_BEGIN = re.compile(rb"(?:\A|(?<=\n))begin(?:-base64)? ([0-7]{3,4}) ([^\r\n]{
 
 # Padded groups inside one base64 body: some programs encode each line for itself. More are no mail program's work.
 _MAX_GROUPS = 100_000
+# Enough for 90 MB in lines of the usual length.
+_MAX_UU_LINES = 2_000_000
 
 _IDENTITY = frozenset(("", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none", "8_bit", "7_bit"))
 _QUOTED = frozenset(("quoted-printable", "quoted_printable", "quotedprintable", "quoted-printable_", "qp"))
@@ -122,7 +124,7 @@ def _read_uu(text: bytes, position: int, defects: Defects) -> tuple[bytes, int, 
     """Decode lines until `end`; the flag is False where the first line is no data, so it was prose about `begin`."""
     out: list[bytes] = []
     end = len(text)
-    while position < end:
+    while position < end and len(out) < _MAX_UU_LINES:
         newline = text.find(b"\n", position)
         stop = end if newline < 0 else newline
         line = text[position:stop].rstrip(b"\r")
@@ -138,7 +140,7 @@ def _read_uu(text: bytes, position: int, defects: Defects) -> tuple[bytes, int, 
         out.append(data)
         position = stop + 1
     defects.add("uuencode_broken")
-    return b"".join(out), end, bool(out)
+    return b"".join(out), position, bool(out)
 
 
 def _uu_line(line: bytes) -> bytes | None:
