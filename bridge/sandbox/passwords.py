@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import spnego
-from spnego.exceptions import SpnegoError
 
 from bridge.sandbox.authentication import UserCaller
 from bridge.sandbox.ews.hooks import RefusedError
@@ -82,7 +81,7 @@ class OnPremisesAuthenticator:
         )
         try:
             answer = context.step(base64.b64decode(message, validate=True))
-        except (SpnegoError, binascii.Error, ValueError):
+        except Exception:  # noqa: BLE001 - on messages that are none, the library raises whatever its unpacking raises
             raise RefusedError(401, _CHALLENGES) from None
         if not context.complete:
             self._handshakes[transport] = context

@@ -6,6 +6,7 @@ import json
 import ssl
 import stat
 import tomllib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -203,3 +204,16 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]) -> None:
         parse(arguments)
 
     assert ended.value.code == 2
+
+
+def test_a_certificate_that_ends_soon_is_made_anew_under_the_same_ca(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ensure_certificates(tmp_path)
+    ca, chain = made.ca_file.read_bytes(), made.chain_file.read_bytes()
+    monkeypatch.setattr("bridge.sandbox.certificates._RENEW_BEFORE", timedelta(days=3700))
+
+    ensure_certificates(tmp_path)
+
+    assert made.ca_file.read_bytes() == ca
+    assert made.chain_file.read_bytes() != chain
