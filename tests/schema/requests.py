@@ -1,0 +1,106 @@
+"""One or more requests of each operation, as clients send them; what mutation starts from."""
+
+from __future__ import annotations
+
+_OPEN = (
+    '<m:{0} xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
+    'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"'
+)
+_PATHS = (
+    "<t:AdditionalProperties><t:FieldURI FieldURI='item:Subject'/><t:IndexedFieldURI FieldURI='item:InternetMessageHeader' "
+    "FieldIndex='X-A'/><t:ExtendedFieldURI PropertySetId='6d6f6e74-0000-4000-8000-000000000001' PropertyName='RequestId' "
+    "PropertyType='String'/><t:ExtendedFieldURI PropertyTag='0x300B' PropertyType='Binary'/><t:ExtendedFieldURI "
+    "DistinguishedPropertySetId='Common' PropertyId='34051' PropertyType='Boolean'/></t:AdditionalProperties>"
+)
+_IDS = "<m:ItemIds><t:ItemId Id='AAMk' ChangeKey='CQAA'/><t:ItemId Id='AAMl'/></m:ItemIds>"
+_TWO = (
+    "<t:{0}><t:FieldURI FieldURI='{1}'/><t:FieldURIOrConstant><t:Constant Value='{2}'/></t:FieldURIOrConstant></t:{0}>"
+)
+_RESTRICTION = (
+    "<m:Restriction><t:And>" + _TWO.format("IsEqualTo", "item:Subject", "x") + "<t:Or>"
+    + _TWO.format("IsGreaterThanOrEqualTo", "item:DateTimeReceived", "2026-01-01T00:00:00Z")
+    + "<t:Not><t:Exists><t:ExtendedFieldURI PropertyTag='0x0E07' PropertyType='Integer'/></t:Exists></t:Not>"
+    + "<t:Excludes><t:ExtendedFieldURI PropertyTag='3591' PropertyType='Integer'/><t:Bitmask Value='0x01'/></t:Excludes>"
+    + "<t:Contains ContainmentMode='Substring' ContainmentComparison='IgnoreCase'><t:FieldURI FieldURI='item:Subject'/>"
+    "<t:Constant Value='a'/></t:Contains></t:Or></t:And></m:Restriction>"
+)  # fmt: skip
+_MAILBOX = "<t:Mailbox><t:Name>A</t:Name><t:EmailAddress>a@example.org</t:EmailAddress><t:RoutingType>SMTP</t:RoutingType></t:Mailbox>"
+_EXTENDED = (
+    "<t:ExtendedProperty><t:ExtendedFieldURI PropertySetId='6d6f6e74-0000-4000-8000-000000000001' PropertyName='RequestId' "
+    "PropertyType='String'/><t:Value>r-1</t:Value></t:ExtendedProperty>"
+)
+_MANY = (
+    "<t:ExtendedProperty><t:ExtendedFieldURI DistinguishedPropertySetId='PublicStrings' PropertyName='K' "
+    "PropertyType='StringArray'/><t:Values><t:Value>a</t:Value><t:Value>b</t:Value></t:Values></t:ExtendedProperty>"
+)
+_MESSAGE = (
+    "<t:Message><t:ItemClass>IPM.Note</t:ItemClass><t:Subject>s</t:Subject><t:Sensitivity>Normal</t:Sensitivity>"
+    "<t:Body BodyType='HTML'>x</t:Body><t:Attachments><t:FileAttachment><t:Name>a</t:Name><t:ContentType>text/plain"
+    "</t:ContentType><t:IsInline>false</t:IsInline><t:Content>QUJD</t:Content></t:FileAttachment></t:Attachments>"
+    "<t:Categories><t:String>a</t:String></t:Categories><t:Importance>High</t:Importance><t:ReminderMinutesBeforeStart>5"
+    "</t:ReminderMinutesBeforeStart>" + _EXTENDED + _MANY + "<t:Culture>en-US</t:Culture><t:Flag><t:FlagStatus>Flagged"
+    "</t:FlagStatus><t:DueDate>2026-11-24T08:00:00Z</t:DueDate></t:Flag><t:Sender>" + _MAILBOX + "</t:Sender><t:ToRecipients>"
+    + _MAILBOX + _MAILBOX + "</t:ToRecipients><t:CcRecipients>" + _MAILBOX + "</t:CcRecipients><t:IsReadReceiptRequested>false"
+    "</t:IsReadReceiptRequested><t:From>" + _MAILBOX + "</t:From><t:InternetMessageId>&lt;a@b&gt;</t:InternetMessageId>"
+    "<t:IsRead>true</t:IsRead><t:References>x</t:References><t:ReplyTo>" + _MAILBOX + "</t:ReplyTo></t:Message>"
+)  # fmt: skip
+_MIME = "<t:Message><t:MimeContent CharacterSet='UTF-8'>U3ViamVjdA==</t:MimeContent><t:IsRead>1</t:IsRead></t:Message>"
+_PARENTS = (
+    "<m:ParentFolderIds><t:DistinguishedFolderId Id='inbox'>"
+    + _MAILBOX
+    + "</t:DistinguishedFolderId></m:ParentFolderIds>"
+)
+_FOLDERS = "<m:FolderIds><t:FolderId Id='AAMk' ChangeKey='AQAA'/><t:DistinguishedFolderId Id='drafts'/></m:FolderIds>"
+_SHAPE = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:IncludeMimeContent>true</t:IncludeMimeContent><t:BodyType>Text</t:BodyType>"
+_TO = "<m:ToFolderId><t:DistinguishedFolderId Id='deleteditems'/></m:ToFolderId>"
+_SAVED = "<m:SavedItemFolderId><t:FolderId Id='AAMk'/></m:SavedItemFolderId>"
+
+_CONTENTS: tuple[tuple[str, str, str], ...] = (
+    ("GetFolder", "", "<m:FolderShape><t:BaseShape>Default</t:BaseShape>" + _PATHS + "</m:FolderShape>" + _FOLDERS),
+    ("FindFolder", " Traversal='Deep'", "<m:FolderShape><t:BaseShape>AllProperties</t:BaseShape></m:FolderShape>"
+     "<m:IndexedPageFolderView MaxEntriesReturned='100' Offset='0' BasePoint='Beginning'/>" + _RESTRICTION + _PARENTS),
+    ("CreateFolder", "", "<m:ParentFolderId><t:DistinguishedFolderId Id='inbox'/></m:ParentFolderId><m:Folders><t:Folder>"
+     "<t:FolderClass>IPF.Note</t:FolderClass><t:DisplayName>Bridge Parked</t:DisplayName>" + _EXTENDED + "</t:Folder></m:Folders>"),
+    ("UpdateFolder", "", "<m:FolderChanges><t:FolderChange><t:FolderId Id='AAMk'/><t:Updates><t:SetFolderField>"
+     "<t:FieldURI FieldURI='folder:DisplayName'/><t:Folder><t:DisplayName>x</t:DisplayName></t:Folder></t:SetFolderField>"
+     "<t:DeleteFolderField><t:ExtendedFieldURI PropertyTag='0x3001' PropertyType='String'/></t:DeleteFolderField></t:Updates>"
+     "</t:FolderChange></m:FolderChanges>"),
+    ("DeleteFolder", " DeleteType='HardDelete'", _FOLDERS),
+    ("EmptyFolder", " DeleteType='SoftDelete' DeleteSubFolders='true'", _FOLDERS),
+    ("FindItem", " Traversal='Shallow'", "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>" + _PATHS + "</m:ItemShape>"
+     "<m:IndexedPageItemView MaxEntriesReturned='1000' Offset='0' BasePoint='Beginning'/>" + _RESTRICTION
+     + "<m:SortOrder><t:FieldOrder Order='Ascending'><t:FieldURI FieldURI='item:DateTimeReceived'/></t:FieldOrder></m:SortOrder>"
+     + _PARENTS),
+    ("FindItem", " Traversal='Associated'", "<m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape>"
+     "<m:FractionalPageItemView MaxEntriesReturned='12' Numerator='2' Denominator='3'/>" + _PARENTS
+     + "<m:QueryString>subject:x</m:QueryString>"),
+    ("FindItem", " Traversal='Shallow'", "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:CalendarView "
+     "StartDate='2026-01-01T00:00:00Z' EndDate='2026-02-28T00:00:00.5+01:00'/>" + _PARENTS),
+    ("GetItem", "", _SHAPE + _PATHS + "</m:ItemShape>" + _IDS),
+    ("CreateItem", " MessageDisposition='SaveOnly'", _SAVED + "<m:Items>" + _MESSAGE + _MIME + "</m:Items>"),
+    ("CreateItem", " MessageDisposition='SendAndSaveCopy'", "<m:Items>" + _MIME + "</m:Items>"),
+    ("UpdateItem", " ConflictResolution='NeverOverwrite' MessageDisposition='SaveOnly'", "<m:ItemChanges><t:ItemChange>"
+     "<t:ItemId Id='AAMk' ChangeKey='CQAA'/><t:Updates><t:SetItemField><t:ExtendedFieldURI PropertyTag='0x0E07' "
+     "PropertyType='Integer'/><t:Message>" + _EXTENDED + "</t:Message></t:SetItemField><t:AppendToItemField><t:FieldURI "
+     "FieldURI='item:Body'/><t:Message><t:Body BodyType='Text'>x</t:Body></t:Message></t:AppendToItemField><t:DeleteItemField>"
+     "<t:FieldURI FieldURI='item:Categories'/></t:DeleteItemField></t:Updates></t:ItemChange></m:ItemChanges>"),
+    ("SendItem", " SaveItemToFolder='true'", _IDS + _SAVED),
+    ("DeleteItem", " DeleteType='MoveToDeletedItems' SendMeetingCancellations='SendToNone' "
+     "AffectedTaskOccurrences='AllOccurrences' SuppressReadReceipts='true'", _IDS),
+    ("MoveItem", "", _TO + _IDS + "<m:ReturnNewItemIds>true</m:ReturnNewItemIds>"),
+    ("CopyItem", "", _TO + _IDS),
+    ("GetAttachment", "", "<m:AttachmentShape><t:IncludeMimeContent>false</t:IncludeMimeContent></m:AttachmentShape>"
+     "<m:AttachmentIds><t:AttachmentId Id='AAMk'/></m:AttachmentIds>"),
+    ("CreateAttachment", "", "<m:ParentItemId Id='AAMk' ChangeKey='x'/><m:Attachments><t:FileAttachment><t:Name>n</t:Name>"
+     "<t:Content>QUI=</t:Content></t:FileAttachment><t:ItemAttachment><t:Name>i</t:Name>" + _MIME
+     + "</t:ItemAttachment></m:Attachments>"),
+    ("DeleteAttachment", "", "<m:AttachmentIds><t:AttachmentId Id='AAMk'/></m:AttachmentIds>"),
+    ("ResolveNames", " ReturnFullContactData='true' SearchScope='ActiveDirectory' ContactDataShape='IdOnly'",
+     "<m:UnresolvedEntry>x</m:UnresolvedEntry>"),
+    ("ConvertId", " DestinationFormat='EntryId'", "<m:SourceIds><t:AlternateId Format='EwsId' Id='AAMk' Mailbox='a@b'/></m:SourceIds>"),
+    ("GetServerTimeZones", " ReturnFullTimeZoneData='false'", "<m:Ids><t:Id>UTC</t:Id></m:Ids>"),
+)  # fmt: skip
+
+REQUESTS: tuple[str, ...] = tuple(
+    f"{_OPEN.format(name)}{attributes}>{content}</m:{name}>" for name, attributes, content in _CONTENTS
+)
