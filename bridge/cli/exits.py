@@ -71,9 +71,12 @@ def _tell(error: Exception) -> Exit:
         return Exit.USAGE
     if isinstance(error, BridgeError):
         detail = f" ({error.detail})" if error.detail and error.detail != error.code else ""
+        if isinstance(error, MessageError):
+            say(f"{error.code}: {words_for(error.code)}{detail}")
+            return Exit.USAGE
         hint = hint_for(error.code)
         say(f"{error.code}: {words_for(error.code)}{detail}{': ' + hint if hint else ''}")
-        return Exit.USAGE if isinstance(error, MessageError) else Exit.OUTSIDE
+        return Exit.OUTSIDE
     told = describe(error)
     say(f"unexpected_error: {told['error']}: this is a bug, please report it with this line; at {told['at']}")
     return Exit.BUG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import stat
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def load(path: Path | None, environ: Mapping[str, str], model: type[BaseModel] =
     if given.problems or settings is None:
         raise ConfigurationInvalid(_in_order(given.problems))
     if isinstance(settings, Settings):
-        given.warnings += _doubts(settings, given)
+        given.warnings += _doubts(settings, given, path)
     origins = {dotted(key): place for key, place in given.places.items()}
     return Loaded(settings, origins, tuple(given.warnings), path)
 
@@ -141,6 +142,10 @@ def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str
                 told[key + parts] = (what, fix)
         elif detail["type"] == "missing":
             told[key] = ("is missing", f"set it in the file, or as {variable_of(key)}")
+        elif detail["type"] in {"model_type", "model_attributes_type"}:
+            told[key] = ("is no table", f"write it as [{dotted(key)}], with its keys below")
+        elif detail["type"] == "tuple_type" and key == ("mailboxes",):
+            told[key] = ("is no list of tables", "write [[mailboxes]], with double brackets, before each mailbox")
         elif detail["type"] == "too_short":
             # Pydantic counts only the entries that are right.
             if not any(other[: len(key)] == key for other in told):
@@ -180,7 +185,7 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(dict.fromkeys(problems), key=order)
 
 
-def _doubts(settings: Settings, given: Given) -> Iterator[Problem]:
+def _doubts(settings: Settings, given: Given, path: Path | None) -> Iterator[Problem]:
     """What may be right, but rarely is."""
     entra = settings.entra
     if entra is not None and entra.client_secret is not None and rules.is_guid(entra.client_secret.get_secret_value()):
@@ -189,3 +194,15 @@ def _doubts(settings: Settings, given: Given) -> Iterator[Problem]:
         yield Problem(
             dotted(key), given.place(key), text, "copy the Value; Entra shows it once, when the secret is made"
         )
+    if path is not None and path.stat().st_mode & stat.S_IROTH:
+        for key in sorted(given.from_file & set(_secrets(settings)), key=dotted):
+            text = "stands in a file that every user of this machine may read"
+            yield Problem(dotted(key), given.place(key), text, f"chmod o-r {path}, or give {dotted(key)}_file")
+
+
+def _secrets(settings: Settings) -> Iterator[Key]:
+    """Yield the keys that hold something to hide."""
+    yield "entra", "client_secret"
+    yield from (("mailboxes", index, "password") for index in range(len(settings.mailboxes)))
+    if any("@" in url.get_secret_value() for url in settings.rabbitmq.urls):
+        yield "rabbitmq", "urls"

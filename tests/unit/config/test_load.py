@@ -278,6 +278,22 @@ def test_a_secret_that_looks_like_its_id_is_warned_of(folder: Path) -> None:
     assert warning.key == "entra.client_secret"
 
 
+def test_secrets_in_a_configuration_file_that_everybody_may_read_are_warned_of(folder: Path) -> None:
+    path = write(folder / "bridge.toml", GOOD.replace('client_secret_file = "secret"', f'client_secret = "{SECRET}"'))
+    path.chmod(0o644)
+
+    assert [warning.key for warning in load(path, {}).warnings] == ["entra.client_secret", "rabbitmq.urls"]
+    assert [w.key for w in load(path, {"BRIDGE_RABBITMQ__URLS": "amqp://u:p@h"}).warnings] == ["entra.client_secret"]
+
+
+def test_tables_written_as_something_else_say_how_to_write_them(folder: Path) -> None:
+    found = problems(folder, GOOD.replace("[[mailboxes]]", "[mailboxes]"))
+    assert "double brackets" in found["mailboxes"].fix
+
+    found = problems(folder, "http = 3\n" + GOOD)
+    assert found["http"].fix == "write it as [http], with its keys below"
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(None, "does not exist"), (b"[entra", "is no TOML"), (b"\xff\xff", "is not UTF-8")],
