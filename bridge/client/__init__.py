@@ -1,1 +1,49 @@
-"""To come."""
+"""
+For programs that consume mails and ask for mails to be sent: typed payloads over RabbitMQ, nothing of Exchange.
+
+    from bridge.client import Address, BridgeClient, OutboundRequest
+
+    with BridgeClient("amqp://user:password@broker/") as bridge:
+        bridge.publish_request(OutboundRequest(request_id="...", to=(Address(address="..."),)), mailbox="dispatch")
+        for received in bridge.mails():
+            handle(received.payload)
+            received.ack()
+"""
+
+from __future__ import annotations
+
+from bridge.client.broker import BridgeClient, Received
+from bridge.errors import (
+    BridgeError,
+    BrokerAccessRefused,
+    BrokerUnavailable,
+    PublishRefused,
+    PublishUnconfirmed,
+    PublishUnroutable,
+    RequestInvalid,
+    TopologyMissing,
+)
+from bridge.wire.event_v1 import MailEvent
+from bridge.wire.inbound_v1 import InboundMail
+from bridge.wire.outbound_v1 import Address, Attachment, Blob, Header, OutboundRequest, Receipts
+
+__all__ = [
+    "Address",
+    "Attachment",
+    "Blob",
+    "BridgeClient",
+    "BridgeError",
+    "BrokerAccessRefused",
+    "BrokerUnavailable",
+    "Header",
+    "InboundMail",
+    "MailEvent",
+    "OutboundRequest",
+    "PublishRefused",
+    "PublishUnconfirmed",
+    "PublishUnroutable",
+    "Receipts",
+    "Received",
+    "RequestInvalid",
+    "TopologyMissing",
+]

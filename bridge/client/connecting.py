@@ -1,0 +1,116 @@
+"""One blocking connection with limits on every wait, and what pika's exceptions mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pika
+from pika import exceptions as amqp
+
+from bridge.errors import (
+    BridgeError,
+    BrokerAccessRefused,
+    BrokerUnavailable,
+    ConfigurationError,
+    PublishRefused,
+    PublishUnconfirmed,
+    PublishUnroutable,
+    TopologyMissing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CONNECT_SECONDS = 10.0
+_HEARTBEAT_SECONDS = 30
+
+_CODES: dict[int, type[BridgeError]] = {403: BrokerAccessRefused, 404: TopologyMissing, 530: BrokerAccessRefused}
+
+_MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
+    (amqp.UnroutableError, PublishUnroutable, "no queue is bound for it"),
+    (amqp.NackError, PublishRefused, "the broker answered nack; a queue may be full"),
+    (amqp.ProbableAuthenticationError, BrokerAccessRefused, "the broker refuses the login"),
+    (amqp.ProbableAccessDeniedError, BrokerAccessRefused, "the broker refuses the virtual host"),
+    (ssl.SSLCertVerificationError, BrokerAccessRefused, "the broker's certificate is not trusted"),
+    (TimeoutError, PublishUnconfirmed, "no answer in time; whether the broker has it is not known"),
+    (amqp.AMQPError, BrokerUnavailable, "the connection failed"),
+    (OSError, BrokerUnavailable, "the connection failed"),
+)
+
+
+def connect(url: str, ca_file: Path | None) -> pika.BlockingConnection:
+    """
+    Return an open connection.
+
+    Raises:
+        BrokerUnavailable: Nobody answers, or not in time.
+        BrokerAccessRefused: Login, virtual host or certificate are refused.
+        ConfigurationError: The url or the CA file cannot be used.
+    """
+    try:
+        parameters = pika.URLParameters(url)
+    except (ValueError, TypeError):
+        raise ConfigurationError("the url of the broker cannot be used") from None  # its text may hold the password
+    parameters.heartbeat = _HEARTBEAT_SECONDS
+    parameters.socket_timeout = parameters.stack_timeout = _CONNECT_SECONDS
+    parameters.blocked_connection_timeout = _CONNECT_SECONDS
+    parameters.client_properties = {"connection_name": f"bridge-client {socket.gethostname()}:{os.getpid()}"}
+    if urlsplit(url).scheme == "amqps":
+        try:
+            context = ssl.create_default_context(cafile=ca_file)
+        except OSError as error:
+            raise ConfigurationError("the CA file cannot be read") from error
+        parameters.ssl_options = pika.SSLOptions(context, server_hostname=parameters.host)
+    with translated():
+        return pika.BlockingConnection(parameters)
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Let only errors of the bridge out, with pika's as their cause."""
+    try:
+        yield
+    except (amqp.AMQPError, OSError) as error:
+        raise _meaning(error) from error
+
+
+@contextlib.contextmanager
+def limited(connection: pika.BlockingConnection, seconds: float) -> Iterator[None]:
+    """
+    Raise TimeoutError out of a call of pika that takes longer; the connection is of no use afterwards.
+
+    A quorum queue without its majority answers a publish never, and says nothing; pika would wait for ever.
+    """
+
+    def give_up() -> None:
+        raise TimeoutError
+
+    # The blocking connection's own timers are not looked at while it waits for a confirm; those beneath it are.
+    timer = connection._impl.ioloop.call_later(seconds, give_up)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        connection._impl.ioloop.remove_timeout(timer)  # noqa: SLF001
+
+
+def close(connection: pika.BlockingConnection) -> None:
+    """Say goodbye; a broker that does not answer is left without."""
+    with contextlib.suppress(amqp.AMQPError, OSError):
+        if connection.is_open:
+            with limited(connection, 3):
+                connection.close()
+
+
+def _meaning(error: BaseException) -> BridgeError:
+    if isinstance(error, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker):
+        return _CODES.get(error.reply_code, BrokerUnavailable)(f"the broker's reply code is {error.reply_code}")
+    for vendor, ours, text in _MEANINGS:
+        if isinstance(error, vendor):
+            return ours(text)
+    return BrokerUnavailable(type(error).__name__)
