@@ -140,23 +140,36 @@ def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str
             for inner, what, fix in detail["ctx"]["problems"]:
                 parts = tuple(int(p) if p.isdigit() else p for p in inner.split(".") if p)
                 told[key + parts] = (what, fix)
-        elif detail["type"] == "missing":
-            told[key] = ("is missing", f"set it in the file, or as {variable_of(key)}")
-        elif detail["type"] in {"model_type", "model_attributes_type"}:
-            told[key] = ("is no table", f"write it as [{dotted(key)}], with its keys below")
-        elif detail["type"] == "tuple_type" and key == ("mailboxes",):
-            told[key] = ("is no list of tables", "write [[mailboxes]], with double brackets, before each mailbox")
-        elif detail["type"] == "too_short":
-            # Pydantic counts only the entries that are right.
-            if not any(other[: len(key)] == key for other in told):
-                told[key] = ("is empty", "give at least one")
+        elif (known := _known(detail["type"], key)) is not None:
+            told[key] = known
         elif detail["type"] != "extra_forbidden":  # told already, with the nearest name
             message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
             expected.setdefault(key, []).append(message.partition(", unable to parse")[0])
     for key, messages in expected.items():
         # A union names what each of its branches wants.
         told[key] = (f"is wrong, it should be {' or '.join(messages)}", _default(key, model))
-    return told
+    # Of a list pydantic counts only the entries that are right: empty is told where no entry has a complaint.
+    return {
+        key: words
+        for key, words in told.items()
+        if words != _EMPTY or not any(other != key and other[: len(key)] == key for other in told)
+    }
+
+
+_EMPTY = ("is empty", "give at least one")
+
+
+def _known(kind: str, key: Key) -> tuple[str, str] | None:
+    """Return plain words for what pydantic words for programmers."""
+    if kind == "missing":
+        return "is missing", f"set it in the file, or as {variable_of(key)}"
+    if kind == "too_short":
+        return _EMPTY
+    if kind in {"model_type", "model_attributes_type"}:
+        return "is no table", f"write it as [{dotted(key)}], with its keys below"
+    if kind == "tuple_type" and key == ("mailboxes",):
+        return "is no list of tables", "write [[mailboxes]], with double brackets, before each mailbox"
+    return None
 
 
 def _is_type_tag(part: str) -> bool:
