@@ -260,8 +260,8 @@ class HostileMail:
 
 
 def mails(seed: int, count: int, size: int, templates: list[bytes]) -> Iterator[HostileMail]:
-    """Yield every structure once, in about the given size, and then mutations of the templates and of small structures."""
-    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    """Yield every structure once, in about the given size, then mutations of the templates and of small structures."""
+    rng = random.Random(seed)
     names = list(STRUCTURES)
     for number in range(count):
         if number < len(names):
