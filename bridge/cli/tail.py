@@ -1,4 +1,9 @@
-"""`bridge tail`: what passes, as it comes; nothing is taken from anybody's queue."""
+"""
+`bridge tail`: events as they come; nothing is taken from anybody's queue.
+
+Mails are not shown on purpose: a queue of this command's own on `mail.inbound` would count as a reader, and a mail that
+nobody else wants would leave its inbox for a queue that ends with this command.
+"""
 
 from __future__ import annotations
 
