@@ -13,15 +13,27 @@ from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, T
 from bridge.wire.topology import AmqpExchange
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
-    from bridge.wire.topology import Queue, Topology
+    from bridge.wire.topology import ArgumentValue, Queue, Topology
 
 _INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<argument>[^']*)' for .* in vhost '[^']*': "
     r"received (?:the value )?(?P<wanted>'[^']*'|none).*? but current is (?:the value )?(?P<there>'[^']*'|none)"
 )
+
+
+_MOST_DIFFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One argument that is not as wanted; `none` where there is none."""
+
+    argument: str
+    wanted: str
+    there: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +44,16 @@ class Finding:
     name: str
     state: Literal["present", "declared", "missing", "differs", "refused"]
     """`declared`: made just now. `refused`: this login may not look, so nothing is known."""
-    argument: str | None = None
-    """The first argument that differs; RabbitMQ tells one at a time."""
-    wanted: str | None = None
-    there: str | None = None
+    differences: tuple[Difference, ...] = ()
     messages: int | None = None
     """What waits in a queue."""
     consumers: int | None = None
 
     def __str__(self) -> str:
         text = f"{self.kind} {self.name}: {self.state}"
-        if self.argument is not None:
-            text += f" ({self.argument}: wanted {self.wanted}, there is {self.there})"
+        if self.differences:
+            told = (f"{one.argument}: wanted {one.wanted}, there is {one.there}" for one in self.differences)
+            text += f" ({'; '.join(told)})"
         return text
 
 
@@ -117,6 +127,24 @@ class RabbitTopology:
         raise failure
 
 
+# What somebody may have set on a queue or amqp_exchange beyond the topology, and what may be asked for again.
+_ARGUMENTS_THAT_MAY_BE_ADDED = frozenset(
+    {
+        "alternate-exchange",
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-dead-letter-strategy",
+        "x-delivery-limit",
+        "x-expires",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-message-ttl",
+        "x-overflow",
+        "x-single-active-consumer",
+    }
+)
+
+
 class _Desk:
     """Asks one question after the other; the broker closes the channel at every "no", so it is opened again."""
 
@@ -164,6 +192,27 @@ class _Desk:
         await channel.call(channel.amqp.queue_bind, queue=queue, exchange=amqp_exchange, routing_key=routing_key)
 
     async def _declare(self, wanted: AmqpExchange | Queue, success: Finding) -> Finding:
+        """Declare it; where it exists otherwise, find out in how many ways, and leave it as it is."""
+        arguments, differences = dict(wanted.arguments), list[Difference]()
+        while len(differences) < _MOST_DIFFERENCES:
+            refusal = await self._refusal(wanted, arguments)
+            if refusal is None:
+                break
+            # RabbitMQ tells one difference at a time: agree to it, and ask again. What is there never changes by that.
+            difference = _difference(refusal)
+            differences.append(difference)
+            if difference.argument not in {*arguments, *_ARGUMENTS_THAT_MAY_BE_ADDED}:
+                break
+            arguments.pop(difference.argument, None)
+            if difference.there != "none":
+                arguments[difference.argument] = (
+                    int(difference.there) if _is_number(difference.there) else difference.there
+                )
+        if differences:
+            return Finding(success.kind, success.name, "differs", tuple(differences))
+        return success
+
+    async def _refusal(self, wanted: AmqpExchange | Queue, arguments: Mapping[str, ArgumentValue]) -> str | None:
         channel = await self._open()
         try:
             if isinstance(wanted, AmqpExchange):
@@ -172,17 +221,17 @@ class _Desk:
                     exchange=wanted.name,
                     exchange_type=wanted.type,
                     durable=True,
-                    arguments=dict(wanted.arguments),
+                    arguments=dict(arguments),
                 )
             else:
                 await channel.call(
-                    channel.amqp.queue_declare, queue=wanted.name, durable=True, arguments=dict(wanted.arguments)
+                    channel.amqp.queue_declare, queue=wanted.name, durable=True, arguments=dict(arguments)
                 )
         except BridgeError as error:
             if error.__cause__ is not None and reply_code(error.__cause__) == PRECONDITION_FAILED:
-                return _difference(wanted, error.detail)
+                return error.detail
             raise
-        return success
+        return None
 
     async def _open(self) -> OpenChannel:
         if self._channel is None or not self._channel.is_open:
@@ -198,15 +247,12 @@ def _kind(wanted: AmqpExchange | Queue) -> Literal["amqp_exchange", "queue"]:
     return "amqp_exchange" if isinstance(wanted, AmqpExchange) else "queue"
 
 
-def _difference(wanted: AmqpExchange | Queue, text: str) -> Finding:
+def _difference(text: str) -> Difference:
     match = _INEQUIVALENT.search(text)
     if match is None:
-        return Finding(_kind(wanted), wanted.name, "differs", "declaration", "as in the topology", text)
-    return Finding(
-        _kind(wanted),
-        wanted.name,
-        "differs",
-        match["argument"],
-        match["wanted"].strip("'"),
-        match["there"].strip("'"),
-    )
+        return Difference("declaration", "as in the topology", text)
+    return Difference(match["argument"], match["wanted"].strip("'"), match["there"].strip("'"))
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdigit()

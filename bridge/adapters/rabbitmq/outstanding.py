@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _EXCHANGE = re.compile(r"exchange '([^']*)'")
+_DEFAULT_EXCHANGE = "amq.default"
+"""What RabbitMQ's replies call the amqp_exchange without a name."""
 _SIZE = re.compile(r"message size (\d+) is larger than")
 
 
@@ -121,7 +123,7 @@ class Outstanding:
             guilty = (
                 exchange is not None
                 and isinstance(error, TopologyMissing | BrokerAccessRefused)
-                and written.amqp_exchange == exchange.group(1)
+                and (written.amqp_exchange or _DEFAULT_EXCHANGE) == exchange.group(1)
             ) or (size is not None and isinstance(error, MessageTooLarge) and written.size_bytes == int(size.group(1)))
             self._settle(
                 written,
