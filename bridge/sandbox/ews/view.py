@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.store import items, mime
 from bridge.sandbox.store import properties as p
-from bridge.sandbox.store.structure import Part, header_block, parse, xml_safe
+from bridge.sandbox.store.structure import Part, decode_words, header_block, parse, xml_safe
 
 if TYPE_CHECKING:
     import sqlite3
@@ -97,6 +97,10 @@ class View:
             return self.mailbox.mint.folder_id(self.item.folder)
         if key == _NORMALIZED_SUBJECT:
             return bag.get(p.CONVERSATION_TOPIC)
+        header = p.header_of(key)
+        if header is not None:
+            found = self.parsed().header(header)
+            return None if found is None else xml_safe(decode_words(found))
         return None
 
     def conversation_id(self) -> str:

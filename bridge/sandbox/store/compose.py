@@ -114,8 +114,16 @@ def _headers(bag: p.Bag) -> list[str]:
         lines.append("Disposition-Notification-To: " + person("", author))
     if bag.get(p.DELIVERY_RECEIPT_REQUESTED) and author:
         lines.append("Return-Receipt-To: " + person("", author))
-    lines.extend(_header(name, value) for name, value in bag.get(p.EXTRA_HEADERS, ()))
+    own = headers_set(bag)
+    lines.extend(_header(name, value) for name, value in bag.get(p.EXTRA_HEADERS, ()) if name.lower() not in own)
+    lines.extend(_header(name, value) for name, value in own.values())
     return lines
+
+
+def headers_set(bag: p.Bag) -> dict[str, tuple[str, str]]:
+    """Return the headers that a client set as properties of the InternetHeaders set, by their name in lower case."""
+    named = ((p.header_of(key), value) for key, value in bag.items())
+    return {name.lower(): (name, str(value)) for name, value in named if name}
 
 
 def _text_parts(bag: p.Bag, boundary: str) -> tuple[list[str], bytes]:

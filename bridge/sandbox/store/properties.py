@@ -11,6 +11,7 @@ microseconds since 1970 UTC, so that they sort and compare as they are.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
@@ -70,6 +71,9 @@ PROPERTY_SETS: dict[str, str] = {
 }
 
 
+_HEADERS_PREFIX = "{" + PROPERTY_SETS["InternetHeaders"] + "}:"
+
+
 def tag_key(identifier: int, mapi_type: str) -> str:
     """Return the bag key of a tagged property, such as `0x0037001F` for the subject."""
     return f"0x{identifier:04X}{MAPI_TYPES[mapi_type]:04X}"
@@ -84,6 +88,14 @@ def named_key(property_set: str, name: str | int, mapi_type: str) -> str:
 def name_of(key: str) -> str:
     """Return the name in a named property's key, `#` and a hexadecimal number for one with an id."""
     return unquote(key.split(":")[1])
+
+
+def header_of(key: str) -> str | None:
+    """Return the header that a named property of the InternetHeaders set stands for, None for any other property."""
+    if not key.startswith(_HEADERS_PREFIX) or not key.endswith(":001F"):
+        return None
+    name = name_of(key)
+    return name if re.fullmatch(r"[!-9;-~]{1,70}", name) else None
 
 
 def is_named(key: str) -> bool:

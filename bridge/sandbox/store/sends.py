@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from bridge.sandbox.store import items
 from bridge.sandbox.store import properties as p
-from bridge.sandbox.store.compose import person, with_headers, without_bcc
+from bridge.sandbox.store.compose import headers_set, person, with_headers, without_bcc
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import AlreadySubmittedError
 from bridge.sandbox.store.folders import folder
@@ -211,4 +211,5 @@ def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int) ->
         missing.append(("Date", p.from_micros(at).strftime("%a, %d %b %Y %H:%M:%S +0000")))
     if not root.header("Message-ID"):
         missing.append(("Message-ID", bag[p.INTERNET_MESSAGE_ID]))
+    missing += [pair for name, pair in headers_set(bag).items() if root.header(name) is None]
     return with_headers(mime, missing)

@@ -536,7 +536,7 @@ def test_mime_is_made_of_properties(ews: Ews) -> None:
     assert mail["Importance"] == "high"
     assert mail["X-Bridge"] == "yes"
     assert mail["From"].addresses[0].addr_spec == ADDRESS
-    assert mail.get_body().get_content() == "<p>ä</p>\n"
+    assert mail.get_body(("html",)).get_content() == "<p>ä</p>\n"
     assert [part.get_content() for part in mail.walk() if part.get_filename() == "p.txt"] == ["ABC"]
 
 
