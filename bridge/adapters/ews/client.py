@@ -8,10 +8,13 @@ Exchange calls block, for minutes when Exchange is slow; they never run on the e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from exchangelib import DELEGATE, IMPERSONATION, Build, Configuration, FailFast, Version
@@ -73,8 +76,9 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib publishe
 
     SERVICE_NAME = "any"
 
-    def post(self, payload: etree._Element) -> bytes:
-        return bytes(self._get_response(payload=payload, api_version=_API_VERSION.api_version).content)
+    def post(self, payload: etree._Element) -> tuple[bytes, str]:
+        response = self._get_response(payload=payload, api_version=_API_VERSION.api_version)
+        return bytes(response.content), str(response.headers.get("Date", ""))
 
 
 class EwsClient:
@@ -90,6 +94,7 @@ class EwsClient:
     ) -> None:
         self._connection = connection
         self._observe = observe
+        self._ahead = timedelta()
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         make_session = session_factory(
@@ -121,6 +126,16 @@ class EwsClient:
         """
         return await self.run(lambda: self._call(address, payload, timeout_seconds))
 
+    def now(self) -> datetime:
+        """Return the time by Exchange's clock, as its last answer told it, to the second."""
+        return datetime.now(UTC) + self._ahead
+
+    def _note_date(self, date: str) -> None:
+        with contextlib.suppress(ValueError):  # a proxy may leave the header out, or write it its own way
+            told = parsedate_to_datetime(date)
+            if told.tzinfo is not None:
+                self._ahead = told - datetime.now(UTC)
+
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Return the result of blocking work done on one of the client's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -133,7 +148,9 @@ class EwsClient:
         try:
             account = _Account(address, lane, impersonate=self._connection.impersonate)
             service = _Service(account=account, timeout=timeout_seconds or self._connection.call_timeout_seconds)
-            messages = parse_answer(service.post(payload), operation)
+            answer, date = service.post(payload)
+            self._note_date(date)
+            messages = parse_answer(answer, operation)
             code = _outcome(messages)
         except BridgeError as error:
             code = error.code

@@ -67,6 +67,7 @@ class MemoryOutbox:
     calls: list[str] = field(default_factory=list)
     broken: BridgeError | None = None
     """Raised by every call while it is set."""
+    _entered: int = 0
     _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
     _losses: dict[str, deque[Loss]] = field(default_factory=dict)
     _late: list[Callable[[], object]] = field(default_factory=list)
@@ -214,10 +215,17 @@ class MemoryOutbox:
 
         def execute() -> int:
             before = self.clock.now() - age
-            old = [entry_id for entry_id, entry in self.entries.items() if entry.at < before]
-            for entry_id in old[:limit]:
+            drafts = [
+                item_id
+                for item_id, item in self.items.items()
+                if item.created_at < before and item.place == "drafts" and item.state is not DraftState.SUBMITTED
+            ][:limit]
+            entries = [key for key, entry in self.entries.items() if entry.at < before][: limit - len(drafts)]
+            for item_id in drafts:
+                self.items[item_id].place = "gone"
+            for entry_id in entries:
                 del self.entries[entry_id]
-            return len(old[:limit])
+            return len(drafts) + len(entries)
 
         return await self._call("sweep", execute)
 
@@ -229,7 +237,8 @@ class MemoryOutbox:
         ]
 
     def _enter(self, entry: _Entry) -> str:
-        entry_id = f"entry-{len(self.entries) + 1}"
+        self._entered += 1
+        entry_id = f"entry-{self._entered}"
         self.entries[entry_id] = entry
         return entry_id
 

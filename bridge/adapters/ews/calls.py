@@ -1,0 +1,98 @@
+"""The two shapes of calls that sending makes: a search by restriction, and a change whose answer may be lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.soap import M, T, element
+from bridge.adapters.ews.stamps import items_of
+from bridge.errors import MailboxUnavailable, SendOutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxml import etree
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.adapters.ews.soap import ResponseMessage
+
+_PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttling)
+
+
+async def change(client: EwsClient, address: str, request: etree._Element) -> ResponseMessage:
+    """
+    Return the answer to a call that changes one thing.
+
+    Raises:
+        SendOutcomeUnknown: There is no usable answer, or one that says that Exchange itself does not know
+            (ErrorTimeoutExpired, ErrorInternalServerError and their like).
+        BridgeError: The meaning of a refusal.
+    """
+    try:
+        messages = await client.call(address, request)
+    except MailboxUnavailable as error:
+        raise SendOutcomeUnknown(error.detail) from error
+    if len(messages) != 1:
+        raise SendOutcomeUnknown("another number of answers than of changes")
+    if isinstance(messages[0].error, MailboxUnavailable):
+        raise SendOutcomeUnknown(messages[0].code) from messages[0].error
+    messages[0].raise_error()
+    return messages[0]
+
+
+async def find(
+    client: EwsClient,
+    address: str,
+    folder: etree._Element,
+    restriction: etree._Element,
+    *,
+    fields: Sequence[etree._Element],
+    limit: int = _PAGE,
+    offset: int = 0,
+    sort_by: str | None = None,
+) -> ResponseMessage:
+    """Return one page of a search in a folder: a restriction is never answered from the search index (F:E20)."""
+    shape = [element("t:BaseShape", text="IdOnly")]
+    if fields:
+        shape.append(element("t:AdditionalProperties", *fields))
+    order = element("t:FieldOrder", element("t:FieldURI", FieldURI=sort_by or ""), Order="Ascending")
+    request = element(
+        "m:FindItem",
+        element("m:ItemShape", *shape),
+        element(
+            "m:IndexedPageItemView",
+            MaxEntriesReturned=str(min(limit, _PAGE)),
+            Offset=str(offset),
+            BasePoint="Beginning",
+        ),
+        element("m:Restriction", restriction),
+        *([element("m:SortOrder", order)] if sort_by else []),
+        folder_ids("m:ParentFolderIds", folder),
+        Traversal="Shallow",
+    )
+    [message] = await client.call(address, request)
+    message.raise_error()
+    return message
+
+
+async def find_all(
+    client: EwsClient,
+    address: str,
+    folder: etree._Element,
+    restriction: etree._Element,
+    *,
+    fields: Sequence[etree._Element],
+    sort_by: str | None = None,
+) -> list[etree._Element]:
+    """Return every item that a search finds, page by page."""
+    found: list[etree._Element] = []
+    while True:
+        message = await find(client, address, folder, restriction, fields=fields, offset=len(found), sort_by=sort_by)
+        root = message.element.find(f"{M}RootFolder")
+        if root is None or root.find(f"{T}Items") is None:
+            raise MailboxUnavailable("FindItem answered without items")
+        page = list(items_of(message))
+        found += page
+        if not page or (root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"}:
+            return found

@@ -1,0 +1,233 @@
+"""A mailbox to send from, over EWS."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.ews import stamps
+from bridge.adapters.ews.calls import change, find, find_all
+from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.ledger import EwsLedger, created_before
+from bridge.adapters.ews.soap import T, element
+from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, SeenMail
+from bridge.errors import (
+    CallRefused,
+    MailboxAccessDenied,
+    MailboxUnavailable,
+    MailUnreadable,
+    SendOutcomeUnknown,
+    SendRefused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from lxml import etree
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.domain.outbound_records import EndReason, LedgerEntry, Stamp
+    from bridge.ports.outbox import BegunSends
+
+LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
+"""EWS takes requests up to 64 MiB and carries MIME in base64 (message size limits of Exchange 2013 and later)."""
+
+
+class EwsSender:
+    """
+    Keeps the promise of `ports.outbox.SendingMailbox`.
+
+    Recipients, Bcc included, and all else come from the MIME of the draft; the stamp is written by the same call. The
+    change key of that call's answer is the one that sends the draft.
+    """
+
+    def __init__(self, client: EwsClient, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._ledger = EwsLedger(client, address)
+
+    @property
+    def largest_mime_bytes(self) -> int:
+        """The largest mail that fits in one call."""
+        return LARGEST_MIME_BYTES
+
+    async def prepare(self) -> None:
+        """Make the folder of the ledger where it is missing."""
+        await self._ledger.folder()
+
+    async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
+        """Save a draft with its stamp."""
+        content = base64.b64encode(mime).decode("ascii")
+        request = element(
+            "m:CreateItem",
+            folder_ids("m:SavedItemFolderId", distinguished("drafts")),
+            element(
+                "m:Items",
+                element(
+                    "t:Message",
+                    element("t:MimeContent", text=content, CharacterSet="UTF-8"),
+                    *stamps.written(stamps.of_stamp(stamp)),
+                ),
+            ),
+            MessageDisposition="SaveOnly",
+        )
+        try:
+            message = await change(self._client, self._address, request)
+        except MailUnreadable as error:
+            # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
+            raise SendRefused(error.detail) from error
+        for item in stamps.items_of(message):
+            item_id, change_key = stamps.item_id_of(item)
+            if item_id and change_key:
+                return CreatedDraft(stamp, item_id, change_key)
+        raise SendOutcomeUnknown("a draft was made and its id not told")
+
+    async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
+        """Return the stamped drafts of a request, void and submitted ones included."""
+        fields = [
+            element("t:FieldURI", FieldURI="item:IsSubmitted"),
+            *(stamps.uri(name) for name in (*stamps.STAMP_NAMES, stamps.STATE)),
+        ]
+        return [
+            SeenDraft(stamp, *stamps.item_id_of(item), _state(item))
+            for item, stamp in await self._stamped("drafts", request_id, fields)
+        ]
+
+    async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Outbox."""
+        return await self._mails("outbox", request_id)
+
+    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
+        """Return the mails of a request in Sent Items."""
+        return await self._mails("sentitems", request_id)
+
+    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
+        """Return the entries of a request, oldest first."""
+        return await self._ledger.entries(request_id)
+
+    async def void(self, draft: SeenDraft) -> None:
+        """Change a draft, on the change key that was seen, so that the key of its creation sends it no more."""
+        item_id = element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)
+        updates = element("t:Updates", stamps.set_field(stamps.STATE, DraftState.VOID.value))
+        request = element(
+            "m:UpdateItem",
+            element("m:ItemChanges", element("t:ItemChange", item_id, updates)),
+            ConflictResolution="NeverOverwrite",
+            MessageDisposition="SaveOnly",
+        )
+        await change(self._client, self._address, request)
+
+    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+        """Enter a begun send; return the entry's id."""
+        return await self._ledger.enter_begun(stamp, recipients)
+
+    async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
+        """Enter a request as ended."""
+        await self._ledger.enter_ended(stamp, reason)
+
+    async def send(self, draft: CreatedDraft) -> None:
+        """Send a draft with the change key of its creation."""
+        request = element(
+            "m:SendItem",
+            element("m:ItemIds", element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)),
+            folder_ids("m:SavedItemFolderId", distinguished("sentitems")),
+            SaveItemToFolder="true",
+        )
+        try:
+            await change(self._client, self._address, request)
+        except MailUnreadable as error:
+            raise SendRefused(error.detail) from error
+        except MailboxAccessDenied as error:
+            if error.detail == "ErrorAccessDenied":
+                # Also the answer for an item that was submitted before; a look tells which it is. A mailbox that
+                # denies access altogether does so to the probe as well.
+                raise CallRefused(error.detail) from error
+            raise
+
+    async def mark_done(self, entry_id: str) -> None:
+        """Mark a begun send as done."""
+        await self._ledger.mark_done(entry_id)
+
+    async def discard(self, draft: CreatedDraft) -> None:
+        """Delete a draft of one's own; one that is gone is no error."""
+        try:
+            await change(self._client, self._address, _deletion([draft.item_id]))
+        except CallRefused as error:
+            if error.detail != "ErrorItemNotFound":
+                raise
+
+    async def begun_since(self, age: timedelta) -> BegunSends:
+        """Return the sends that were begun within this time."""
+        return await self._ledger.begun_since(age)
+
+    async def sweep(self, age: timedelta, *, limit: int) -> int:
+        """
+        Delete old drafts, then old entries of the ledger.
+
+        In this order: a draft without its entry would be taken for one whose send was never begun.
+        """
+        old = await self._old_drafts(age, limit=limit)
+        if len(old) < limit:
+            old += await self._ledger.older_than(age, limit=limit - len(old))
+        if not old:
+            return 0
+        try:
+            await self._client.call(self._address, _deletion(old))
+        except MailboxUnavailable as error:
+            raise SendOutcomeUnknown(error.detail) from error
+        return len(old)
+
+    async def _old_drafts(self, age: timedelta, *, limit: int) -> list[str]:
+        restriction = element(
+            "t:And",
+            element("t:Exists", stamps.uri(stamps.REQUEST_ID)),
+            created_before(self._client.now() - age),
+        )
+        submitted = element("t:FieldURI", FieldURI="item:IsSubmitted")
+        message = await find(
+            self._client, self._address, distinguished("drafts"), restriction, fields=[submitted], limit=limit
+        )
+        return [
+            stamps.item_id_of(item)[0] for item in stamps.items_of(message) if _state(item) is not DraftState.SUBMITTED
+        ]
+
+    async def _mails(self, folder: str, request_id: str) -> list[SeenMail]:
+        fields = [
+            element("t:FieldURI", FieldURI="message:InternetMessageId"),
+            *(stamps.uri(name) for name in stamps.STAMP_NAMES),
+        ]
+        return [
+            SeenMail(stamp, item.findtext(f"{T}InternetMessageId"))
+            for item, stamp in await self._stamped(folder, request_id, fields)
+        ]
+
+    async def _stamped(
+        self, folder: str, request_id: str, fields: Sequence[etree._Element]
+    ) -> list[tuple[etree._Element, Stamp]]:
+        items = await find_all(
+            self._client,
+            self._address,
+            distinguished(folder),
+            stamps.equals(stamps.REQUEST_ID, request_id),
+            fields=fields,
+        )
+        # Exchange compares strings without regard to case; two request ids may differ in nothing else.
+        stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)
+        return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id == request_id]
+
+
+def _state(item: etree._Element) -> DraftState:
+    if (item.findtext(f"{T}IsSubmitted") or "").lower() == "true":
+        return DraftState.SUBMITTED
+    if stamps.properties_of(item).get(stamps.STATE) == DraftState.VOID.value:
+        return DraftState.VOID
+    return DraftState.UNSENT
+
+
+def _deletion(item_ids: Sequence[str]) -> etree._Element:
+    return element(
+        "m:DeleteItem",
+        element("m:ItemIds", *(element("t:ItemId", Id=item_id) for item_id in item_ids)),
+        DeleteType="HardDelete",
+    )
