@@ -20,8 +20,9 @@ from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, Mailbox
 from bridge.sandbox.tenant import new_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from datetime import datetime
+
+    from aiohttp.typedefs import Handler, Middleware
 
     from bridge.sandbox.calls import CallLog
     from bridge.sandbox.faults.rules import FaultBook
@@ -264,14 +265,12 @@ def _texts(given: dict[str, Any], key: str) -> list[str]:
     return value
 
 
-def _own_site_only(port: int) -> Any:  # noqa: ANN401 - aiohttp has no public name for a middleware
+def _own_site_only(port: int) -> Middleware:
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
     origins = {f"http://{host}" for host in hosts}
 
     @web.middleware
-    async def check(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         crossed = request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}
         if request.host not in hosts or (origin is not None and origin not in origins) or crossed:
@@ -282,9 +281,7 @@ def _own_site_only(port: int) -> Any:  # noqa: ANN401 - aiohttp has no public na
 
 
 @web.middleware
-async def _errors_as_json(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except _RefusedError as error:

@@ -23,7 +23,7 @@ from bridge.sandbox.entra.application import entra_application
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.entra.server import EntraServer
 from bridge.sandbox.ews.service import EwsService
-from bridge.sandbox.faults.ews import EwsFaults, count_calls
+from bridge.sandbox.faults.ews import EwsFaults, count_calls, count_refusals
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
 from bridge.sandbox.logs import configure_logging
@@ -115,7 +115,9 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         store, authenticator=authenticator, mail_flow=flow.accepted, faults=EwsFaults(book, log), record_dir=None
     )
     stack.push_async_callback(ews.close)
-    ews_application = web.Application(middlewares=[count_calls], client_max_size=_EWS_BODY_LIMIT_BYTES)
+    ews_application = web.Application(
+        middlewares=[count_refusals(log), count_calls], client_max_size=_EWS_BODY_LIMIT_BYTES
+    )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
     admin = AdminApi(store, tenants, book, log, announcement)

@@ -10,7 +10,9 @@ from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+
+    from aiohttp.typedefs import Handler
 
     from bridge.sandbox.calls import CallLog
     from bridge.sandbox.entra.server import EntraServer
@@ -46,9 +48,7 @@ def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web
     """Return the application to be served over HTTPS."""
 
     @web.middleware
-    async def struck(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def struck(request: web.Request, handler: Handler) -> web.StreamResponse:
         operation = next((name for end, name in _OPERATIONS.items() if request.path.endswith(end)), None)
         if operation is None:
             return await handler(request)

@@ -13,7 +13,9 @@ from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+
+    from aiohttp.typedefs import Handler, Middleware
 
     from bridge.sandbox.calls import CallLog, OpenCall
     from bridge.sandbox.ews import hooks
@@ -30,6 +32,7 @@ _TEXTS: Final = {
     "ErrorMailboxStoreUnavailable": "The mailbox store is unavailable.",
     "ErrorTimeoutExpired": "The operation timed out.",
 }
+REFUSED: Final = "refused"
 _OTHER_TEXT: Final = "The request failed."
 _open_call: ContextVar[list[OpenCall]] = ContextVar("ews_open_call")
 
@@ -98,9 +101,7 @@ class EwsStrikes:
 
 
 @web.middleware
-async def count_calls(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def count_calls(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Keep a call open in the log until its answer is made; whether it failed shows in the answer."""
     opened: list[OpenCall] = []
     _open_call.set(opened)
@@ -112,6 +113,19 @@ async def count_calls(
         for call in opened:
             call.end(failed=failed)
     return answer
+
+
+def count_refusals(log: CallLog) -> Middleware:
+    """Return what counts, as the operation `refused`, the requests that EWS turns away before it reads them."""
+
+    @web.middleware
+    async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if answer.status == web.HTTPUnauthorized.status_code:
+            log.begin(REFUSED).end(failed=True)
+        return answer
+
+    return count
 
 
 def _has_error(answer: web.StreamResponse) -> bool:

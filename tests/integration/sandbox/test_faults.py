@@ -160,3 +160,12 @@ def test_an_unknown_key_is_refused_with_the_known_ones(sandbox: SandboxProcess) 
 
     assert refused.value.status == 400
     assert "operation" in refused.value.answer["known"]
+
+
+def test_requests_without_a_valid_token_are_counted_apart(sandbox: SandboxProcess, ews: EwsClient) -> None:
+    before = sandbox.calls().get("refused", {}).get("count", 0)
+    ews.token = "x"
+
+    assert ews.post(ews.get("AAMk")).status_code == 401
+
+    assert sandbox.calls()["refused"]["count"] == before + 1

@@ -24,7 +24,7 @@ _KILLS = 8
 
 def _kill_at_random(sandbox: SandboxProcess, work: Callable[[], None], *, seed: int) -> None:
     """Kill and restart the sandbox several times while `work` goes on in a thread."""
-    moments = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    moments = random.Random(seed)
     worker = threading.Thread(target=work)
     worker.start()
     for _ in range(_KILLS):
