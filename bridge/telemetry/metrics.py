@@ -112,16 +112,10 @@ class Metrics:
         self.ingest_pauses = self._counter(
             "ingest_pauses", "Times reading a mailbox paused, by reason", "mailbox", "code"
         )
-        self.ingest_defects = self._counter(
-            "ingest_defects", "Published mails with defects in their MIME", "mailbox", "kind"
-        )
         self.ingest_in_flight = self._gauge("ingest_in_flight_mails", "Mails between fetch and removal", "mailbox")
         self.ingest_in_flight_bytes = self._gauge("ingest_in_flight_bytes", "Bytes of mail held in memory", "mailbox")
         self.ingest_waiting = self._gauge(
             "ingest_waiting_mails", "Mails in the watched folders at the last listing", "mailbox"
-        )
-        self.ingest_unremoved = self._gauge(
-            "ingest_unremoved_mails", "Published mails that could not be removed", "mailbox"
         )
         self.ingest_junk = self._gauge("ingest_junk_mails", "Mails in the junk folder", "mailbox")
         self.ingest_paused = self._gauge("ingest_paused", "1 while reading a mailbox is paused", "mailbox")
@@ -129,10 +123,6 @@ class Metrics:
             "ingest_fetch_seconds", "One call that fetches a batch", CALL_BUCKETS
         )
         self.ingest_publish_seconds = self._histogram("ingest_publish_seconds", "Publish to confirm", CALL_BUCKETS)
-        self.ingest_remove_seconds = self._histogram(
-            "ingest_remove_seconds", "One call that removes a batch", CALL_BUCKETS
-        )
-        self.ingest_parse_seconds = self._histogram("ingest_parse_seconds", "MIME to payload, one mail", CALL_BUCKETS)
         self.ingest_delivery_seconds = self._histogram(
             "ingest_delivery_seconds", "Received by Exchange to confirmed by the broker", DELIVERY_BUCKETS, "mailbox"
         )
@@ -178,10 +168,6 @@ class Metrics:
     def _exchange(self) -> None:
         self.ews_calls = self._counter("ews_calls", "Calls to EWS, by operation and outcome", "operation", "outcome")
         self.ews_call_seconds = self._histogram("ews_call_seconds", "One call to EWS", CALL_BUCKETS, "operation")
-        self.ews_calls_in_flight = self._gauge("ews_in_flight_calls", "Calls to EWS in progress")
-        self.ews_received_bytes = self._counter("ews_received_bytes", "Bytes of answers from EWS")
-        self.ews_throttled_seconds = self._counter("ews_throttled_seconds", "Waits that Exchange asked for", "mailbox")
-        self.entra_token_requests = self._counter("entra_token_requests", "Token requests, by outcome", "outcome")
         self.entra_token_expiry = self._gauge("entra_token_expiry_timestamp_seconds", "When the current token ends")
 
     def _broker(self) -> None:
@@ -195,7 +181,6 @@ class Metrics:
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "1; the labels say what runs", "version", "python", "role")
         self.loop_lag_seconds = self._histogram("process_loop_lag_seconds", "How late the event loop is", CALL_BUCKETS)
-        self.bugs = self._counter("process_unexpected_errors", "Errors that nobody foresaw, by area", "area")
         self.log_lines = self._counter("process_log_lines", "Log lines, by level", "level")
         self.lost_log_lines = self._counter("process_lost_log_lines", "Log lines that could not be written")
         ProcessCollector(registry=self.registry)

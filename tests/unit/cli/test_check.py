@@ -101,6 +101,7 @@ address = "dispatch@example.org"
 [rabbitmq]
 urls = ["amqp://u:mArKeR@127.0.0.1:{closed_port}/"]
 """)
+    path.chmod(0o600)
 
     code = check_all(path, as_json=True)
 
