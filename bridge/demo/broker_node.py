@@ -88,6 +88,7 @@ class BrokerNode:
         directory: Path,
         *,
         configuration: str = "",
+        plugins: Sequence[str] = (),
         schedulers: int = 2,
         start_timeout_seconds: float = 90.0,
     ) -> None:
@@ -97,6 +98,7 @@ class BrokerNode:
         Args:
             directory: Holds data, logs, cookie and configuration; made where missing. No spaces in its path.
             configuration: More lines for rabbitmq.conf.
+            plugins: Names of RabbitMQ's plugins to switch on; none are needed for AMQP 0-9-1.
             schedulers: Threads that Erlang runs on.
             start_timeout_seconds: Longest wait for the node to take logins.
         """
@@ -106,6 +108,7 @@ class BrokerNode:
             raise BrokerNodeError(msg)
         self._scripts = _find_scripts()
         self._extra_configuration = configuration
+        self._plugins = tuple(plugins)
         self._schedulers = schedulers
         self._start_timeout_seconds = start_timeout_seconds
         self._guard: subprocess.Popen[bytes] | None = None
@@ -334,7 +337,7 @@ class BrokerNode:
                 amqp_port=self.amqp_port, user=_USER, password=self.password, extra=self._extra_configuration
             ),
         )
-        (self.directory / "config" / "enabled_plugins").write_text("[].\n")
+        (self.directory / "config" / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
         (self.directory / "config" / "rabbitmq-env.conf").write_text("")
 
     def _environment(self) -> dict[str, str]:
