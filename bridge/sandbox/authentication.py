@@ -50,6 +50,8 @@ class AppCaller:
     """An application with a token: it has no mailbox and must impersonate."""
 
     app: App
+    has_full_access: bool
+    """Whether the token says so: consent counts as it was when the token was issued, assignments as they are now."""
 
     @property
     def must_impersonate(self) -> bool:
@@ -63,7 +65,7 @@ class AppCaller:
 
     def may_open(self, address: str) -> bool:
         """Tell whether the app's rights cover a mailbox."""
-        return self.app.may_open(address)
+        return self.has_full_access or self.app.is_assigned(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,10 @@ class BearerAuthenticator:
         if not (current and int(claims["nbf"]) <= self.now() < int(claims["exp"])):
             raise _refusal(_EXPIRED)
         app = self.tenant.app(str(claims["appid"]))
-        if app is None or FULL_ACCESS not in claims.get("roles", []):
+        has_full_access = FULL_ACCESS in claims.get("roles", [])
+        if app is None or not (has_full_access or app.mailboxes):
             raise _refusal(_NO_ROLE, client_id=str(claims["appid"]))
-        return AppCaller(app)
+        return AppCaller(app, has_full_access)
 
 
 def _refusal(reason: tuple[int, str, str], **details: str) -> RefusedError:

@@ -34,7 +34,12 @@ class Secret:
 
 @dataclass(slots=True)
 class App:
-    """An app registration together with its service principal and what that may open."""
+    """
+    An app registration together with its service principal and what that may open.
+
+    Consent in Entra and assignments in Exchange (RBAC for Applications) add up: consent to `full_access_as_app` opens
+    every mailbox, whatever Exchange assigned.
+    """
 
     client_id: str
     object_id: str
@@ -42,15 +47,15 @@ class App:
     roles: list[str]
     """Application permissions with admin consent; they become the token's `roles`."""
     mailboxes: list[str]
-    """Addresses that the app may open, lower case; `*` for every mailbox."""
+    """Addresses that Exchange assigned to the app, lower case; `*` for every mailbox."""
     secrets: list[Secret] = field(default_factory=list)
 
     def current_secret(self) -> Secret:
         """Return the newest secret that is valid, or the newest of all where none is."""
         return next((secret for secret in reversed(self.secrets) if not secret.expired), self.secrets[-1])
 
-    def may_open(self, address: str) -> bool:
-        """Tell whether the app's rights cover a mailbox."""
+    def is_assigned(self, address: str) -> bool:
+        """Tell whether Exchange assigned a mailbox to the app."""
         return EVERY_MAILBOX in self.mailboxes or address.lower() in self.mailboxes
 
 
@@ -136,7 +141,7 @@ def new_tenant() -> Tenant:
         object_id=str(uuid.uuid4()),
         name="mail-bridge",
         roles=[FULL_ACCESS],
-        mailboxes=[EVERY_MAILBOX],
+        mailboxes=[],
         secrets=[new_secret()],
     )
     return Tenant(tenant_id=str(uuid.uuid4()), apps=[app])

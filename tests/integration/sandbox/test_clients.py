@@ -150,7 +150,7 @@ def test_a_token_that_expired_is_refused(sandbox: SandboxProcess, account: Accou
 
 def test_a_mailbox_that_the_app_may_not_open_is_refused(sandbox: SandboxProcess) -> None:
     app = f"/apps/{sandbox.info['client_id']}"
-    sandbox.admin(app, method="PUT", body={"mailboxes": [_CREW]})
+    sandbox.admin(app, method="PUT", body={"roles": [], "mailboxes": [_CREW]})
     try:
         dispatch, crew = EwsClient(sandbox, _DISPATCH), EwsClient(sandbox, _CREW)
         refused = dispatch.post(dispatch.get("AAMk"))
@@ -158,7 +158,7 @@ def test_a_mailbox_that_the_app_may_not_open_is_refused(sandbox: SandboxProcess)
         assert b"ErrorAccessDenied" in refused.content or b"ErrorImpersonateUserDenied" in refused.content
         assert crew.post(crew.get("AAMk")).status_code == 200
     finally:
-        sandbox.admin(app, method="PUT", body={"mailboxes": ["*"]})
+        sandbox.admin(app, method="PUT", body={"roles": ["full_access_as_app"], "mailboxes": []})
 
 
 @pytest.mark.parametrize("auth_type", [BASIC, NTLM])

@@ -55,15 +55,30 @@ async def _refusal(tenant: Tenant, key: SigningKey, authorization: str | None) -
     return dict(refused.value.headers)
 
 
-async def test_a_token_of_our_entra_opens_the_app_s_mailboxes(tenant: Tenant, key: SigningKey) -> None:
+async def test_consent_opens_every_mailbox_whatever_exchange_assigned(tenant: Tenant, key: SigningKey) -> None:
     tenant.apps[0].mailboxes = ["dispatch@example.org"]
 
     caller = await _authenticate(tenant, key, f"Bearer {_token(tenant, key)}")
 
     assert caller.must_impersonate
     assert caller.mailbox is None
+    assert caller.may_open("director@example.org")
+
+
+async def test_without_consent_the_assigned_mailboxes_open_and_no_others(tenant: Tenant, key: SigningKey) -> None:
+    tenant.apps[0].roles, tenant.apps[0].mailboxes = [], ["dispatch@example.org"]
+
+    caller = await _authenticate(tenant, key, f"Bearer {_token(tenant, key)}")
+
     assert caller.may_open("Dispatch@Example.org")
     assert not caller.may_open("director@example.org")
+
+
+async def test_consent_that_was_revoked_opens_mailboxes_until_the_token_ends(tenant: Tenant, key: SigningKey) -> None:
+    token = _token(tenant, key)
+    tenant.apps[0].roles = []
+
+    assert (await _authenticate(tenant, key, f"Bearer {token}")).may_open("dispatch@example.org")
 
 
 async def test_without_a_token_the_challenge_tells_where_to_get_one(tenant: Tenant, key: SigningKey) -> None:
@@ -134,7 +149,7 @@ async def test_expired_tokens_are_refused_and_new_ones_of_the_same_second_are_no
     assert await _authenticate(tenant, key, f"Bearer {_token(tenant, key)}")
 
 
-async def test_a_token_without_the_role_is_refused(tenant: Tenant, key: SigningKey) -> None:
+async def test_an_app_without_consent_and_without_assignment_is_refused(tenant: Tenant, key: SigningKey) -> None:
     tenant.apps[0].roles = []
 
     assert (await _refusal(tenant, key, f"Bearer {_token(tenant, key)}"))["x-ms-diagnostics"].startswith("2000008;")
