@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _NAMED = re.compile(r'(?:"([^"\\]*+)"|([^"<>,;:()@\\]*+))\s*+<([^\s<>,;:()"@\\]++@[^\s<>,;:()"@\\]++)>')
 _BARE = re.compile(r'[^\s<>,;:()"@\\]++@[^\s<>,;:()"@\\]++')
 
+# The same two forms within a list; `=` may begin an encoded-word, which may hold a comma.
+_LISTED = re.compile(
+    r'\s*+(?:(?:"([^"\\]*+)"|([^"\\<>,;:()@\[\]=]*+))\s*+<([^\s<>,;:()"@\\]++@[^\s<>,;:()"@\\]++)>'
+    r'|([^\s<>,;:()"@\\=]++@[^\s<>,;:()"@\\]++))\s*+(?:[,;]|\Z)'
+)
 # Blanks, a quoted string, a domain literal, an encoded-word (which may hold any special), a special, or an atom.
 _TOKEN = re.compile(
     r'\s++|"(?:[^"\\]++|\\.?)*+"?+|\[[^\]\s<>@,;]*+\]?+|=\?[^?\s]{1,80}\?[bBqQ]\?[^?]*\?='
@@ -64,6 +69,10 @@ class _Scanner:
     def scan(self, text: str) -> list[Address]:
         position, end = 0, len(text)
         while position < end and len(self._found) < self._limit:
+            if not self._phrase and self._angle is None and (listed := _LISTED.match(text, position)) is not None:
+                position = listed.end()
+                self._take(listed)
+                continue
             match = _TOKEN.match(text, position)
             piece = match[0] if match is not None else text[position]
             position += len(piece)
@@ -77,6 +86,12 @@ class _Scanner:
         if position < end:
             self._header.defects.add("address_limit")
         return self._found
+
+    def _take(self, listed: re.Match[str]) -> None:
+        name = (listed[1] if listed[1] is not None else listed[2] or "").strip()
+        # A comment may have come before.
+        self._found.append(Address(self._header.decode(name) or self._comments(), listed[3] or listed[4]))
+        self._clear()
 
     def _outside_angle(self, piece: str) -> None:
         if piece in ",;":
@@ -120,6 +135,8 @@ class _Scanner:
 
     def _finish(self) -> None:
         phrase = self._phrase
+        if not phrase and self._angle is None and not self._comment:
+            return
         if self._angle is not None:
             address = "".join(self._angle)
             name = self._words(phrase) or self._comments()
