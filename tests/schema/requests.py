@@ -1,3 +1,4 @@
+# ruff: noqa: E501, ISC004 - requests stand here as they go over the wire
 """One or more requests of each operation, as clients send them; what mutation starts from."""
 
 from __future__ import annotations

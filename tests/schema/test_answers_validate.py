@@ -30,9 +30,9 @@ def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert invalid_answers(tmp_path) == []
     assert operations >= {
-        "ConvertId", "CopyItem", "CreateAttachment", "CreateFolder", "CreateItem", "DeleteAttachment", "DeleteFolder", "DeleteItem",
-        "EmptyFolder", "FindFolder", "FindItem", "GetAttachment", "GetFolder", "GetItem", "GetServerTimeZones", "MoveItem",
-        "ResolveNames", "SendItem", "UpdateFolder", "UpdateItem",
+        "ConvertId", "CopyItem", "CreateAttachment", "CreateFolder", "CreateItem", "DeleteAttachment", "DeleteFolder",
+        "DeleteItem", "EmptyFolder", "FindFolder", "FindItem", "GetAttachment", "GetFolder", "GetItem",
+        "GetServerTimeZones", "MoveItem", "ResolveNames", "SendItem", "UpdateFolder", "UpdateItem",
     }  # fmt: skip
 
 

@@ -119,7 +119,8 @@ def _transplant(root: etree._Element, chance: random.Random) -> None:
 
 
 _MUTATIONS: tuple[Callable[[etree._Element, random.Random], None], ...] = (
-    _delete, _duplicate, _reorder, _rename, _other_namespace, _attribute, _attribute, _new_attribute, _text, _text, _transplant,
+    _delete, _duplicate, _reorder, _rename, _other_namespace, _attribute, _attribute, _new_attribute, _text, _text,
+    _transplant,
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.hooks import Caller, Strikes
+    from bridge.sandbox.ews.hooks import Caller, ItemError, Strikes
     from bridge.sandbox.store import Folder, Mailbox, Store, SubmittedMail
     from bridge.sandbox.store.ids import EntryId
     from bridge.sandbox.store.items import Item
@@ -191,13 +191,7 @@ def batch(
     parts = []
     for number, node in enumerate(nodes, 1):
         try:
-            struck = context.strikes.item(number)
-            if struck is not None:
-                values = "".join(
-                    f'<t:Value Name="{xml.attribute(key)}">{xml.text(value)}</t:Value>'
-                    for key, value in struck.values.items()
-                )
-                raise EwsError(struck.code, struck.text, values)
+            _strike(context.strikes.item(number))
             inner = do(node) if changing is None else _undone_on_error(changing, do, node)
             parts.append(f'<{name} ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{inner}</{name}>')
         except StoreError as error:
@@ -205,6 +199,14 @@ def batch(
         except EwsError as error:
             parts.append(error_message(name, error, on_error))
     return f"<m:ResponseMessages>{''.join(parts)}</m:ResponseMessages>"
+
+
+def _strike(struck: ItemError | None) -> None:
+    if struck is not None:
+        values = "".join(
+            f'<t:Value Name="{xml.attribute(key)}">{xml.text(value)}</t:Value>' for key, value in struck.values.items()
+        )
+        raise EwsError(struck.code, struck.text, values)
 
 
 def _undone_on_error(db: sqlite3.Connection, do: Callable[[etree._Element], str], node: etree._Element) -> str:

@@ -26,8 +26,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorFolderExists": "A folder with the specified name already exists.",
     "ErrorFolderNotFound": "The specified folder could not be found in the store.",
     "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
-    "ErrorIncorrectUpdatePropertyCount": "An object within a change description must contain one and only one property "
-    "to modify.",
+    "ErrorIncorrectUpdatePropertyCount": "An object within a change description must contain one and only one "
+    "property to modify.",
     "ErrorInternalServerError": "An internal server error occurred. The operation failed.",
     "ErrorInvalidAttachmentId": "The attachment id is invalid.",
     "ErrorInvalidChangeKey": "The change key is invalid.",
@@ -57,8 +57,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorMessageDispositionRequired": "Message disposition is required.",
     "ErrorMimeContentInvalid": "The mime content is invalid.",
     "ErrorMimeContentInvalidBase64String": "The mime content is not a valid base64 string.",
-    "ErrorMissingEmailAddress": "When making a request as an account that does not have a mailbox, you must specify the "
-    "mailbox primary SMTP address for any distinguished folder Ids.",
+    "ErrorMissingEmailAddress": "When making a request as an account that does not have a mailbox, you must specify "
+    "the mailbox primary SMTP address for any distinguished folder Ids.",
     "ErrorNameResolutionMultipleResults": "Multiple results were found.",
     "ErrorNameResolutionNoResults": "No results were found.",
     "ErrorNonExistentMailbox": "The SMTP address has no mailbox associated with it.",

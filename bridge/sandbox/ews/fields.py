@@ -196,6 +196,44 @@ def _body(uri: str, element: str, wanted: str, shapes: str = "", *, settable: bo
     return Field(uri, element, shapes, render=body_xml(element, wanted), found=False, settable=settable)
 
 
+def _people_field(element: str, key: str, shapes: str, *, fixed: bool = True) -> Field:
+    return Field(
+        f"message:{element}",
+        element,
+        shapes,
+        key,
+        render=_people(element, key),
+        found=False,
+        settable=True,
+        fixed_once_sent=fixed,
+    )
+
+
+def _person_field(element: str, name: str, address: str, shapes: str = _ALL, *, settable: bool = False) -> Field:
+    return Field(
+        f"message:{element}",
+        element,
+        shapes,
+        address,
+        render=_person(element, name, address),
+        settable=settable,
+        fixed_once_sent=settable,
+    )
+
+
+def _receipt_field(element: str, key: str) -> Field:
+    return Field(
+        f"message:{element}",
+        element,
+        _EVERYWHERE,
+        key,
+        values.BOOLEAN,
+        settable=True,
+        fixed_once_sent=True,
+        default=False,
+    )
+
+
 ITEM_FIELDS: Final[Sequence[Field]] = (
     Field("item:MimeContent", "MimeContent", render=_mime_content, found=False, settable=True),
     Field("item:ItemId", "ItemId", _EVERYWHERE, render=item_id_xml),
@@ -251,39 +289,37 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
         _ALL,
         render=_query_string("WebClientEditFormQueryString", "DraftsMessageItem", draft=True),
     ),
-    Field("item:ConversationId", "ConversationId", _ALL, render=lambda view: f'<t:ConversationId Id="{view.conversation_id()}"/>'),
+    Field(
+        "item:ConversationId",
+        "ConversationId",
+        _ALL,
+        render=lambda view: f'<t:ConversationId Id="{view.conversation_id()}"/>',
+    ),
     _body("item:UniqueBody", "UniqueBody", "Best"),
     Field("item:Flag", "Flag", _ALL, p.FLAG_STATUS, render=_flag, settable=True),
-    Field("item:InstanceKey", "InstanceKey", "f", render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"),
+    Field(
+        "item:InstanceKey", "InstanceKey", "f", render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"
+    ),
     _body("item:NormalizedBody", "NormalizedBody", "Best"),
     Field("item:Preview", "Preview", "f", p.PREVIEW),
     _body("item:TextBody", "TextBody", "Text"),
-    Field("message:Sender", "Sender", _ALL, p.SENDER_ADDRESS, render=_person("Sender", p.SENDER_NAME, p.SENDER_ADDRESS),
-          settable=True, fixed_once_sent=True),
-    Field("message:ToRecipients", "ToRecipients", "Gg", p.RECIPIENTS_TO, render=_people("ToRecipients", p.RECIPIENTS_TO), found=False,
-          settable=True, fixed_once_sent=True),
-    Field("message:CcRecipients", "CcRecipients", "Gg", p.RECIPIENTS_CC, render=_people("CcRecipients", p.RECIPIENTS_CC), found=False,
-          settable=True, fixed_once_sent=True),
-    Field("message:BccRecipients", "BccRecipients", "Gg", p.RECIPIENTS_BCC, render=_people("BccRecipients", p.RECIPIENTS_BCC), found=False,
-          settable=True, fixed_once_sent=True),
-    Field("message:IsReadReceiptRequested", "IsReadReceiptRequested", "GgFf", p.READ_RECEIPT_REQUESTED, values.BOOLEAN,
-          settable=True, fixed_once_sent=True, default=False),
-    Field("message:IsDeliveryReceiptRequested", "IsDeliveryReceiptRequested", "GgFf", p.DELIVERY_RECEIPT_REQUESTED, values.BOOLEAN,
-          settable=True, fixed_once_sent=True, default=False),
+    _person_field("Sender", p.SENDER_NAME, p.SENDER_ADDRESS, settable=True),
+    _people_field("ToRecipients", p.RECIPIENTS_TO, "Gg"),
+    _people_field("CcRecipients", p.RECIPIENTS_CC, "Gg"),
+    _people_field("BccRecipients", p.RECIPIENTS_BCC, "Gg"),
+    _receipt_field("IsReadReceiptRequested", p.READ_RECEIPT_REQUESTED),
+    _receipt_field("IsDeliveryReceiptRequested", p.DELIVERY_RECEIPT_REQUESTED),
     Field("message:ConversationIndex", "ConversationIndex", _ALL, p.CONVERSATION_INDEX, values.BINARY, settable=True),
     Field("message:ConversationTopic", "ConversationTopic", _ALL, p.CONVERSATION_TOPIC),
-    Field("message:From", "From", _EVERYWHERE, p.SENT_REPRESENTING_ADDRESS,
-          render=_person("From", p.SENT_REPRESENTING_NAME, p.SENT_REPRESENTING_ADDRESS), settable=True, fixed_once_sent=True),
+    _person_field("From", p.SENT_REPRESENTING_NAME, p.SENT_REPRESENTING_ADDRESS, _EVERYWHERE, settable=True),
     Field("message:InternetMessageId", "InternetMessageId", _ALL, p.INTERNET_MESSAGE_ID, settable=True),
     _flag_field("message:IsRead", "IsRead", p.FLAG_READ, _EVERYWHERE, settable=True),
     Field("message:IsResponseRequested", "IsResponseRequested", render=_constant(""), settable=True),
     Field("message:References", "References", _ALL, p.INTERNET_REFERENCES, settable=True),
-    Field("message:ReplyTo", "ReplyTo", "g", p.REPLY_TO, render=_people("ReplyTo", p.REPLY_TO), found=False, settable=True),
-    Field("message:ReceivedBy", "ReceivedBy", _ALL, p.RECEIVED_BY_ADDRESS,
-          render=_person("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS)),
-    Field("message:ReceivedRepresenting", "ReceivedRepresenting", _ALL, p.RECEIVED_BY_ADDRESS,
-          render=_person("ReceivedRepresenting", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS)),
-)  # fmt: skip
+    _people_field("ReplyTo", p.REPLY_TO, "g", fixed=False),
+    _person_field("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
+    _person_field("ReceivedRepresenting", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
+)
 
 BY_URI: Final = {field.uri: field for field in ITEM_FIELDS}
 BY_ELEMENT: Final = {field.element: field for field in ITEM_FIELDS}

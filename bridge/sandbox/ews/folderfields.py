@@ -160,7 +160,8 @@ def _operand(path: Path) -> str:
 
 
 def _id(mailbox: Mailbox, folder: Folder) -> str:
-    return f'<t:FolderId Id="{mailbox.mint.folder_id(folder.id)}" ChangeKey="{mailbox.mint.folder_change_key(folder.change)}"/>'
+    mint = mailbox.mint
+    return f'<t:FolderId Id="{mint.folder_id(folder.id)}" ChangeKey="{mint.folder_change_key(folder.change)}"/>'
 
 
 def _value(folder: Folder, key: str) -> object:

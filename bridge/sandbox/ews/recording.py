@@ -1,4 +1,4 @@
-"""Keeps the bodies of requests and answers as files, so that a test run can be checked against the schema afterwards."""
+"""Keeps the bodies of requests and answers as files, so that a test run can be checked against the schema."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import Field
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, Foreign, constant_value, path_xml, read_path
@@ -30,9 +29,10 @@ _COMPARISONS = {
 }
 MAX_DEPTH = 100
 _NO_QUERY = frozenset({
-    "item:ItemId", "item:ParentFolderId", "item:MimeContent", "item:Body", "item:Attachments", "item:InternetMessageHeaders",
-    "item:ResponseObjects", "item:EffectiveRights", "item:UniqueBody", "item:NormalizedBody", "item:TextBody", "item:ConversationId",
-    "item:InstanceKey", "item:WebClientReadFormQueryString", "item:WebClientEditFormQueryString",
+    "item:ItemId", "item:ParentFolderId", "item:MimeContent", "item:Body", "item:Attachments", "item:TextBody",
+    "item:InternetMessageHeaders", "item:ResponseObjects", "item:EffectiveRights", "item:UniqueBody",
+    "item:InstanceKey", "item:NormalizedBody", "item:ConversationId", "item:WebClientReadFormQueryString",
+    "item:WebClientEditFormQueryString",
 })  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, 
         return f"({operand(path)} {sign} {operand(second)})" if second else "0"
     value = constant_value(path, str(right.get("Value")))
     if path.key is not None and _is_list(path):
-        found = f"EXISTS (SELECT 1 FROM json_each(props, '{_json_path(path.key)}') WHERE value {sign.replace('IS NOT', 'IS')} ?)"
         into.parameters.append(value)
+        found = _any_of(path.key, f"value {'IS' if name == 'IsNotEqualTo' else sign} ?")
         return f"(NOT {found})" if name == "IsNotEqualTo" else found
     if (
         name == "IsEqualTo"
@@ -169,16 +169,19 @@ def _contains(node: etree._Element, path: Path, needle: str, operand: Operand, i
     tail = [needle, mode, comparison]
     if path.key is not None and _is_list(path):
         into.parameters += tail
-        return f"EXISTS (SELECT 1 FROM json_each(props, '{_json_path(path.key)}') WHERE contains(value, ?, ?, ?))"
+        return _any_of(path.key, "contains(value, ?, ?, ?)")
     if path.key is not None and path.key.startswith("recipients:"):
         into.parameters += tail
-        return (
-            f"EXISTS (SELECT 1 FROM json_each(props, '{_json_path(path.key)}') AS r WHERE "
-            "contains(json_extract(r.value, '$[0]') || ' ' || json_extract(r.value, '$[1]'), ?, ?, ?))"
-        )
+        both = "json_extract(value, '$[0]') || ' ' || json_extract(value, '$[1]')"
+        return _any_of(path.key, f"contains({both}, ?, ?, ?)")
     expression = operand(path)
     into.parameters += tail
     return f"contains({expression}, ?, ?, ?)"
+
+
+def _any_of(key: str, condition: str) -> str:
+    """Return the condition that one of a list's values meets another condition."""
+    return f"EXISTS (SELECT 1 FROM json_each(props, '{_json_path(key)}') WHERE {condition})"  # noqa: S608 - built here
 
 
 def _is_list(path: Path) -> bool:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES: Final = 67_108_864
 """Exchange's cap for one EWS request (maxReceivedMessageSize)."""
 MAX_DEPTH: Final = 256
-_VERSIONS: Final = frozenset(
-    "Exchange2007 Exchange2007_SP1 Exchange2009 Exchange2010 Exchange2010_SP1 Exchange2010_SP2 Exchange2012 Exchange2013 "
-    "Exchange2013_SP1 Exchange2015 Exchange2016".split()
-)
+_VERSIONS: Final = frozenset({
+    "Exchange2007", "Exchange2007_SP1", "Exchange2009", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2",
+    "Exchange2012", "Exchange2013", "Exchange2013_SP1", "Exchange2015", "Exchange2016",
+})  # fmt: skip
 _NUMBERED_VERSION: Final = re.compile(r"V[0-9]{1,4}(?:_[0-9]{1,4}){1,2}")
 # libxml2 refuses texts above 10 MB and deep trees by itself, unless told that they are meant.
 _HUGE_FROM_BYTES: Final = 9_000_000

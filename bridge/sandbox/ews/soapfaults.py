@@ -25,20 +25,19 @@ def soap_fault(code: str, message: str, *, detail: str | None = None, values: di
 
 def schema_fault(violation: str, line: int, position: int) -> bytes:
     """Return the body of ErrorSchemaValidation (HTTP 500), as recorded of Exchange."""
-    inner = f"<t:LineNumber>{line}</t:LineNumber><t:LinePosition>{position}</t:LinePosition><t:Violation>{escape(violation)}</t:Violation>"
+    inner = (
+        f"<t:LineNumber>{line}</t:LineNumber><t:LinePosition>{position}</t:LinePosition>"
+        f"<t:Violation>{escape(violation)}</t:Violation>"
+    )
     text = f"The request failed schema validation: {violation}"
     return _fault("ErrorSchemaValidation", text, "The request failed schema validation.", inner).encode()
-
-
-def plain_fault(code: str, message: str) -> bytes:
-    """Return the body of a fault of SOAP itself, such as `s:Client` for a body that is no XML."""
-    return f'{_HEAD}<faultcode>{escape(code)}</faultcode><faultstring xml:lang="en-US">{escape(message)}</faultstring>{_TAIL}'.encode()
 
 
 def _fault(code: str, text: str, detail: str, inner: str) -> str:
     xml = f'<t:MessageXml xmlns:t="{_TYPES}">{inner}</t:MessageXml>' if inner else ""
     return (
-        f'{_HEAD}<faultcode xmlns:a="{_TYPES}">a:{code}</faultcode><faultstring xml:lang="en-US">{escape(text)}</faultstring>'
+        f'{_HEAD}<faultcode xmlns:a="{_TYPES}">a:{code}</faultcode>'
+        f'<faultstring xml:lang="en-US">{escape(text)}</faultstring>'
         f'<detail><e:ResponseCode xmlns:e="{_ERRORS}">{code}</e:ResponseCode>'
         f'<e:Message xmlns:e="{_ERRORS}">{escape(detail)}</e:Message>{xml}</detail>{_TAIL}'
     )

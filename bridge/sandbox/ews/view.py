@@ -86,6 +86,14 @@ class View:
             return bag[key]
         if key in _BODY_KEYS:
             return self.bodies()[key == p.BODY_HTML]
+        header = p.header_of(key)
+        if header is not None:
+            found = self.parsed().header(header)
+            return None if found is None else xml_safe(decode_words(found))
+        return self._made(key)
+
+    def _made(self, key: str) -> str | None:
+        bag = self.item.bag
         if key == p.TRANSPORT_HEADERS and not bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
             return xml_safe(header_block(self.mime()).decode("utf-8", "replace"))
         if key == _HTML_BINARY:
@@ -96,11 +104,7 @@ class View:
         if key == _PARENT_ENTRY_ID:
             return self.mailbox.mint.folder_id(self.item.folder)
         if key == _NORMALIZED_SUBJECT:
-            return bag.get(p.CONVERSATION_TOPIC)
-        header = p.header_of(key)
-        if header is not None:
-            found = self.parsed().header(header)
-            return None if found is None else xml_safe(decode_words(found))
+            return str(bag.get(p.CONVERSATION_TOPIC, ""))
         return None
 
     def conversation_id(self) -> str:

@@ -66,9 +66,7 @@ def moment(micros: int) -> str:
 
 def envelope(response: str, content: str) -> bytes:
     """Return a whole answer: the envelope, the response element of this name, and its content."""
-    return "".join((
-        _OPENING, "<m:", response, _NAMESPACES, ">", content, "</m:", response, ">", _CLOSING,
-    )).encode()  # fmt: skip
+    return f"{_OPENING}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
 
 
 def attributes_of(node: etree._Element) -> dict[str, str]:

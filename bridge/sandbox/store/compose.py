@@ -77,25 +77,9 @@ def person(name: str, address: str) -> str:
 
 
 def _headers(bag: p.Bag) -> list[str]:
-    def people(pairs: Sequence[Sequence[str]]) -> str:
-        return ",\r\n ".join(person(name, address) for name, address in pairs)
-
-    author = bag.get(p.SENT_REPRESENTING_ADDRESS)
-    sender = bag.get(p.SENDER_ADDRESS)
-    lines = []
-    if author:
-        lines.append("From: " + person(bag.get(p.SENT_REPRESENTING_NAME, ""), author))
-    if sender and author and sender.lower() != author.lower():
-        lines.append("Sender: " + person(bag.get(p.SENDER_NAME, ""), sender))
-    for header, key in (
-        ("To", p.RECIPIENTS_TO),
-        ("Cc", p.RECIPIENTS_CC),
-        ("Bcc", p.RECIPIENTS_BCC),
-        ("Reply-To", p.REPLY_TO),
-    ):
-        if bag.get(key):
-            lines.append(f"{header}: {people(bag[key])}")
+    lines = _people_headers(bag)
     lines.append(_header("Subject", bag.get(p.SUBJECT, "")))
+    author = bag.get(p.SENT_REPRESENTING_ADDRESS)
     for header, key in (
         ("Message-ID", p.INTERNET_MESSAGE_ID),
         ("In-Reply-To", p.IN_REPLY_TO),
@@ -117,6 +101,28 @@ def _headers(bag: p.Bag) -> list[str]:
     own = headers_set(bag)
     lines.extend(_header(name, value) for name, value in bag.get(p.EXTRA_HEADERS, ()) if name.lower() not in own)
     lines.extend(_header(name, value) for name, value in own.values())
+    return lines
+
+
+def _people_headers(bag: p.Bag) -> list[str]:
+    def people(pairs: Sequence[Sequence[str]]) -> str:
+        return ",\r\n ".join(person(name, address) for name, address in pairs)
+
+    author = bag.get(p.SENT_REPRESENTING_ADDRESS)
+    sender = bag.get(p.SENDER_ADDRESS)
+    lines = []
+    if author:
+        lines.append("From: " + person(bag.get(p.SENT_REPRESENTING_NAME, ""), author))
+    if sender and author and sender.lower() != author.lower():
+        lines.append("Sender: " + person(bag.get(p.SENDER_NAME, ""), sender))
+    for header, key in (
+        ("To", p.RECIPIENTS_TO),
+        ("Cc", p.RECIPIENTS_CC),
+        ("Bcc", p.RECIPIENTS_BCC),
+        ("Reply-To", p.REPLY_TO),
+    ):
+        if bag.get(key):
+            lines.append(f"{header}: {people(bag[key])}")
     return lines
 
 

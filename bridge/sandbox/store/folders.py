@@ -9,13 +9,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
-from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import DistinguishedFolderError, FolderExistsError, FolderNotFoundError
 from bridge.sandbox.store.ids import IdMint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bridge.sandbox.store import properties as p
+
+    _Named = tuple[str | None, str, str]
+    """Distinguished name, display name, class."""
 
 # Distinguished name, parent, display name, folder class; what Exchange Online shows of a new mailbox.
 _NEW_MAILBOX: tuple[tuple[str, str, str, str], ...] = (
@@ -101,20 +105,20 @@ def add_mailbox(
         raise AssertionError("SQLite gave no row number")
     made: dict[str, int] = {}
     for distinguished, parent, name, folder_class in _NEW_MAILBOX:
-        made[distinguished] = _insert(db, number, made.get(parent), distinguished, name, folder_class, {})
+        made[distinguished] = _insert(db, number, made.get(parent), (distinguished, name, folder_class), {})
     return Mailbox(number, guid, address, alias, display_name, username, password, sid)
 
 
 def mailboxes(db: sqlite3.Connection) -> list[Mailbox]:
     """Return all mailboxes in the order they were made."""
-    return [_mailbox(row) for row in db.execute(f"SELECT {_MAILBOX_COLUMNS} FROM mailboxes ORDER BY id")]
+    return [_mailbox(row) for row in db.execute(f"SELECT {_MAILBOX_COLUMNS} FROM mailboxes ORDER BY id")]  # noqa: S608 - constants
 
 
 def mailbox_by(db: sqlite3.Connection, column: str, value: str | int) -> Mailbox | None:
     """Return the mailbox whose `address`, `username`, `alias`, `guid`, `sid` or `id` this is."""
     if column not in {"address", "username", "alias", "guid", "sid", "id"}:
         raise ValueError(column)
-    row = db.execute(f"SELECT {_MAILBOX_COLUMNS} FROM mailboxes WHERE {column} = ?", (value,)).fetchone()
+    row = db.execute(f"SELECT {_MAILBOX_COLUMNS} FROM mailboxes WHERE {column} = ?", (value,)).fetchone()  # noqa: S608 - checked above
     return _mailbox(row) if row else None
 
 
@@ -125,13 +129,13 @@ def set_password(db: sqlite3.Connection, mailbox: Mailbox, password: str) -> Non
 
 def folders(db: sqlite3.Connection, mailbox: int) -> list[Folder]:
     """Return all folders of a mailbox, parents before their children."""
-    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.mailbox = ? ORDER BY f.id"
+    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.mailbox = ? ORDER BY f.id"  # noqa: S608 - constants
     return [_folder(row) for row in db.execute(query, (mailbox,))]
 
 
 def children(db: sqlite3.Connection, folder: int) -> list[Folder]:
     """Return the folders directly below one, by name."""
-    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.parent = ? ORDER BY f.name"
+    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.parent = ? ORDER BY f.name"  # noqa: S608 - constants
     return [_folder(row) for row in db.execute(query, (folder,))]
 
 
@@ -143,7 +147,7 @@ def folder(db: sqlite3.Connection, mailbox: int, which: int | str) -> Folder:
         FolderNotFoundError: This mailbox has none such.
     """
     column = "distinguished" if isinstance(which, str) else "id"
-    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.mailbox = ? AND f.{column} = ?"
+    query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.mailbox = ? AND f.{column} = ?"  # noqa: S608 - constants
     row = db.execute(query, (mailbox, which)).fetchone()
     if row is None:
         raise FolderNotFoundError
@@ -169,7 +173,7 @@ def create_folder(
         FolderExistsError: There is one of this name, whatever its case.
     """
     try:
-        number = _insert(db, parent.mailbox, parent.id, None, name, folder_class, bag or {})
+        number = _insert(db, parent.mailbox, parent.id, (None, name, folder_class), bag or {})
     except sqlite3.IntegrityError as error:
         raise FolderExistsError from error
     return folder(db, parent.mailbox, number)
@@ -199,7 +203,8 @@ def delete_folder(db: sqlite3.Connection, one: Folder, *, to_deleted_items: bool
     below = [
         row[0]
         for row in db.execute(
-            """WITH RECURSIVE below (id, depth) AS (SELECT ?, 0 UNION SELECT f.id, depth + 1 FROM folders AS f JOIN below ON f.parent = below.id)
+            """WITH RECURSIVE below (id, depth) AS (
+                 SELECT ?, 0 UNION SELECT f.id, depth + 1 FROM folders AS f JOIN below ON f.parent = below.id)
                SELECT id FROM below ORDER BY depth DESC""",
             (one.id,),
         )
@@ -236,19 +241,11 @@ def rename_folder(db: sqlite3.Connection, one: Folder, *, name: str | None = Non
     return folder(db, one.mailbox, one.id)
 
 
-def _insert(
-    db: sqlite3.Connection,
-    mailbox: int,
-    parent: int | None,
-    distinguished: str | None,
-    name: str,
-    folder_class: str,
-    bag: p.Bag,
-) -> int:
+def _insert(db: sqlite3.Connection, mailbox: int, parent: int | None, named: _Named, bag: p.Bag) -> int:
     number = next_counter(db, 2)
     db.execute(
         "INSERT INTO folders (id, mailbox, parent, distinguished, name, class, change, props) VALUES (?,?,?,?,?,?,?,?)",
-        (number, mailbox, parent, distinguished, name, folder_class, number + 1, json.dumps(bag)),
+        (number, mailbox, parent, *named, number + 1, json.dumps(bag)),
     )
     return number
 
@@ -259,4 +256,5 @@ def _mailbox(row: tuple[Any, ...]) -> Mailbox:
 
 
 def _folder(row: tuple[Any, ...]) -> Folder:
-    return Folder(*row[:10], json.loads(row[10]))
+    fields: list[Any] = [*row[:-1], json.loads(row[-1])]
+    return Folder(*fields)

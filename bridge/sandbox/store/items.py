@@ -33,8 +33,9 @@ COLUMNS = "id, mailbox, folder, change, content, props"
 
 # Properties that are not written into the MIME: changing them leaves the mail's bytes alone.
 _BESIDE_THE_MIME = frozenset({
-    p.MESSAGE_FLAGS, p.LAST_MODIFICATION_TIME, p.LAST_MODIFIER_NAME, p.KEYWORDS, p.FLAG_STATUS, p.DELIVERY_TIME, p.CREATION_TIME,
-    p.MESSAGE_CLASS, p.MESSAGE_SIZE, p.DELETE_AFTER_SUBMIT, p.CONVERSATION_TOPIC, p.PREVIEW, p.MESSAGE_LOCALE, p.INTERNET_CODEPAGE,
+    p.MESSAGE_FLAGS, p.LAST_MODIFICATION_TIME, p.LAST_MODIFIER_NAME, p.KEYWORDS, p.FLAG_STATUS, p.DELIVERY_TIME,
+    p.CREATION_TIME, p.MESSAGE_CLASS, p.MESSAGE_SIZE, p.DELETE_AFTER_SUBMIT, p.CONVERSATION_TOPIC, p.PREVIEW,
+    p.MESSAGE_LOCALE, p.INTERNET_CODEPAGE,
 })  # fmt: skip
 
 
@@ -57,7 +58,7 @@ def read(db: sqlite3.Connection, mailbox: int, item: int) -> Item:
     Raises:
         ItemNotFoundError: It is not there, or has another id by now.
     """
-    row = db.execute(f"SELECT {COLUMNS} FROM items WHERE id = ? AND mailbox = ?", (item, mailbox)).fetchone()
+    row = db.execute(f"SELECT {COLUMNS} FROM items WHERE id = ? AND mailbox = ?", (item, mailbox)).fetchone()  # noqa: S608 - constants
     if row is None:
         raise ItemNotFoundError
     return item_of(row)
@@ -65,7 +66,8 @@ def read(db: sqlite3.Connection, mailbox: int, item: int) -> Item:
 
 def item_of(row: tuple[Any, ...]) -> Item:
     """Return the item of a row of COLUMNS."""
-    return Item(*row[:5], json.loads(row[5]))
+    number, mailbox, folder_number, change, content_number, props = row
+    return Item(number, mailbox, folder_number, change, content_number, json.loads(props))
 
 
 def now_micros() -> int:
@@ -194,7 +196,8 @@ def numbered_attachments(db: sqlite3.Connection, item: Item) -> list[tuple[int, 
     if item.content is not None:
         return list(enumerate(mimes.attachments(content(db, item.content)), 1))
     rows = db.execute(
-        "SELECT number, props, data FROM attachments JOIN contents ON contents.id = content WHERE item = ? ORDER BY number",
+        "SELECT number, props, data FROM attachments JOIN contents ON contents.id = content WHERE item = ? "
+        "ORDER BY number",
         (item.id,),
     )
     return [(number, Attachment(**json.loads(props), content=data)) for number, props, data in rows]

@@ -25,9 +25,10 @@ _PREVIEW = 255
 _IMPORTANCE = {"low": 0, "normal": 1, "high": 2, "5": 0, "4": 0, "3": 1, "2": 2, "1": 2, "non-urgent": 0, "urgent": 2}
 _SENSITIVITY = {"personal": 1, "private": 2, "company-confidential": 3}
 _HELD_BY_PROPERTIES = frozenset({
-    "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "message-id", "in-reply-to", "references", "date", "importance",
-    "x-priority", "priority", "sensitivity", "thread-topic", "thread-index", "disposition-notification-to", "return-receipt-to",
-    "mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description",
+    "from", "sender", "to", "cc", "bcc", "reply-to", "subject", "message-id", "in-reply-to", "references", "date",
+    "importance", "x-priority", "priority", "sensitivity", "thread-topic", "thread-index", "return-receipt-to",
+    "disposition-notification-to", "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
+    "content-id", "content-description",
 })  # fmt: skip
 _MAX_HTML_FOR_TEXT = 1_000_000
 

@@ -2,8 +2,8 @@
 The keys of an item's property bag, and what kinds of value they hold.
 
 A key is the whole MAPI property tag as `0xIIIITTTT` (identifier and type, MS-OXPROPS), or for a named property
-`{property set guid}:name-or-id:TTTT`, percent-coded where the name has unusual letters. The type is part of the key: asking for a property under another type finds
-nothing, as in a real store.
+`{property set guid}:name-or-id:TTTT`, percent-coded where the name has unusual letters. The type is part of the key:
+asking for a property under another type finds nothing, as in a real store.
 
 Values are JSON: text, integer, true/false, a list of them. Binary values are base64 text. Times are integers,
 microseconds since 1970 UTC, so that they sort and compare as they are.
@@ -159,7 +159,7 @@ REMINDER_SET = named_key(PROPERTY_SETS["Common"], 0x8503, "Boolean")
 REMINDER_DELTA = named_key(PROPERTY_SETS["Common"], 0x8501, "Integer")
 KEYWORDS = named_key(PROPERTY_SETS["PublicStrings"], "Keywords", "StringArray")
 
-# Not properties of MAPI: recipients are a table of the message there. The bag keeps the four as lists of [name, address].
+# Not properties of MAPI, where recipients are a table of the message. The bag keeps lists of [name, address].
 RECIPIENTS_TO = "recipients:to"
 RECIPIENTS_CC = "recipients:cc"
 RECIPIENTS_BCC = "recipients:bcc"

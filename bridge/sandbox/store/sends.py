@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from bridge.sandbox.store.structure import parse
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from bridge.sandbox.store.folders import Mailbox
     from bridge.sandbox.store.items import Item
@@ -124,7 +124,8 @@ def pending(db: sqlite3.Connection) -> Iterator[SubmittedMail]:
     """Yield what was accepted and is not settled yet, oldest first."""
     rows = db.execute(
         """SELECT s.id, m.address, r.internet_message_id, r.sender, s.recipients, r.at, s.content
-           FROM submissions AS s JOIN sends AS r ON r.id = s.send JOIN mailboxes AS m ON m.id = r.mailbox ORDER BY s.id"""
+           FROM submissions AS s JOIN sends AS r ON r.id = s.send JOIN mailboxes AS m ON m.id = r.mailbox
+           ORDER BY s.id"""
     ).fetchall()
     for submission, address, message_id, sender, recipients, at, content in rows:
         yield SubmittedMail(
@@ -142,13 +143,13 @@ def settle(
     db: sqlite3.Connection, submission: int, deliveries: Iterable[tuple[Mailbox, bytes]], at: datetime
 ) -> list[Item] | None:
     """
-    Deliver a submitted mail, bounces included, and file its copy. Returns what was delivered, None if it was settled before.
+    Deliver a submitted mail, bounces included, and file its copy; answer what was delivered.
 
-    Everything happens in the caller's one transaction.
+    None if it was settled before. Everything happens in the caller's one transaction.
     """
     row = db.execute(
         f"""SELECT s.save_to, s.content, {", ".join("i." + name for name in items.COLUMNS.split(", "))}
-            FROM submissions AS s JOIN items AS i ON i.id = s.item WHERE s.id = ?""",
+            FROM submissions AS s JOIN items AS i ON i.id = s.item WHERE s.id = ?""",  # noqa: S608 - constants
         (submission,),
     ).fetchone()
     if row is None:

@@ -175,7 +175,8 @@ class Store:
             rows = db.execute(
                 f"""SELECT {columns}, c.size, c.sha256 FROM (
                       SELECT id FROM items WHERE folder = ? ORDER BY received, id LIMIT ? OFFSET ?) AS page
-                    JOIN items AS i ON i.id = page.id LEFT JOIN contents AS c ON c.id = i.content ORDER BY i.received, i.id""",
+                    JOIN items AS i ON i.id = page.id LEFT JOIN contents AS c ON c.id = i.content
+                    ORDER BY i.received, i.id""",  # noqa: S608 - constants
                 (where.id, limit, offset),
             ).fetchall()
             found = []
@@ -213,7 +214,7 @@ class Store:
 
     def settle(self, submission: int, deliveries: Iterable[tuple[str, bytes]], *, at: datetime | None = None) -> bool:
         """
-        Finish a submission: each (address, MIME) is delivered, the copy is in Sent Items (or where the client wanted it).
+        Finish a submission: each (address, MIME) is delivered, the copy is where the client wanted it.
 
         All of it happens or nothing. Returns False, and does nothing, if it was settled before.
 

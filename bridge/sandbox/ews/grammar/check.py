@@ -95,8 +95,8 @@ def _check_text(element: etree._Element, kind: str, shape: Shape) -> None:
     for child in element:
         if isinstance(child.tag, str):
             raise ViolationError(
-                f"The element {_shown(str(element.tag))} cannot contain child element {_shown(child.tag)} because the parent "
-                "element's content model is text only.",
+                f"The element {_shown(str(element.tag))} cannot contain child element {_shown(child.tag)} because "
+                "the parent element's content model is text only.",
                 _line(child),
             )
     text = element.text or ""
@@ -106,8 +106,8 @@ def _check_text(element: etree._Element, kind: str, shape: Shape) -> None:
     if reason is not None:
         name = etree.QName(element)
         raise ViolationError(
-            f"The '{name.namespace}:{name.localname}' element is invalid - The value '{text[:200]}' is invalid according to its "
-            f"datatype '{_datatype(kind)}' - {reason}",
+            f"The '{name.namespace}:{name.localname}' element is invalid - The value '{text[:200]}' is invalid "
+            f"according to its datatype '{_datatype(kind)}' - {reason}",
             _line(element),
         )
 

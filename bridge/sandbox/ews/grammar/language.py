@@ -21,7 +21,7 @@ from bridge.sandbox.ews.grammar.simple import SIMPLE
 from bridge.sandbox.ews.grammar.types import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from bridge.sandbox.ews.grammar.simple import Simple
 
@@ -65,11 +65,10 @@ def grammar() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
     groups: dict[str, str] = {}
     shapes: dict[str, Shape] = {}
     requests: dict[str, str] = {}
-    for namespace, text in ((TYPES_NAMESPACE, TYPES), (MESSAGES_NAMESPACE, MESSAGES)):
-        for line in _lines(text):
-            if line.startswith("$"):
-                name, _, content = line.partition(" = ")
-                groups[name.strip()] = content
+    for line in (*_lines(TYPES), *_lines(MESSAGES)):
+        if line.startswith("$"):
+            name, _, content = line.partition(" = ")
+            groups[name.strip()] = content
     for namespace, text in ((TYPES_NAMESPACE, TYPES), (MESSAGES_NAMESPACE, MESSAGES)):
         for line in _lines(text):
             if not line.startswith("$"):
@@ -84,7 +83,7 @@ def grammar() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
     return shapes, requests
 
 
-def _lines(text: str) -> Iterable[str]:
+def _lines(text: str) -> list[str]:
     return [line for line in text.replace("\n ", " ").splitlines() if line.strip()]
 
 
@@ -167,12 +166,12 @@ class _Automaton:
         return _Model(model.empty or sign in ("?", "*"), model.first, model.last)
 
     def _one(self) -> _Model:
-        token = self._tokens.pop()
-        if token == "(":
+        taken = self._tokens.pop()
+        if taken == "(":
             model = self._choice()
             self._tokens.pop()
             return model
-        name, _, kind = token.partition("=")
+        name, _, kind = taken.partition("=")
         self._elements.append((f"{{{self._namespace}}}{name}", kind or name))
         self._follow.append(set())
         place = frozenset({len(self._elements) - 1})

@@ -14,11 +14,11 @@ from bridge.sandbox.ews.operations import attachments, create, delete, directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lxml import etree
+    from lxml.etree import _Element
 
     from bridge.sandbox.ews.context import Context
 
-    Operation = Callable[[Context, etree._Element], str]
+    Operation = Callable[[Context, _Element], str]
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GetFolder": folders.get_folder,

@@ -1,4 +1,4 @@
-"""What an item's elements in CreateItem, UpdateItem and CreateAttachment say: changes to its bag, its MIME, its attachments."""
+"""What the elements of an item in a request say: changes to its bag, its MIME, its attachments."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
-from bridge.sandbox.ews.operations.paging import Page, read_page
+from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.restrictions import Restriction, read_restriction, read_sort_order
 from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
 from bridge.sandbox.ews.view import View
@@ -55,13 +55,10 @@ def _found(db: sqlite3.Connection, request: etree._Element, shape: ItemShape, ma
         restriction.sql, restriction.parameters = "0", []
     total = folder.total if restriction.sql == "1" else _count(db, folder, restriction)
     page = read_page(request, "Item", total, MOST_ITEMS if node is None else MOST_SEARCHED)
-    if shape.ids_only:
-        listed = _ids(db, mailbox, folder, restriction, order, page)
-    else:
-        rows = db.execute(
-            _query(items.COLUMNS, restriction, order), (folder.id, *restriction.parameters, page.limit, page.offset)
-        )
-        listed = "".join(shape.show(View(db, mailbox, items.item_of(row))) for row in rows.fetchall())
+    parameters = (folder.id, *restriction.parameters, page.limit, page.offset)
+    # Offsets are walked in the index alone; only the page's own rows are read.
+    wanted = [row[0] for row in db.execute(_query(restriction, order), parameters)]
+    listed = _ids(db, mailbox, folder, wanted) if shape.ids_only else _shown(db, mailbox, shape, wanted)
     return f"<m:RootFolder{page.attributes}><t:Items>{listed}</t:Items></m:RootFolder>"
 
 
@@ -70,11 +67,17 @@ def _count(db: sqlite3.Connection, folder: Folder, restriction: Restriction) -> 
     return int(db.execute(query, (folder.id, *restriction.parameters)).fetchone()[0])
 
 
-def _query(columns: str, restriction: Restriction, order: str) -> str:
+def _query(restriction: Restriction, order: str) -> str:
     return (
-        f"SELECT {columns} FROM items WHERE {_folder_condition(restriction)} AND {restriction.sql} "  # noqa: S608 - built here
+        f"SELECT id FROM items WHERE {_folder_condition(restriction)} AND {restriction.sql} "  # noqa: S608 - built here
         f"ORDER BY {order} LIMIT ? OFFSET ?"
     )
+
+
+def _shown(db: sqlite3.Connection, mailbox: Mailbox, shape: ItemShape, wanted: list[int]) -> str:
+    query = f"SELECT {items.COLUMNS} FROM items WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
+    found = {row[0]: row for row in db.execute(query, (str(wanted),))}
+    return "".join(shape.show(View(db, mailbox, items.item_of(found[number]))) for number in wanted)
 
 
 def _folder_condition(restriction: Restriction) -> str:
@@ -82,27 +85,20 @@ def _folder_condition(restriction: Restriction) -> str:
     return "+folder = ?" if restriction.looks_up else "folder = ?"
 
 
-def _ids(
-    db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, restriction: Restriction, order: str, page: Page
-) -> str:
+def _ids(db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, wanted: list[int]) -> str:
     mint = mailbox.mint
-    columns = f"id, change, json_extract(props, '$.\"{p.MESSAGE_CLASS}\"')"
     query = (
-        # Offsets are walked in the index alone; only the page's own rows are looked at.
-        f"SELECT {columns} FROM items WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - built here
+        f"SELECT id, change, json_extract(props, '$.\"{p.MESSAGE_CLASS}\"') FROM items "  # noqa: S608 - a constant
+        "WHERE id IN (SELECT value FROM json_each(?))"
     )
-    wanted = [
-        row[0]
-        for row in db.execute(
-            _query("id", restriction, order), (folder.id, *restriction.parameters, page.limit, page.offset)
-        )
-    ]
-    found = {row[0]: row for row in db.execute(query, (str(wanted),))}
+    found = {number: (change, message_class) for number, change, message_class in db.execute(query, (str(wanted),))}
     parts = []
     for number in wanted:
-        _, change, message_class = found[number]
-        name = element_for(message_class or "")
-        parts.append(
-            f'<t:{name}><t:ItemId Id="{mint.item_id(folder.id, number)}" ChangeKey="{mint.item_change_key(change)}"/></t:{name}>'
+        change, message_class = found[number]
+        name, item_id, key = (
+            element_for(message_class or ""),
+            mint.item_id(folder.id, number),
+            mint.item_change_key(change),
         )
+        parts.append(f'<t:{name}><t:ItemId Id="{item_id}" ChangeKey="{key}"/></t:{name}>')
     return "".join(parts)

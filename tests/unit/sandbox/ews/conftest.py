@@ -6,7 +6,7 @@ import asyncio
 import threading
 from base64 import b64decode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -27,6 +27,9 @@ NAMESPACES = {
     "s": "http://schemas.xmlsoap.org/soap/envelope/",
     "e": "http://schemas.microsoft.com/exchange/services/2006/errors",
 }
+M = "{" + NAMESPACES["m"] + "}"
+T = "{" + NAMESPACES["t"] + "}"
+E = "{" + NAMESPACES["e"] + "}"
 ADDRESS = "dispatch@example.org"
 OTHER = "base@example.org"
 OUT_OF_SCOPE = "chief@example.org"
@@ -108,29 +111,27 @@ class Ews:
             '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
             'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header>'
-            f'<t:RequestServerVersion Version="Exchange2016"/>{header}</s:Header><s:Body>{request}</s:Body></s:Envelope>'
+            f'<t:RequestServerVersion Version="Exchange2016"/>{header}</s:Header><s:Body>{request}</s:Body>'
+            "</s:Envelope>"
         )
         return etree.fromstring(
             self.post(body.encode(), user=user, anchor=anchor).content, etree.XMLParser(huge_tree=True)
         )
 
-    def codes(self, request: str, **how: Any) -> list[str]:
+    def codes(self, request: str, **how: str) -> list[str]:
         """Send a request element and return the response codes of its answer, a fault's included."""
         answer = self.call(request, **how)
-        return [
-            str(code)
-            for code in answer.xpath("//m:ResponseCode/text() | //e:ResponseCode/text()", namespaces=NAMESPACES)
-        ]
+        return [node.text or "" for node in answer.iter(M + "ResponseCode", E + "ResponseCode")]
 
 
 def item_ids(answer: etree._Element) -> list[tuple[str, str]]:
     """Return the ids and change keys in an answer."""
-    return [(str(node.get("Id")), str(node.get("ChangeKey"))) for node in answer.iter("{%s}ItemId" % NAMESPACES["t"])]
+    return [(str(node.get("Id")), str(node.get("ChangeKey"))) for node in answer.iter(T + "ItemId")]
 
 
 def texts(answer: etree._Element, name: str) -> list[str]:
     """Return the texts of all elements of a name in the types namespace."""
-    return [node.text or "" for node in answer.iter("{%s}%s" % (NAMESPACES["t"], name))]
+    return [node.text or "" for node in answer.iter(T + name)]
 
 
 def a_mail(number: int = 1, *, subject: str | None = None, body: str = "Good morning.", to: str = ADDRESS) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from exchangelib import (
@@ -21,6 +21,7 @@ from exchangelib import (
     Version,
 )
 from exchangelib.errors import ErrorIrresolvableConflict, ErrorItemNotFound, ErrorNonExistentMailbox, ErrorStaleObject
+from exchangelib.folders import Messages
 from exchangelib.protocol import CachingProtocol
 from exchangelib.services import SendItem
 
@@ -36,7 +37,7 @@ class RequestId(ExtendedProperty):  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def registered() -> Any:
+def registered() -> Iterator[None]:
     """Let messages have the named property."""
     Message.register("request_id", RequestId)
     yield
@@ -44,7 +45,7 @@ def registered() -> Any:
 
 
 @pytest.fixture
-def account(ews: Ews) -> Any:
+def account(ews: Ews) -> Account:
     """The mailbox, opened by impersonation."""
     CachingProtocol.clear_cache()
     config = Configuration(
@@ -56,7 +57,7 @@ def account(ews: Ews) -> Any:
     return Account(ADDRESS, config=config, autodiscover=False, access_type=IMPERSONATION)
 
 
-def test_inbox_is_listed_filtered_ordered_and_read(account: Any, ews: Ews) -> None:
+def test_inbox_is_listed_filtered_ordered_and_read(account: Account, ews: Ews) -> None:
     """The documented idioms of reading."""
     for number in range(1, 8):
         ews.store.deliver(ADDRESS, a_mail(number))
@@ -75,7 +76,7 @@ def test_inbox_is_listed_filtered_ordered_and_read(account: Any, ews: Ews) -> No
     assert "Good morning." in everything[0].text_body
 
 
-def test_mime_comes_out_byte_for_byte(account: Any, ews: Ews) -> None:
+def test_mime_comes_out_byte_for_byte(account: Account, ews: Ews) -> None:
     """Bare CR, NUL and eight-bit bytes included."""
     mime = b"Subject: x\r\n\r\nbare\rCR \x00 NUL \xff\xfe long " + b"y" * 5000 + b"\n"
     ews.store.deliver(ADDRESS, mime)
@@ -85,7 +86,7 @@ def test_mime_comes_out_byte_for_byte(account: Any, ews: Ews) -> None:
     assert item.mime_content == mime
 
 
-def test_draft_is_stamped_found_and_sent_once(account: Any, ews: Ews) -> None:
+def test_draft_is_stamped_found_and_sent_once(account: Account, ews: Ews) -> None:
     """The egress steps: draft, look by named property, send with the change key of creation."""
     draft = Message(
         account=account,
@@ -116,7 +117,7 @@ def test_draft_is_stamped_found_and_sent_once(account: Any, ews: Ews) -> None:
     assert account.outbox.all().count() == 0
 
 
-def test_voided_draft_cannot_be_sent(account: Any) -> None:
+def test_voided_draft_cannot_be_sent(account: Account) -> None:
     """The fence: whoever changes the draft makes its first change key useless."""
     draft = Message(account=account, folder=account.drafts, subject="Notice", to_recipients=[OTHER], request_id="r-2")
     draft.save()
@@ -130,7 +131,7 @@ def test_voided_draft_cannot_be_sent(account: Any) -> None:
     assert account.outbox.all().count() == 0
 
 
-def test_only_one_of_two_writers_succeeds(account: Any) -> None:
+def test_only_one_of_two_writers_succeeds(account: Account) -> None:
     """NeverOverwrite refuses the change key that another change made old."""
     draft = Message(account=account, folder=account.drafts, subject="Notice", request_id="r-3")
     draft.save()
@@ -145,7 +146,7 @@ def test_only_one_of_two_writers_succeeds(account: Any) -> None:
     assert [item.request_id for item in account.drafts.all()] == ["first"]
 
 
-def test_messages_are_made_changed_moved_copied_and_deleted(account: Any) -> None:
+def test_messages_are_made_changed_moved_copied_and_deleted(account: Account) -> None:
     """Bulk calls and folders of one's own."""
     folder = _a_folder(account)
     made = account.bulk_create(
@@ -175,7 +176,7 @@ def test_messages_are_made_changed_moved_copied_and_deleted(account: Any) -> Non
     assert "hi" in parked.body
 
 
-def test_attachments_are_listed_read_added_and_removed(account: Any, ews: Ews) -> None:
+def test_attachments_are_listed_read_added_and_removed(account: Account, ews: Ews) -> None:
     """Files, with their bytes."""
     draft = Message(account=account, folder=account.drafts, subject="files", body="see below", to_recipients=[OTHER])
     draft.attach(FileAttachment(name="a.txt", content=b"alpha"))
@@ -213,9 +214,7 @@ def test_unknown_mailbox_is_named(ews: Ews) -> None:
         list(account.inbox.all())
 
 
-def _a_folder(account: Any) -> Any:
-    from exchangelib.folders import Messages
-
+def _a_folder(account: Account) -> Messages:
     folder = Messages(parent=account.inbox, name="Bridge Parked")
     folder.save()
     return account.inbox / "Bridge Parked"

@@ -1,17 +1,19 @@
+# ruff: noqa: E501, ISC004 - requests stand here as they go over the wire
 """Single operations, as bytes on the wire: what is answered, and what is refused with which code."""
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from email import message_from_bytes, policy
 
 import pytest
 import requests
+from lxml import etree
 
 from bridge.sandbox.ews.hooks import ItemError
 from bridge.sandbox.store.properties import tag_key
-from tests.unit.sandbox.ews.conftest import ADDRESS, NAMESPACES, OTHER, OUT_OF_SCOPE, Ews, a_mail, item_ids, texts
+from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, OUT_OF_SCOPE, Ews, M, T, a_mail, item_ids, texts
 
 IDS_ONLY = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>"
 STAMP = '<t:ExtendedFieldURI PropertySetId="6d6f6e74-0000-4000-8000-000000000001" PropertyName="RequestId" PropertyType="String"/>'
@@ -253,8 +255,10 @@ def test_pages_are_ordered_and_say_whether_they_are_the_last(ews: Ews) -> None:
     assert _root(last)["IncludesLastItemInRange"] == "true"
 
 
-def _root(answer: Any) -> dict[str, str]:
-    return dict(answer.find(".//{%s}RootFolder" % NAMESPACES["m"]).attrib)
+def _root(answer: etree._Element) -> dict[str, str]:
+    folder = answer.find(f".//{M}RootFolder")
+    assert folder is not None
+    return {str(name): str(value) for name, value in folder.attrib.items()}
 
 
 def test_no_answer_holds_more_than_exchange_gives(ews: Ews) -> None:
@@ -429,7 +433,7 @@ def test_item_class_comes_from_the_content(ews: Ews, head: str, element: str, it
     answer = ews.call(find(shape="<m:ItemShape><t:BaseShape>AllProperties</t:BaseShape></m:ItemShape>"))
 
     assert texts(answer, "ItemClass") == [item_class]
-    assert answer.find(".//{%s}%s" % (NAMESPACES["t"], element)) is not None
+    assert answer.find(f".//{T}{element}") is not None
 
 
 # Moving and deleting
@@ -526,8 +530,6 @@ def test_mime_is_made_of_properties(ews: Ews) -> None:
     first = b64decode(texts(ews.call(get([item], wanting("item:MimeContent"))), "MimeContent")[0])
     second = b64decode(texts(ews.call(get([item], wanting("item:MimeContent"))), "MimeContent")[0])
 
-    from email import message_from_bytes, policy
-
     mail = message_from_bytes(first, policy=policy.default)
     assert first == second
     assert mail["Subject"] == "Über & drüber"
@@ -536,8 +538,10 @@ def test_mime_is_made_of_properties(ews: Ews) -> None:
     assert mail["Importance"] == "high"
     assert mail["X-Bridge"] == "yes"
     assert mail["From"].addresses[0].addr_spec == ADDRESS
-    assert mail.get_body(("html",)).get_content() == "<p>ä</p>\n"
-    assert [part.get_content() for part in mail.walk() if part.get_filename() == "p.txt"] == ["ABC"]
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert html.get_content() == "<p>ä</p>"
+    assert [part.get_content() for part in mail.walk() if part.get_filename() == "p.txt"] == [b"ABC"]
 
 
 def test_changed_subject_is_in_the_mime(ews: Ews) -> None:
@@ -666,7 +670,7 @@ def test_folders_are_made_renamed_listed_emptied_and_deleted(ews: Ews) -> None:
         '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderId><m:Folders><t:Folder>'
         "<t:DisplayName>{}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
     )
-    folder = ews.call(made.format("Bridge Parked")).find(".//{%s}FolderId" % NAMESPACES["t"])
+    folder = ews.call(made.format("Bridge Parked")).find(f".//{T}FolderId")
     assert folder is not None
     where = f'<t:FolderId Id="{folder.get("Id")}"/>'
     renamed = (
@@ -705,7 +709,7 @@ def test_mail_inside_a_mail_is_an_item_attachment(ews: Ews) -> None:
     )
     ews.store.deliver(ADDRESS, outer)
     ((item, _),) = item_ids(ews.call(find()))
-    attachment = ews.call(get([item], wanting("item:Attachments"))).find(".//{%s}AttachmentId" % NAMESPACES["t"])
+    attachment = ews.call(get([item], wanting("item:Attachments"))).find(f".//{T}AttachmentId")
     assert attachment is not None
 
     answer = ews.call(
