@@ -429,7 +429,7 @@ class BrokerNode:
 
     def _log_end(self) -> str:
         with contextlib.suppress(OSError):
-            return "\n".join(self._server_log.read_text(errors="replace").splitlines()[-25:])
+            return "\n".join(self._server_log.read_text(errors="replace").splitlines()[-100:])
         return ""
 
     def _end_helpers(self) -> None:

@@ -13,7 +13,7 @@ from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.errors import BridgeError, BrokerBlocked, BrokerUnavailable, PublishUnconfirmed
 from bridge.ports.broker import PublishReceipt
 from bridge.telemetry.broker_events import BrokerBlockedChanged, BrokerConnected
-from bridge.wire.topology import INBOUND
+from bridge.wire.topology import EVENTS, INBOUND
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
 from tests.support.proxy import TcpProxy
 from tests.support.rabbit import take_all
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from bridge.demo.broker_node import BrokerNode
     from bridge.telemetry.events import Event
+
+_QUEUE_PROCESS = (
+    'sys:{call}(amqqueue:get_pid(element(2, rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>))))).'
+)
 
 
 @pytest.fixture
@@ -84,6 +88,30 @@ async def test_a_frozen_node_is_an_unknown_outcome_in_time(own_broker: BrokerNod
         async with asyncio.timeout(15):
             await publisher.wait_ready()
         assert await publisher.publish(mail(3)) == PublishReceipt("m-3")
+
+
+async def test_a_queue_that_answers_nothing_does_not_take_the_connection_down(own_broker: BrokerNode) -> None:
+    """As when its majority is lost: no confirm, no nack, no notice. Others on the connection are answered all along."""
+    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    seen: list[Event] = []
+    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=1), seen.append) as publisher:
+        await publisher.wait_ready()
+        # A channel's first publish to such a queue is a call inside the broker, which would hold up the others.
+        await publisher.publish(mail(0))
+        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="suspend", queue=INBOUND))
+        stuck = publisher.publish(mail(1))
+        answered = publisher.publish(mail(2, amqp_exchange=EVENTS))
+
+        assert await answered == PublishReceipt("m-2")
+        with pytest.raises(PublishUnconfirmed):
+            await stuck
+        assert await publisher.publish(mail(3, amqp_exchange=EVENTS)) == PublishReceipt("m-3")
+
+        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="resume", queue=INBOUND))
+        assert await publisher.publish(mail(4)) == PublishReceipt("m-4")
+    assert len([event for event in seen if isinstance(event, BrokerConnected)]) == 1
+    # What was given up arrived all the same: an unknown outcome is published again under the same id.
+    assert [one.message_id for one in take_all(own_broker.url, INBOUND)] == ["m-0", "m-1", "m-4"]
 
 
 async def test_a_memory_alarm_blocks_at_once_and_passes(own_broker: BrokerNode) -> None:
