@@ -153,6 +153,8 @@ class _Proxy:
         self._writers |= {writer, far_writer}
         try:
             await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        except asyncio.CancelledError:
+            return  # the proxy ends; asyncio's streams would ask a cancelled task for its exception
         finally:
             self._writers -= {writer, far_writer}
             writer.transport.abort()
