@@ -20,7 +20,7 @@ from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
 from bridge.telemetry.http import TelemetryServer
-from bridge.telemetry.logging import logger
+from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
 from bridge.wire import inbound_build, topology
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bridge.ports.broker import Message
 
 _PARSE_ASIDE_FROM_BYTES = 256 * 1024
-_ENTRA_LOOK_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
 _DELETE_TYPES = {
     "deleted_items": RemoveBy("MoveToDeletedItems"),
     "soft_delete": RemoveBy("SoftDelete"),
@@ -59,24 +59,25 @@ async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: a
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
             [reader.run(stop) for reader in readers],
-            [process.watch_entra(stop), watch_loop(process.metrics)],
+            [process.watch(), watch_loop(process.metrics)],
         )
     return 0
 
 
 async def _until_all_end(working: Sequence[Awaitable[None]], beside: Sequence[Awaitable[None]]) -> None:
-    """Return when all workers have ended; the first that dies of a bug ends the others."""
+    """Return when all workers have ended; the first that dies of a bug, of those beside them too, ends the others."""
     workers = [asyncio.ensure_future(work) for work in working]
-    helpers = [asyncio.ensure_future(help_) for help_ in beside]
+    everything = {*workers, *(asyncio.ensure_future(helper) for helper in beside)}
+    running = everything
     try:
-        done, _ = await asyncio.wait([*workers, *helpers], return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
-        await asyncio.gather(*workers)
+        while not all(worker.done() for worker in workers):
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
     finally:
-        for task in (*workers, *helpers):
+        for task in everything:
             task.cancel()
-        await asyncio.gather(*workers, *helpers, return_exceptions=True)
+        await asyncio.gather(*everything, return_exceptions=True)
 
 
 class _Process:
@@ -97,6 +98,7 @@ class _Process:
     @classmethod
     async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
         process = cls(settings)
+        count_lines_in(process.metrics)
         process.metrics.set_build(__version__, role)
         about = {"version": __version__, "role": role, "python": platform.python_version()}
         server = TelemetryServer(process.metrics, process.health, about)
@@ -143,6 +145,7 @@ class _Process:
                 ),
             )
             self.health.expect(reader.part)
+            self.metrics.ingest_listing_age.start(mailbox.alias)
             readers.append(reader)
         return readers
 
@@ -183,18 +186,24 @@ class _Process:
                 self.health.forget(part)
                 return
 
-    async def watch_entra(self, stop: asyncio.Event) -> None:
-        """Keep health and the expiry gauge true about the tokens."""
-        while self.tokens is not None and not stop.is_set():
-            trouble, expires_at = self.tokens.trouble, self.tokens.expires_at
-            if trouble is not None:
-                self.health.trouble("entra", trouble.code, trouble.detail)
-            elif expires_at is not None:
-                self.health.ok("entra")
-            if expires_at is not None:
-                self.metrics.entra_token_expiry.set(expires_at)
-            await wait_for_any(_ENTRA_LOOK_SECONDS, stop)
-        await stop.wait()
+    async def watch(self) -> None:
+        """Keep health true about what all mailboxes share, and the expiry gauge about the token."""
+        while True:
+            if self.publisher.trouble is None:
+                self.health.ok("broker:publish")
+            else:
+                self.health.trouble("broker:publish", self.publisher.trouble)
+            if self.tokens is not None:
+                self._watch_tokens(self.tokens)
+            await self.clock.sleep(_LOOK_SECONDS)
+
+    def _watch_tokens(self, tokens: EntraTokens) -> None:
+        if tokens.trouble is not None:
+            self.health.trouble("entra", tokens.trouble.code, tokens.trouble.detail)
+        elif tokens.expires_at is not None:
+            self.health.ok("entra")
+        if tokens.expires_at is not None:
+            self.metrics.entra_token_expiry.set(tokens.expires_at)
 
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()
