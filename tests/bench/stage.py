@@ -172,7 +172,7 @@ class Stage:
 
 def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
     """Return a mail of about `size` bytes: text, and an attachment of three fifths of it."""
-    noise = random.Random(f"{seed}-{number}")  # noqa: S311 - filler
+    noise = random.Random(f"{seed}-{number}")
     attachment = base64.encodebytes(noise.randbytes(size * 3 // 5)).replace(b"\n", b"\r\n")
     words = ["patient", "transport", "requested", "from", "landing", "zone", "with", "estimated", "arrival"]
     line = (" ".join(noise.choices(words, k=9)) + "\r\n").encode()
