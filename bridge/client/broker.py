@@ -14,7 +14,7 @@ import pika
 from pika import exceptions as amqp
 
 from bridge.client.connecting import close, connect, limited, translated
-from bridge.errors import TransientError
+from bridge.errors import BrokerUnavailable, PublishUnconfirmed, TransientError
 from bridge.wire import event_v1, inbound_v1, outbound_v1
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, check_alias, outbound_key
 
@@ -74,21 +74,25 @@ class Received(Generic[_Payload]):
 
 class BridgeClient:
     """
-    A connection to the broker for one thread; made at the first use, and anew after a loss.
+    A connection to the broker for one thread; made at the first use, and anew after a loss, at the next url.
 
     Every failure is a `BridgeError`: a `TransientError` may be tried again, an `OperatorError` needs a person.
     """
 
-    def __init__(self, url: str, *, ca_file: Path | None = None, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, *urls: str, ca_file: Path | None = None, timeout_seconds: float = 30.0) -> None:
         """
         Prepare a client; nothing is connected yet.
 
         Args:
-            url: `amqp://` or `amqps://` with user, password and virtual host.
+            urls: `amqp://` or `amqps://` with user, password and virtual host: one, or a cluster's nodes, of which the
+                first that answers is taken.
             ca_file: PEM file with the CA certificates to trust for `amqps://`, instead of the system's.
             timeout_seconds: Longest wait for the broker's confirm of a request.
         """
-        self._url = url
+        if not urls:
+            raise ValueError("a client needs the url of a broker")
+        self._urls = urls
+        self._turn = 0
         self._ca_file = ca_file
         self._timeout_seconds = timeout_seconds
         self._connection: pika.BlockingConnection | None = None
@@ -138,8 +142,8 @@ class BridgeClient:
                 connection, channel = self._publisher()
                 with limited(connection, self._timeout_seconds):
                     channel.basic_publish(OUTBOUND, key, body, properties, mandatory=True)
-        except TransientError:
-            self.close()  # of no use any more, or nearly so
+        except (BrokerUnavailable, PublishUnconfirmed):
+            self.close()  # of no use any more
             raise
 
     def mails(
@@ -263,5 +267,16 @@ class BridgeClient:
                 self._connection = None
         if self._connection is None or not self._connection.is_open:
             self._publishing = None
-            self._connection = connect(self._url, self._ca_file)
+            self._connection = self._connect()
         return self._connection
+
+    def _connect(self) -> pika.BlockingConnection:
+        for left in reversed(range(len(self._urls))):
+            url = self._urls[self._turn % len(self._urls)]
+            self._turn += 1  # after a loss, too: another node first
+            try:
+                return connect(url, self._ca_file)
+            except BrokerUnavailable:
+                if not left:
+                    raise
+        raise AssertionError("there is at least one url")

@@ -175,7 +175,8 @@ class RabbitPublisher:
         )
         if headers * 4 > _LARGEST_HEADERS_BYTES and len(_properties_bytes(message)) > _LARGEST_HEADERS_BYTES:
             return MessageTooLarge(f"properties of more than {_LARGEST_HEADERS_BYTES} bytes")
-        if not self._has_room():
+        # Several callers may have been told at once that there is room.
+        if self._outstanding.size_bytes >= 2 * self._settings.max_outstanding_bytes:
             return BrokerBlocked(f"{self._outstanding.size_bytes} bytes are unconfirmed")
         return None
 

@@ -47,7 +47,7 @@ class RabbitSettings:
     max_message_bytes: int = 16 * 1024 * 1024
     """The broker's `max_message_size`."""
     max_outstanding_bytes: int = 64 * 1024 * 1024
-    """No publish is begun while this much is unconfirmed."""
+    """`wait_ready` waits while this much is unconfirmed; beyond twice as much publishes are refused."""
     name: str = "bridge"
     """What the broker's own tools call the connections; host, process id and purpose are added."""
 

@@ -147,6 +147,14 @@ def test_errors_say_what_to_do(broker: BrokerNode, broker_url: str, vhost: str) 
         client.publish_request(_REQUEST, mailbox="dispatch")
 
 
+def test_the_next_node_of_a_cluster_is_taken(url: str) -> None:
+    """One that is away costs nothing but the attempt."""
+    with BridgeClient("amqp://localhost:1/", url) as client:
+        client.publish_request(_REQUEST, mailbox="dispatch")
+
+    assert count(url, "mail.outbound.dispatch") == 1
+
+
 def test_a_queue_deleted_under_the_consumer_is_missing(url: str) -> None:
     """pika's own iteration would just end."""
     _inbound(url, _mail())

@@ -213,6 +213,35 @@ async def test_broker_away_at_the_start_is_waited_for(broker: BrokerNode, broker
         assert await publisher.publish(mail(2)) == PublishReceipt("m-2")
 
 
+async def test_closing_ends_in_time_whatever_the_broker_does(
+    broker: BrokerNode, broker_url: str, proxy: TcpProxy
+) -> None:
+    """Silent, away, or in the middle of connecting: a stop has a limit, and leaves no task behind."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    url = _through(proxy, broker_url, broker)
+    silent = RabbitPublisher(quick(url))
+    silent.start()
+    await silent.wait_ready()
+    await asyncio.to_thread(proxy.blackhole)
+    waiting = silent.publish(mail(1))
+    connecting = RabbitPublisher(quick(url))
+    connecting.start()
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+
+    await asyncio.gather(silent.close(drain_seconds=0.3), connecting.close())
+
+    assert time.monotonic() - started < 5
+    with pytest.raises(BrokerUnavailable):
+        await waiting
+    await asyncio.to_thread(proxy.refuse)
+    away = RabbitPublisher(quick(url))
+    away.start()
+    await asyncio.sleep(0.1)
+    await away.close()
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
 async def test_many_cuts_lose_nothing_that_was_confirmed(broker: BrokerNode, broker_url: str, proxy: TcpProxy) -> None:
     """Publish until confirmed, as the worker does, over a link that is cut ten times."""
     await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
