@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
@@ -37,7 +38,7 @@ from bridge.workers.egress_ticket import Ticket, read_ticket
 from bridge.workers.loop import Patience, wait_for_any, wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from bridge.domain.outbound import Mailbox
     from bridge.domain.send_rate import Begun
@@ -131,6 +132,7 @@ class MailboxSender:
         )
         self._exchange_offset: timedelta | None = None
         self._held = 0
+        self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
         self._trouble: dict[str, tuple[str, str]] = {}
 
     @property
@@ -161,14 +163,35 @@ class MailboxSender:
         self._emit(RequestReceived(self._alias, source))
         self._hold(1)
         try:
-            # Nothing is sent that could not be told of.
-            conclusion = await self._visit(ticket) if await self._settler.ready(ticket) else Left()
-            await self._settle(ticket, conclusion)
+            async with self._alone(ticket.request_id):
+                # Nothing is sent that could not be told of.
+                conclusion = await self._visit(ticket) if await self._settler.ready(ticket) else Left()
+                await self._settle(ticket, conclusion)
         except BridgeError as error:
             # What has to outlive the request is not confirmed: it stays in its queue.
             self._emit(RequestLeft(self._alias, ticket.request_id, error.code))
         finally:
             self._hold(-1)
+
+    @asynccontextmanager
+    async def _alone(self, request_id: str | None) -> AsyncIterator[None]:
+        """
+        Let repeats of a request in this worker wait for each other.
+
+        The protocol copes with repeats side by side, at the price of void drafts that lie around until they are swept.
+        """
+        lock, waiting = self._in_hand.get(request_id, (asyncio.Lock(), 0))
+        self._in_hand[request_id] = (lock, waiting + 1)
+        try:
+            if request_id is None:
+                yield
+            else:
+                async with lock:
+                    yield
+        finally:
+            lock, waiting = self._in_hand.pop(request_id)
+            if waiting > 1:
+                self._in_hand[request_id] = (lock, waiting - 1)
 
     # One visit of one request.
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
 """EWS takes requests up to 64 MiB and carries MIME in base64 (message size limits of Exchange 2013 and later)."""
 
+VOID_SUBJECT: Final = "Void draft of the mail bridge: do not send"
+
 
 class EwsSender:
     """
@@ -109,7 +111,13 @@ class EwsSender:
     async def void(self, draft: SeenDraft) -> None:
         """Change a draft, on the change key that was seen, so that the key of its creation sends it no more."""
         item_id = element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)
-        updates = element("t:Updates", stamps.set_field(stamps.STATE, DraftState.VOID.value))
+        # The subject is for people, who find the draft in their folder until it is swept and could send it by hand.
+        subject = element(
+            "t:SetItemField",
+            element("t:FieldURI", FieldURI="item:Subject"),
+            element("t:Message", element("t:Subject", text=VOID_SUBJECT)),
+        )
+        updates = element("t:Updates", stamps.set_field(stamps.STATE, DraftState.VOID.value), subject)
         request = element(
             "m:UpdateItem",
             element("m:ItemChanges", element("t:ItemChange", item_id, updates)),

@@ -21,6 +21,7 @@ from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown
 from bridge.ports.outbox import BegunSend, BegunSends
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
@@ -67,6 +68,8 @@ class MemoryOutbox:
     calls: list[str] = field(default_factory=list)
     broken: BridgeError | None = None
     """Raised by every call while it is set."""
+    jitter: random.Random | None = None
+    """Given: calls take a random number of turns of the loop."""
     _entered: int = 0
     _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
     _losses: dict[str, deque[Loss]] = field(default_factory=dict)
@@ -256,7 +259,9 @@ class MemoryOutbox:
             reached, go = self._gates.pop(method)
             reached.set()
             await go.wait()
-        await asyncio.sleep(0)  # others run between two calls, as they do in life
+        # Others run between two calls, as they do in life.
+        for _ in range(1 + (self.jitter.randrange(12) if self.jitter is not None else 0)):
+            await asyncio.sleep(0)
         if self.broken is not None:
             raise self.broken
         if self._failures.get(method):

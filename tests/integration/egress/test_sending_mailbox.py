@@ -19,8 +19,8 @@ from bridge.domain.outbound_records import DraftState, EndReason, SeenDraft, Sta
 from bridge.errors import CallRefused, MailboxThrottled, SendOutcomeUnknown, SendRefused
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
+from tests.integration.egress.conftest import until
 from tests.support.sandbox import SandboxProcess
-from tests.support.workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,134 @@
+"""A sandbox, a broker with the topology, and egress workers as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pytest
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.wire.topology import topology
+from tests.support.sandbox import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pika.adapters.blocking_connection import BlockingChannel
+
+ADDRESS = "dispatch@example.org"
+
+
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+    """Return once it is so; fail with `what` was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Site:
+    """Where workers run, seen from outside."""
+
+    directory: Path
+    sandbox: SandboxProcess
+    amqp_url: str
+    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        with (self.directory / "worker.log").open("ab") as log:
+            worker = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "tests.integration.egress.worker",
+                    str(self.sandbox.directory / "sandbox.json"),
+                    self.amqp_url,
+                ],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.workers.append(worker)
+        return worker
+
+    def kill(self, worker: subprocess.Popen[bytes]) -> None:
+        """SIGKILL."""
+        worker.kill()
+        worker.wait(10)
+
+    def stop(self, worker: subprocess.Popen[bytes]) -> int:
+        """SIGTERM, and the exit code."""
+        worker.send_signal(signal.SIGTERM)
+        return worker.wait(30)
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[BlockingChannel]:
+        """A channel with confirms."""
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.amqp_url))) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+
+    def request(self, request_ids: Sequence[str], *, key: str = "dispatch", **fields: Any) -> None:
+        """Publish requests as a CAD system does."""
+        with self.channel() as channel:
+            for request_id in request_ids:
+                body = {"request_id": request_id, "to": [{"address": "crew@example.org"}], "text": "x", **fields}
+                properties = pika.BasicProperties(
+                    message_id=request_id, content_type="application/json", delivery_mode=2
+                )
+                channel.basic_publish("mail.outbound", key, json.dumps(body).encode(), properties, mandatory=True)
+
+    def depth(self, queue: str) -> int:
+        """How many messages are ready in a queue."""
+        with self.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).method.message_count)
+
+    def events(self, queue: str = "mail.events") -> list[dict[str, Any]]:
+        """Take all events so far."""
+        taken: list[dict[str, Any]] = []
+        with self.channel() as channel:
+            while True:
+                method, _, body = channel.basic_get(queue, auto_ack=True)
+                if method is None or body is None:
+                    return taken
+                taken.append(json.loads(body))
+
+    def sent(self) -> Counter[str]:
+        """How often each request was sent, by Exchange's own account."""
+        return Counter(send["request_id"] for send in self.sandbox.sends())
+
+    def outbound_left(self) -> int:
+        """How many requests wait anywhere."""
+        names = ["mail.outbound.dispatch", "mail.outbound.dispatch.urgent", "mail.outbound.returned"]
+        names += [f"mail.outbound.retry.{step}" for step in ("5s", "30s", "2m", "10m")]
+        return sum(self.depth(name) for name in names)
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker_url: str) -> Iterator[Site]:
+    """A sandbox and a virtual host with the topology; workers that are left over are killed."""
+    asyncio.run(RabbitTopology(RabbitSettings((broker_url,))).apply(topology(["dispatch"])))
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
+        site = Site(tmp_path, sandbox, broker_url)
+        yield site
+        for worker in site.workers:
+            if worker.poll() is None:
+                site.kill(worker)
