@@ -157,8 +157,7 @@ def as_text(summary: Summary) -> str:
     """Return the summary for a person."""
     s = summary
     lines = [
-        f"{s.delivered} mails delivered to Exchange, {s.published} on the queue with the same bytes, "
-        f"{s.removed} out of the inbox",
+        f"{s.delivered} mails delivered, {s.published} on the queue with the same bytes, {s.removed} out of the inbox",
         f"{s.lost} lost, {s.repeated} repeated, {s.left} left in the inbox, {s.parked} parked",
         f"{s.requested} sends requested, {s.sent} sent, {s.sent_twice} sent twice, {s.events} with exactly one outcome",
         f"{s.seconds} seconds; " + ("it all adds up" if s.adds_up else "IT DOES NOT ADD UP"),

@@ -172,7 +172,7 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         """Deliver a mail by SMTP; it is kept when this returns. A mail that ends without CRLF gets one."""
         recipients = [recipient] if isinstance(recipient, str) else list(recipient)
         host, _, port = self.info["smtp"].rpartition(":")
-        with smtplib.SMTP(host, int(port), timeout=60) as client:
+        with smtplib.SMTP(host, int(port), local_hostname="localhost", timeout=60) as client:
             client.ehlo()
             for code, answer in (client.mail(sender), *map(client.rcpt, recipients), client.docmd("DATA")):
                 if not 200 <= code < 400:
