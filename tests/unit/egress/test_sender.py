@@ -27,7 +27,7 @@ from bridge.errors import (
     SendRefused,
 )
 from bridge.mime.compose_message_id import request_id_of
-from bridge.telemetry.egress_events import RequestEnded, RequestLeft
+from bridge.telemetry.egress_events import DrainingPaused, RequestEnded, RequestLeft
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_send import SendOptions
 from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, a_body, eventually
@@ -266,6 +266,7 @@ async def test_call_that_is_refused_for_now_is_overcome(method: str) -> None:
 
     assert len(bench.mailbox.submissions) == 1
     assert bench.events()[0].attempts == 1
+    assert len(bench.mailbox.items) == 1
 
 
 async def test_request_whose_own_trouble_lasts_waits_longer_each_time_and_fails_in_the_end() -> None:
@@ -491,6 +492,8 @@ async def test_worker_killed_between_event_and_acknowledgement_repeats_the_event
     async with bench.running():
         await eventually(lambda: len(bench.events()) == 2)
 
+    # What was delivered before is looked for before a draft is made.
+    assert len(bench.mailbox.items) == 1
     first, second = bench.events()
     assert (first.event, first.event_id) == (second.event, second.event_id)
     assert len(bench.mailbox.submissions) == 1
@@ -645,6 +648,8 @@ async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_reques
                 break
 
     assert at_once <= 4
+    # Several at first; after that, one failure for each pause.
+    assert sum(isinstance(e, DrainingPaused) for e in bench.emitted) >= 5
     assert set(bench.told()) == {SENT}
     assert len(bench.mailbox.submissions) == 6
 

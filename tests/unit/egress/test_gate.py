@@ -1,0 +1,168 @@
+"""Urgent requests go first, and nobody waits for what somebody else could use."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from bridge.domain.send_rate import RateLimits, SendWindow
+from bridge.workers.egress_gate import RateGate, Slots
+from bridge.workers.egress_send import Deferred, Left
+from tests.unit.egress.harness import START
+
+
+class HeldClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._moved = asyncio.Event()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.seconds + seconds
+        while self.seconds < until:
+            await self._moved.wait()
+
+    async def move(self, seconds: float) -> None:
+        self.seconds += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+        await settle()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def a_gate(clock: HeldClock, per_minute: int = 1) -> RateGate:
+    return RateGate(SendWindow(RateLimits(per_minute, None)), clock)
+
+
+async def test_urgent_mail_overtakes_those_that_wait() -> None:
+    clock = HeldClock()
+    gate, order = a_gate(clock), list[str]()
+
+    async def take(name: str, *, urgent: bool) -> None:
+        await gate.take_turn(recipients=1, urgent=urgent, expires_at=None)
+        order.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in ("first", "second", "third"):
+            tasks.create_task(take(name, urgent=False))
+        await settle()
+        tasks.create_task(take("urgent", urgent=True))
+        await settle()
+        for _ in range(3):
+            await clock.move(60)
+
+    assert order == ["first", "urgent", "second", "third"]
+
+
+async def test_turn_that_is_given_back_goes_to_the_next() -> None:
+    clock = HeldClock()
+    gate = a_gate(clock)
+    turn = await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    waiting = asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=None))
+    await settle()
+    assert not waiting.done()
+
+    assert turn is not None
+    assert not isinstance(turn, Deferred | Left)
+    gate.give_back(turn)
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_mail_that_expires_in_the_line_gets_no_turn() -> None:
+    clock = HeldClock()
+    gate = a_gate(clock)
+    await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    waiting = [
+        asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=START + timedelta(seconds=5)))
+        for _ in range(2)
+    ]
+    await settle()
+
+    await clock.move(5)
+
+    assert [await asyncio.wait_for(one, 1) for one in waiting] == [None, None]
+
+
+async def test_worker_that_stops_sends_nobody_through() -> None:
+    clock = HeldClock()
+    gate = a_gate(clock)
+    await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    waiting = asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=None))
+    await settle()
+
+    gate.close()
+
+    assert await asyncio.wait_for(waiting, 1) == Left()
+
+
+async def test_cancelled_waiter_leaves_the_line() -> None:
+    clock = HeldClock()
+    gate = a_gate(clock)
+    await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    gone = asyncio.create_task(gate.take_turn(recipients=1, urgent=True, expires_at=None))
+    stays = asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=None))
+    await settle()
+
+    gone.cancel()
+    await settle()
+    await clock.move(60)
+
+    assert await asyncio.wait_for(stays, 1)
+
+
+async def test_slot_is_free_for_others_while_its_holder_is_away() -> None:
+    clock = HeldClock()
+    slots, order, back = Slots(1, clock), list[str](), asyncio.Event()
+
+    async def waits() -> None:
+        async with slots.slot(urgent=False) as slot:
+            async with slot.away():
+                await back.wait()
+            order.append("ordinary")
+
+    async def works(name: str, *, urgent: bool) -> None:
+        async with slots.slot(urgent=urgent):
+            order.append(name)
+            await settle()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(waits())
+        await settle()
+        tasks.create_task(works("urgent", urgent=True))
+        await settle()
+        assert order == ["urgent"]
+        back.set()
+
+    assert order == ["urgent", "ordinary"]
+
+
+async def test_holder_cancelled_while_away_gives_no_slot_back_twice() -> None:
+    clock = HeldClock()
+    slots = Slots(1, clock)
+
+    async def waits() -> None:
+        async with slots.slot(urgent=False) as slot, slot.away():
+            await asyncio.Event().wait()
+
+    away = asyncio.create_task(waits())
+    await settle()
+    away.cancel()
+    await asyncio.gather(away, return_exceptions=True)
+
+    async with slots.slot(urgent=False):
+        other = asyncio.create_task(slots.enter(urgent=False))
+        await settle()
+        assert not other.done()
+        other.cancel()
