@@ -86,6 +86,10 @@ class Site:
             channel.confirm_delivery()
             yield channel
 
+    def apply_topology(self) -> None:
+        """Declare what is missing."""
+        asyncio.run(RabbitTopology(RabbitSettings((self.amqp_url,))).apply(topology(["dispatch"])))
+
     def request(self, request_ids: Sequence[str], *, key: str = "dispatch", **fields: Any) -> None:
         """Publish requests as a CAD system does."""
         with self.channel() as channel:
@@ -125,9 +129,9 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path, broker_url: str) -> Iterator[Site]:
     """A sandbox and a virtual host with the topology; workers that are left over are killed."""
-    asyncio.run(RabbitTopology(RabbitSettings((broker_url,))).apply(topology(["dispatch"])))
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
         site = Site(tmp_path, sandbox, broker_url)
+        site.apply_topology()
         yield site
         for worker in site.workers:
             if worker.poll() is None:
