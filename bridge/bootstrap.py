@@ -11,11 +11,15 @@ from bridge import __version__
 from bridge.adapters.entra.tokens import EntraApp, EntraTokens
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
+from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.batches import BatchLimits
+from bridge.domain.outbound import Mailbox
+from bridge.domain.send_rate import RateLimits
 from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
@@ -24,7 +28,11 @@ from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
 from bridge.wire import inbound_build, topology
+from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.budget import ByteBudget
+from bridge.workers.egress import EgressOptions, MailboxSender
+from bridge.workers.egress_returned import ReturnedDrain
+from bridge.workers.egress_send import SendOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_transfer import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
@@ -32,7 +40,7 @@ from bridge.workers.loop import Patience, wait_for_any, wait_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bridge.config.settings import EntraSettings, MailboxSettings, RabbitMqSettings, Settings
+    from bridge.config.settings import EgressSettings, EntraSettings, MailboxSettings, RabbitMqSettings, Settings
     from bridge.domain.mail import FetchedMail, UnconvertibleMail
     from bridge.ports.broker import Message
 
@@ -56,9 +64,10 @@ async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: a
     async with AsyncExitStack() as stack:
         process = await _Process.start(settings, role, stack)
         readers = process.readers() if ingest else []
+        senders = await process.senders(stack) if egress else []
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
-            [reader.run(stop) for reader in readers],
+            [worker.run(stop) for worker in (*readers, *senders)],
             [process.watch(), watch_loop(process.metrics)],
         )
     return 0
@@ -149,6 +158,35 @@ class _Process:
             readers.append(reader)
         return readers
 
+    async def senders(self, stack: AsyncExitStack) -> list[MailboxSender | ReturnedDrain]:
+        """Return a sender for each mailbox that is sent from, and the drain of requests that came back."""
+        consumer = await stack.enter_async_context(RabbitConsumer(self.rabbit, self.emit))
+        senders = {
+            mailbox.alias: MailboxSender(
+                alias=mailbox.alias,
+                sender=Mailbox(mailbox.address),
+                mailbox=EwsSender(self.client(mailbox), mailbox.address),
+                publisher=self.publisher,
+                consumer=consumer,
+                clock=self.clock,
+                emit=self.emit,
+                health=self.health,
+                options=_egress_options(self.settings.egress, mailbox),
+            )
+            for mailbox in self.settings.mailboxes
+            if mailbox.send
+        }
+        returned = ReturnedDrain(
+            senders=senders,
+            publisher=self.publisher,
+            consumer=consumer,
+            clock=self.clock,
+            emit=self.emit,
+            health=self.health,
+            limits=OutboundLimits(),
+        )
+        return [*senders.values(), returned]
+
     def client(self, mailbox: MailboxSettings) -> EwsClient:
         """Return the client for a mailbox: one for all with OAuth, one for each login on-premises."""
         key = "" if self.tokens is not None else mailbox.alias
@@ -208,6 +246,21 @@ class _Process:
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()
         self.metrics.ews_call_seconds.labels(operation).observe(seconds)
+
+
+def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> EgressOptions:
+    per_minute, per_day = mailbox.send_rate_per_minute, mailbox.recipients_per_day
+    return EgressOptions(
+        rate=RateLimits(
+            per_minute=None if per_minute == "unlimited" else per_minute,
+            recipients_per_day=None if per_day == "unlimited" else per_day,
+        ),
+        concurrent_sends=settings.concurrent_sends,
+        attempts_limit=settings.attempts_limit,
+        give_up_after_seconds=settings.give_up_after_seconds,
+        ledger_days=settings.ledger_days,
+        send=SendOptions(unknown_after_seconds=settings.unknown_after_seconds),
+    )
 
 
 def composer(alias: str) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]]:
