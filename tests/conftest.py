@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -84,3 +85,17 @@ def own_broker(_module_broker: BrokerNode) -> Iterator[BrokerNode]:
     yield _module_broker
     if _module_broker.running:
         _module_broker.thaw()
+
+
+@pytest.fixture
+def own_vhost(own_broker: BrokerNode) -> str:
+    """A virtual host of that node for this test alone."""
+    name = f"own-{uuid.uuid4().hex[:12]}"
+    own_broker.create_vhosts([name])
+    return name
+
+
+@pytest.fixture
+def own_url(own_broker: BrokerNode, own_vhost: str) -> str:
+    """The administrator's AMQP address of that virtual host."""
+    return own_broker.vhost_url(own_vhost)

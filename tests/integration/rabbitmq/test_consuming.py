@@ -154,16 +154,14 @@ async def test_a_queue_deleted_under_the_consumer_is_missing(url: str, consumer:
         assert held.lost
 
 
-async def test_a_delivery_held_too_long_is_lost_and_comes_again(own_broker: BrokerNode) -> None:
+async def test_a_delivery_held_too_long_is_lost_and_comes_again(own_broker: BrokerNode, own_url: str) -> None:
     """The consumer timeout closes the channel; pika alone would not say so."""
     own_broker.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
-    own_broker.create_vhosts(["slow"])
-    url = own_broker.vhost_url("slow")
-    with a_channel(url) as channel:
+    with a_channel(own_url) as channel:
         channel.queue_declare("q", durable=True, arguments={"x-queue-type": "quorum", "x-consumer-timeout": 1000})
-    publish_plain(url, "", "q", ["r-1"])
+    publish_plain(own_url, "", "q", ["r-1"])
     async with (
-        RabbitConsumer(quick(url)) as consumer,
+        RabbitConsumer(quick(own_url)) as consumer,
         aclosing(consumer.deliveries("q", prefetch=1, exclusive=True)) as deliveries,
     ):
         held = await anext(deliveries)
@@ -175,7 +173,7 @@ async def test_a_delivery_held_too_long_is_lost_and_comes_again(own_broker: Brok
         assert again.message_id == "r-1"
         assert not again.lost
         again.ack()
-    assert count(url, "q") == 0
+    assert count(own_url, "q") == 0
 
 
 async def test_a_cut_connection_loses_what_is_held_and_goes_on(broker: BrokerNode, url: str) -> None:
@@ -217,12 +215,12 @@ async def test_a_lease_held_by_our_own_dead_connection_is_waited_for(broker: Bro
                 assert (await next_one).redelivered
 
 
-async def test_a_node_restart_is_survived(own_broker: BrokerNode) -> None:
+async def test_a_node_restart_is_survived(own_broker: BrokerNode, own_url: str) -> None:
     """Also the trouble that lies between is told."""
-    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
-    publish_plain(own_broker.url, OUTBOUND, "dispatch", ["r-1"])
+    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
+    publish_plain(own_url, OUTBOUND, "dispatch", ["r-1"])
     async with (
-        RabbitConsumer(quick(own_broker.url)) as consumer,
+        RabbitConsumer(quick(own_url)) as consumer,
         aclosing(consumer.deliveries(_QUEUE, prefetch=1, exclusive=True)) as deliveries,
     ):
         await anext(deliveries)

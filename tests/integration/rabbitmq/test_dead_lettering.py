@@ -116,11 +116,10 @@ async def test_a_request_that_the_broker_gives_up_is_returned_with_its_reason(br
     }
 
 
-async def test_dead_lettering_waits_for_its_target_instead_of_losing(own_broker: BrokerNode) -> None:
+async def test_dead_lettering_waits_for_its_target_instead_of_losing(own_broker: BrokerNode, own_url: str) -> None:
     """At least once: with the dead queue gone the message stays, and arrives when the queue is back."""
     own_broker.ctl("eval", "application:set_env(rabbit, dead_letter_worker_publisher_confirm_timeout, 1000).")
-    own_broker.create_vhosts(["patient"])
-    url = own_broker.vhost_url("patient")
+    url = own_url
     wanted = topology(["dispatch"], TopologyOptions(inbound_delivery_limit=1))
     await RabbitTopology(quick(url)).apply(wanted)
     with a_channel(url) as channel:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Event
 
 _QUEUE_PROCESS = (
-    'sys:{call}(amqqueue:get_pid(element(2, rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>))))).'
+    "sys:{call}(amqqueue:get_pid(element(2, rabbit_amqqueue:lookup("
+    'rabbit_misc:r(<<"{vhost}">>, queue, <<"mail.inbound">>))))).'
 )
 
 
@@ -40,12 +41,12 @@ def _through(proxy: TcpProxy, broker_url: str, broker: BrokerNode) -> str:
     return broker_url.replace(f":{broker.amqp_port}/", f":{proxy.port}/")
 
 
-async def test_nothing_with_a_receipt_is_lost_when_the_node_is_killed(own_broker: BrokerNode) -> None:
+async def test_nothing_with_a_receipt_is_lost_when_the_node_is_killed(own_broker: BrokerNode, own_url: str) -> None:
     """Killed in the middle of a stream of publishes; the node comes back with every confirmed message."""
-    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
     confirmed: set[str] = set()
     failed = 0
-    async with RabbitPublisher(quick(own_broker.url)) as publisher:
+    async with RabbitPublisher(quick(own_url)) as publisher:
         await publisher.wait_ready()
         waiting = [publisher.publish(mail(number, size=2000)) for number in range(3000)]
         await waiting[100]
@@ -62,16 +63,16 @@ async def test_nothing_with_a_receipt_is_lost_when_the_node_is_killed(own_broker
             await publisher.wait_ready()
         assert await publisher.publish(mail(5000)) == PublishReceipt("m-5000")
 
-    there = {one.message_id for one in take_all(own_broker.url, INBOUND)}
+    there = {one.message_id for one in take_all(own_url, INBOUND)}
     assert len(confirmed) + failed == 3000
     assert failed
     assert confirmed <= there
 
 
-async def test_a_frozen_node_is_an_unknown_outcome_in_time(own_broker: BrokerNode) -> None:
+async def test_a_frozen_node_is_an_unknown_outcome_in_time(own_broker: BrokerNode, own_url: str) -> None:
     """No answer at all, and no broken connection either: our own timeout ends it, and a thaw heals it."""
-    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
-    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=1)) as publisher:
+    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
+    async with RabbitPublisher(quick(own_url, confirm_timeout_seconds=1)) as publisher:
         await publisher.wait_ready()
         own_broker.freeze()
         started = time.monotonic()
@@ -90,15 +91,17 @@ async def test_a_frozen_node_is_an_unknown_outcome_in_time(own_broker: BrokerNod
         assert await publisher.publish(mail(3)) == PublishReceipt("m-3")
 
 
-async def test_a_queue_that_answers_nothing_does_not_take_the_connection_down(own_broker: BrokerNode) -> None:
+async def test_a_queue_that_answers_nothing_does_not_take_the_connection_down(
+    own_broker: BrokerNode, own_vhost: str, own_url: str
+) -> None:
     """As when its majority is lost: no confirm, no nack, no notice. Others on the connection are answered all along."""
-    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
     seen: list[Event] = []
-    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=1), seen.append) as publisher:
+    async with RabbitPublisher(quick(own_url, confirm_timeout_seconds=1), seen.append) as publisher:
         await publisher.wait_ready()
         # A channel's first publish to such a queue is a call inside the broker, which would hold up the others.
         await publisher.publish(mail(0))
-        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="suspend", queue=INBOUND))
+        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="suspend", vhost=own_vhost))
         stuck = publisher.publish(mail(1))
         answered = publisher.publish(mail(2, amqp_exchange=EVENTS))
 
@@ -107,18 +110,18 @@ async def test_a_queue_that_answers_nothing_does_not_take_the_connection_down(ow
             await stuck
         assert await publisher.publish(mail(3, amqp_exchange=EVENTS)) == PublishReceipt("m-3")
 
-        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="resume", queue=INBOUND))
+        await asyncio.to_thread(own_broker.ctl, "eval", _QUEUE_PROCESS.format(call="resume", vhost=own_vhost))
         assert await publisher.publish(mail(4)) == PublishReceipt("m-4")
     assert len([event for event in seen if isinstance(event, BrokerConnected)]) == 1
     # What was given up arrived all the same: an unknown outcome is published again under the same id.
-    assert [one.message_id for one in take_all(own_broker.url, INBOUND)] == ["m-0", "m-1", "m-4"]
+    assert [one.message_id for one in take_all(own_url, INBOUND)] == ["m-0", "m-1", "m-4"]
 
 
-async def test_a_memory_alarm_blocks_at_once_and_passes(own_broker: BrokerNode) -> None:
+async def test_a_memory_alarm_blocks_at_once_and_passes(own_broker: BrokerNode, own_url: str) -> None:
     """The first publish is caught in it, later ones are refused before they are written, nothing is made anew."""
-    await RabbitTopology(quick(own_broker.url)).apply(TOPOLOGY)
+    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
     seen: list[Event] = []
-    async with RabbitPublisher(quick(own_broker.url, confirm_timeout_seconds=2), seen.append) as publisher:
+    async with RabbitPublisher(quick(own_url, confirm_timeout_seconds=2), seen.append) as publisher:
         await publisher.wait_ready()
         await asyncio.to_thread(own_broker.ctl, "set_vm_memory_high_watermark", "absolute", "1MB")
         caught = publisher.publish(mail(1))
