@@ -68,7 +68,7 @@ async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: a
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
             [worker.run(stop) for worker in (*readers, *senders)],
-            [process.watch(), watch_loop(process.metrics)],
+            [process.watch(readers), watch_loop(process.metrics), *(reader.watch_junk(stop) for reader in readers)],
         )
     return 0
 
@@ -102,6 +102,7 @@ class _Process:
         self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge")
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
+        self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         self._clients: dict[str, EwsClient] = {}
 
     @classmethod
@@ -127,7 +128,6 @@ class _Process:
             unconfirmed=options.unconfirmed_mails,
             settle_seconds=self.settings.rabbitmq.confirm_timeout_seconds * 3,
         )
-        budget = ByteBudget(options.in_flight_bytes)
         readers = []
         for mailbox in self.settings.mailboxes:
             if not mailbox.read:
@@ -141,7 +141,7 @@ class _Process:
                 inbox=inbox,
                 publisher=self.publisher,
                 compose=composer(mailbox.alias),
-                budget=budget,
+                budget=self.budget,
                 clock=self.clock,
                 emit=self.emit,
                 health=self.health,
@@ -224,9 +224,12 @@ class _Process:
                 self.health.forget(part)
                 return
 
-    async def watch(self) -> None:
-        """Keep health true about what all mailboxes share, and the expiry gauge about the token."""
+    async def watch(self, readers: Sequence[MailboxReader]) -> None:
+        """Keep health true about what all mailboxes share, and the gauges that nobody else sets."""
         while True:
+            for reader in readers:
+                self.metrics.ingest_in_flight.labels(reader.alias).set(reader.in_flight)
+            self.metrics.ingest_in_flight_bytes.set(self.budget.taken_bytes)
             if self.publisher.trouble is None:
                 self.health.ok("broker:publish")
             else:

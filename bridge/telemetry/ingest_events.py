@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InboxListed(Event):
-    """The watched folders of a mailbox were listed to their end."""
+    """A watched folder was listed from its oldest mail; `waiting` counts all watched folders."""
 
     name = "ingest.inbox_listed"
     level = "debug"
@@ -42,6 +42,32 @@ class BacklogFound(Event):
     folder: str
     waiting: int
     oldest_age_seconds: float | None
+
+
+@dataclass(frozen=True)
+class JunkCounted(Event):
+    """The junk folder was looked at."""
+
+    name = "ingest.junk_counted"
+    level = "debug"
+
+    mailbox: str
+    count: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Set the gauge."""
+        metrics.ingest_junk.labels(self.mailbox).set(self.count)
+
+
+@dataclass(frozen=True)
+class JunkFound(Event):
+    """More mail than before lies in the junk folder; a request may be among it."""
+
+    name = "ingest.junk_found"
+    level = "warning"
+
+    mailbox: str
+    count: int
 
 
 @dataclass(frozen=True)

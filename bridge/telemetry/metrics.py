@@ -95,9 +95,6 @@ class Metrics:
         self._process()
 
     def _ingest(self) -> None:
-        self.ingest_listed = self._counter(
-            "ingest_listed_mails", "Mails that listings showed for the first time", "mailbox"
-        )
         self.ingest_fetched = self._counter("ingest_fetched_mails", "Mails read from Exchange", "mailbox")
         self.ingest_published = self._counter(
             "ingest_published_mails", "Mails that the broker confirmed", "mailbox", "kind"
@@ -106,14 +103,11 @@ class Metrics:
         self.ingest_kept = self._counter(
             "ingest_kept_mails", "Times a mail was left in the inbox, by reason", "mailbox", "code"
         )
-        self.ingest_parked = self._counter(
-            "ingest_parked_mails", "Mails set aside for a person, by reason", "mailbox", "code"
-        )
         self.ingest_pauses = self._counter(
             "ingest_pauses", "Times reading a mailbox paused, by reason", "mailbox", "code"
         )
-        self.ingest_in_flight = self._gauge("ingest_in_flight_mails", "Mails between fetch and removal", "mailbox")
-        self.ingest_in_flight_bytes = self._gauge("ingest_in_flight_bytes", "Bytes of mail held in memory", "mailbox")
+        self.ingest_in_flight = self._gauge("ingest_in_flight_mails", "Mails between publish and removal", "mailbox")
+        self.ingest_in_flight_bytes = self._gauge("ingest_in_flight_bytes", "Bytes of mail between fetch and confirm")
         self.ingest_waiting = self._gauge(
             "ingest_waiting_mails", "Mails in the watched folders at the last listing", "mailbox"
         )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
 from bridge.errors import BridgeError, PublishUnroutable, RemovalImpossible
-from bridge.telemetry.ingest_events import BacklogFound, InboxListed, ReadingFailed, ReadingResumed
+from bridge.telemetry.ingest_events import (
+    BacklogFound,
+    InboxListed,
+    JunkCounted,
+    JunkFound,
+    ReadingFailed,
+    ReadingResumed,
+)
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_transfer import Transfer, TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.telemetry.health import Health
     from bridge.workers.budget import ByteBudget
 
+_JUNK = "junkemail"
 _BACKLOG_COUNT = 1_000
 _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
 
@@ -37,6 +46,7 @@ class IngestOptions:
     folders: Sequence[str] = ("inbox",)
     poll_seconds: float = 5.0
     page_count: int = 1_000
+    junk_seconds: float = 60.0
     keep_seconds: float = 30.0
     """How long a mail that stays is passed over before it is tried again."""
     limits: TransferLimits = field(default_factory=TransferLimits)
@@ -64,7 +74,7 @@ class MailboxReader:
         health: Health,
         options: IngestOptions | None = None,
     ) -> None:
-        self._alias = alias
+        self.alias = alias
         self._inbox = inbox
         self._publisher = publisher
         self._compose = compose
@@ -77,13 +87,19 @@ class MailboxReader:
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
+        self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self.wake = asyncio.Event()
 
     @property
     def part(self) -> str:
         """The name of this reader in `/health`."""
-        return f"mailbox:{self._alias}:ingest"
+        return f"mailbox:{self.alias}:ingest"
+
+    @property
+    def in_flight(self) -> int:
+        """How many mails are between their publish and their removal: what a crash now would repeat."""
+        return (self._transferring.unconfirmed if self._transferring is not None else 0) + len(self._memory.held())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set; what is under way is finished first."""
@@ -107,6 +123,18 @@ class MailboxReader:
         """
         await self._publisher_ready(stop)
         return sum([await self._read_folder(folder, stop) for folder in self._options.folders])
+
+    async def watch_junk(self, stop: asyncio.Event) -> None:
+        """Count the junk folder now and then, and warn when it grows: nobody else looks there."""
+        before = 0
+        while not stop.is_set():
+            with contextlib.suppress(BridgeError):  # reading the inbox meets the same trouble, and tells of it
+                count = await self._inbox.count(_JUNK)
+                self._emit(JunkCounted(self.alias, count))
+                if count > before:
+                    self._emit(JunkFound(self.alias, count))
+                before = count
+            await wait_for_any(self._options.junk_seconds, stop)
 
     async def _publisher_ready(self, stop: asyncio.Event) -> None:
         """Wait for the broker before Exchange is asked for anything; health shows the broker's own trouble."""
@@ -145,8 +173,8 @@ class MailboxReader:
         return published
 
     def _transfer(self) -> Transfer:
-        return Transfer(
-            alias=self._alias,
+        self._transferring = Transfer(
+            alias=self.alias,
             inbox=self._inbox,
             publisher=self._publisher,
             compose=self._compose,
@@ -158,16 +186,17 @@ class MailboxReader:
             emit=self._emit,
             progress=lambda: self._health.progress(self.part),
         )
+        return self._transferring
 
     def _note(self, folder: str, listing: Listing) -> None:
         first = listing.refs[0].received_at if listing.refs else None
         if folder not in self._waiting:
             age = max(0.0, (self._clock.now() - first).total_seconds()) if first is not None else None
             if listing.total >= _BACKLOG_COUNT or (age or 0.0) >= _BACKLOG_AGE_SECONDS:
-                self._emit(BacklogFound(self._alias, folder, listing.total, age))
+                self._emit(BacklogFound(self.alias, folder, listing.total, age))
         self._waiting[folder] = (listing.total, first)
         oldest = min((moment for _, moment in self._waiting.values() if moment is not None), default=None)
-        self._emit(InboxListed(self._alias, sum(total for total, _ in self._waiting.values()), oldest))
+        self._emit(InboxListed(self.alias, sum(total for total, _ in self._waiting.values()), oldest))
         self._health.progress(self.part)
 
     def _failed(self, error: BridgeError) -> float:
@@ -175,13 +204,13 @@ class MailboxReader:
         paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable)
         if self._failing_since is None:
             self._failing_since = self._clock.monotonic()
-        self._emit(ReadingFailed(self._alias, error.code, error.detail, wait_of(after), paused))
+        self._emit(ReadingFailed(self.alias, error.code, error.detail, wait_of(after), paused))
         self._health.trouble(self.part, error.code, error.detail)
         return wait_of(after)
 
     def _succeeded(self) -> None:
         self._patience.forget()
         if self._failing_since is not None:
-            self._emit(ReadingResumed(self._alias, self._clock.monotonic() - self._failing_since))
+            self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
             self._failing_since = None
         self._health.ok(self.part)

@@ -93,6 +93,11 @@ class Transfer:
         self._unroutable_streak = 0
         self.published = 0
 
+    @property
+    def unconfirmed(self) -> int:
+        """How many publishes have no answer yet."""
+        return self._outstanding
+
     async def run(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """
         Publish the mails and remove what was confirmed; mails that stay are in the memory, with their reason.

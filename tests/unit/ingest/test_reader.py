@@ -24,7 +24,15 @@ from bridge.errors import (
 from bridge.ports.broker import Message, PublishReceipt
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
-from bridge.telemetry.ingest_events import BacklogFound, MailKept, MailPublished, ReadingFailed, ReadingResumed
+from bridge.telemetry.ingest_events import (
+    BacklogFound,
+    JunkCounted,
+    JunkFound,
+    MailKept,
+    MailPublished,
+    ReadingFailed,
+    ReadingResumed,
+)
 from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_transfer import TransferLimits
@@ -404,3 +412,32 @@ async def test_old_mail_is_told_of_before_it_is_taken() -> None:
     [told] = bench.told(BacklogFound)
     assert isinstance(told, BacklogFound)
     assert (told.waiting, told.oldest_age_seconds) == (2, 30 * 86_400)
+
+
+async def test_mail_in_the_junk_folder_is_counted_and_warned_of() -> None:
+    bench = Bench(a_mail(1, folder="junkemail"), a_mail(2, folder="junkemail"))
+    watching = asyncio.create_task(bench.reader.watch_junk(bench.stop))
+
+    while not bench.told(JunkFound):
+        await asyncio.sleep(0)
+    bench.stop.set()
+    await watching
+
+    assert bench.told(JunkCounted) == [JunkCounted("dispatch", 2)]
+    assert bench.told(JunkFound) == [JunkFound("dispatch", 2)]
+    assert bench.left == ["m1", "m2"]
+
+
+async def test_mails_between_publish_and_removal_are_counted() -> None:
+    bench = Bench(*(a_mail(n) for n in range(3)))
+    bench.publisher.withhold = True
+    reading = asyncio.create_task(bench.once())
+    while len(bench.publisher.outstanding) < 3:
+        await asyncio.sleep(0)
+
+    during = bench.reader.in_flight
+    while not reading.done():
+        bench.publisher.confirm_all()
+        await asyncio.sleep(0)
+
+    assert (during, bench.reader.in_flight) == (3, 0)

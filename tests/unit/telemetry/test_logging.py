@@ -184,7 +184,7 @@ class Counted(Event):
     mailbox: str
 
     def record(self, metrics: Metrics) -> None:
-        metrics.ingest_listed.labels(self.mailbox).inc()
+        metrics.ingest_fetched.labels(self.mailbox).inc()
 
 
 def test_an_event_is_counted_and_logged_with_its_level(out: io.StringIO) -> None:
@@ -194,7 +194,7 @@ def test_an_event_is_counted_and_logged_with_its_level(out: io.StringIO) -> None
 
     (line,) = lines(out)
     assert (line["event"], line["level"], line["mailbox"]) == ("x.counted", "warning", "dispatch")
-    assert metrics.registry.get_sample_value("bridge_ingest_listed_mails_total", {"mailbox": "dispatch"}) == 1
+    assert metrics.registry.get_sample_value("bridge_ingest_fetched_mails_total", {"mailbox": "dispatch"}) == 1
 
 
 def test_a_log_that_cannot_be_written_stops_nothing_and_is_counted(out: io.StringIO) -> None:

@@ -43,10 +43,10 @@ def test_names_and_labels_follow_the_conventions() -> None:
 def test_two_processes_worth_of_metrics_do_not_share_a_registry() -> None:
     one, other = Metrics(), Metrics()
 
-    one.ingest_listed.labels("a").inc()
+    one.ingest_fetched.labels("a").inc()
 
-    assert one.registry.get_sample_value("bridge_ingest_listed_mails_total", {"mailbox": "a"}) == 1
-    assert other.registry.get_sample_value("bridge_ingest_listed_mails_total", {"mailbox": "a"}) is None
+    assert one.registry.get_sample_value("bridge_ingest_fetched_mails_total", {"mailbox": "a"}) == 1
+    assert other.registry.get_sample_value("bridge_ingest_fetched_mails_total", {"mailbox": "a"}) is None
 
 
 def test_the_age_of_a_listing_grows_until_the_next_one() -> None:
