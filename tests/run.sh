@@ -57,7 +57,7 @@ needs_shared() { # suite, folder: test data that a checkout alone does not have
 }
 
 lint() {
-  ruff check . && ruff format --check . && mypy && lint-imports
+  ruff check . && ruff format --check bridge tests && mypy && lint-imports
 }
 
 extra=("$@")

@@ -282,9 +282,9 @@ class Transfer:
             self._memory.removed(ref)
         if gone:
             self._emit(MailsRemoved(self._alias, len(gone)))
-        error = next((removal.error for removal in removals if removal.error is not None), None)
-        if error is not None:
-            self._fail(_removal_error(error))
+        for removal in removals:
+            if removal.error is not None:
+                self._fail(_removal_error(removal.error))
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()
