@@ -13,7 +13,7 @@ never was and never will be.
 
 `python -m tests.model.send_model --drafts 3` searches the long form, `--variants` the protocol with each rule left out.
 As designed it is safe with two drafts, one lost and one late call in 4,337,094 states; with two lost and two late calls
-in 23,532,765; with three drafts in 33,449,425 (three minutes, 5 GB).
+in 23,532,765; with three drafts in 33,449,425 (three minutes, 2.8 GB).
 
 Not modelled: more than two workers, time, and a request that is published with another content.
 """
