@@ -48,6 +48,10 @@ ensure_rabbitmq() {
   return $status
 }
 
+ensure_node() {
+  command -v node >/dev/null && command -v npm >/dev/null || apt_install nodejs npm
+}
+
 # ensure_environment FOLDER LOCKFILE: a virtual environment with exactly what the lock file names.
 ensure_environment() {
   local folder=$1 lock=$2 python stamp

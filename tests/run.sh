@@ -18,7 +18,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
-    integration | scenario) ensure_rabbitmq || exit 1 ;;
+    integration) ensure_rabbitmq || exit 1 ;;
+    scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     *) echo "No such suite: $suite (there are: lint unit model corpus schema integration scenario)" >&2; exit 2 ;;
   esac
 done
