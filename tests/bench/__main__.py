@@ -6,27 +6,14 @@ import argparse
 import json
 import statistics
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.stage import Drained, Stage, alternating, machine
+from tests.bench.read import read
+from tests.bench.stage import Drained, Figure, Stage, alternating, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    figure: float
-    unit: str
-    naive: float | None
-    ratio: float | None
-    at_least: float
-    ok: bool
 
 
 def drain_lan(*, quick: bool) -> list[Figure]:
@@ -73,7 +60,7 @@ def _tell(name: str, who: str, done: Drained) -> None:
     )
 
 
-BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {"drain-lan": drain_lan, "drain": drain}
+BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {"read": read, "drain-lan": drain_lan, "drain": drain}
 
 
 def main() -> int:

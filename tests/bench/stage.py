@@ -51,6 +51,19 @@ class Drained:
         return self.worker_cpu_seconds * 1_000 / self.mails
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    name: str
+    figure: float
+    unit: str
+    naive: float | None
+    ratio: float | None
+    at_least: float
+    ok: bool
+
+
 class Stage:
     """Broker, sandbox and proxies; use as a context manager."""
 
