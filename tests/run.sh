@@ -51,10 +51,14 @@ tests() { # name, pytest arguments...
   run "$name" python -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" "$@" "${extra[@]}"
 }
 
-needs_shared() { # suite, folder: test data that a checkout alone does not have
-  [ -d "$shared/$2" ] && return
-  not_run+=("$1 (no $2 beside the checkout; BRIDGE_SHARED names another place)")
-  return 1
+needs_shared() { # suite, folders...: test data that a checkout alone does not have
+  local suite=$1 folder
+  shift
+  for folder; do
+    [ -d "$shared/$folder" ] && continue
+    not_run+=("$suite (no $folder in ${shared/#$PWD\/}; BRIDGE_SHARED names another place)")
+    return 1
+  done
 }
 
 lint() {
@@ -68,7 +72,7 @@ for suite in "${suites[@]}"; do
     unit) tests unit -n 2 tests/unit ;;
     model) tests model tests/model ;;
     corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
-    schema) needs_shared schema ews-schema && tests schema -n 2 tests/schema ;;
+    schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
     integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
     scenario) tests scenario tests/scenario ;;
   esac

@@ -29,6 +29,10 @@ each_mail = pytest.mark.parametrize("mail", MAILS, ids=str)
 
 DIFFERENCES = Path(__file__).with_name("differences.tsv")
 
+# The standard library, the second parser where the first refuses, reads data after base64 padding otherwise in 3.13.
+DEPENDS_ON_PYTHON = {"apache_spamassassin/big5-base64.1.eml": {"html"}}
+
+
 WHY_PARSERS_DIFFER = {
     "cr_only": "Lines end with CR alone; the second parser takes the whole mail for one line.",
     "mbox_line": "The second parser lists the mbox separator `From ...` as a field.",
@@ -201,7 +205,7 @@ def test_every_difference_from_a_second_parser_has_its_reason(mail: CorpusMail) 
 
     found = second_parser.differences(second_parser.ours(parse(raw)), second_parser.second(raw))
 
-    assert set(found) == set(_differences().get(mail.file, {}))
+    assert set(found) - DEPENDS_ON_PYTHON.get(mail.file, set()) == set(_differences().get(mail.file, {}))
 
 
 def test_every_category_of_differences_is_explained_and_in_use() -> None:
