@@ -56,7 +56,7 @@ needs_shared() { # suite, folders...: test data that a checkout alone does not h
   shift
   for folder; do
     [ -d "$shared/$folder" ] && continue
-    not_run+=("$suite (no $folder in ${shared/#$PWD\/}; BRIDGE_SHARED names another place)")
+    not_run+=("$suite (no $folder beside the checkout; BRIDGE_SHARED names another place)")
     return 1
   done
 }
