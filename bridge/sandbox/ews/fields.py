@@ -117,7 +117,7 @@ def body_xml(element: str, wanted: str) -> Callable[[View], str]:
 
 def attachment_xml(view: View, number: int, *, content: str = "") -> str:
     """Return a t:FileAttachment or the head of a t:ItemAttachment; `content` is put at its end."""
-    attachment = dict(view.attachments())[number]
+    attachment = view.attachments()[number]
     folder, item = view.item.folder, view.item.id
     inner = "".join((
         f'<t:AttachmentId Id="{view.mailbox.mint.attachment_id(folder, item, number)}"/>' if view.raw is None else "",
@@ -134,7 +134,7 @@ def attachment_xml(view: View, number: int, *, content: str = "") -> str:
 
 
 def _attachments(view: View) -> str:
-    listed = "".join(attachment_xml(view, number) for number, _ in view.attachments())
+    listed = "".join(attachment_xml(view, number) for number in view.attachments())
     return f"<t:Attachments>{listed}</t:Attachments>" if listed else ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,17 +135,18 @@ class EwsService:
             content = OPERATIONS[operation](context, envelope.request)
         except FaultError as fault:
             return _Outcome(500, soapfaults.soap_fault(fault.code, fault.text), operation)
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the place
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the place
             # A defect of the sandbox: say so as Exchange says it, and where it was, without what was in the request.
-            _log.exception("the operation %s failed", operation)
+            _log.error("the operation %s failed: %s", operation, _place_of(error))
             return _Outcome(
                 500, soapfaults.soap_fault("ErrorInternalServerError", TEXTS["ErrorInternalServerError"]), operation
             )
         for submitted in context.submitted:
             try:
                 self._mail_flow(submitted)
-            except Exception:  # noqa: BLE001 - the mail is accepted already, and kept
-                _log.exception("the mail flow failed; submission %d stays pending", submitted.submission)
+            except Exception as error:  # noqa: BLE001 - the mail is accepted already, and kept
+                place = _place_of(error)
+                _log.error("submission %d stays pending: %s", submitted.submission, place)
         return _Outcome(200, xml.envelope(f"{operation}Response", content), operation)
 
     async def _answer(self, request: bytes, outcome: _Outcome) -> web.Response:
@@ -160,6 +162,12 @@ class EwsService:
                 "x-EwsHandler": outcome.operation,
             },
         )
+
+
+def _place_of(error: BaseException) -> str:
+    """Return an error's kind and where it came up; its text could hold what is private in a mail."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join([type(error).__name__, *(f"{Path(one.filename).name}:{one.lineno}" for one in reversed(frames))])
 
 
 async def _read(request: web.Request) -> bytes | None:

@@ -35,6 +35,7 @@ class View:
     item: Item
     raw: bytes | None = None
     _bodies: tuple[str | None, str | None] | None = field(default=None, init=False)
+    _attachments: dict[int, Attachment] | None = field(default=None, init=False)
 
     @property
     def item_id(self) -> str:
@@ -73,11 +74,14 @@ class View:
             html = f"<html><body><pre>{escape(text)}</pre></body></html>" if text else ""
         return "HTML", html
 
-    def attachments(self) -> list[tuple[int, Attachment]]:
-        """Return the attachments with their numbers."""
-        if self.raw is not None:
-            return list(enumerate(mime.attachments(self.raw), 1))
-        return items.numbered_attachments(self.db, self.item)
+    def attachments(self) -> dict[int, Attachment]:
+        """Return the attachments by their numbers, in order, as they were when first asked for."""
+        if self._attachments is None:
+            if self.raw is not None:
+                self._attachments = dict(enumerate(mime.attachments(self.raw), 1))
+            else:
+                self._attachments = dict(items.numbered_attachments(self.db, self.item))
+        return self._attachments
 
     def value(self, key: str) -> Any:  # noqa: ANN401 - whatever JSON value the property has
         """Return the value of a property, None where the item has none; some are made of others or of the content."""

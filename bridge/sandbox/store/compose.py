@@ -161,16 +161,24 @@ def _attachment_part(attachment: Attachment) -> tuple[list[str], bytes]:
     # A part of type multipart or message must not be base64 coded (RFC 2046 5); as a file it carries the same bytes.
     if kind.lower().startswith(("multipart/", "message/")):
         kind = "application/octet-stream"
-    name = _one_line(attachment.name)
-    plain = name if name.isascii() else "".join(letter if letter.isascii() else "_" for letter in name)
-    quoted = '"' + re.sub(r'(["\\])', r"\\\1", plain) + '"'
-    disposition = f"Content-Disposition: {'inline' if attachment.inline else 'attachment'}; filename={quoted}"
-    if not name.isascii():
-        disposition += f";\r\n filename*=utf-8''{quote(name, safe='')}"
-    head = [f"Content-Type: {kind}; name={quoted}", disposition, "Content-Transfer-Encoding: base64"]
+    name = _parameter("name", attachment.name)
+    filename = _parameter("filename", attachment.name)
+    head = [
+        f"Content-Type: {kind}; {name}",
+        f"Content-Disposition: {'inline' if attachment.inline else 'attachment'}; {filename}",
+        "Content-Transfer-Encoding: base64",
+    ]
     if attachment.content_id:
         head.append(f"Content-ID: <{_one_line(attachment.content_id)}>")
     return head, encodebytes(attachment.content).replace(b"\n", b"\r\n")
+
+
+def _parameter(name: str, value: str) -> str:
+    """Return a parameter of a MIME header, in the form of RFC 2231 where it is not ASCII."""
+    value = _one_line(value)
+    if not value.isascii():
+        return f"{name}*=utf-8''{quote(value, safe='')}"
+    return f'{name}="' + re.sub(r'(["\\])', r"\\\1", value) + '"'
 
 
 def _header(name: str, value: str) -> str:

@@ -32,6 +32,8 @@ _MAX_ENCODED_WORDS = 500
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"^([!-9;-~]{1,200})[ \t]*:[ \t]*")
 _PARAMETER = re.compile(r';\s*([^\s=;"]{1,100})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]*))')
+# Codecs of Python that count as text encodings and are no charsets of mails.
+_NO_CHARSETS = frozenset({"unicode-escape", "raw-unicode-escape", "unicode_escape", "raw_unicode_escape", "undefined"})
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -145,7 +147,7 @@ def xml_safe(text: str) -> str:
 def _decode(raw: bytes, charset: str) -> str:
     try:
         known = codecs.lookup(charset.strip("\"' ")[:60])
-        if not known._is_text_encoding:  # noqa: SLF001 - the only sign that tells rot13 or base64 from a charset
+        if known.name in _NO_CHARSETS or not known._is_text_encoding:  # noqa: SLF001 - the only sign that tells rot13 or base64 from a charset
             return raw.decode("utf-8", "replace")
         return raw.decode(known.name, "replace")
     except (LookupError, ValueError):

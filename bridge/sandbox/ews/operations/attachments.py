@@ -33,7 +33,7 @@ def get_attachment(context: Context, request: etree._Element) -> str:
     def get(node: etree._Element) -> str:
         mailbox, item, number = _find(context, db, node)
         view = View(db, mailbox, item)
-        attachment = dict(view.attachments()).get(number)
+        attachment = view.attachments().get(number)
         if attachment is None:
             raise EwsError("ErrorInvalidAttachmentId")
         if attachment.content_type == "message/rfc822":

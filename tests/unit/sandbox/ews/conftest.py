@@ -89,13 +89,25 @@ class Strikes:
         return answer
 
 
+class Submitted(list[SubmittedMail]):
+    """The mails that were handed to the mail flow, which may be made to fail."""
+
+    refusing = False
+
+    def take(self, mail: SubmittedMail) -> None:
+        """Be the mail flow."""
+        if self.refusing:
+            raise RuntimeError("the mail flow is out of order")
+        self.append(mail)
+
+
 @dataclass
 class Ews:
     """The running service, and how a test talks to it."""
 
     url: str
     store: Store
-    submitted: list[SubmittedMail]
+    submitted: Submitted
     strikes: Strikes
 
     def post(self, body: bytes, *, user: str = ADDRESS, anchor: str | None = None) -> requests.Response:
@@ -161,11 +173,11 @@ def serve(store: Store) -> Iterator[Callable[[], Ews]]:
     started: list[tuple[EwsService, web.AppRunner]] = []
 
     def start() -> Ews:
-        submitted: list[SubmittedMail] = []
+        submitted = Submitted()
         strikes = Strikes()
 
         async def serving() -> str:
-            service = EwsService(store, authenticator=authenticate, mail_flow=submitted.append, faults=strikes)
+            service = EwsService(store, authenticator=authenticate, mail_flow=submitted.take, faults=strikes)
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", service.handle)
             runner = web.AppRunner(app)

@@ -6,12 +6,14 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from typing import cast
 
 import pytest
 import requests
 from lxml import etree
 
 from bridge.sandbox.ews.hooks import ItemError
+from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.store.properties import tag_key
 from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, OUT_OF_SCOPE, Ews, M, T, a_mail, item_ids, texts
 
@@ -742,3 +744,27 @@ def test_flags_given_at_creation_make_a_received_mail(ews: Ews) -> None:
     assert texts(answer, "IsDraft") == ["false"]
     assert texts(answer, "IsRead") == ["true"]
     assert tag_key(0x0E07, "Integer") == "0x0E070003"
+
+
+def test_defect_of_an_operation_is_logged_by_place_and_answered(
+    ews: Ews, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client gets Exchange's internal error; the log says where, and nothing of what was in it."""
+
+    def fail(*_: object) -> str:
+        raise ValueError("a subject")
+
+    monkeypatch.setitem(cast("dict[str, object]", OPERATIONS), "FindItem", fail)
+
+    assert ews.codes(find()) == ["ErrorInternalServerError"]
+    assert "FindItem failed: ValueError < test_operations.py" in caplog.text
+    assert "a subject" not in caplog.text
+
+
+def test_mail_flow_that_fails_leaves_the_mail_pending(ews: Ews) -> None:
+    """It was accepted, and the answer says so; a later start of the mail flow finds it."""
+    ews.submitted.refusing = True
+    ((item, key),) = item_ids(ews.call(save(people("ToRecipients", OTHER))))
+
+    assert ews.codes(send(item, key)) == ["NoError"]
+    assert len(ews.store.pending()) == 1
