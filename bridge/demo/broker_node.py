@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.adapters.rabbitmq.login import try_login
+from bridge.demo.broker_files import USER, BrokerNodeError, NodeFiles
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -31,15 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-# The scripts themselves, not the wrappers in /usr/sbin, which insist on being root or the user `rabbitmq`.
-_SCRIPT_DIRECTORIES = (
-    "/usr/lib/rabbitmq/bin",
-    "/opt/rabbitmq/sbin",
-    "/usr/local/sbin",
-    "/opt/homebrew/opt/rabbitmq/sbin",
-)
-
-_USER = "bridge"
+__all__ = ["BrokerNode", "BrokerNodeError", "main"]
 
 # Ends the process group that it leads, itself included, once nobody holds the other end of its standard input.
 # It ignores what a terminal sends to it, and what it sends to the group itself.
@@ -50,30 +42,6 @@ kill -TERM 0
 sleep {grace_seconds}
 kill -KILL 0
 """
-
-# Schedulers that do not spin while idle, and few of them: the machine is shared with what is being tried.
-_ERL_ARGUMENTS = "+S {schedulers}:{schedulers} +sbwt none +sbwtdcpu none +sbwtdio none +A 8"
-
-_CONFIGURATION = """\
-listeners.tcp.1 = 127.0.0.1:{amqp_port}
-default_user = {user}
-default_pass = {password}
-default_vhost = /
-default_permissions.configure = .*
-default_permissions.read = .*
-default_permissions.write = .*
-disk_free_limit.absolute = 64MB
-# Quorum queues keep this much of their log in memory; the default is 512 MB.
-raft.wal_max_size_bytes = 33554432
-log.console = true
-log.console.level = warning
-log.file = false
-{extra}
-"""
-
-
-class BrokerNodeError(Exception):
-    """The node cannot be started, or does not answer; the text says what to do."""
 
 
 class BrokerNode:
@@ -102,19 +70,12 @@ class BrokerNode:
             schedulers: Threads that Erlang runs on.
             start_timeout_seconds: Longest wait for the node to take logins.
         """
-        self.directory = directory.absolute()
-        if any(character.isspace() for character in str(self.directory)):
-            msg = f"RabbitMQ's scripts cannot live in a directory with spaces in its path: {self.directory}"
-            raise BrokerNodeError(msg)
-        self._scripts = _find_scripts()
-        self._extra_configuration = configuration
-        self._plugins = tuple(plugins)
-        self._schedulers = schedulers
+        self._files = NodeFiles(directory, configuration=configuration, plugins=plugins, schedulers=schedulers)
+        self.directory = self._files.directory
         self._start_timeout_seconds = start_timeout_seconds
         self._guard: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        self._identity = self._load_identity()
 
     # What others need to know.
 
@@ -126,17 +87,17 @@ class BrokerNode:
     @property
     def amqp_port(self) -> int:
         """The AMQP port on 127.0.0.1."""
-        return int(self._identity["amqp_port"])
+        return self._files.amqp_port
 
     @property
     def username(self) -> str:
         """The administrator's name."""
-        return _USER
+        return USER
 
     @property
     def password(self) -> str:
         """The administrator's password."""
-        return str(self._identity["password"])
+        return self._files.password
 
     def vhost_url(self, vhost: str, *, username: str | None = None, password: str | None = None) -> str:
         """Return the AMQP address of a virtual host, for the administrator or another user."""
@@ -148,7 +109,7 @@ class BrokerNode:
     def beam_pid(self) -> int:
         """The process id of the Erlang machine that is the broker."""
         try:
-            return int(self._pid_file.read_text())
+            return int(self._files.pid_file.read_text())
         except (OSError, ValueError) as error:
             msg = "the broker node is not running"
             raise BrokerNodeError(msg) from error
@@ -169,16 +130,16 @@ class BrokerNode:
         """
         if self.running:
             return
-        self._write_files()
+        self._files.write()
         if self._guard is None or self._guard.poll() is not None:
             self._guard = self._start_guard()
         if self._epmd is None or self._epmd.poll() is not None:
             self._epmd = self._start_epmd(self._guard.pid)
-        self._pid_file.unlink(missing_ok=True)
-        with self._server_log.open("ab") as log:
+        self._files.pid_file.unlink(missing_ok=True)
+        with self._files.log.open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603 - the script found in one of our fixed directories
-                [self._scripts / "rabbitmq-server"],
-                env=self._environment(),
+                [self._files.scripts / "rabbitmq-server"],
+                env=self._files.environment(),
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -216,7 +177,7 @@ class BrokerNode:
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait(10)
-        self._pid_file.unlink(missing_ok=True)
+        self._files.pid_file.unlink(missing_ok=True)
 
     def restart(self) -> None:
         """Stop the node where it runs, and start it again on the same ports and data."""
@@ -250,8 +211,8 @@ class BrokerNode:
             BrokerNodeError: It failed; the text is what it said.
         """
         done = subprocess.run(  # noqa: S603 - the script found in one of our fixed directories
-            [self._scripts / "rabbitmqctl", "--quiet", *arguments],
-            env=self._environment(),
+            [self._files.scripts / "rabbitmqctl", "--quiet", *arguments],
+            env=self._files.environment(),
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -278,7 +239,7 @@ class BrokerNode:
             {
                 "vhosts": [{"name": name} for name in names],
                 "permissions": [
-                    {"user": _USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in names
+                    {"user": USER, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in names
                 ],
             }
         )
@@ -302,72 +263,6 @@ class BrokerNode:
 
     # Inside.
 
-    @property
-    def _pid_file(self) -> Path:
-        return self.directory / "rabbitmq.pid"
-
-    @property
-    def _server_log(self) -> Path:
-        return self.directory / "server.log"
-
-    def _load_identity(self) -> dict[str, str | int]:
-        file = self.directory / "node.json"
-        with contextlib.suppress(FileNotFoundError):
-            loaded: dict[str, str | int] = json.loads(file.read_text())
-            return loaded
-        self.directory.mkdir(parents=True, exist_ok=True)
-        amqp_port, distribution_port, epmd_port = _free_ports(3)
-        identity: dict[str, str | int] = {
-            "amqp_port": amqp_port,
-            "distribution_port": distribution_port,
-            "epmd_port": epmd_port,
-            "password": secrets.token_hex(16),
-            "cookie": secrets.token_hex(20),
-        }
-        _write_private(file, json.dumps(identity))
-        return identity
-
-    def _write_files(self) -> None:
-        for name in ("data", "log", "config"):
-            (self.directory / name).mkdir(exist_ok=True)
-        _write_private(self.directory / ".erlang.cookie", str(self._identity["cookie"]), mode=0o400)
-        _write_private(
-            self.directory / "config" / "rabbitmq.conf",
-            _CONFIGURATION.format(
-                amqp_port=self.amqp_port, user=_USER, password=self.password, extra=self._extra_configuration
-            ),
-        )
-        (self.directory / "config" / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
-        (self.directory / "config" / "rabbitmq-env.conf").write_text("")
-
-    def _environment(self) -> dict[str, str]:
-        # Nothing of a system broker's surroundings may leak in (RABBITMQ_*, ERL_*, NOTIFY_SOCKET): start from nothing.
-        directory = self.directory
-        config = directory / "config"
-        return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "HOME": str(directory),  # where Erlang looks for the cookie
-            "ERL_EPMD_PORT": str(self._identity["epmd_port"]),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_CRASH_DUMP_BYTES": "0",
-            "RABBITMQ_NODENAME": "bridge@localhost",
-            "RABBITMQ_DIST_PORT": str(self._identity["distribution_port"]),
-            "RABBITMQ_CONF_ENV_FILE": str(config / "rabbitmq-env.conf"),
-            "RABBITMQ_CONFIG_FILE": str(config / "rabbitmq.conf"),
-            "RABBITMQ_ADVANCED_CONFIG_FILE": str(config / "advanced.config"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(config / "enabled_plugins"),
-            "RABBITMQ_GENERATED_CONFIG_DIR": str(config / "generated"),
-            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
-            "RABBITMQ_LOG_BASE": str(directory / "log"),
-            "RABBITMQ_PID_FILE": str(self._pid_file),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-                _ERL_ARGUMENTS.format(schedulers=self._schedulers) + " -kernel inet_dist_use_interface {127,0,0,1}"
-            ),
-            "RABBITMQ_CTL_ERL_ARGS": "+S 1:1 +sbwt none",
-        }
-
     def _start_guard(self) -> subprocess.Popen[bytes]:
         # The writing end stays with us, unread by anybody: it closes with this process, however that ends.
         return subprocess.Popen(  # noqa: S603 - a fixed script
@@ -389,18 +284,18 @@ class BrokerNode:
                 raise BrokerNodeError(msg)
             epmd = str(found[-1])
         process = subprocess.Popen(  # noqa: S603 - Erlang's port mapper
-            [epmd, "-port", str(self._identity["epmd_port"]), "-address", "127.0.0.1"],
-            env=self._environment(),
+            [epmd, "-port", str(self._files.epmd_port), "-address", "127.0.0.1"],
+            env=self._files.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             process_group=group,
         )
         deadline = time.monotonic() + 10
-        while not _listens(int(self._identity["epmd_port"])):
+        while not _listens(self._files.epmd_port):
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
-                msg = f"epmd does not listen on its port {self._identity['epmd_port']}"
+                msg = f"epmd does not listen on its port {self._files.epmd_port}"
                 raise BrokerNodeError(msg)
             time.sleep(0.02)
         return process
@@ -411,7 +306,7 @@ class BrokerNode:
         deadline = time.monotonic() + self._start_timeout_seconds
         while True:
             if server.poll() is not None:
-                msg = f"the broker node ended while starting:\n{self._log_end()}"
+                msg = f"the broker node ended while starting:\n{self._files.log_end()}"
                 raise BrokerNodeError(msg)
             if _listens(self.amqp_port):
                 try:
@@ -423,14 +318,9 @@ class BrokerNode:
             else:
                 last = "nothing listens on its AMQP port"
             if time.monotonic() > deadline:
-                msg = f"the broker node took longer than {self._start_timeout_seconds:g} s: {last}\n{self._log_end()}"
-                raise BrokerNodeError(msg)
+                msg = f"the broker node took longer than {self._start_timeout_seconds:g} s: {last}"
+                raise BrokerNodeError(f"{msg}\n{self._files.log_end()}")
             time.sleep(0.05)
-
-    def _log_end(self) -> str:
-        with contextlib.suppress(OSError):
-            return "\n".join(self._server_log.read_text(errors="replace").splitlines()[-100:])
-        return ""
 
     def _end_helpers(self) -> None:
         if self._epmd is not None:
@@ -447,43 +337,12 @@ class BrokerNode:
             self._guard = None
 
 
-def _find_scripts() -> Path:
-    for directory in _SCRIPT_DIRECTORIES:
-        if (Path(directory) / "rabbitmq-server").exists():
-            return Path(directory)
-    msg = (
-        "RabbitMQ is not installed: no rabbitmq-server in "
-        + ", ".join(_SCRIPT_DIRECTORIES)
-        + ". On Debian and Ubuntu: apt-get install rabbitmq-server"
-    )
-    raise BrokerNodeError(msg)
-
-
-def _free_ports(count: int) -> list[int]:
-    # Below the range that the kernel gives to outgoing connections: one of them could take the port of a node that is
-    # about to come back.
-    ports: list[int] = []
-    while len(ports) < count:
-        port = 20_000 + secrets.randbelow(12_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            if port not in ports:
-                ports.append(port)
-    return ports
-
-
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
         return False
     return True
-
-
-def _write_private(file: Path, text: str, *, mode: int = 0o600) -> None:
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.rabbitmq.login import try_login
-from bridge.demo import broker_node
+from bridge.demo import broker_files
 from bridge.demo.broker_node import BrokerNode, BrokerNodeError
 from bridge.errors import BrokerAccessRefused, BrokerUnavailable
 
@@ -85,7 +85,7 @@ def test_foreground_node_stops_when_its_input_closes(tmp_path: Path) -> None:
 
 def test_missing_server_is_named_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person must know what to install."""
-    monkeypatch.setattr(broker_node, "_SCRIPT_DIRECTORIES", (str(tmp_path),))
+    monkeypatch.setattr(broker_files, "SCRIPT_DIRECTORIES", (str(tmp_path),))
 
     with pytest.raises(BrokerNodeError, match="apt-get install rabbitmq-server"):
         BrokerNode(tmp_path / "node")
