@@ -34,6 +34,8 @@ shared=${BRIDGE_SHARED:-$PWD/../shared}
 export BRIDGE_SHARED=$shared
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
+# Every answer of every sandbox of the run is kept, and validated at the end where the official schema is at hand.
+export BRIDGE_SANDBOX_RECORD=$results/answers
 failed=() not_run=() lines=()
 
 run() { # name, command...
@@ -77,6 +79,10 @@ for suite in "${suites[@]}"; do
     scenario) tests scenario tests/scenario ;;
   esac
 done
+
+if [ -d "$BRIDGE_SANDBOX_RECORD" ] && needs_shared answers ews-schema; then
+  run answers python tests/schema/official.py "$BRIDGE_SANDBOX_RECORD"
+fi
 
 printf '\n== Summary\n'
 printf '%s\n' "${lines[@]}"
