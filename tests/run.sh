@@ -76,7 +76,7 @@ for suite in "${suites[@]}"; do
     corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
     schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
     integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
-    scenario) tests scenario tests/scenario ;;
+    scenario) tests scenario -n 2 tests/scenario ;;
   esac
 done
 
