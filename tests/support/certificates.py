@@ -25,8 +25,9 @@ class TestAuthority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(f"{name} CA")
         self._certificate = (
-            _builder(self._name, self._name, self._key.public_key())
+            _builder(self._name, self._name, self._key.public_key(), self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_may_sign_certificates(), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.file = directory / f"{name}-ca.pem"
@@ -37,7 +38,7 @@ class TestAuthority:
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
-            _builder(_name(common_name), self._name, key.public_key())
+            _builder(_name(common_name), self._name, key.public_key(), self._key.public_key())
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -55,7 +56,26 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _may_sign_certificates() -> x509.KeyUsage:
+    others = dict.fromkeys(
+        (
+            "content_commitment",
+            "crl_sign",
+            "data_encipherment",
+            "decipher_only",
+            "digital_signature",
+            "encipher_only",
+            "key_agreement",
+            "key_encipherment",
+        ),
+        False,
+    )
+    return x509.KeyUsage(key_cert_sign=True, **others)
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -65,4 +85,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(days=1))
+        # From Python 3.13 on the default is strict about these (ssl.VERIFY_X509_STRICT).
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
