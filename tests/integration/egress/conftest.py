@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import topology
 from tests.support.sandbox import SandboxProcess
+from tests.support.workers import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,19 +51,23 @@ class Site:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start a worker."""
-        environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        mailbox = {
+            "alias": "dispatch",
+            "address": ADDRESS,
+            "send_rate_per_minute": "unlimited",
+            "recipients_per_day": "unlimited",
+        }
+        environment = {
+            "BRIDGE_CONFIG": str(self.sandbox.directory / "bridge.toml"),
+            "BRIDGE_MAILBOXES": json.dumps([mailbox]),
+            "BRIDGE_RABBITMQ__URLS": self.amqp_url,
+            "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "2",
+            "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "20",
+            "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
+        }
         with (self.directory / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.integration.egress.worker",
-                    str(self.sandbox.directory / "sandbox.json"),
-                    self.amqp_url,
-                ],
-                env=environment,
-                stdout=log,
-                stderr=log,
+                [sys.executable, "-m", "bridge", "egress"], env=clean(environment), stdout=log, stderr=log
             )
         self.workers.append(worker)
         return worker
