@@ -17,6 +17,8 @@ from bridge.demo.smtp import SmtpRefusedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.demo.account import Summary
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; 0 only if everything adds up, 1 if not, 3 if a part did not start."""
@@ -34,15 +36,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end the demo, and everything that it started
+    reported: list[Summary] = []
+
+    def report(summary: Summary) -> None:
+        reported.append(summary)
+        print(json.dumps(as_json(summary)) if arguments.json else as_text(summary), flush=True)  # noqa: T201 - a command line
+
     try:
-        summary = Demo(DemoOptions(arguments.mails, arguments.requests, arguments.keep)).run()
+        Demo(DemoOptions(arguments.mails, arguments.requests, arguments.keep)).run(report)
     except (BrokerNodeError, ProcessFailedError, SmtpRefusedError) as error:
-        print(error, file=sys.stderr)  # noqa: T201 - a command line
+        print(error, file=sys.stderr)  # noqa: T201 - likewise
         return 3
     except KeyboardInterrupt:
-        return 130
-    print(json.dumps(as_json(summary)) if arguments.json else as_text(summary))  # noqa: T201 - likewise
-    return 0 if summary.adds_up else 1
+        if not (arguments.keep and reported):
+            print("interrupted; nothing is left running", file=sys.stderr)  # noqa: T201 - likewise
+            return 130
+    return 0 if all(summary.adds_up for summary in reported) else 1
 
 
 def _directory(text: str) -> Path:

@@ -78,6 +78,21 @@ class Processes:
             if process.poll() is not None:
                 raise ProcessFailedError(self._told(name))
 
+    def take_ended(self) -> list[str]:
+        """Return the names of those that have ended by themselves, each once; they are not stopped any more."""
+        ended = [name for name, process in self._running if process.poll() is not None]
+        self._running = [(name, process) for name, process in self._running if name not in ended]
+        return ended
+
+    def logged(self, name: str, event: str, field: str) -> str:
+        """Return a field of the first such event in a log of JSON lines; empty where there is none."""
+        for line in self._log(name).read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if entry.get("event") == event:
+                    return str(entry.get(field, ""))
+        return ""
+
     def stop(self) -> None:
         """Ask each to stop, the last started first; kill what does not."""
         for _, process in reversed(self._running):

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import tempfile
 import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge.client import Address, BridgeClient, OutboundRequest
 from bridge.demo.account import Account, Summary
 from bridge.demo.broker_node import BrokerNode
+from bridge.demo.directory import demo_directory, remove_leftovers
+from bridge.demo.keep import keep
 from bridge.demo.processes import Processes
 from bridge.demo.sandbox_api import SandboxApi
 from bridge.demo.smtp import as_delivered, deliver
 from bridge.wire.event_v1 import TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 ADDRESS = "dispatch@example.org"
 ALIAS = "dispatch"
@@ -43,23 +43,27 @@ class DemoOptions:
 
 
 class Demo:
-    """One run. What it finds is returned; what it does is told on standard error as it goes."""
+    """One run. What it finds is handed on; what it does is told on standard error as it goes."""
 
     def __init__(self, options: DemoOptions) -> None:
         self._options = options
         self._account = Account()
         self._started = time.monotonic()
 
-    def run(self) -> Summary:
+    def run(self, report: Callable[[Summary], None]) -> None:
         """
-        Start everything, carry mail both ways, stop everything, and return the account.
+        Start everything, carry mail both ways, report the account, and stop everything.
+
+        With `keep` it goes on after the report, until a signal (KeyboardInterrupt) ends it.
 
         Raises:
             ProcessFailedError, BrokerNodeError, SmtpRefusedError: A part did not start, or ended early.
         """
         mails = list(_read_mails(self._options.mails))
+        for directory in remove_leftovers():
+            _tell(f"removed {directory}, which a killed demo had left")
         with ExitStack() as stack:
-            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-demo-")))
+            directory = stack.enter_context(demo_directory())
             _tell("RabbitMQ: starting a private node")
             broker = stack.enter_context(BrokerNode(directory / "broker"))
             processes = stack.enter_context(Processes(directory, _settings(directory, broker.url)))
@@ -80,10 +84,11 @@ class Demo:
                 self._collect(client)
             summary = self._add_up(api)
             if self._options.keep:
-                _print_addresses(sandbox, broker.url, directory)
-                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+                report(summary)
+                keep(processes, broker, sandbox, directory, _tell)
             _tell("stopping")
-        return summary
+        if not self._options.keep:
+            report(summary)
 
     def _deliver(self, server: str, mails: Sequence[bytes]) -> None:
         _tell(f"delivering {len(mails)} mails by SMTP to {ADDRESS}")
@@ -186,18 +191,6 @@ def _settings(directory: Path, amqp_url: str) -> dict[str, str]:
         "BRIDGE_MAILBOXES__0__SEND_RATE_PER_MINUTE": "unlimited",
         "BRIDGE_LOG__FORMAT": "json",
     }
-
-
-def _print_addresses(sandbox: dict[str, Any], amqp_url: str, directory: Path) -> None:
-    _tell("everything keeps running; Ctrl-C ends it")
-    for name, value in {
-        "RabbitMQ": amqp_url,
-        "EWS": sandbox["ews_url"],
-        "SMTP": sandbox["smtp"],
-        "sandbox's admin API": sandbox["admin_url"],
-        "settings": f"export BRIDGE_CONFIG={directory}/sandbox/bridge.toml BRIDGE_RABBITMQ__URLS={amqp_url}",
-    }.items():
-        _tell(f"  {name}: {value}")
 
 
 def _tell(line: str) -> None:

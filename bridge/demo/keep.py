@@ -1,0 +1,73 @@
+"""What `--keep` does after the account: prints where everything is, and watches it until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bridge.demo.broker_node import BrokerNode
+    from bridge.demo.processes import Processes
+
+_LOOK_SECONDS = 0.5
+
+
+def keep(
+    processes: Processes,
+    broker: BrokerNode,
+    sandbox: Mapping[str, Any],
+    directory: Path,
+    tell: Callable[[str], None],
+) -> None:
+    """
+    Tell the addresses, then whatever ends by itself; only an exception ends it.
+
+    Raises:
+        KeyboardInterrupt: It was told to stop.
+    """
+    health = {name: processes.logged(name, "process.started", "health") for name in ("ingest", "egress")}
+    for line in _lines(sandbox, broker.url, directory, health):
+        tell(line)
+    broker_told = False
+    try:
+        while True:
+            # Somebody may be trying out what happens when a part dies: the rest stays up.
+            for name in processes.take_ended():
+                tell(f"{name} has ended; to have it back, in the other shell: bridge {name}")
+            if not broker.running and not broker_told:
+                broker_told = True
+                tell("RabbitMQ has ended")
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        tell("stopping")
+
+
+def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: Mapping[str, str]) -> list[str]:
+    addresses = {
+        "RabbitMQ": amqp_url,
+        "mail for " + sandbox["mailboxes"][0]["address"]: f"smtp://{sandbox['smtp']}",
+        "EWS": sandbox["ews_url"],
+        "sandbox's admin API": sandbox["admin_url"],
+        **{f"{name}'s health": f"{url} (and /metrics)" for name, url in health.items()},
+        "logs": f"{directory}/*.log",
+    }
+    width = max(map(len, addresses))
+    exports = {
+        "BRIDGE_CONFIG": shlex.quote(f"{directory}/sandbox/bridge.toml"),
+        "BRIDGE_RABBITMQ__URLS": shlex.quote(amqp_url),
+        "AMQP_URL": shlex.quote(amqp_url),
+        "PATH": f"{shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+    }
+    return [
+        "",
+        f"Everything keeps running; Ctrl-C here, or kill {os.getpid()}, ends and removes it.",
+        *(f"  {name:<{width}}  {address}" for name, address in addresses.items()),
+        "In another shell, for bridge check, bridge send, bridge tail and the examples:",
+        *(f"  export {name}={value}" for name, value in exports.items()),
+    ]
