@@ -54,6 +54,8 @@ _REFUSED_FOR_NOW = frozenset({
     "ErrorStaleObject",
 })  # fmt: skip
 
+_STATED_DIGITS = 9
+
 # These concern the mailbox, not the mail: a person has to act, no mail's retries are spent on them.
 _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorAccessDenied": MailboxAccessDenied,
@@ -145,5 +147,11 @@ def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | N
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "").strip()
-    return float(value) if value.isdigit() else None
+    return stated_seconds(headers.get("Retry-After", "").strip())
+
+
+def stated_seconds(text: str, *, per_second: int = 1) -> float | None:
+    """Return a wait that the other side stated as a whole number, None where it makes no sense."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _STATED_DIGITS):
+        return None
+    return int(text) / per_second

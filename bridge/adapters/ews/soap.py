@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
-from bridge.adapters.ews.errors import error_for_code
+from bridge.adapters.ews.errors import error_for_code, stated_seconds
 from bridge.errors import BridgeError, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def _values(message_xml: etree._Element | None) -> Iterator[tuple[str, str]]:
 
 
 def _back_off_seconds(values: dict[str, str]) -> float | None:
-    milliseconds = values.get("BackOffMilliseconds", "")
-    return int(milliseconds) / 1000 if milliseconds.isdigit() else None
+    return stated_seconds(values.get("BackOffMilliseconds", ""), per_second=1000)
 
 
 def element(tag: str, *children: etree._Element, text: str | None = None, **attributes: str) -> etree._Element:

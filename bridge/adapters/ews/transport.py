@@ -2,7 +2,8 @@
 HTTP under exchangelib: explicit certificates, the current token on each request, a deadline over the whole answer.
 
 exchangelib reads an answer byte by byte (`iter_content()` without a size: 3-4 MB/s). Here the body is read in large
-pieces before the library sees the response.
+pieces before the library sees the response, each as it comes: a reader that waits for a full piece never looks at
+the clock while an answer trickles.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import requests.adapters
 import requests.auth
+import urllib3
 from exchangelib.protocol import BaseProtocol
 from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instance
 
@@ -72,7 +74,7 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
         """
-        Return the whole answer of status 200 or 500.
+        Return the whole answer of status 200 or 500, or a challenge to log in.
 
         Raises:
             MailboxUnavailable: No connection, no answer in time, or an answer too large. The call may have worked.
@@ -87,9 +89,12 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
             raise MailboxUnavailable("TLS failed: the certificate does not match ca_file or the host") from error
         except requests.exceptions.RequestException as error:
             raise MailboxUnavailable(type(error).__name__) from error
-        is_ntlm_challenge = response.status_code == 401 and self._bearer is None
-        if not is_ntlm_challenge:  # requests_ntlm answers the challenge itself and needs the 401
-            self._raise_for_status(request, response)
+        except OSError as error:  # requests says so of a CA file that is gone
+            raise MailboxUnavailable("ca_file cannot be read") from error
+        if response.status_code == 401 and self._bearer is None:
+            # requests_ntlm answers the challenge itself: it needs the 401, unread, for the socket under it.
+            return response
+        self._raise_for_status(request, response)
         response._content = self._read(response, deadline)  # noqa: SLF001 - requests has no other way to hand over a body
         response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
@@ -106,17 +111,17 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         pieces, size = [], 0
         try:
-            for piece in response.iter_content(_PIECE_BYTES):
+            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
                 pieces.append(piece)
                 size += len(piece)
                 if size > self._largest_answer_bytes:
-                    response.close()
                     raise MailboxUnavailable("the answer is larger than allowed")
                 if time.monotonic() > deadline:
-                    response.close()
                     raise MailboxUnavailable("the answer took too long")
-        except requests.exceptions.RequestException as error:
+        except urllib3.exceptions.HTTPError as error:
             raise MailboxUnavailable(type(error).__name__) from error
+        finally:
+            response.close()  # a connection whose answer was read to its end is used again, any other is not
         return b"".join(pieces)
 
 

@@ -1,0 +1,56 @@
+"""Exchange Server on-premises: users sign in by name and password."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.inbox import EwsInbox
+from bridge.domain.mail import FetchedMail
+from bridge.errors import CredentialsRejected
+from tests.support.sandbox import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ADDRESS = "dispatch@example.org"
+_MAIL = f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: Request\r\n\r\nnow\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    directory: Path = tmp_path_factory.mktemp("logins") / "sandbox"
+    with SandboxProcess(directory, mailboxes=[_ADDRESS], on_premises=True) as process:
+        process.deliver(_ADDRESS, _MAIL)
+        yield process
+
+
+def _client(server: SandboxProcess, kind: str, password: str | None = None) -> EwsClient:
+    [mailbox] = server.info["mailboxes"]
+    connection = EwsConnection(server.info["ews_url"], ca_file=server.info["ca_file"], connections=2, impersonate=False)
+    return EwsClient(connection, login=(kind, mailbox["username"], password or mailbox["password"]))
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_a_mailbox_is_read_with_a_login(server: SandboxProcess, kind: str) -> None:
+    with contextlib.closing(_client(server, kind)) as client:
+        inbox = EwsInbox(client, _ADDRESS)
+        for _ in range(3):  # the first call logs in, the others find the connection as it left it
+            listing = await inbox.list_waiting("inbox", limit=10)
+            [fetched] = await inbox.fetch(listing.refs)
+
+            assert isinstance(fetched, FetchedMail)
+            assert fetched.mime == _MAIL
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_a_wrong_password_is_told_as_such(server: SandboxProcess, kind: str) -> None:
+    with contextlib.closing(_client(server, kind, "wrong")) as client:
+        inbox = EwsInbox(client, _ADDRESS)
+        for _ in range(3):
+            with pytest.raises(CredentialsRejected):
+                await inbox.list_waiting("inbox", limit=10)

@@ -1,0 +1,160 @@
+"""Whatever the other side sends, a call ends in time, with the whole answer or with an error of the bridge."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.soap import element
+from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
+from tests.unit.ews.raw_server import RawServer
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_BODY = (
+    b'<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><m:GetItemResponse '
+    b'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"><m:ResponseMessages>'
+    b'<m:GetItemResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>'
+    b"</m:GetItemResponseMessage></m:ResponseMessages></m:GetItemResponse></s:Body></s:Envelope>"
+)
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n"
+
+
+class Place:
+    """A raw server and a client with one connection to it."""
+
+    def __init__(self) -> None:
+        self._ends: list[Callable[[], None]] = []
+        self.over = threading.Event()
+        self.server: RawServer
+
+    def client(self, answer: Callable[[socket.socket, int], None], **options: object) -> EwsClient:
+        self.server = RawServer(answer)
+        connection = EwsConnection(
+            **{"url": self.server.url, "connections": 1, "call_timeout_seconds": 0.5, **options}  # type: ignore[arg-type]
+        )
+        client = EwsClient(connection, login=("basic", "user", "password"))
+        self._ends += [self.server.close, client.close]
+        return client
+
+    def close(self) -> None:
+        self.over.set()
+        for end in self._ends:
+            end()
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = Place()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n20000\r\n"])
+async def test_an_answer_that_trickles_ends_at_the_deadline(place: Place, framing: bytes) -> None:
+    """Each byte comes in time and the whole never does: the connection would be gone for good."""
+
+    def trickle(connection: socket.socket, _: int) -> None:
+        connection.sendall(_HEAD + framing)
+        while not place.over.wait(0.05):
+            connection.sendall(b"x")
+
+    client = place.client(trickle)
+    started = time.monotonic()
+
+    with pytest.raises(MailboxUnavailable):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert time.monotonic() - started < 2
+
+
+async def test_answers_in_every_framing_come_whole_over_one_connection(place: Place) -> None:
+    packed = gzip.compress(_BODY)
+
+    def answer(connection: socket.socket, number: int) -> None:
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (_BODY[:7], _BODY[7:]))
+        forms = [
+            b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY),
+            b"Transfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n" % chunks,
+            b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(packed), packed),
+        ]
+        connection.sendall(_HEAD + forms[number % 3])
+
+    client = place.client(answer)
+
+    for _ in range(6):
+        [message] = await client.call("dispatch@example.org", element("m:GetItem"))
+        assert message.code == "NoError"
+
+    assert place.server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 9999\r\n\r\n<cut",
+        b"Transfer-Encoding: chunked\r\n\r\n40\r\n<cut",
+        b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+        b"Content-Length: -5\r\n\r\n",
+        b"",
+    ],
+)
+async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(place: Place, rest: bytes) -> None:
+    def answer(connection: socket.socket, _: int) -> None:
+        if place.server.connections == 1:
+            connection.sendall(_HEAD + rest)
+            connection.close()
+        else:
+            connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(answer)
+
+    with pytest.raises(MailboxUnavailable):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert len(await client.call("dispatch@example.org", element("m:GetItem"))) == 1
+
+
+async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place) -> None:
+    packed = gzip.compress(bytes(50 << 20), 9)
+
+    def answer(connection: socket.socket, _: int) -> None:
+        head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+        connection.sendall(_HEAD + head + packed)
+
+    client = place.client(answer, largest_answer_bytes=1 << 20, call_timeout_seconds=10.0)
+
+    with pytest.raises(MailboxUnavailable, match="larger"):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+
+@pytest.mark.parametrize("stated", [b"\xb2", b"9" * 400, b"-1", b"soon"])
+async def test_a_stated_wait_that_makes_no_sense_is_none(place: Place, stated: bytes) -> None:
+    client = place.client(
+        lambda connection, _: connection.sendall(
+            b"HTTP/1.1 503 Busy\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n" % stated
+        )
+    )
+
+    with pytest.raises(MailboxThrottled) as caught:
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert caught.value.retry_after_seconds is None
+
+
+async def test_a_ca_file_that_is_gone_is_trouble_and_no_bug(place: Place, tmp_path: Path) -> None:
+    client = place.client(
+        lambda *_: None, url="https://127.0.0.1:1/EWS/Exchange.asmx", ca_file=str(tmp_path / "gone.pem")
+    )
+
+    with pytest.raises(BridgeError):
+        await client.call("dispatch@example.org", element("m:GetItem"))
