@@ -77,7 +77,12 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib publishe
     SERVICE_NAME = "any"
 
     def post(self, payload: etree._Element) -> tuple[bytes, str]:
-        response = self._get_response(payload=payload, api_version=_API_VERSION.api_version)
+        try:
+            response = self._get_response(payload=payload, api_version=_API_VERSION.api_version)
+        except (BridgeError, EWSError):
+            raise
+        except Exception as error:  # the login libraries raise whatever an odd answer makes them stumble over
+            raise MailboxUnavailable(type(error).__name__) from error
         return bytes(response.content), str(response.headers.get("Date", ""))
 
 
@@ -125,6 +130,20 @@ class EwsClient:
             BridgeError: The meaning of a refusal of the whole call.
         """
         return await self.run(lambda: self._call(address, payload, timeout_seconds))
+
+    async def call_one(self, address: str, payload: etree._Element) -> ResponseMessage:
+        """
+        Return the response message of an operation on one thing.
+
+        Raises:
+            MailboxUnavailable: As for `call`, or another number of messages came.
+            BridgeError: The meaning of a refusal, of the whole call or in its message.
+        """
+        messages = await self.call(address, payload)
+        if len(messages) != 1:
+            raise MailboxUnavailable("another number of answers than of questions")
+        messages[0].raise_error()
+        return messages[0]
 
     def now(self) -> datetime:
         """Return the time by Exchange's clock, as its last answer told it, to the second."""

@@ -66,6 +66,7 @@ _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorCannotDeleteObject": MailboxAccessDenied,
     "ErrorMoveCopyFailed": MailboxAccessDenied,
     "ErrorFolderNotFound": FolderNotFound,
+    "ErrorToFolderNotFound": FolderNotFound,
     "ErrorMessagePerFolderCountReceiveQuotaExceeded": MailboxFull,
     "ErrorMissingInformationReferenceUser": MailboxNotFound,
     "ErrorNonExistentMailbox": MailboxNotFound,

@@ -74,8 +74,7 @@ async def find_child(
         folder_ids("m:ParentFolderIds", parent),
         Traversal="Shallow",
     )
-    [message] = await client.call(address, request)
-    message.raise_error()
+    message = await client.call_one(address, request)
     return _copy_id(next(message.element.iter(f"{T}FolderId"), None))
 
 
@@ -89,9 +88,9 @@ async def ensure_child(client: EwsClient, address: str, parent: etree._Element, 
         folder_ids("m:ParentFolderId", parent),
         element("m:Folders", element("t:Folder", element("t:DisplayName", text=display_name))),
     )
-    [message] = await client.call(address, request)
-    if message.code != "ErrorFolderExists":
-        message.raise_error()
+    for message in await client.call(address, request):
+        if message.code != "ErrorFolderExists":
+            message.raise_error()
     found = await find_child(client, address, parent, display_name)
     if found is None:
         raise MailboxUnavailable("a folder that was just made is not to be found")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +24,7 @@ from bridge.domain.mail import (
     VanishedMail,
     derive_message_id,
 )
-from bridge.errors import BridgeError, MailboxUnavailable, MailUnreadable
+from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable, MailUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ from bridge.adapters.ews.soap import M, T
 
 _SEARCH_KEY = {"PropertyTag": "0x300B", "PropertyType": "Binary"}
 _DELIVERY_TIME = {"PropertyTag": "0xE06", "PropertyType": "SystemTime"}
+_NUMBER = re.compile("[0-9]{1,12}")
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
 
@@ -103,8 +105,7 @@ class EwsInbox:
             folder_ids("m:ParentFolderIds", parent),
             Traversal="Shallow",
         )
-        [message] = await self._client.call(self._address, request)
-        message.raise_error()
+        message = await self._client.call_one(self._address, request)
         root = message.element.find(f"{M}RootFolder")
         items = root.find(f"{T}Items") if root is not None else None
         if root is None or items is None:
@@ -112,7 +113,7 @@ class EwsInbox:
         refs = [self._ref(item) for item in items if item.find(f"{T}ItemId") is not None]
         return Listing(
             refs,
-            total=int(root.get("TotalItemsInView") or len(refs)),
+            total=_number(root.get("TotalItemsInView"), len(refs)),
             complete=(root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"},
         )
 
@@ -124,9 +125,11 @@ class EwsInbox:
             element("m:FolderShape", element("t:BaseShape", text="Default")),
             folder_ids("m:FolderIds", parent),
         )
-        [message] = await self._client.call(self._address, request)
-        message.raise_error()
-        return int(next(message.element.iter(f"{T}TotalCount")).text or 0)
+        message = await self._client.call_one(self._address, request)
+        total = next(message.element.iter(f"{T}TotalCount"), None)
+        if total is None:
+            raise MailboxUnavailable("GetFolder answered without a count")
+        return _number(total.text, 0)
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
@@ -150,6 +153,8 @@ class EwsInbox:
                 raise ValueError("a receipt for another mail")
         refs = [ref for ref, _ in published]
         messages = await self._call_for_each(refs, await self._removal(refs))
+        if any(isinstance(message.error, FolderNotFound) for message in messages):
+            self._target_folder = None  # it may be made anew, under another id
         return [
             Removal(ref, None if message.code in {"NoError", "ErrorItemNotFound"} else message.error)
             for ref, message in zip(refs, messages, strict=True)
@@ -202,7 +207,7 @@ class EwsInbox:
     async def _fetch_properties(self, ref: MailRef, code: str, error: BridgeError) -> Fetched:
         """Return what can be had of a mail whose MIME cannot."""
         try:
-            [message] = await self._client.call(self._address, _get_item([ref], with_mime=False))
+            [message] = await self._call_for_each([ref], _get_item([ref], with_mime=False))
         except MalformedAnswer:
             return FailedFetch(ref, MailUnreadable(code))
         except BridgeError as failure:
@@ -225,12 +230,12 @@ class EwsInbox:
         found_id = item.find(f"{T}ItemId")
         item_id = (found_id.get("Id") if found_id is not None else None) or ""
         # A server that shows no search key leaves the id, which stays as long as the mail is not moved.
-        search_key = base64.b64decode(extended.get("0x300b") or "") or item_id.encode()
+        search_key = _bytes(extended.get("0x300b")) or item_id.encode()
         return MailRef(
             message_id=derive_message_id(self._address, search_key, delivered_at),
             item_id=item_id,
             received_at=received_at,
-            size_bytes=int(item.findtext(f"{T}Size") or 0),
+            size_bytes=_number(item.findtext(f"{T}Size"), 0),
             item_class=item.findtext(f"{T}ItemClass") or "IPM.Note",
         )
 
@@ -240,6 +245,19 @@ class EwsInbox:
         constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(self._ignore_before)))
         field = element("t:FieldURI", FieldURI="item:DateTimeReceived")
         return [element("m:Restriction", element("t:IsGreaterThanOrEqualTo", field, constant))]
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    """Return a count or size, `otherwise` where there is none that makes sense."""
+    match = _NUMBER.fullmatch(text or "")
+    return int(match.group()) if match is not None else otherwise
+
+
+def _bytes(text: str | None) -> bytes:
+    try:
+        return base64.b64decode("".join((text or "").split()), validate=True)
+    except ValueError:
+        return b""
 
 
 def _get_item(refs: Sequence[MailRef], *, with_mime: bool) -> etree._Element:

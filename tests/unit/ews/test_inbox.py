@@ -1,0 +1,148 @@
+"""Answers that Exchange should not give end as errors of the bridge: one mailbox waits, the process goes on."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
+from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
+from bridge.domain.mail import MailRef
+from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
+from bridge.ports.broker import PublishReceipt
+from tests.unit.ews.raw_server import RawServer
+
+if TYPE_CHECKING:
+    import socket
+
+    from lxml import etree
+
+_ENVELOPE = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+    'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
+    'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Body><m:{0}Response>'
+    "<m:ResponseMessages>{1}</m:ResponseMessages></m:{0}Response></s:Body></s:Envelope>"
+)
+
+
+def _message(operation: str, inner: str = "", *, code: str = "NoError") -> str:
+    kind = "Success" if code == "NoError" else "Error"
+    return (
+        f'<m:{operation}ResponseMessage ResponseClass="{kind}"><m:ResponseCode>{code}</m:ResponseCode>'
+        f"{inner}</m:{operation}ResponseMessage>"
+    )
+
+
+def _items(*items: str, total: str = "1") -> str:
+    whole = f'<m:RootFolder TotalItemsInView="{total}" IncludesLastItemInRange="true"><t:Items>{"".join(items)}'
+    return _message("FindItem", f"{whole}</t:Items></m:RootFolder>")
+
+
+def _item(size: str = "100", search_key: str = "QUJD", received: str = "2026-11-24T03:00:00Z") -> str:
+    return (
+        f'<t:Message><t:ItemId Id="item"/><t:Size>{size}</t:Size><t:DateTimeReceived>{received}</t:DateTimeReceived>'
+        '<t:ExtendedProperty><t:ExtendedFieldURI PropertyTag="0x300b" PropertyType="Binary"/>'
+        f"<t:Value>{search_key}</t:Value></t:ExtendedProperty></t:Message>"
+    )
+
+
+class Exchange(EwsClient):
+    """A client whose calls are answered out of a list of response messages."""
+
+    def __init__(self, *answers: str) -> None:
+        super().__init__(EwsConnection("http://127.0.0.1:1"), login=("basic", "user", "password"))
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+        operation = str(payload.tag).rpartition("}")[2]
+        self.asked.append(operation)
+        return parse_answer(_ENVELOPE.format(operation, self.answers.pop(0)).encode(), operation)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", _items() * 2, _message("FindItem"), _items(_item(), total="many"), "<m:FindItemResponseMessage/>"],
+)
+async def test_a_listing_that_makes_no_sense_is_trouble_and_no_bug(answer: str) -> None:
+    with contextlib.closing(Exchange(answer)) as client, contextlib.suppress(BridgeError):
+        await EwsInbox(client, "dispatch@example.org").list_waiting("inbox", limit=10)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        _item(size="-7"),
+        _item(size="much"),
+        _item(size="9" * 5_000),
+        _item(search_key="not base64"),
+        _item(search_key="QUJ"),
+        _item(received="0001-01-01T00:00:00Z"),
+        _item(received="yesterday"),
+    ],
+)
+async def test_a_mail_with_senseless_properties_is_listed_all_the_same(item: str) -> None:
+    with contextlib.closing(Exchange(_items(item), _items(item))) as client:
+        inbox = EwsInbox(client, "dispatch@example.org")
+        [first] = (await inbox.list_waiting("inbox", limit=10)).refs
+        [again] = (await inbox.list_waiting("inbox", limit=10)).refs
+
+    assert first == again
+    assert 0 <= first.size_bytes < 1 << 40
+
+
+@pytest.mark.parametrize("answer", ["", _message("GetFolder"), _message("GetFolder") * 2])
+async def test_a_count_that_is_missing_is_trouble_and_no_bug(answer: str) -> None:
+    with contextlib.closing(Exchange(answer)) as client, pytest.raises(MailboxUnavailable):
+        await EwsInbox(client, "dispatch@example.org").count("junkemail")
+
+
+async def test_a_folder_for_published_mails_that_was_made_anew_is_found() -> None:
+    """Its id is another one then; the one remembered must not stop the mailbox until a restart."""
+    found = _message("FindFolder", '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="{}"/></t:Folder></t:Folders>')
+    found = found.replace("</m:FindFolderResponseMessage>", "</m:RootFolder></m:FindFolderResponseMessage>")
+    client = Exchange(
+        found.format("old"),
+        _message("MoveItem", code="ErrorToFolderNotFound"),
+        found.format("new"),
+        _message("MoveItem"),
+    )
+    ref = MailRef("m1", "item", None, 100, "IPM.Note")
+    inbox = EwsInbox(client, "dispatch@example.org", remove_by=RemoveBy(None, "Done"))
+
+    with contextlib.closing(client):
+        [failed] = await inbox.remove([(ref, PublishReceipt("m1"))])
+        [removed] = await inbox.remove([(ref, PublishReceipt("m1"))])
+
+    assert isinstance(failed.error, FolderNotFound)
+    assert removed.error is None
+    assert client.asked == ["FindFolder", "MoveItem", "FindFolder", "MoveItem"]
+
+
+async def test_what_a_library_raises_over_an_answer_is_trouble_and_no_bug() -> None:
+    """A challenge that is none makes the NTLM library raise something of its own."""
+
+    def challenge(connection: socket.socket, _: int) -> None:
+        connection.sendall(
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM TlRMTVNTUAADAAAA\r\nContent-Length: 2\r\n\r\nno"
+        )
+
+    seen: list[str] = []
+    with (
+        contextlib.closing(RawServer(challenge)) as server,
+        contextlib.closing(
+            EwsClient(
+                EwsConnection(server.url, connections=1, call_timeout_seconds=5),
+                login=("ntlm", "user", "password"),
+                observe=lambda **call: seen.append(call["code"]),
+            )
+        ) as client,
+    ):
+        for _ in range(3):
+            with pytest.raises(MailboxUnavailable):
+                await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert seen == ["mailbox_unavailable"] * 3
