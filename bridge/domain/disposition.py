@@ -39,6 +39,8 @@ class RetryPolicy:
     first_seconds: float = 1.0
     longest_seconds: float = 60.0
     pause_seconds: float = 30.0
+    longest_stated_seconds: float = 3_600.0
+    """What the other side asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
 
     def wait_seconds(self, attempt: int, spread: float = 0.0) -> float:
         """Return the wait before attempt number `attempt` + 1; attempts count from 1, `spread` adds up to half."""
@@ -50,7 +52,9 @@ def disposition(error: BridgeError, *, attempt: int, policy: RetryPolicy, spread
     """Decide what follows an error at its `attempt`-th occurrence in a row, counted from 1."""
     match error:
         case TransientError(retry_after_seconds=float() | int() as stated):
-            return Retry(stated * (1 + spread / 10))  # the server knows best; never earlier than it said
+            # The server knows best: never earlier than it said. "At once" it may say, but not over and over.
+            wait = min(max(stated, policy.first_seconds), policy.longest_stated_seconds)
+            return Retry(wait * (1 + spread / 10))
         case TransientError():
             return Retry(policy.wait_seconds(attempt, spread))
         case MessageError():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ class MailboxReader:
         self._failing_since: float | None = None
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
+        self._staying: Counter[str] = Counter()
         self.wake = asyncio.Event()
 
     @property
@@ -99,7 +101,7 @@ class MailboxReader:
     @property
     def in_flight(self) -> int:
         """How many mails are between their publish and their removal: what a crash now would repeat."""
-        return (self._transferring.unconfirmed if self._transferring is not None else 0) + len(self._memory.held())
+        return (self._transferring.unconfirmed if self._transferring is not None else 0) + self._memory.held_count
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until `stop` is set; what is under way is finished first."""
@@ -110,7 +112,7 @@ class MailboxReader:
             except BridgeError as error:
                 await wait_for_any(self._failed(error), stop)
             else:
-                self._succeeded()
+                self._passed(published)
                 if not published:  # otherwise more may have come meanwhile
                     await wait_for_any(self._options.poll_seconds, stop, self.wake)
 
@@ -121,6 +123,7 @@ class MailboxReader:
         Raises:
             BridgeError: The pass ended early.
         """
+        self._staying.clear()
         await self._publisher_ready(stop)
         return sum([await self._read_folder(folder, stop) for folder in self._options.folders])
 
@@ -155,21 +158,23 @@ class MailboxReader:
     async def _read_folder(self, folder: str, stop: asyncio.Event) -> int:
         offset = published = 0
         while not stop.is_set():
-            if self._memory.held():
+            if self._memory.held_count:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
             listing = await self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
             if offset == 0:
                 self._note(folder, listing)
-            refs, staying = self._memory.due(listing.refs)
-            if self._memory.irremovable():
+            refs = self._memory.due(listing.refs)
+            if self._memory.irremovable(listing.refs):
                 raise RemovalImpossible("Exchange says that removed mails are gone and lists them all the same")
             transfer = self._transfer()
             await transfer.run(refs, stop)
             published += transfer.published
+            staying = Counter(filter(None, map(self._memory.kept_code, listing.refs)))
+            self._staying += staying
             if listing.complete or not listing.refs:
                 break
-            offset += staying + len(refs) - transfer.published
+            offset += staying.total()
         return published
 
     def _transfer(self) -> Transfer:
@@ -204,11 +209,20 @@ class MailboxReader:
         paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable)
         if self._failing_since is None:
             self._failing_since = self._clock.monotonic()
-        self._emit(ReadingFailed(self.alias, error.code, error.detail, wait_of(after), paused))
+        # What is wrong with a single mail cannot be set aside where a whole pass failed of it.
+        wait = wait_of(after) or self._options.retry.pause_seconds
+        self._emit(ReadingFailed(self.alias, error.code, error.detail, wait, paused))
         self._health.trouble(self.part, error.code, error.detail)
-        return wait_of(after)
+        return wait
 
-    def _succeeded(self) -> None:
+    def _passed(self, published: int) -> None:
+        self._patience.forget()
+        if self._staying and not published:  # whatever waits stays, for now or for good: nothing is drained
+            [(code, _)] = self._staying.most_common(1)
+            self._health.trouble(
+                self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
+            )
+            return
         self._patience.forget()
         if self._failing_since is not None:
             self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))

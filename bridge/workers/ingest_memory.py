@@ -37,12 +37,17 @@ class MailMemory:
         self._held: dict[str, tuple[MailRef, PublishReceipt]] = {}
         self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
-        self._blamed: dict[str, int] = {}
+        self._blamed: OrderedDict[str, int] = OrderedDict()
 
     def hold(self, ref: MailRef, receipt: PublishReceipt) -> None:
         """Remember a receipt until its mail is removed."""
         self._held[ref.item_id] = (ref, receipt)
         self.forget(ref)
+
+    @property
+    def held_count(self) -> int:
+        """How many mails are confirmed and not yet removed."""
+        return len(self._held)
 
     def held(self) -> Sequence[tuple[MailRef, PublishReceipt]]:
         """Return the mails that are confirmed and not yet removed, oldest receipt first."""
@@ -71,26 +76,26 @@ class MailMemory:
 
     def blame(self, ref: MailRef) -> bool:
         """Note that a mail failed alone; return True once it has done so too often to be chance."""
-        self._blamed[ref.item_id] = self._blamed.get(ref.item_id, 0) + 1
-        if self._blamed[ref.item_id] < _BLAME_LIMIT:
-            return False
-        del self._blamed[ref.item_id]
-        return True
+        times = self._blamed.pop(ref.item_id, 0) + 1
+        if times >= _BLAME_LIMIT:
+            return True
+        self._blamed[ref.item_id] = times
+        while len(self._blamed) > _KEPT_REMEMBERED:
+            self._blamed.popitem(last=False)
+        return False
 
-    def kept_codes(self) -> dict[str, int]:
-        """Return how many mails stay, by reason."""
-        counts: dict[str, int] = {}
-        for code, _ in self._kept.values():
-            counts[code] = counts.get(code, 0) + 1
-        return counts
+    def kept_code(self, ref: MailRef) -> str | None:
+        """Return why a mail stays, None where it does not."""
+        kept = self._kept.get(ref.item_id)
+        return kept[0] if kept is not None else None
 
-    def due(self, refs: Sequence[MailRef]) -> tuple[Sequence[MailRef], int]:
+    def due(self, refs: Sequence[MailRef]) -> Sequence[MailRef]:
         """
-        Return which listed mails are to be published now, and how many of the others stay in the folder.
+        Return which listed mails are to be published now, each once.
 
         A mail that was removed and is listed again goes back to the held ones.
         """
-        publish, staying, now = [], 0, self._clock.monotonic()
+        publish, now = {}, self._clock.monotonic()
         for ref in refs:
             if ref.item_id in self._held:
                 continue
@@ -100,16 +105,15 @@ class MailMemory:
                 self._held[ref.item_id] = (ref, receipt)
                 continue
             kept = self._kept.get(ref.item_id)
-            if kept is not None and now < kept[1]:
-                staying += 1
-                continue
-            publish.append(ref)
-        return publish, staying
+            if kept is None or now >= kept[1]:
+                publish[ref.item_id] = ref
+        return list(publish.values())
 
-    def irremovable(self) -> bool:
+    def irremovable(self, refs: Sequence[MailRef]) -> bool:
         """
-        Return True if mails that Exchange says are gone keep being listed.
+        Return True if one of these listed mails was removed again and again, and Exchange says that it is gone.
 
         ErrorItemNotFound means "gone" or "no right": the listing tells which.
         """
-        return any(seen >= _REAPPEARANCES for _, seen in self._removed.values())
+        removed = (self._removed.get(ref.item_id) for ref in refs)
+        return any(entry is not None and entry[1] >= _REAPPEARANCES for entry in removed)

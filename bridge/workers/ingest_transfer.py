@@ -19,17 +19,20 @@ from bridge.errors import (
     BridgeError,
     BrokerBlocked,
     BrokerUnavailable,
+    CallRefused,
+    MailboxAccessDenied,
+    MailboxUnavailable,
+    MailUnreadable,
     MessageError,
-    MessageTooLarge,
     OperatorError,
+    PublishUnconfirmed,
     PublishUnroutable,
     RemovalImpossible,
-    TransientError,
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from bridge.domain.mail import Fetched, MailRef
     from bridge.ports.broker import Message, Publisher, PublishReceipt
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from bridge.workers.budget import ByteBudget
     from bridge.workers.ingest_memory import MailMemory
 
+# Throttling, a token and credentials concern every mail.
+_MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _UNROUTABLE_STREAK = 10
 _REMOVAL_COUNT = 100
 _TROUBLE_AFTER_SECONDS = 1.0
@@ -52,6 +57,7 @@ class TransferLimits:
     batch: BatchLimits = field(default_factory=BatchLimits)
     fetches_in_flight: int = 3
     unconfirmed: int = 256
+    """Mails between publish and removal: what a crash may repeat."""
     settle_seconds: float = 90.0
     """How long outstanding confirms are waited for at the end; the publisher's own timeout is shorter."""
 
@@ -94,6 +100,10 @@ class Transfer:
         self.published = 0
 
     @property
+    def _over(self) -> bool:
+        return self._failure is not None or self._bug is not None
+
+    @property
     def unconfirmed(self) -> int:
         """How many publishes have no answer yet."""
         return self._outstanding
@@ -105,7 +115,7 @@ class Transfer:
         Raises:
             BridgeError: The pass ended early; mails that were confirmed are removed or held for removal.
         """
-        remover = asyncio.create_task(self._remove_as_receipts_arrive())
+        remover = asyncio.create_task(self._remove_to_the_end())
         try:
             await self._feed(refs, stop)
             await self._settle()
@@ -121,12 +131,11 @@ class Transfer:
 
     async def _feed(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """Fetch ahead, publish in order."""
-        limits = BatchLimits(min(self._limits.batch.count, self._window.size), self._limits.batch.size_bytes)
-        ahead = 1 if self._window.size < self._window.largest else self._limits.fetches_in_flight
-        planned = iter(batches(refs, limits))
+        planned = self._plan(refs)
         under_way: deque[asyncio.Task[tuple[int, Sequence[Fetched]]]] = deque()
         try:
-            while not stop.is_set() and self._failure is None:
+            while not stop.is_set() and not self._over:
+                ahead = 1 if self._window.size < self._window.largest else self._limits.fetches_in_flight
                 while len(under_way) < ahead and (batch := next(planned, None)) is not None:
                     under_way.append(asyncio.create_task(self._fetch(batch)))
                 if not under_way:
@@ -140,6 +149,13 @@ class Transfer:
             for outcome in await asyncio.gather(*under_way, return_exceptions=True):
                 if isinstance(outcome, tuple):
                     self._budget.give_back(outcome[0])
+
+    def _plan(self, refs: Sequence[MailRef]) -> Iterator[Sequence[MailRef]]:
+        """Yield batches; after a failure one mail at a time at first, since one of these may have spoiled its batch."""
+        alone = self._limits.batch.count if self._window.size < self._window.largest else 0
+        for ref in refs[:alone]:
+            yield [ref]
+        yield from batches(refs[alone:], self._limits.batch)
 
     async def _fetch(self, refs: Sequence[MailRef]) -> tuple[int, Sequence[Fetched]]:
         taken = await self._budget.take(sum(ref.size_bytes for ref in refs))
@@ -166,7 +182,7 @@ class Transfer:
 
         for mail in fetched:
             match mail:
-                case FetchedMail() | UnconvertibleMail() if self._failure is None:
+                case FetchedMail() | UnconvertibleMail() if not self._over:
                     await self._publish(mail, settled)
                     continue
                 case FailedFetch(ref=ref, error=MessageError() as error):
@@ -174,17 +190,17 @@ class Transfer:
                 case FailedFetch(ref=ref, error=error):
                     self._fail(error, ref if len(fetched) == 1 else None)
                 case VanishedMail(ref=ref):
-                    self._memory.forget(ref)
+                    if self._memory.blame(ref):  # listed again and again, and never found: a right is missing
+                        self._memory.keep(ref, MailUnreadable.code)
             settled()
 
     async def _publish(self, mail: FetchedMail | UnconvertibleMail, settled: Callable[[], None]) -> None:
         ref = mail.ref
-        message = await self._compose(mail)
-        limit = min(self._limits.unconfirmed, self._window.size)
-        while self._outstanding >= limit and self._failure is None:
-            await self._wait_for_change()
-        await self._until_writable()
-        if self._failure is not None:
+        message = await self._composed(mail)
+        if message is not None:
+            await self._until_there_is_room()
+            await self._until_writable()
+        if message is None or self._over:
             settled()
             return
         started = self._clock.monotonic()
@@ -199,11 +215,32 @@ class Transfer:
 
         confirm.add_done_callback(on_answer)
 
+    async def _composed(self, mail: FetchedMail | UnconvertibleMail) -> Message | None:
+        """Return the message for a mail, None where it stays or the page ends."""
+        try:
+            return await self._compose(mail)
+        except MessageError as error:
+            self._memory.keep(mail.ref, error.code)
+        except BridgeError as error:
+            self._fail(error)
+        except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
+            self._memory.keep(mail.ref, "unexpected_error")
+            asyncio.get_running_loop().call_exception_handler({"message": "a mail was not composed", "exception": bug})
+        return None
+
+    async def _until_there_is_room(self) -> None:
+        """Wait while as many mails are between publish and removal as a crash may repeat."""
+        while not self._over and self._outstanding + self._memory.held_count >= min(
+            self._limits.unconfirmed, self._window.size
+        ):
+            self._changed.set()  # the remover has not heard of a receipt that came late, for an earlier page
+            await self._wait_for_change()
+
     async def _until_writable(self) -> None:
         """Return once the broker takes a publish; one that takes none for a while ends the page."""
         waiting = asyncio.ensure_future(self._publisher.wait_ready())
         try:
-            while not waiting.done() and self._failure is None:
+            while not waiting.done() and not self._over:
                 await asyncio.wait({waiting}, timeout=_TROUBLE_AFTER_SECONDS)
                 if not waiting.done() and self._publisher.trouble is not None:
                     blocked = self._publisher.trouble == BrokerBlocked.code
@@ -240,7 +277,7 @@ class Transfer:
                 self._unroutable_streak += 1
                 if self._unroutable_streak >= _UNROUTABLE_STREAK and self.published == 0:
                     self._fail(error)
-            case MessageTooLarge() as error:
+            case MessageError() as error:
                 self._memory.keep(ref, error.code)
             case BridgeError() as error:
                 self._fail(error)
@@ -248,10 +285,21 @@ class Transfer:
                 self._bug = self._bug or bug
 
     async def _settle(self) -> None:
-        """Wait for the outstanding confirms."""
-        async with asyncio.timeout(self._limits.settle_seconds):
-            while self._outstanding:
-                await self._wait_for_change()
+        """Wait for the outstanding confirms, though not for ever."""
+        try:
+            async with asyncio.timeout(self._limits.settle_seconds):
+                while self._outstanding:
+                    await self._wait_for_change()
+        except TimeoutError:
+            self._fail(PublishUnconfirmed("no answer in time"))
+
+    async def _remove_to_the_end(self) -> None:
+        try:
+            await self._remove_as_receipts_arrive()
+        except Exception as bug:  # noqa: BLE001 - raised by `run`; the feeder must not wait for removals until then
+            self._bug = self._bug or bug
+        finally:
+            self._changed.set()
 
     async def _remove_as_receipts_arrive(self) -> None:
         """Remove what was confirmed, in batches; ends when all is fed and nothing is held that was not tried."""
@@ -280,6 +328,7 @@ class Transfer:
         gone = [removal.ref for removal in removals if removal.error is None]
         for ref in gone:
             self._memory.removed(ref)
+        self._changed.set()
         if gone:
             self._emit(MailsRemoved(self._alias, len(gone)))
         for removal in removals:
@@ -292,7 +341,7 @@ class Transfer:
 
     def _fail(self, error: BridgeError, culprit: MailRef | None = None) -> None:
         """Remember the first failure; what is under way ends, nothing new starts."""
-        if culprit is not None and isinstance(error, TransientError) and self._memory.blame(culprit):
+        if culprit is not None and isinstance(error, _MAY_BE_THE_MAIL) and self._memory.blame(culprit):
             self._memory.keep(culprit, error.code)  # it stood alone and failed again and again: the others pass
             return
         if self._failure is None:

@@ -8,18 +8,24 @@ import pytest
 
 from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
-from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail
+from bridge.domain.disposition import RetryPolicy
+from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail, VanishedMail
 from bridge.errors import (
+    BridgeError,
     BrokerUnavailable,
+    CredentialsRejected,
     EwsBlocked,
     MailboxAccessDenied,
     MailboxThrottled,
     MailboxUnavailable,
+    MailUnreadable,
+    MessageError,
     MessageTooLarge,
     PublishRefused,
     PublishUnconfirmed,
     PublishUnroutable,
     RemovalImpossible,
+    TokenUnavailable,
 )
 from bridge.ports.broker import Message, PublishReceipt
 from bridge.telemetry.events import Event
@@ -355,7 +361,7 @@ async def test_stop_finishes_what_is_under_way_and_starts_nothing() -> None:
 
 
 async def test_throttling_is_obeyed_and_told() -> None:
-    bench = Bench(a_mail(1))
+    bench = Bench(a_mail(1), options=IngestOptions(retry=RetryPolicy(first_seconds=0.01)))
     bench.inbox.fails["list"] = MailboxThrottled(retry_after_seconds=0.05)
     running = asyncio.create_task(bench.reader.run(bench.stop))
     while not bench.told(ReadingFailed):
@@ -441,3 +447,232 @@ async def test_mails_between_publish_and_removal_are_counted() -> None:
         await asyncio.sleep(0)
 
     assert (during, bench.reader.in_flight) == (3, 0)
+
+
+async def test_a_mailbox_resumes_once_its_mails_can_be_removed_again() -> None:
+    bench = Bench(a_mail(1), a_mail(2))
+    bench.inbox.denies_removal = True
+    for _ in range(5):
+        await bench.once()
+    with pytest.raises(RemovalImpossible):
+        await bench.once()
+
+    bench.inbox.denies_removal = False
+    bench.inbox.mails.append(a_mail(3))
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m2", "m3"]
+    assert bench.left == []
+
+
+async def test_a_mail_listed_twice_is_published_once() -> None:
+    bench = Bench(a_mail(1), a_mail(2), a_mail(1))
+
+    await bench.once()
+
+    assert bench.publisher.ids == ["m1", "m2"]
+    assert bench.left == []
+
+
+async def test_a_mail_that_is_listed_and_never_found_is_told_of() -> None:
+    """ErrorItemNotFound of GetItem means gone, or no right: the next listings tell which."""
+    bench = Bench(a_mail(1), a_mail(2))
+    fetch = bench.inbox.fetch
+
+    async def without_the_first(refs: list[MailRef]) -> object:
+        return [VanishedMail(ref) if ref.message_id == "m1" else (await fetch([ref]))[0] for ref in refs]
+
+    bench.inbox.fetch = without_the_first  # type: ignore[method-assign,assignment]
+    for _ in range(3):
+        await bench.once()
+
+    assert bench.told(MailKept) == [MailKept("dispatch", "m1", "mail_unreadable")]
+    assert bench.left == ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MailUnreadable(), "mail_unreadable"), (RecursionError("private"), "unexpected_error")]
+)
+async def test_a_mail_that_cannot_be_composed_stays_and_the_others_pass(error: Exception, code: str) -> None:
+    bench = Bench(*(a_mail(n) for n in range(7)))
+
+    async def stumble(mail: FetchedMail | UnconvertibleMail) -> Message:
+        if mail.ref.message_id == "m3":
+            raise error
+        return await compose(mail)
+
+    bench.reader._compose = stumble
+    for _ in range(3):
+        await bench.once()
+
+    assert bench.left == ["m3"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m3", code)]
+    assert bench.budget.taken_bytes == 0
+
+
+async def test_a_mail_that_cannot_be_written_stays_and_the_others_pass() -> None:
+    """A property that AMQP cannot carry, say."""
+    bench = Bench(*(a_mail(n) for n in range(7)))
+    bench.publisher.answer = lambda message: MessageError("x") if message.message_id == "m3" else None
+
+    await bench.once()
+
+    assert bench.left == ["m3"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m3", "message")]
+
+
+@pytest.mark.parametrize("error", [MailUnreadable(), MailboxThrottled(retry_after_seconds=0.0), MessageError()])
+async def test_a_failing_listing_is_never_repeated_at_once(error: BridgeError) -> None:
+    bench = Bench(a_mail(1))
+    bench.inbox.fails["list"] = error
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    while not bench.told(ReadingFailed):
+        await asyncio.sleep(0)
+    bench.stop.set()
+    await running
+
+    [failed] = bench.told(ReadingFailed)
+    assert isinstance(failed, ReadingFailed)
+    assert failed.wait_seconds >= 1
+
+
+async def test_a_stated_wait_has_a_ceiling() -> None:
+    bench = Bench(a_mail(1))
+    bench.inbox.fails["list"] = MailboxThrottled(retry_after_seconds=999_999_999.0)
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    while not bench.told(ReadingFailed):
+        await asyncio.sleep(0)
+    bench.stop.set()
+    await running
+
+    [failed] = bench.told(ReadingFailed)
+    assert isinstance(failed, ReadingFailed)
+    assert failed.wait_seconds <= 2 * 3_600
+
+
+async def test_confirms_that_never_come_end_the_pass_and_not_the_process() -> None:
+    """As after a process was frozen for longer than every bound: all its timers are due at once."""
+    limits = TransferLimits(batch=BatchLimits(3, 1_000), settle_seconds=0.05)
+    bench = Bench(a_mail(1), options=IngestOptions(limits=limits))
+    bench.publisher.withhold = True
+
+    with pytest.raises(PublishUnconfirmed):
+        await bench.once()
+
+    bench.publisher.withhold = False
+    bench.publisher.confirm_all()  # late: proof all the same
+    await bench.once()
+    assert bench.publisher.ids == ["m1"]
+    assert bench.left == []
+
+
+@pytest.mark.parametrize("error", [MailboxThrottled(), TokenUnavailable(), CredentialsRejected()])
+async def test_no_mail_is_blamed_for_what_concerns_all(error: BridgeError) -> None:
+    bench = Bench(a_mail(1))
+    bench.inbox.fails["fetch"] = error
+
+    for _ in range(8):
+        with pytest.raises(type(error)):
+            await bench.once()
+
+    assert bench.told(MailKept) == []
+
+
+async def test_no_more_mails_are_between_publish_and_removal_than_may_be_repeated() -> None:
+    """A slow removal must not let the publishes run ahead: a crash repeats all of them."""
+    limits = TransferLimits(batch=BatchLimits(5, 1_000), unconfirmed=7)
+    bench = Bench(*(a_mail(n) for n in range(60)), options=IngestOptions(limits=limits))
+    remove, most = bench.inbox.remove, 0
+
+    async def slowly(published: list[tuple[MailRef, PublishReceipt]]) -> object:
+        nonlocal most
+        for _ in range(50):
+            await asyncio.sleep(0)
+            most = max(most, len(set(bench.publisher.ids) & set(bench.left)))
+        return await remove(published)
+
+    bench.inbox.remove = slowly  # type: ignore[method-assign,assignment]
+
+    assert await bench.once() == 60
+    assert bench.left == []
+    assert most == 7
+
+
+async def test_a_bug_in_the_removal_ends_the_reader() -> None:
+    limits = TransferLimits(batch=BatchLimits(5, 1_000), unconfirmed=7)
+    bench = Bench(*(a_mail(n) for n in range(60)), options=IngestOptions(limits=limits))
+
+    async def stumble(_: object) -> object:
+        raise ZeroDivisionError
+
+    bench.inbox.remove = stumble  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(bench.once(), 5)
+
+    assert len(bench.publisher.ids) <= 7
+
+
+async def test_health_says_so_while_nothing_that_waits_can_pass() -> None:
+    bench = Bench(*(a_mail(n) for n in range(3)))
+    bench.publisher.answer = lambda _: PublishUnroutable()
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+    while (state := bench.health.state(bench.reader.part)) is None or state.status == "starting":
+        await asyncio.sleep(0)
+
+    bench.stop.set()
+    await running
+
+    assert (state.status, state.code) == ("trouble", "publish_unroutable")
+
+
+async def test_mails_that_pass_keep_health_good_while_one_stays() -> None:
+    bench = Bench(*(a_mail(n) for n in range(3)))
+    bench.inbox.unreadable.add("item-1")
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+    while (state := bench.health.state(bench.reader.part)) is None or state.status == "starting":
+        await asyncio.sleep(0)
+
+    bench.stop.set()
+    await running
+
+    assert state.status == "ok"
+
+
+async def test_one_failure_does_not_slow_the_whole_backlog_down() -> None:
+    """The mail that spoiled its batch is among the first; behind them whole batches are asked for again."""
+    limits = TransferLimits(batch=BatchLimits(10, 10_000), unconfirmed=50)
+    bench = Bench(*(a_mail(n, size=10) for n in range(400)), options=IngestOptions(limits=limits))
+    bench.inbox.fails["fetch"] = MailboxUnavailable()
+    with pytest.raises(MailboxUnavailable):
+        await bench.once()
+    del bench.inbox.fails["fetch"]
+    before = len(bench.inbox.fetches)
+
+    await bench.once()
+
+    assert bench.left == []
+    assert len(bench.inbox.fetches) - before < 60
+
+
+async def test_a_receipt_that_comes_late_during_the_next_pass_holds_nothing_up() -> None:
+    limits = TransferLimits(batch=BatchLimits(3, 1_000), unconfirmed=3, settle_seconds=0.05)
+    bench = Bench(*(a_mail(n) for n in range(3)), options=IngestOptions(limits=limits))
+    bench.publisher.withhold = True
+    with pytest.raises(PublishUnconfirmed):
+        await bench.once()
+    bench.publisher.withhold = False
+    bench.inbox.mails += [a_mail(3), a_mail(4)]
+
+    async def as_the_receipts_come(mail: FetchedMail | UnconvertibleMail) -> Message:
+        bench.publisher.confirm_all()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return await compose(mail)
+
+    bench.reader._compose = as_the_receipts_come
+    await asyncio.wait_for(bench.once(), 5)
+
+    assert bench.left == []
