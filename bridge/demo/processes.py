@@ -13,14 +13,33 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _STOP_SECONDS = 30.0
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
+_STOPPING = frozenset({signal.SIGINT, signal.SIGTERM})
+
+
+@contextlib.contextmanager
+def _stopping_later() -> Iterator[None]:
+    """
+    Let signals that stop the demo wait.
+
+    A KeyboardInterrupt in the middle of a fork is lost in the callbacks that Python runs there, or loses the process
+    that was just started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _become_child() -> None:
+    """Take signals again, and have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -38,7 +57,7 @@ class Processes:
 
     def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start `bridge` with these arguments; its standard error goes to a log."""
-        with self._log(name).open("wb") as log:
+        with self._log(name).open("wb") as log, _stopping_later():
             process = subprocess.Popen(  # noqa: S603 - this very program
                 [sys.executable, "-m", "bridge", *arguments],
                 env=self._environment,
@@ -46,9 +65,9 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for the demo, which stops the others in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - a single system call, no threads hold locks in it
+                preexec_fn=_become_child,  # noqa: PLW1509 - two system calls, no threads hold locks in them
             )
-        self._running.append((name, process))
+            self._running.append((name, process))
         return process
 
     def start_and_read(self, name: str, arguments: Sequence[str]) -> dict[str, Any]:
