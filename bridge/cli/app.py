@@ -12,11 +12,11 @@ from bridge.cli.exits import answer
 from bridge.cli.options import AsJson, Config  # noqa: TC001 - typer evaluates the annotations
 from bridge.cli.workers import GRACE_SECONDS, work
 
-_EXIT_CODES = """
-Exit codes: 0 done, yes; 1 done, no (a finding, a difference, not sent); 2 wrong command line or configuration;
-3 Exchange, Entra or RabbitMQ did not answer or refused; 4 no answer in the time given; 5 a worker stopped with work in
-flight; 70 a bug; 130 interrupted.
-"""
+_EXIT_CODES = (  # one line: the help breaks lines itself
+    "Exit codes: 0 done, yes; 1 done, no (a finding, a difference, not sent); 2 wrong command line or configuration; "
+    "3 Exchange, Entra or RabbitMQ did not answer or refused; 4 no answer in the time given; 5 a worker stopped with "
+    "work in flight; 70 a bug; 130 interrupted."
+)
 
 app = typer.Typer(
     name="bridge",
@@ -30,9 +30,6 @@ app = typer.Typer(
 app.add_typer(config_commands.app, name="config", rich_help_panel="Set up")
 app.add_typer(topology_commands.app, name="topology", rich_help_panel="Set up")
 app.add_typer(schema_commands.app, name="schemas", rich_help_panel="Develop")
-
-app.command(rich_help_panel="Develop")(client_commands.send)
-app.command(rich_help_panel="Develop")(client_commands.tail)
 
 Grace = Annotated[
     float,
@@ -97,6 +94,11 @@ def check(config: Config = None, *, as_json: AsJson = False) -> None:
     from bridge.cli.check import check_all  # noqa: PLC0415
 
     raise typer.Exit(check_all(config, as_json=as_json))
+
+
+# The help shows the panels in the order in which their first command is registered.
+app.command(rich_help_panel="Develop")(client_commands.send)
+app.command(rich_help_panel="Develop")(client_commands.tail)
 
 
 @app.command(context_settings=_PASSED_ON, add_help_option=False, rich_help_panel="Develop")

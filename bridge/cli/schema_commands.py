@@ -18,9 +18,16 @@ Root = Annotated[
 ]
 
 
+def _require_checkout(root: Path) -> None:
+    if not (root / "pyproject.toml").is_file() or not (root / "schemas").is_dir():
+        say("this is no checkout of the project: go to its folder, or name it with --root")
+        raise typer.Exit(Exit.USAGE)
+
+
 @app.command()
 def write(root: Root = Path()) -> None:
     """Write every generated file that no longer fits the code."""
+    _require_checkout(root)
     from bridge.config import schema as config_schema  # noqa: PLC0415 - --help must not wait for these
     from bridge.telemetry import metrics_page  # noqa: PLC0415
     from bridge.wire import schemas as wire_schemas  # noqa: PLC0415
@@ -34,6 +41,7 @@ def write(root: Root = Path()) -> None:
 @app.command()
 def check(root: Root = Path()) -> None:
     """Name each generated file that no longer fits the code and each change that would break a reader (exit code 1)."""
+    _require_checkout(root)
     from bridge.config import schema as config_schema  # noqa: PLC0415
     from bridge.telemetry import metrics_page  # noqa: PLC0415
     from bridge.wire import schemas as wire_schemas  # noqa: PLC0415

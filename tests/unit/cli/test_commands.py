@@ -57,6 +57,19 @@ def test_help_names_every_command_and_the_exit_codes() -> None:
     assert "Exit codes" in text
 
 
+def test_help_shows_first_what_an_operator_runs() -> None:
+    text = bridge("--help").stdout
+
+    assert text.index(" Run ") < text.index(" Set up ") < text.index(" Develop ")
+
+
+def test_schemas_outside_a_checkout_is_a_wrong_command_line(tmp_path: Path) -> None:
+    done = bridge("schemas", "check", "--root", tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "this is no checkout of the project: go to its folder, or name it with --root\n"
+
+
 def test_help_imports_nothing_heavy() -> None:
     program = "import sys; import bridge.cli.app; print(*sorted(sys.modules))"
     loaded = subprocess.run(
