@@ -2,17 +2,24 @@
 # package. Debian and Ubuntu only; elsewhere it says what to install. Names everything that it installs.
 
 as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+  if [ "$(id -u)" -eq 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else echo "This needs root, and there is no sudo: $*" >&2; return 1
+  fi
 }
 
+# What apt-get says is shown only when it fails.
 apt_install() { # packages...
   if ! command -v apt-get >/dev/null; then
     echo "Please install: $* (only Debian's apt-get is known here)" >&2
     return 1
   fi
   echo "Installing $* with apt-get" >&2
-  as_root apt-get -qq update >&2
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$@" >&2
+  local said
+  said=$({
+    as_root apt-get -qq update || true # an archive that is away matters only if it has what is needed
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$@"
+  } 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
 
 # Prints a Python of version 3.11 or newer that can make environments.
@@ -33,19 +40,24 @@ ensure_python() {
   find_python || { echo "Python 3.11 or newer with venv is needed" >&2; return 1; }
 }
 
-# The package brings a system broker. One that was not there before is not started; one that is there is left alone.
+# The package brings a system broker. One that was not there before is not started, neither now nor at the next boot;
+# one that is there is left alone.
 ensure_rabbitmq() {
   [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && return
-  local policy=/usr/sbin/policy-rc.d made=no
-  if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
-    as_root chmod 755 $policy
-    made=yes
-  fi
-  local status=0
-  apt_install rabbitmq-server || status=$?
-  [ $made = no ] || as_root rm -f $policy
-  return $status
+  (
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+      # It forbids packages to start services, so it must go however this ends.
+      trap 'as_root rm -f $policy' EXIT
+      trap 'exit 130' INT
+      trap 'exit 143' TERM HUP
+      printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy || exit 1
+    fi
+    apt_install rabbitmq-server || exit 1
+    if command -v systemctl >/dev/null && as_root systemctl --quiet disable rabbitmq-server >/dev/null 2>&1; then
+      echo "Its service is off: systemctl enable --now rabbitmq-server would start it" >&2
+    fi
+  )
 }
 
 ensure_node() {
