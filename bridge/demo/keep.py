@@ -62,12 +62,13 @@ def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: M
         "BRIDGE_CONFIG": shlex.quote(f"{directory}/sandbox/bridge.toml"),
         "BRIDGE_RABBITMQ__URLS": shlex.quote(amqp_url),
         "AMQP_URL": shlex.quote(amqp_url),
+        "SMTP_URL": f"smtp://{sandbox['smtp']}",
         "PATH": f"{shlex.quote(str(Path(sys.executable).parent))}:$PATH",
     }
     return [
         "",
         f"Everything keeps running; Ctrl-C here, or kill {os.getpid()}, ends and removes it.",
         *(f"  {name:<{width}}  {address}" for name, address in addresses.items()),
-        "In another shell, for bridge check, bridge send, bridge tail and the examples:",
+        "In another shell, for the bridge's commands, the examples and curl:",
         *(f"  export {name}={value}" for name, value in exports.items()),
     ]
