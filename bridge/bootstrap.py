@@ -307,7 +307,8 @@ def entra_tokens(settings: EntraSettings) -> EntraTokens:
     def read_secret() -> str:
         if file is not None:
             try:
-                return file.read_text("utf-8").strip()
+                if text := file.read_text("utf-8-sig").strip():  # as at the start; empty while it is being renewed
+                    return text
             except OSError:
                 if loaded is None:
                     raise

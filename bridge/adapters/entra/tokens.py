@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import msal
 import requests
 import requests.adapters
-from msal.exceptions import MsalError
 
 from bridge.adapters.entra.errors import error_for_answer
+from bridge.adapters.http_body import read_body
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from bridge.ports.tokens import AccessToken
 
@@ -26,6 +26,7 @@ logging.getLogger("msal").addHandler(logging.NullHandler())
 
 _REFRESH_BEFORE_SECONDS = 300.0
 _USABLE_SECONDS = 10.0
+_LARGEST_ANSWER_BYTES = 4 << 20
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 60.0
 
 
@@ -50,8 +51,19 @@ class _HttpAdapter(requests.adapters.HTTPAdapter):
         super().__init__(max_retries=0)
 
     def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
-        kwargs.update(verify=self._verify, timeout=self._timeout)
-        return super().send(request, **kwargs)
+        deadline = time.monotonic() + self._timeout
+        kwargs.update(verify=self._verify, timeout=self._timeout, stream=True)
+        response = super().send(request, **kwargs)
+        read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
+        return response
+
+
+def session_for(app: EntraApp) -> requests.Session:
+    """Return a session that ends each request in time, with the whole answer or a `requests.RequestException`."""
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _HttpAdapter(app))
+    return session
 
 
 class EntraTokens:
@@ -137,28 +149,35 @@ class EntraTokens:
             app = self._application()
             app.remove_tokens_for_client()  # the cache would give a rejected or ageing token again
             answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[self._app.scope]) or {}
-        except (requests.RequestException, MsalError) as error:
-            raise TokenUnavailable(f"Entra does not answer ({type(error).__name__})") from error
-        except ValueError as error:  # what msal makes of a tenant or authority that does not exist
-            raise CredentialsRejected(
-                "no such tenant or authority: check tenant_id and cloud or authority_url"
-            ) from error
+            seconds = float(answer.get("expires_in") or 0)
+        except BridgeError:
+            raise
+        except Exception as error:  # no answer, or one that msal stumbles over
+            raise TokenUnavailable(f"Entra gives no usable answer ({type(error).__name__})") from error
         if "access_token" not in answer:
             raise error_for_answer(answer)
-        return AccessToken(str(answer["access_token"]), self._wall_clock() + float(answer.get("expires_in") or 0))
+        return AccessToken(str(answer["access_token"]), self._wall_clock() + seconds)
 
     def _application(self) -> msal.ConfidentialClientApplication:
-        secret = self._read_secret()
+        try:
+            secret = self._read_secret()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CredentialsRejected(f"the client secret's file cannot be read ({type(error).__name__})") from error
         if self._built is None or self._built[0] != secret:
-            session = requests.Session()
-            session.mount("https://", _HttpAdapter(self._app))
-            app = msal.ConfidentialClientApplication(
-                self._app.client_id,
-                client_credential=secret,
-                authority=self._app.authority_url,
-                instance_discovery=False,
-                http_client=session,
-            )
+            try:
+                app = msal.ConfidentialClientApplication(
+                    self._app.client_id,
+                    client_credential=secret,
+                    authority=self._app.authority_url,
+                    instance_discovery=False,
+                    http_client=session_for(self._app),
+                )
+            except requests.RequestException:
+                raise
+            except ValueError as error:  # what msal makes of a tenant or authority that does not exist
+                raise CredentialsRejected(
+                    "no such tenant or authority: check tenant_id and cloud or authority_url"
+                ) from error
             self._built = (secret, app)
         return self._built[1]
 

@@ -2,8 +2,7 @@
 HTTP under exchangelib: explicit certificates, the current token on each request, a deadline over the whole answer.
 
 exchangelib reads an answer byte by byte (`iter_content()` without a size: 3-4 MB/s). Here the body is read in large
-pieces before the library sees the response, each as it comes: a reader that waits for a full piece never looks at
-the clock while an answer trickles.
+pieces before the library sees the response.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import requests
 import requests.adapters
 import requests.auth
-import urllib3
 from exchangelib.protocol import BaseProtocol
 from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instance
 
 from bridge.adapters.ews.errors import error_for_status
+from bridge.adapters.http_body import read_body
 from bridge.errors import CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ logging.getLogger("exchangelib").addHandler(logging.NullHandler())
 logging.getLogger("exchangelib").propagate = False
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
 
-_PIECE_BYTES = 1 << 18
 USER_AGENT = "exchange-mail-bridge"
 
 
@@ -95,8 +93,10 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
             # requests_ntlm answers the challenge itself: it needs the 401, unread, for the socket under it.
             return response
         self._raise_for_status(request, response)
-        response._content = self._read(response, deadline)  # noqa: SLF001 - requests has no other way to hand over a body
-        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+        try:
+            read_body(response, deadline=deadline, largest_bytes=self._largest_answer_bytes)
+        except requests.exceptions.RequestException as error:
+            raise MailboxUnavailable(type(error).__name__) from error
         return response
 
     def _raise_for_status(self, request: requests.PreparedRequest, response: requests.Response) -> None:
@@ -107,22 +107,6 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
         if isinstance(error, CredentialsRejected) and self._bearer is not None:
             self._bearer.refused(request)
         raise error
-
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
-        pieces, size = [], 0
-        try:
-            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-                pieces.append(piece)
-                size += len(piece)
-                if size > self._largest_answer_bytes:
-                    raise MailboxUnavailable("the answer is larger than allowed")
-                if time.monotonic() > deadline:
-                    raise MailboxUnavailable("the answer took too long")
-        except urllib3.exceptions.HTTPError as error:
-            raise MailboxUnavailable(type(error).__name__) from error
-        finally:
-            response.close()  # a connection whose answer was read to its end is used again, any other is not
-        return b"".join(pieces)
 
 
 class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes no types

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msal
 import pytest
@@ -12,9 +14,13 @@ import requests
 from msal.exceptions import MsalError
 
 from bridge.adapters.entra.errors import error_for_answer
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.tokens import EntraApp, EntraTokens, session_for
 from bridge.errors import CredentialsRejected, TokenUnavailable
 from bridge.ports.tokens import AccessToken
+from tests.support.raw_server import RawServer
+
+if TYPE_CHECKING:
+    import socket
 
 _REFUSED = {"error": "invalid_client", "error_codes": [7000222], "error_description": "AADSTS7000222: private"}
 
@@ -194,3 +200,48 @@ def test_a_refusal_says_what_to_do_and_nothing_private(answer: dict[str, Any], m
     assert isinstance(error, meaning)
     assert words in str(error)
     assert "private" not in str(error)
+
+
+@pytest.mark.parametrize("stumble", [FileNotFoundError("private"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x")])
+def test_a_secret_that_cannot_be_read_is_trouble_and_no_bug(
+    monkeypatch: pytest.MonkeyPatch, stumble: Exception
+) -> None:
+    """A secret that is being renewed may be gone for a moment."""
+    bench = Bench(monkeypatch)
+
+    def read() -> str:
+        raise stumble
+
+    tokens = EntraTokens(EntraApp("https://localhost/tenant", "client", "scope"), read)
+
+    with pytest.raises(CredentialsRejected, match="secret"):
+        tokens.token()
+    assert bench.entra.asked == 0
+
+
+@pytest.mark.parametrize(
+    "answer", [AttributeError("'list' object"), TypeError("private"), {"access_token": "x", "expires_in": "soon"}]
+)
+def test_an_answer_that_makes_no_sense_is_trouble_and_no_bug(bench: Bench, answer: dict[str, Any] | Exception) -> None:
+    bench.entra.answers = [answer]
+
+    with pytest.raises(TokenUnavailable):
+        bench.tokens.token()
+
+
+def test_an_answer_of_entra_that_trickles_ends_at_the_deadline() -> None:
+    over = threading.Event()
+
+    def trickle(connection: socket.socket, _: int) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while not over.wait(0.05):
+            connection.sendall(b" ")
+
+    session = session_for(EntraApp("https://localhost/tenant", "client", "scope", timeout_seconds=0.4))
+    started = time.monotonic()
+    with contextlib.closing(RawServer(trickle)) as server:
+        with pytest.raises(requests.RequestException):
+            session.get(server.url)
+        over.set()
+
+    assert time.monotonic() - started < 2

@@ -13,7 +13,7 @@ from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
 from bridge.domain.mail import MailRef
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
 from bridge.ports.broker import PublishReceipt
-from tests.unit.ews.raw_server import RawServer
+from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
     import socket

@@ -12,7 +12,7 @@ import pytest
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
-from tests.unit.ews.raw_server import RawServer
+from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
     import socket
@@ -133,7 +133,7 @@ async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place
 
     client = place.client(answer, largest_answer_bytes=1 << 20, call_timeout_seconds=10.0)
 
-    with pytest.raises(MailboxUnavailable, match="larger"):
+    with pytest.raises(MailboxUnavailable, match="AnswerTooLarge"):
         await client.call("dispatch@example.org", element("m:GetItem"))
 
 
