@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class RawServer:
-    """Calls `answer` with the connection and the number of the request on it, counted from 1, until one side ends."""
+    """Calls `answer` with the connection and each request that came on it, until one side ends."""
 
-    def __init__(self, answer: Callable[[socket.socket, int], None]) -> None:
+    def __init__(self, answer: Callable[[socket.socket, bytes], None]) -> None:
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -39,21 +39,18 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as reader:
-            number = 0
-            while _read_request(iter(reader.readline, b""), reader.read):
-                number += 1
-                self._answer(connection, number)
+            while request := _read_request(iter(reader.readline, b""), reader.read):
+                self._answer(connection, request)
 
 
-def _read_request(lines: Iterator[bytes], read: Callable[[int], bytes]) -> bool:
-    """Read one request; return False where none came."""
-    length, some = 0, False
+def _read_request(lines: Iterator[bytes], read: Callable[[int], bytes]) -> bytes:
+    """Return one request, head and body; nothing where none came."""
+    head, length = b"", 0
     for line in lines:
-        some = True
+        head += line
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
         if not line.strip():
-            read(length)
-            return True
-    return some
+            return head + read(length)
+    return head

@@ -101,6 +101,7 @@ class EwsClient:
         self._observe = observe
         self._ahead = timedelta()
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
+        self._shares: dict[str, asyncio.Semaphore] = {}
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         make_session = session_factory(
             endpoint=connection.url,
@@ -129,7 +130,8 @@ class EwsClient:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
-        return await self.run(lambda: self._call(address, payload, timeout_seconds))
+        async with self._share(address):
+            return await self.run(lambda: self._call(address, payload, timeout_seconds))
 
     async def call_one(self, address: str, payload: etree._Element) -> ResponseMessage:
         """
@@ -144,6 +146,11 @@ class EwsClient:
             raise MailboxUnavailable("another number of answers than of questions")
         messages[0].raise_error()
         return messages[0]
+
+    def _share(self, address: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Return what keeps one mailbox, whose calls hang, from holding every connection: half of them are its own."""
+        share = self._shares.setdefault(address, asyncio.Semaphore(max(1, self._connection.connections // 2)))
+        return share if len(self._shares) > 1 else contextlib.nullcontext()
 
     def now(self) -> datetime:
         """Return the time by Exchange's clock, as its last answer told it, to the second."""

@@ -232,7 +232,7 @@ def test_an_answer_that_makes_no_sense_is_trouble_and_no_bug(bench: Bench, answe
 def test_an_answer_of_entra_that_trickles_ends_at_the_deadline() -> None:
     over = threading.Event()
 
-    def trickle(connection: socket.socket, _: int) -> None:
+    def trickle(connection: socket.socket, _: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not over.wait(0.05):
             connection.sendall(b" ")

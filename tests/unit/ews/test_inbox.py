@@ -125,7 +125,7 @@ async def test_a_folder_for_published_mails_that_was_made_anew_is_found() -> Non
 async def test_what_a_library_raises_over_an_answer_is_trouble_and_no_bug() -> None:
     """A challenge that is none makes the NTLM library raise something of its own."""
 
-    def challenge(connection: socket.socket, _: int) -> None:
+    def challenge(connection: socket.socket, _: bytes) -> None:
         connection.sendall(
             b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM TlRMTVNTUAADAAAA\r\nContent-Length: 2\r\n\r\nno"
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -36,7 +38,7 @@ class Place:
         self.over = threading.Event()
         self.server: RawServer
 
-    def client(self, answer: Callable[[socket.socket, int], None], **options: object) -> EwsClient:
+    def client(self, answer: Callable[[socket.socket, bytes], None], **options: object) -> EwsClient:
         self.server = RawServer(answer)
         connection = EwsConnection(
             **{"url": self.server.url, "connections": 1, "call_timeout_seconds": 0.5, **options}  # type: ignore[arg-type]
@@ -62,7 +64,7 @@ def place() -> Iterator[Place]:
 async def test_an_answer_that_trickles_ends_at_the_deadline(place: Place, framing: bytes) -> None:
     """Each byte comes in time and the whole never does: the connection would be gone for good."""
 
-    def trickle(connection: socket.socket, _: int) -> None:
+    def trickle(connection: socket.socket, _: bytes) -> None:
         connection.sendall(_HEAD + framing)
         while not place.over.wait(0.05):
             connection.sendall(b"x")
@@ -78,15 +80,16 @@ async def test_an_answer_that_trickles_ends_at_the_deadline(place: Place, framin
 
 async def test_answers_in_every_framing_come_whole_over_one_connection(place: Place) -> None:
     packed = gzip.compress(_BODY)
+    numbers = itertools.count()
 
-    def answer(connection: socket.socket, number: int) -> None:
+    def answer(connection: socket.socket, _: bytes) -> None:
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (_BODY[:7], _BODY[7:]))
         forms = [
             b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY),
             b"Transfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n" % chunks,
             b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(packed), packed),
         ]
-        connection.sendall(_HEAD + forms[number % 3])
+        connection.sendall(_HEAD + forms[next(numbers) % 3])
 
     client = place.client(answer)
 
@@ -109,7 +112,7 @@ async def test_answers_in_every_framing_come_whole_over_one_connection(place: Pl
     ],
 )
 async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(place: Place, rest: bytes) -> None:
-    def answer(connection: socket.socket, _: int) -> None:
+    def answer(connection: socket.socket, _: bytes) -> None:
         if place.server.connections == 1:
             connection.sendall(_HEAD + rest)
             connection.close()
@@ -127,7 +130,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(pla
 async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place) -> None:
     packed = gzip.compress(bytes(50 << 20), 9)
 
-    def answer(connection: socket.socket, _: int) -> None:
+    def answer(connection: socket.socket, _: bytes) -> None:
         head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
         connection.sendall(_HEAD + head + packed)
 
@@ -158,3 +161,26 @@ async def test_a_ca_file_that_is_gone_is_trouble_and_no_bug(place: Place, tmp_pa
 
     with pytest.raises(BridgeError):
         await client.call("dispatch@example.org", element("m:GetItem"))
+
+
+async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place: Place) -> None:
+    def by_mailbox(connection: socket.socket, request: bytes) -> None:
+        if b"stuck@" in request:
+            place.over.wait(10)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(by_mailbox, connections=4, call_timeout_seconds=8.0, impersonate=True)
+    await client.call("dispatch@example.org", element("m:GetItem"))
+    stuck = [asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem"))) for _ in range(20)]
+    await asyncio.sleep(0.2)
+
+    started = time.monotonic()
+    for _ in range(3):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+    took = time.monotonic() - started
+    place.over.set()
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+
+    assert took < 2
