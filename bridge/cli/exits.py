@@ -37,8 +37,9 @@ def say(text: str) -> None:
 
 
 def answer(text: str) -> None:
-    """Write what the command was asked for, on standard output."""
+    """Write what the command was asked for, on standard output; at once, also into a pipe."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def run_guarded(command: Callable[[], object]) -> NoReturn:

@@ -140,5 +140,20 @@ def test_tail_copies_events_and_leaves_the_queue_of_others_as_it_is(url: str) ->
     assert waiting == 2
 
 
+def test_tail_shows_an_event_at_once_also_in_a_pipe(url: str) -> None:
+    process = start("tail", url=url)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    assert "listening" in process.stderr.readline()
+
+    with a_channel(url) as channel:
+        tell(channel, "outbound.sent", "r-1")
+        line = process.stdout.readline()
+        process.terminate()
+        process.communicate(timeout=60)
+
+    assert "outbound.sent" in line
+
+
 def test_tail_says_when_fewer_came_than_were_waited_for(url: str) -> None:
     assert run("tail", "--limit", "1", "--timeout", "0.5", url=url)[0] == 4
