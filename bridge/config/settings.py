@@ -248,7 +248,7 @@ class IngestSettings(_Section):
     fetches_in_flight: int = Field(default=3, ge=1, le=20)
     """Most fetches in progress for one mailbox."""
     unconfirmed_mails: int = Field(default=256, ge=1, le=10_000)
-    """Most mails of one mailbox between fetch and confirm: what a crash may repeat."""
+    """Most mails of one mailbox between publish and removal: what a crash may repeat."""
     in_flight_bytes: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024, le=16 * 1024 * 1024 * 1024)
     """Most bytes of mail held in memory, over all mailboxes; a larger mail passes alone."""
     keep_seconds: Seconds = 30

@@ -64,7 +64,7 @@ def test_an_authority_of_ones_own_gets_the_tenant_once(given: str) -> None:
     assert settings.entra.authority == "https://127.0.0.1:1234/example.org"
 
 
-@pytest.mark.parametrize("alias", ["", "Dispatch", "a b", "a.b", "a_b", "ä", "x" * 65, *RESERVED_ALIASES])
+@pytest.mark.parametrize("alias", ["", "Dispatch", "a b", "a.b", "a_b", "ä", "x" * 65, *sorted(RESERVED_ALIASES)])
 def test_an_alias_that_no_queue_can_carry_is_refused(alias: str) -> None:
     with pytest.raises(ValidationError):
         mailbox(alias=alias)
