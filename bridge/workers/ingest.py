@@ -158,6 +158,8 @@ class MailboxReader:
     async def _read_folder(self, folder: str, stop: asyncio.Event) -> int:
         offset = published = 0
         while not stop.is_set():
+            if self._memory.too_many_stuck:
+                self._memory.try_stuck_again()
             if self._memory.held_count:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from bridge.errors import RemovalImpossible
 from bridge.telemetry.ingest_events import MailKept
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _REMOVED_REMEMBERED = 5_000
 _KEPT_REMEMBERED = 10_000
 _BLAME_LIMIT = 3
+STUCK_LIMIT = 10
+"""So many published mails may resist removal before the mailbox pauses: each would be repeated by a restart."""
 _REAPPEARANCES = 5
 
 
@@ -26,7 +29,9 @@ class MailMemory:
     Bounded, in memory only: the mailbox and the broker hold all that matters.
 
     Held: confirmed, not removed yet; removal is retried without a second publish. Kept: stays in the inbox and is
-    passed over until it is due again. Removed: seen in a stale listing, it is removed again, not published again.
+    passed over until it is due again. Stuck: confirmed, and Exchange refuses to let just this one go; its removal is
+    tried again later, it is never published again. Removed: seen in a stale listing, it is removed again, not published
+    again.
     """
 
     def __init__(self, alias: str, clock: Clock, emit: Emit, *, keep_seconds: float) -> None:
@@ -36,6 +41,7 @@ class MailMemory:
         self._keep_seconds = keep_seconds
         self._held: dict[str, tuple[MailRef, PublishReceipt]] = {}
         self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._stuck: dict[str, tuple[MailRef, PublishReceipt, float]] = {}
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
         self._blamed: OrderedDict[str, int] = OrderedDict()
 
@@ -60,6 +66,26 @@ class MailMemory:
         self._removed[ref.item_id] = (receipt, seen)
         while len(self._removed) > _REMOVED_REMEMBERED:
             self._removed.popitem(last=False)
+
+    def stick(self, ref: MailRef) -> None:
+        """Pass over a held mail that Exchange will not let go, and say so each time anew."""
+        _, receipt = self._held.pop(ref.item_id)
+        self._stuck[ref.item_id] = (ref, receipt, self._clock.monotonic() + self._keep_seconds)
+        self._emit(MailKept(self._alias, ref.message_id, RemovalImpossible.code))
+
+    @property
+    def too_many_stuck(self) -> bool:
+        """Whether more would be too many to repeat after a restart."""
+        return len(self._stuck) >= STUCK_LIMIT
+
+    def try_stuck_again(self) -> None:
+        """Hold all stuck mails: the next removal tries them."""
+        for item_id in list(self._stuck):
+            self._hold_stuck(item_id)
+
+    def _hold_stuck(self, item_id: str) -> None:
+        ref, receipt, _ = self._stuck.pop(item_id)
+        self._held[item_id] = (ref, receipt)
 
     def keep(self, ref: MailRef, code: str) -> None:
         """Pass over a mail for a while, and say so each time anew."""
@@ -86,6 +112,8 @@ class MailMemory:
 
     def kept_code(self, ref: MailRef) -> str | None:
         """Return why a mail stays, None where it does not."""
+        if ref.item_id in self._stuck:
+            return RemovalImpossible.code
         kept = self._kept.get(ref.item_id)
         return kept[0] if kept is not None else None
 
@@ -98,6 +126,10 @@ class MailMemory:
         publish, now = {}, self._clock.monotonic()
         for ref in refs:
             if ref.item_id in self._held:
+                continue
+            if ref.item_id in self._stuck:
+                if now >= self._stuck[ref.item_id][2]:
+                    self._hold_stuck(ref.item_id)
                 continue
             if ref.item_id in self._removed:
                 receipt, seen = self._removed[ref.item_id]

@@ -332,8 +332,12 @@ class Transfer:
         if gone:
             self._emit(MailsRemoved(self._alias, len(gone)))
         for removal in removals:
-            if removal.error is not None:
-                self._fail(_removal_error(removal.error))
+            if isinstance(removal.error, OperatorError | MessageError):
+                self._memory.stick(removal.ref)
+            elif removal.error is not None:
+                self._fail(removal.error)
+        if self._memory.too_many_stuck:
+            self._fail(RemovalImpossible("published mails cannot be removed one by one"))
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()

@@ -45,6 +45,8 @@ class MemoryInbox:
         """Item ids of mails that can be neither converted nor read."""
         self.denies_removal = False
         """Answer 'not found' to removals and remove nothing, as Exchange does where a right is missing."""
+        self.stuck: set[str] = set()
+        """Item ids of mails that Exchange will not let go."""
         self.fetches: list[Sequence[str]] = []
         self.removals: list[Sequence[str]] = []
 
@@ -76,8 +78,8 @@ class MemoryInbox:
         ids = {ref.item_id for ref, _ in published}
         self.removals.append(sorted(ids))
         if not self.denies_removal:
-            self.mails = [mail for mail in self.mails if mail.ref.item_id not in ids]
-        return [Removal(ref) for ref, _ in published]
+            self.mails = [mail for mail in self.mails if mail.ref.item_id not in ids - self.stuck]
+        return [Removal(ref, MailUnreadable() if ref.item_id in self.stuck else None) for ref, _ in published]
 
     def _read(self, ref: MailRef) -> Fetched:
         mail = next((mail for mail in self.mails if mail.ref.item_id == ref.item_id), None)

@@ -676,3 +676,36 @@ async def test_a_receipt_that_comes_late_during_the_next_pass_holds_nothing_up()
     await asyncio.wait_for(bench.once(), 5)
 
     assert bench.left == []
+
+
+async def test_a_mail_that_cannot_be_removed_is_passed_over_and_removed_later_without_a_second_publish() -> None:
+    bench = Bench(*(a_mail(n) for n in range(6)))
+    bench.inbox.stuck.add("item-2")
+
+    await bench.once()
+    await bench.once()
+    assert bench.left == ["m2"]
+    assert bench.told(MailKept) == [MailKept("dispatch", "m2", "removal_impossible")]
+
+    bench.inbox.stuck.clear()
+    bench.clock.seconds += IngestOptions().keep_seconds
+    await bench.once()
+
+    assert bench.left == []
+    assert bench.publisher.ids == [f"m{n}" for n in range(6)]
+
+
+async def test_the_mailbox_pauses_when_too_many_mails_cannot_be_removed_and_resumes() -> None:
+    bench = Bench(*(a_mail(n) for n in range(60)))
+    bench.inbox.stuck.update(f"item-{n}" for n in range(60))
+
+    for _ in range(5):
+        with pytest.raises(RemovalImpossible):
+            await bench.once()
+    published = len(bench.publisher.published)
+    bench.inbox.stuck.clear()
+    await bench.once()
+
+    assert published < 30
+    assert bench.left == []
+    assert len(bench.publisher.published) == 60
