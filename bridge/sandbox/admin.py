@@ -8,16 +8,19 @@ browser sends one, too.
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.faults.errors import FaultRuleError
+from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, texts
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
 from bridge.sandbox.tenant import new_secret
+from bridge.sandbox.web.pages import guarded, page_routes
+from bridge.sandbox.web.views import WebViews
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,18 +35,9 @@ if TYPE_CHECKING:
 
 _PAGE_DEFAULT: Final = 1000
 _PAGE_MOST: Final = 100_000
-_EVERYTHING: Final = 1_000_000_000
 _BODY_LIMIT_BYTES: Final = 4 << 20
 _EXPIRING: Final = ("secret", "tokens", "certificate", "subscriptions")
 _ISSUED: Final = ("secret", "old")
-
-
-class _RefusedError(Exception):
-    """A request that the API refuses with 400, and what would have been understood."""
-
-    def __init__(self, reason: str, known: tuple[str, ...] = ()) -> None:
-        super().__init__(reason)
-        self.known = known
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +49,26 @@ class AdminApi:
     faults: FaultBook
     log: CallLog
     announcement: Announcement
+    issued: IssuedTokens = field(default_factory=IssuedTokens)
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
         application = web.Application(
-            middlewares=[_own_site_only(port), _errors_as_json], client_max_size=_BODY_LIMIT_BYTES
+            middlewares=[guarded, _own_site_only(port), _errors_as_json], client_max_size=_BODY_LIMIT_BYTES
         )
         # Ids are base64: they may hold a slash, and not everybody encodes it.
         folder = "/mailboxes/{address}/folders/{folder:.+}"
+        views = WebViews(self.store, self.tenants, self.faults, self.log, self.issued)
         application.add_routes([
+            *page_routes(),
+            *views.routes(),
             web.get("/mailboxes/{address}/folders", self._folders),
             web.get(folder + "/mails/{item:.+}/mime", self._mime),
             web.get(folder + "/mails", self._mails),
             web.get("/sends", self._sends),
             web.get("/faults", self._get_faults),
             web.put("/faults", self._put_faults),
+            web.post("/faults", self._add_fault),
             web.delete("/faults", self._delete_faults),
             web.post("/expire", self._expire),
             web.post("/issue", self._issue),
@@ -96,10 +95,13 @@ class AdminApi:
         ])  # fmt: skip
 
     async def _mails(self, request: web.Request) -> web.Response:
-        offset = _number(request, "offset", default=0, most=_EVERYTHING)
-        limit = _number(request, "limit", default=_PAGE_DEFAULT, most=_PAGE_MOST)
+        offset = number(request, "offset", default=0, most=EVERYTHING)
+        limit = number(request, "limit", default=_PAGE_DEFAULT, most=_PAGE_MOST)
+        newest_first = number(request, "newest_first", default=0, most=1) == 1
         address, folder = request.match_info["address"], request.match_info["folder"]
-        page = await asyncio.to_thread(self.store.mails, address, folder, offset=offset, limit=limit)
+        page = await asyncio.to_thread(
+            self.store.mails, address, folder, offset=offset, limit=limit, newest_first=newest_first
+        )
         return web.json_response({"total": page.total, "mails": [_mail(mail) for mail in page.mails]})
 
     async def _mime(self, request: web.Request) -> web.Response:
@@ -109,8 +111,8 @@ class AdminApi:
         return web.Response(body=mime, content_type="message/rfc822", headers=headers)
 
     async def _sends(self, request: web.Request) -> web.Response:
-        after = _number(request, "after", default=0, most=_EVERYTHING)
-        limit = _number(request, "limit", default=_EVERYTHING, most=_EVERYTHING)
+        after = number(request, "after", default=0, most=EVERYTHING)
+        limit = number(request, "limit", default=EVERYTHING, most=EVERYTHING)
         found = await asyncio.to_thread(self.store.sends, after=after, limit=limit)
         return web.json_response([_send(send) for send in found])
 
@@ -118,12 +120,20 @@ class AdminApi:
         return web.json_response(self.faults.report())
 
     async def _put_faults(self, request: web.Request) -> web.Response:
-        self.faults.put(await _json(request))
+        self.faults.put(await json_body(request))
         return web.json_response(self.faults.report())
 
-    async def _delete_faults(self, _request: web.Request) -> web.Response:
-        self.faults.put([])
-        return web.json_response([])
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        self.faults.add(await json_body(request))
+        return web.json_response(self.faults.report())
+
+    async def _delete_faults(self, request: web.Request) -> web.Response:
+        name = request.query.get("name")
+        if name is None:
+            self.faults.put([])
+        elif not self.faults.remove(name):
+            raise web.HTTPNotFound(reason="no such rule")
+        return web.json_response(self.faults.report())
 
     async def _expire(self, request: web.Request) -> web.Response:
         what = await _what(request, _EXPIRING)
@@ -163,8 +173,8 @@ class AdminApi:
         app = self.tenants.tenant.app(request.match_info["client_id"])
         if app is None:
             raise web.HTTPNotFound
-        given = await _object(request, ("mailboxes", "roles"))
-        lists = {key: _texts(given, key) for key in given}
+        given = await json_object(request, ("mailboxes", "roles"))
+        lists = {key: texts(given, key) for key in given}
         if "mailboxes" in lists:
             app.mailboxes = [address.lower() for address in lists["mailboxes"]]
         if "roles" in lists:
@@ -176,10 +186,10 @@ class AdminApi:
         return web.json_response({"token_lifetime_seconds": self.tenants.tenant.token_lifetime_seconds})
 
     async def _put_settings(self, request: web.Request) -> web.Response:
-        given = await _object(request, ("token_lifetime_seconds",))
+        given = await json_object(request, ("token_lifetime_seconds",))
         seconds = given.get("token_lifetime_seconds", self.tenants.tenant.token_lifetime_seconds)
         if type(seconds) is not int or not 1 <= seconds <= 86_400:
-            raise _RefusedError("token_lifetime_seconds is not a whole number from 1 to 86400")
+            raise RefusedError("token_lifetime_seconds is not a whole number from 1 to 86400")
         self.tenants.tenant.token_lifetime_seconds = seconds
         self.tenants.save()
         return await self._get_settings(request)
@@ -194,6 +204,9 @@ def _mail(mail: MailSummary) -> dict[str, Any]:
         "sha256": mail.sha256,
         "subject": mail.subject,
         "item_class": mail.item_class,
+        "from": mail.sender,
+        "read": mail.read,
+        "has_attachments": mail.has_attachments,
     }
 
 
@@ -224,45 +237,12 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _number(request: web.Request, name: str, *, default: int, most: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= most):
-        raise _RefusedError(f"{name} is not a whole number from 0 to {most}")
-    return int(text)
-
-
-async def _json(request: web.Request) -> Any:  # noqa: ANN401 - whatever JSON the client sent
-    try:
-        return json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise _RefusedError("the body is not JSON") from error
-
-
-async def _object(request: web.Request, known: tuple[str, ...]) -> dict[str, Any]:
-    given = await _json(request)
-    if not isinstance(given, dict):
-        raise _RefusedError("the body is not an object", known)
-    for key in given:
-        if key not in known:
-            raise _RefusedError(f"{key} is unknown", known)
-    return given
-
-
 async def _what(request: web.Request, known: tuple[str, ...], default: str | None = None) -> str:
-    given = await _object(request, ("what",)) if request.can_read_body or default is None else {}
+    given = await json_object(request, ("what",)) if request.can_read_body or default is None else {}
     what = given.get("what", default)
     if what not in known:
-        raise _RefusedError("what is unknown or missing", known)
+        raise RefusedError("what is unknown or missing", known)
     return str(what)
-
-
-def _texts(given: dict[str, Any], key: str) -> list[str]:
-    value = given[key]
-    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise _RefusedError(f"{key} is not a list of texts")
-    return value
 
 
 def _own_site_only(port: int) -> Middleware:
@@ -284,7 +264,7 @@ def _own_site_only(port: int) -> Middleware:
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except _RefusedError as error:
+    except RefusedError as error:
         return web.json_response({"error": str(error), "known": list(error.known)}, status=400)
     except FaultRuleError as error:
         return web.json_response({"error": str(error), "key": error.key, "known": error.known}, status=400)

@@ -20,6 +20,7 @@ from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.certificates import ensure_certificates
 from bridge.sandbox.entra.application import entra_application
+from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.entra.server import EntraServer
 from bridge.sandbox.ews.service import EwsService
@@ -106,7 +107,8 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     log = CallLog()
 
     entra_url = f"https://{HOST}:{tenant.ports['entra']}"
-    entra = EntraServer(tenant, key, base_url=entra_url, now=time.time)
+    issued = IssuedTokens()
+    entra = EntraServer(tenant, key, base_url=entra_url, now=time.time, issued=issued)
     authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
     if options.on_premises:
         authenticator = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
@@ -120,7 +122,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
-    admin = AdminApi(store, tenants, book, log, announcement)
+    admin = AdminApi(store, tenants, book, log, announcement, issued)
 
     context = certificates.server_context()
     await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)

@@ -29,6 +29,7 @@ from bridge.sandbox.entra.tokens import issue, issuer, resource_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.sandbox.entra.issued import IssuedTokens
     from bridge.sandbox.entra.keys import SigningKey
     from bridge.sandbox.tenant import Tenant
 
@@ -40,8 +41,17 @@ _NO_CACHE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache", "Expir
 class EntraServer:
     """The routes of Entra for one tenant, at one base URL without a trailing slash."""
 
-    def __init__(self, tenant: Tenant, key: SigningKey, *, base_url: str, now: Callable[[], float]) -> None:
-        """Serve `tenant`; `now` in seconds since the epoch."""
+    def __init__(
+        self,
+        tenant: Tenant,
+        key: SigningKey,
+        *,
+        base_url: str,
+        now: Callable[[], float],
+        issued: IssuedTokens | None = None,
+    ) -> None:
+        """Serve `tenant`; `now` in seconds since the epoch. Each token leaves a record in `issued`."""
+        self._issued = issued
         self._tenant = tenant
         self._key = key
         self._base_url = base_url
@@ -136,7 +146,17 @@ class EntraServer:
             raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
         context_class = authenticate(app, form)
         resource = resource_of(scope, self._tenant)
-        token = issue(self._tenant, app, resource=resource, context_class=context_class, key=self._key, now=self._now())
+        now = self._now()
+        token = issue(self._tenant, app, resource=resource, context_class=context_class, key=self._key, now=now)
+        if self._issued is not None:
+            self._issued.add(
+                self._tenant,
+                app,
+                audience=resource,
+                context_class=context_class,
+                now=now,
+                expires_in=token.expires_in,
+            )
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "expires_in": token.expires_in,

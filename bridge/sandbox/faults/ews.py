@@ -69,7 +69,7 @@ class EwsFaults:
         """Count a call and decide what strikes it."""
         opened = _open_call.get(None)
         if opened is not None:
-            opened.append(self._log.begin(call.operation))
+            opened.append(self._log.begin(call.operation, mailbox=call.mailbox))
         return EwsStrikes(self._book.begin(Call(call.operation, call.mailbox, call.folders)))
 
 

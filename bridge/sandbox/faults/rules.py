@@ -140,6 +140,31 @@ class FaultBook:
             self._rules = read
             self._keep()
 
+    def add(self, rule: object) -> None:
+        """
+        Put one rule behind the others, in the place of the one of its name where there is one; the others count on.
+
+        Raises:
+            FaultRuleError: It makes no sense, or has no name; nothing changed.
+        """
+        read = _read_rule(rule, 0)
+        name = read.given.get("name")
+        if not isinstance(name, str) or not name:
+            raise FaultRuleError("name", "is missing: a rule of its own needs one")
+        read.seen = read.fired = 0
+        with self._lock:
+            self._rules = [one for one in self._rules if one.given.get("name") != name] + [read]
+            self._keep()
+
+    def remove(self, name: str) -> bool:
+        """Take the rules of a name away, and tell whether there was one; the others count on."""
+        with self._lock:
+            kept = [rule for rule in self._rules if rule.given.get("name") != name]
+            found = len(kept) < len(self._rules)
+            self._rules = kept
+            self._keep()
+        return found
+
     def begin(self, call: Call) -> Strikes:
         """Decide what strikes a call that begins now."""
         with self._lock:

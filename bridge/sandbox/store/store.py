@@ -47,11 +47,15 @@ class MailSummary:
     sha256: str
     subject: str
     item_class: str
+    sender: str = ""
+    """The name of From, or its address."""
+    read: bool = False
+    has_attachments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MailPage:
-    """Some mails of a folder, oldest first, and how many it holds in all."""
+    """Some mails of a folder, in the order asked for, and how many it holds in all."""
 
     total: int
     mails: Sequence[MailSummary]
@@ -161,9 +165,11 @@ class Store:
             item = items.insert(db, mailbox.id, _folder(db, mailbox, folder).id, bag, mime=mime)
         return _summary(mailbox, item, len(mime), sha256(mime).hexdigest())
 
-    def mails(self, address: str, folder: str, *, offset: int = 0, limit: int = 100) -> MailPage:
+    def mails(
+        self, address: str, folder: str, *, offset: int = 0, limit: int = 100, newest_first: bool = False
+    ) -> MailPage:
         """
-        Return a page of a folder's mails, oldest first. `folder` is a folder id or a distinguished name.
+        Return a page of a folder's mails, oldest first unless told. `folder` is a folder id or a distinguished name.
 
         Raises:
             MailboxNotFoundError, FolderNotFoundError: There is none such.
@@ -172,11 +178,12 @@ class Store:
             mailbox = _mailbox(db, address)
             where = _folder(db, mailbox, folder)
             columns = ", ".join("i." + name for name in items.COLUMNS.split(", "))
+            way = "DESC" if newest_first else "ASC"
             rows = db.execute(
                 f"""SELECT {columns}, c.size, c.sha256 FROM (
-                      SELECT id FROM items WHERE folder = ? ORDER BY received, id LIMIT ? OFFSET ?) AS page
+                      SELECT id FROM items WHERE folder = ? ORDER BY received {way}, id {way} LIMIT ? OFFSET ?) AS page
                     JOIN items AS i ON i.id = page.id LEFT JOIN contents AS c ON c.id = i.content
-                    ORDER BY i.received, i.id""",  # noqa: S608 - constants
+                    ORDER BY i.received {way}, i.id {way}""",  # noqa: S608 - constants
                 (where.id, limit, offset),
             ).fetchall()
             found = []
@@ -204,6 +211,16 @@ class Store:
             if entry.item is None or entry.mailbox != mailbox.guid:
                 raise ItemNotFoundError
             return items.mime_of(db, items.read(db, mailbox.id, entry.item))
+
+    def latest(self) -> tuple[int, ...]:
+        """Return numbers that differ when a mailbox, a folder, a mail or a send does."""
+        with self.reading() as db:
+            row = db.execute(
+                """SELECT (SELECT value FROM counters WHERE name = 'change'), (SELECT count(*) FROM mailboxes),
+                          (SELECT coalesce(sum(total), 0) FROM folders), (SELECT coalesce(sum(unread), 0) FROM folders),
+                          (SELECT coalesce(max(id), 0) FROM sends)"""
+            ).fetchone()
+        return tuple(row)
 
     # Sends
 
@@ -257,4 +274,7 @@ def _summary(mailbox: Mailbox, item: Item, size: int, digest: str) -> MailSummar
         digest,
         item.bag.get(p.SUBJECT, ""),
         item.bag.get(p.MESSAGE_CLASS, ""),
+        sender=item.bag.get(p.SENT_REPRESENTING_NAME, ""),
+        read=bool(item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_READ),
+        has_attachments=bool(item.bag.get(p.HAS_ATTACHMENTS)),
     )

@@ -1,0 +1,1 @@
+"""The sandbox's web page: its files, what it asks the admin server for, and the headers that keep hostile mail out."""
