@@ -16,7 +16,7 @@ from bridge.bootstrap import entra_tokens, ews_client, rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.cli.findings import Finding, failed, skipped
 from bridge.config import TopologySettings
-from bridge.errors import BridgeError, FolderNotFound, MailboxAccessDenied, MailboxNotFound
+from bridge.errors import BridgeError, CredentialsRejected, FolderNotFound, MailboxAccessDenied, MailboxNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -117,7 +117,9 @@ async def _check_mailbox(
                 yield failed(step, error)
                 continue
             except BridgeError as error:
-                yield failed(step, error)
+                yield (
+                    _refused(step, error) if tokens and isinstance(error, CredentialsRejected) else failed(step, error)
+                )
                 return  # the same would be said of everything else in this mailbox
             oldest = listing.refs[0].received_at if listing.refs else None
             age = time.time() - oldest.timestamp() if oldest is not None else 0.0
@@ -133,6 +135,12 @@ async def _check_mailbox(
         client.close()
     for number, address in enumerate(mailbox.must_not_reach):
         yield await _out_of_reach(settings, mailbox, tokens, number, address)
+
+
+def _refused(step: str, error: BridgeError) -> Finding:
+    """Return the finding where Exchange refuses a token that Entra has just given: the secret is right."""
+    fix = "give the app the role Application EWS.AccessAsApp for this mailbox; a change takes up to two hours"
+    return replace(failed(step, error), what=f"Exchange takes no token of this app ({error.detail})", fix=fix)
 
 
 async def _check_junk(mailbox: MailboxSettings, count: Awaitable[int]) -> AsyncIterator[Finding]:

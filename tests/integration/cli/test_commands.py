@@ -128,6 +128,22 @@ def test_check_puts_its_finger_on_the_fault(
     assert {finding["state"] for finding in found.values()} <= {"skipped"}
 
 
+def test_check_of_an_app_without_its_role_does_not_blame_the_secret(sandbox: SandboxProcess, broker_url: str) -> None:
+    bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
+    [app] = sandbox.admin("/apps")
+    rights = f"/apps/{app['client_id']}"
+    sandbox.admin(rights, method="PUT", body={"roles": [], "mailboxes": []})
+    try:
+        found = findings(sandbox, broker_url, 1)
+    finally:
+        sandbox.admin(rights, method="PUT", body={name: app[name] for name in ("roles", "mailboxes")})
+
+    assert [(finding["step"], finding["code"]) for finding in found.values()] == [
+        ("mailbox dispatch, folder inbox", "credentials_rejected")
+    ]
+    assert "Application EWS.AccessAsApp" in found["mailbox dispatch, folder inbox"]["fix"]
+
+
 def test_check_does_not_trust_a_ca_that_it_was_not_given(sandbox: SandboxProcess, broker_url: str) -> None:
     found = findings(sandbox, broker_url, 1, BRIDGE_EWS__CA_FILE="")
 
