@@ -13,13 +13,16 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bridge.sandbox.store import changes
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_VERSION = 1
+# A store of an older version gets what it lacks when it is opened; a new one gets all of it.
+_UPGRADES = {2: changes.SCHEMA}
+_VERSION = max(_UPGRADES)
 
 # The columns beside the bag are made of the bag by SQLite itself, so they cannot differ from it.
 # `looked_up` holds the few properties that must be found among 100,000 items at once: all named properties, and
@@ -148,6 +151,7 @@ class Database:
         self._opened: list[sqlite3.Connection] = []
         self._opened_lock = threading.Lock()
         self._closed = False
+        self._listeners: list[Callable[[], None]] = []
         with self.writing() as db:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > _VERSION:
@@ -155,7 +159,16 @@ class Database:
             if version == 0:
                 for statement in _statements(_SCHEMA):
                     db.execute(statement)
-                db.execute(f"PRAGMA user_version = {_VERSION}")
+            for number, script in _UPGRADES.items():
+                if number > version:
+                    for statement in _statements(script):
+                        db.execute(statement)
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every commit, on the thread that committed; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -189,6 +202,8 @@ class Database:
                 self._local.writes = False
                 if db.in_transaction:
                     db.execute("ROLLBACK")
+        for listener in tuple(self._listeners):
+            listener()
 
     def close(self) -> None:
         """Close every thread's connection; nothing may use the database any more."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from bridge.sandbox.store import changes as log
 from bridge.sandbox.store import mime as mimes
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
@@ -148,6 +149,7 @@ def copy(db: sqlite3.Connection, item: Item, to: int) -> Item:
         "INSERT INTO items (id, mailbox, folder, change, content, props) VALUES (?,?,?,?,?,?)",
         (fresh, item.mailbox, to, fresh + 1, item.content, dumps(bag)),
     )
+    log.copied(db, fresh, folder=item.folder, of=item.id)
     db.execute(
         "INSERT INTO attachments SELECT ?, number, props, content FROM attachments WHERE item = ?", (fresh, item.id)
     )

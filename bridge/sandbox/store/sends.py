@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from bridge.sandbox.store import items
+from bridge.sandbox.store import changes, items
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import headers_set, person, with_headers, without_bcc
 from bridge.sandbox.store.database import next_counter
@@ -180,6 +180,8 @@ def sends(db: sqlite3.Connection, *, after: int = 0, limit: int = 1_000_000) -> 
         (after, limit),
     )
     return [
+    for one in delivered:
+        changes.arrived(db, one.id)
         Send(number, address, p.from_micros(at), message_id, sender, tuple(json.loads(recipients)), json.loads(named))
         for number, address, at, message_id, sender, recipients, named in rows
     ]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.store import folders, items, sends
+from bridge.sandbox.store import changes, folders, items, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.database import Database
 from bridge.sandbox.store.errors import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
@@ -15,7 +15,7 @@ from bridge.sandbox.store.ids import MalformedIdError, parse_id
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -84,6 +84,10 @@ class Store:
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give a connection whose changes are kept together when the block ends well, or not at all."""
         return self._database.writing()
+
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every commit, on the thread that committed; returns what ends it."""
+        return self._database.listen(listener)
 
     # Mailboxes
 
@@ -163,6 +167,7 @@ class Store:
             if received_at is None:
                 bag[p.DELIVERY_TIME] = items.now_micros()
             item = items.insert(db, mailbox.id, _folder(db, mailbox, folder).id, bag, mime=mime)
+            changes.arrived(db, item.id)
         return _summary(mailbox, item, len(mime), sha256(mime).hexdigest())
 
     def mails(
