@@ -44,6 +44,7 @@ _MAPI: Final = {
     p.tag_key(0x3602, "Integer"): "total",
     p.tag_key(0x3603, "Integer"): "unread",
 }
+_HAS_SUBFOLDERS: Final = p.tag_key(0x360A, "Boolean")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ def _id(mailbox: Mailbox, folder: Folder) -> str:
 
 
 def _value(folder: Folder, key: str) -> object:
+    if key == _HAS_SUBFOLDERS:
+        return folder.children > 0
     where = _MAPI.get(key)
     if where is None:
         return folder.bag.get(key)

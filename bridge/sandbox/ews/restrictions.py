@@ -61,6 +61,8 @@ def item_operand(path: Path) -> str:
         return value
     if path.key == p.DELIVERY_TIME:
         return "received"
+    if path.key == p.ARTICLE_NUMBER:
+        return "id"
     return f"json_extract(props, '{_json_path(path.key)}')"
 
 

@@ -96,8 +96,13 @@ class View:
             return None if found is None else xml_safe(decode_words(found))
         return self._made(key)
 
-    def _made(self, key: str) -> str | None:
+    def _made(self, key: str) -> str | int | None:
         bag = self.item.bag
+        if key == p.ARTICLE_NUMBER:
+            # A new one with each move, and rising within a folder: what IMAP wants of a UID.
+            return self.item.id
+        if key == p.RECORD_KEY:
+            return b64encode(self.mailbox.guid.bytes + self.item.id.to_bytes(6, "big")).decode()
         if key == p.TRANSPORT_HEADERS and not bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
             return xml_safe(header_block(self.mime()).decode("utf-8", "replace"))
         if key == _HTML_BINARY:
