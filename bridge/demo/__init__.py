@@ -1,1 +1,1 @@
-"""To come."""
+"""Mail going both ways on private parts, started, accounted for and cleared away."""

@@ -1,0 +1,52 @@
+"""The pages name tests, files and other pages that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def test_every_test_that_the_guarantees_name_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "guarantees.md").read_text("utf-8")))
+    there = {
+        name
+        for file in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text("utf-8"))
+    }
+
+    assert named
+    assert named - there == set()
+
+
+def test_every_row_of_the_guarantees_names_a_test_or_says_that_there_is_none() -> None:
+    rows = [
+        line
+        for line in (ROOT / "docs" / "guarantees.md").read_text("utf-8").splitlines()
+        if line.startswith("| ") and not line.startswith(("| what ", "| where ", "| ---"))
+    ]
+
+    assert rows
+    assert [row for row in rows if not re.search(r"`test_\w+`|no test yet", row.split("|")[3])] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_every_file_that_the_architecture_names_exists() -> None:
+    named = re.findall(r"`?([a-z_*]+/[a-z_*/]+\.py)`?", (ROOT / "docs" / "architecture.md").read_text("utf-8"))
+
+    assert named
+    assert [name for name in named if not list((ROOT / "bridge").glob(name))] == []
