@@ -133,6 +133,13 @@ def attachment_xml(view: View, number: int, *, content: str = "") -> str:
     return f"<t:FileAttachment>{inner}<t:IsContactPhoto>false</t:IsContactPhoto>{content}</t:FileAttachment>"
 
 
+def attachment_id_xml(view: View, number: int) -> str:
+    """Return an attachment of an item with nothing but its id."""
+    kind = "ItemAttachment" if view.attachments()[number].content_type == "message/rfc822" else "FileAttachment"
+    attachment_id = view.mailbox.mint.attachment_id(view.item.folder, view.item.id, number)
+    return f'<t:{kind}><t:AttachmentId Id="{attachment_id}"/></t:{kind}>'
+
+
 def _attachments(view: View) -> str:
     listed = "".join(attachment_xml(view, number) for number in view.attachments())
     return f"<t:Attachments>{listed}</t:Attachments>" if listed else ""

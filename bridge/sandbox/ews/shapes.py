@@ -11,6 +11,7 @@ from bridge.sandbox.ews.fields import (
     BY_URI,
     ITEM_FIELDS,
     Field,
+    attachment_id_xml,
     body_xml,
     element_for,
     item_id_xml,
@@ -60,6 +61,14 @@ def id_only(view: View) -> str:
     """Return the item with nothing but its id, as CreateItem, UpdateItem, MoveItem and CopyItem answer."""
     name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
     return f"<t:{name}>{item_id_xml(view)}</t:{name}>"
+
+
+def created(view: View) -> str:
+    """Return a new item as CreateItem answers: its id, and those of the attachments that it was made with."""
+    listed = "".join(attachment_id_xml(view, number) for number in view.attachments())
+    name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
+    shown = f"<t:Attachments>{listed}</t:Attachments>" if listed else ""
+    return f"<t:{name}>{item_id_xml(view)}{shown}</t:{name}>"
 
 
 def read_item_shape(node: etree._Element, *, finding: bool) -> ItemShape:
