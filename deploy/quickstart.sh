@@ -3,10 +3,13 @@
 # Installs what is missing (Python, RabbitMQ's package, an environment beside the checkout) and runs `bridge demo`
 # with the arguments given here, for example: deploy/quickstart.sh --mails DIR --requests 50 --json
 set -euo pipefail
+from=$PWD
 cd "$(dirname "$0")/.."
 source deploy/system.sh
 ensure_rabbitmq
 venv=${BRIDGE_VENV:-.venv-quickstart}
 ensure_environment "$venv" deploy/requirements.txt
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps . >&2
-exec "$venv/bin/bridge" demo "$@"
+bin=$(cd "$venv/bin" && pwd)
+cd "$from" # which --mails DIR is meant from
+exec "$bin/bridge" demo "$@"

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: M
         "BRIDGE_RABBITMQ__URLS": shlex.quote(amqp_url),
         "AMQP_URL": shlex.quote(amqp_url),
         "SMTP_URL": f"smtp://{sandbox['smtp']}",
+        **({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} if getproxies_environment() else {}),
         "PATH": f"{shlex.quote(str(Path(sys.executable).parent))}:$PATH",
     }
     return [

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from bridge.config import Settings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
@@ -43,6 +45,16 @@ def _become_child() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the demo's processes may see: no setting of another bridge, and no proxy on the way to loopback."""
+    settings = tuple(f"BRIDGE_{section.upper()}" for section in Settings.model_fields)
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(settings) and not name.lower().endswith("_proxy")
+    }
+
+
 class ProcessFailedError(Exception):
     """A process of the demo did not start or ended early; the text names it and the end of its log."""
 
@@ -52,14 +64,15 @@ class Processes:
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self._directory = directory
-        self._environment = {**os.environ, **environment}
+        self._environment = {**inherited(os.environ), **environment}
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start `bridge` with these arguments; its standard error goes to a log."""
         with self._log(name).open("wb") as log, _stopping_later():
             process = subprocess.Popen(  # noqa: S603 - this very program
-                [sys.executable, "-m", "bridge", *arguments],
+                # -P: a file in the folder that the demo is started from is no module of ours
+                [sys.executable, "-P", "-m", "bridge", *arguments],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -73,7 +73,9 @@ def role_of(url: str) -> str:
 
 
 def test_demo_adds_up_and_leaves_nothing_behind(environment: dict[str, str], tmp_path: Path) -> None:
-    done = bridge("demo", "--requests", "6", "--json", environment=environment, timeout_seconds=120)
+    away = {"HTTPS_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1", "BRIDGE_EGRESS__LEDGER_DAYS": "no"}
+
+    done = bridge("demo", "--requests", "6", "--json", environment=environment | away, timeout_seconds=120)
 
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
