@@ -1,0 +1,324 @@
+// Drives the npm port of Microsoft's EWS Managed API against a sandbox, over HTTPS, as an application with a token.
+// Reads sandbox.json (first argument) and prints a line of JSON for each check: its name, and what went wrong if it did.
+
+import { readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import ews from "ews-javascript-api";
+
+const {
+  BasePropertySet, BodyType, ConflictResolutionMode, ConnectingIdType, CreateRuleOperation, DefaultExtendedPropertySet,
+  DeleteMode, EmailMessage, ExchangeService, ExchangeVersion, ExtendedPropertyDefinition, FileAttachment, Folder,
+  FolderId, FolderSchema, FolderTraversal, FolderView, ImpersonatedUserId, Importance, ItemId, ItemSchema, ItemView,
+  LogicalOperator, Mailbox, MapiPropertyType, MessageBody, MessageDisposition, MimeContent, EmailMessageSchema, OAuthCredentials,
+  OffsetBasePoint, PropertySet, SearchFilter, ServiceError, SortDirection, StringList, Uri, WellKnownFolderName, AlternateId, IdFormat,
+} = ews;
+
+const info = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const address = info.mailboxes[0].address;
+const other = info.mailboxes[1].address;
+
+async function token() {
+  const form = new URLSearchParams({
+    grant_type: "client_credentials", client_id: info.client_id, client_secret: info.client_secret,
+    scope: "https://outlook.office365.com/.default",
+  });
+  const answer = await fetch(`${info.authority_url}/oauth2/v2.0/token`, { method: "POST", body: form });
+  return (await answer.json()).access_token;
+}
+
+const service = new ExchangeService(ExchangeVersion.Exchange2016);
+service.Url = new Uri(info.ews_url);
+service.Credentials = new OAuthCredentials(await token());
+service.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, address);
+service.HttpHeaders.Add("X-AnchorMailbox", address);
+
+const checks = [];
+const check = (name, run) => checks.push([name, run]);
+const wellKnown = (name) => new FolderId(WellKnownFolderName[name]);
+const everything = () => new PropertySet(BasePropertySet.FirstClassProperties);
+
+async function draft(subject, text = "Good morning.") {
+  const message = new EmailMessage(service);
+  message.Subject = subject;
+  message.Body = new MessageBody(BodyType.Text, text);
+  message.ToRecipients.Add(other);
+  await message.Save(WellKnownFolderName.Drafts);
+  return message;
+}
+
+async function found(folder, filter, view = new ItemView(100)) {
+  return filter ? service.FindItems(wellKnown(folder), filter, view) : service.FindItems(wellKnown(folder), view);
+}
+
+async function until(condition, what) {
+  const end = Date.now() + 20000;
+  for (;;) {
+    const result = await condition();
+    if (result) return result;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+async function refused(promise, code) {
+  const error = await promise.then(() => null, (reason) => reason);
+  assert.ok(error, "nothing was refused");
+  const given = error.ErrorCode ?? error.Response?.ErrorCode ?? error.ServiceResponse?.ErrorCode;
+  assert.equal(ServiceError[given], code, String(error.Message ?? error.message));
+}
+
+check("binds to the Inbox with all its properties", async () => {
+  const inbox = await Folder.Bind(service, WellKnownFolderName.Inbox);
+  assert.equal(inbox.DisplayName, "Inbox");
+  assert.equal(inbox.UnreadCount, 0);
+  assert.ok(inbox.Id.UniqueId.length > 100);
+});
+
+check("lists the folders below the root, page by page", async () => {
+  const view = new FolderView(5);
+  // The port leaves the offset out where it is not set; the schema wants one.
+  view.Offset = 0;
+  view.Traversal = FolderTraversal.Deep;
+  const names = [];
+  for (;;) {
+    const page = await service.FindFolders(wellKnown("MsgFolderRoot"), view);
+    names.push(...page.Folders.map((folder) => folder.DisplayName));
+    if (!page.MoreAvailable) break;
+    view.Offset = page.NextPageOffset;
+  }
+  for (const name of ["Inbox", "Drafts", "Sent Items", "Deleted Items"]) assert.ok(names.includes(name), name);
+  assert.equal(new Set(names).size, names.length);
+});
+
+check("makes a folder, renames it and deletes it", async () => {
+  const folder = new Folder(service);
+  folder.DisplayName = "Orders";
+  await folder.Save(WellKnownFolderName.Inbox);
+  folder.DisplayName = "Jobs";
+  await folder.Update();
+  const again = await Folder.Bind(service, folder.Id);
+  assert.equal(again.DisplayName, "Jobs");
+  await again.Delete(DeleteMode.HardDelete);
+  await refused(Folder.Bind(service, folder.Id), "ErrorItemNotFound");
+});
+
+check("is refused a second folder of the same name", async () => {
+  const first = new Folder(service);
+  first.DisplayName = "Twice";
+  await first.Save(WellKnownFolderName.Inbox);
+  const second = new Folder(service);
+  second.DisplayName = "Twice";
+  await refused(second.Save(WellKnownFolderName.Inbox), "ErrorFolderExists");
+  await first.Delete(DeleteMode.HardDelete);
+});
+
+check("saves a draft and reads it back", async () => {
+  const saved = await draft("A draft");
+  const message = await EmailMessage.Bind(service, saved.Id, everything());
+  assert.equal(message.Subject, "A draft");
+  assert.equal(message.IsDraft, true);
+  assert.equal(message.ToRecipients.Items[0].Address, other);
+  assert.match(message.Body.Text, /Good morning/);
+});
+
+check("reads a body as text", async () => {
+  const saved = await draft("As text", "Line one");
+  const wanted = everything();
+  wanted.RequestedBodyType = BodyType.Text;
+  const message = await EmailMessage.Bind(service, saved.Id, wanted);
+  assert.equal(message.Body.BodyType, BodyType.Text);
+  assert.equal(message.Body.Text.trim(), "Line one");
+});
+
+check("reads and writes MIME", async () => {
+  const message = new EmailMessage(service);
+  const mime = "From: anna@example.net\r\nTo: dispatch@example.org\r\nSubject: From MIME\r\n\r\nHello.\r\n";
+  message.MimeContent = new MimeContent("UTF-8", Buffer.from(mime).toString("base64"));
+  await message.Save(WellKnownFolderName.Drafts);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.MimeContent, ItemSchema.Subject]));
+  assert.equal(read.Subject, "From MIME");
+  assert.equal(Buffer.from(read.MimeContent.Content, "base64").toString(), mime);
+});
+
+check("changes subject, importance and categories of a draft", async () => {
+  const message = await draft("Before");
+  message.Subject = "After";
+  message.Importance = Importance.High;
+  message.Categories.Add("Zone 4");
+  await message.Update(ConflictResolutionMode.AutoResolve);
+  const again = await EmailMessage.Bind(service, message.Id, everything());
+  assert.equal(again.Subject, "After");
+  assert.equal(again.Importance, Importance.High);
+  assert.equal(again.Categories._getItem ? again.Categories._getItem(0) : again.Categories.GetEnumerator()[0], "Zone 4");
+});
+
+check("is refused a change with a stale change key", async () => {
+  const message = await draft("Stale");
+  const stale = await EmailMessage.Bind(service, message.Id, everything());
+  message.Subject = "Newer";
+  await message.Update(ConflictResolutionMode.AlwaysOverwrite);
+  stale.Subject = "Older";
+  await refused(stale.Update(ConflictResolutionMode.NeverOverwrite), "ErrorIrresolvableConflict");
+});
+
+check("sets and reads an extended property, and finds by it", async () => {
+  const property = new ExtendedPropertyDefinition(DefaultExtendedPropertySet.PublicStrings, "OrderNumber", MapiPropertyType.String);
+  const message = new EmailMessage(service);
+  message.Subject = "With a property";
+  message.SetExtendedProperty(property, "4711");
+  await message.Save(WellKnownFolderName.Drafts);
+  const results = await found("Drafts", new SearchFilter.IsEqualTo(property, "4711"));
+  assert.equal(results.TotalCount, 1);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [property]));
+  assert.equal(read.ExtendedProperties.Items[0].Value, "4711");
+});
+
+check("finds by subject, with an and, sorted, in pages", async () => {
+  for (const number of [3, 1, 2]) await draft(`Sorted ${number}`);
+  const filter = new SearchFilter.SearchFilterCollection(LogicalOperator.And, [
+    new SearchFilter.ContainsSubstring(ItemSchema.Subject, "Sorted"),
+    new SearchFilter.Not(new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sorted 2")),
+  ]);
+  const view = new ItemView(1, 0, OffsetBasePoint.Beginning);
+  view.OrderBy.Add(ItemSchema.Subject, SortDirection.Descending);
+  const first = await found("Drafts", filter, view);
+  assert.equal(first.TotalCount, 2);
+  assert.equal(first.MoreAvailable, true);
+  assert.equal(first.Items[0].Subject, "Sorted 3");
+  view.Offset = first.NextPageOffset;
+  const second = await found("Drafts", filter, view);
+  assert.equal(second.Items[0].Subject, "Sorted 1");
+  assert.equal(second.MoreAvailable, false);
+});
+
+check("adds a file attachment and downloads it", async () => {
+  const message = new EmailMessage(service);
+  message.Subject = "With a file";
+  message.Attachments.AddFileAttachment("order.txt", Buffer.from("4 patients").toString("base64"));
+  await message.Save(WellKnownFolderName.Drafts);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Attachments, ItemSchema.HasAttachments]));
+  assert.equal(read.HasAttachments, true);
+  const attachment = read.Attachments.Items[0];
+  assert.ok(attachment instanceof FileAttachment);
+  await attachment.Load();
+  assert.equal(Buffer.from(attachment.Base64Content, "base64").toString(), "4 patients");
+});
+
+check("removes an attachment", async () => {
+  const message = new EmailMessage(service);
+  message.Subject = "Without a file";
+  message.Attachments.AddFileAttachment("one.txt", Buffer.from("1").toString("base64"));
+  await message.Save(WellKnownFolderName.Drafts);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Attachments]));
+  read.Attachments.RemoveAt(0);
+  await read.Update(ConflictResolutionMode.AlwaysOverwrite);
+  const again = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Attachments]));
+  assert.equal(again.Attachments.Count, 0);
+});
+
+check("sends a mail, which arrives and is kept in Sent Items", async () => {
+  const message = new EmailMessage(service);
+  message.Subject = "Sent at once";
+  message.Body = new MessageBody("Now.");
+  message.ToRecipients.Add(address);
+  await message.SendAndSaveCopy();
+  const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent at once");
+  await until(async () => (await found("Inbox", filter)).TotalCount === 1, "the mail in the Inbox");
+  await until(async () => (await found("SentItems", filter)).TotalCount === 1, "the copy in Sent Items");
+});
+
+check("sends a draft that it saved before", async () => {
+  const message = await draft("Sent later");
+  await message.Load(everything());
+  await message.Send();
+  const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent later");
+  assert.equal((await found("Drafts", filter)).TotalCount, 0);
+});
+
+check("marks a mail as read", async () => {
+  const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent at once");
+  const item = (await found("Inbox", filter)).Items[0];
+  const message = await EmailMessage.Bind(service, item.Id, everything());
+  assert.equal(message.IsRead, false);
+  message.IsRead = true;
+  await message.Update(ConflictResolutionMode.AutoResolve);
+  const unread = new SearchFilter.IsEqualTo(EmailMessageSchema.IsRead, false);
+  assert.equal((await found("Inbox", unread)).TotalCount, 0);
+});
+
+check("replies to a mail", async () => {
+  const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent at once");
+  const item = (await found("Inbox", filter)).Items[0];
+  const message = await EmailMessage.Bind(service, item.Id, everything());
+  await message.Reply(new MessageBody("Done."), false);
+  const replies = new SearchFilter.ContainsSubstring(ItemSchema.Subject, "RE: Sent at once");
+  await until(async () => (await found("Inbox", replies)).TotalCount === 1, "the reply");
+});
+
+check("moves a mail, whose id is new, and copies it", async () => {
+  const message = await draft("To be moved");
+  const moved = await message.Move(WellKnownFolderName.Inbox);
+  assert.notEqual(moved.Id.UniqueId, message.Id.UniqueId);
+  await refused(EmailMessage.Bind(service, message.Id), "ErrorItemNotFound");
+  const copied = await moved.Copy(WellKnownFolderName.Drafts);
+  assert.notEqual(copied.Id.UniqueId, moved.Id.UniqueId);
+});
+
+check("deletes several mails in one call", async () => {
+  const ids = [(await draft("One")).Id, (await draft("Two")).Id];
+  const responses = await service.DeleteItems(ids, DeleteMode.MoveToDeletedItems, null, null);
+  assert.equal(responses.OverallResult, 0);
+  assert.equal(responses.Count, 2);
+  await refused(EmailMessage.Bind(service, ids[0]), "ErrorItemNotFound");
+});
+
+check("makes several mails in one call", async () => {
+  const messages = ["Batch 1", "Batch 2"].map((subject) => {
+    const message = new EmailMessage(service);
+    message.Subject = subject;
+    return message;
+  });
+  const responses = await service.CreateItems(messages, wellKnown("Drafts"), MessageDisposition.SaveOnly, null);
+  assert.equal(responses.Count, 2);
+  assert.ok(messages.every((message) => message.Id.UniqueId));
+});
+
+check("resolves a name", async () => {
+  const names = await service.ResolveName(address);
+  assert.equal(names.Count, 1);
+  assert.equal(names._getItem(0).Mailbox.Address, address);
+});
+
+check("converts an id", async () => {
+  const message = await draft("Id");
+  const hex = await service.ConvertId(new AlternateId(IdFormat.EwsId, message.Id.UniqueId, address), IdFormat.HexEntryId);
+  assert.match(hex.UniqueId, /^[0-9A-Fa-f]+$/);
+});
+
+check("is refused an id that is none", async () => {
+  await refused(EmailMessage.Bind(service, new ItemId("AAMkNoSuchThing")), "ErrorInvalidIdMalformed");
+});
+
+check("reads headers of a mail that arrived", async () => {
+  const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent at once");
+  const item = (await found("Inbox", filter)).Items[0];
+  const message = await EmailMessage.Bind(service, item.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.InternetMessageHeaders, EmailMessageSchema.InternetMessageId]));
+  assert.match(message.InternetMessageId, /^<.+>$/);
+  assert.ok(message.InternetMessageHeaders.Items.some((header) => header.Name === "Subject"));
+});
+
+check("empties a folder", async () => {
+  const folder = await Folder.Bind(service, WellKnownFolderName.DeletedItems);
+  await folder.Empty(DeleteMode.HardDelete, false);
+  assert.equal((await found("DeletedItems")).TotalCount, 0);
+});
+
+for (const [name, run] of checks) {
+  const result = { name };
+  try {
+    await run();
+  } catch (error) {
+    result.error = String(error?.Message ?? error?.stack ?? error);
+  }
+  console.log(JSON.stringify(result));
+}
