@@ -8,6 +8,7 @@ browser sends one, too.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,9 @@ from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.faults.errors import FaultRuleError
 from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, texts
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
+from bridge.sandbox.temper import SettingError, TemperBook
+from bridge.sandbox.temper.backends import back_end
+from bridge.sandbox.temper.book import MAILBOXES, SETTINGS
 from bridge.sandbox.tenant import new_secret
 from bridge.sandbox.web.pages import guarded, page_routes
 from bridge.sandbox.web.views import WebViews
@@ -37,6 +41,9 @@ _PAGE_DEFAULT: Final = 1000
 _PAGE_MOST: Final = 100_000
 _BODY_LIMIT_BYTES: Final = 4 << 20
 _EXPIRING: Final = ("secret", "tokens", "certificate", "subscriptions")
+_TOKEN_LIFETIME: Final = "token_lifetime_seconds"  # noqa: S105 - the name of a setting
+_MOVE_SECONDS: Final = 10
+_MOVE_SECONDS_MOST: Final = 86_400
 _ISSUED: Final = ("secret", "old")
 
 
@@ -50,6 +57,7 @@ class AdminApi:
     log: CallLog
     announcement: Announcement
     issued: IssuedTokens = field(default_factory=IssuedTokens)
+    temper: TemperBook = field(default_factory=TemperBook)
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
@@ -77,6 +85,7 @@ class AdminApi:
             web.put("/apps/{client_id}", self._put_app),
             web.get("/settings", self._get_settings),
             web.put("/settings", self._put_settings),
+            web.post("/mailboxes/{address}/move", self._move),
         ])  # fmt: skip
         return application
 
@@ -176,23 +185,37 @@ class AdminApi:
         given = await json_object(request, ("mailboxes", "roles"))
         lists = {key: texts(given, key) for key in given}
         if "mailboxes" in lists:
-            app.mailboxes = [address.lower() for address in lists["mailboxes"]]
+            delay = self.temper.of_all("access_delay_seconds")
+            app.assign([address.lower() for address in lists["mailboxes"]], delay_seconds=delay)
         if "roles" in lists:
             app.roles = lists["roles"]
         self.tenants.save()
         return web.json_response(_app(app))
 
     async def _get_settings(self, _request: web.Request) -> web.Response:
-        return web.json_response({"token_lifetime_seconds": self.tenants.tenant.token_lifetime_seconds})
+        lifetime = {_TOKEN_LIFETIME: self.tenants.tenant.token_lifetime_seconds}
+        return web.json_response({**lifetime, **self.temper.report()})
 
     async def _put_settings(self, request: web.Request) -> web.Response:
-        given = await json_object(request, ("token_lifetime_seconds",))
-        seconds = given.get("token_lifetime_seconds", self.tenants.tenant.token_lifetime_seconds)
+        given = await json_object(request, (_TOKEN_LIFETIME, *SETTINGS, MAILBOXES))
+        seconds = given.pop(_TOKEN_LIFETIME, self.tenants.tenant.token_lifetime_seconds)
         if type(seconds) is not int or not 1 <= seconds <= 86_400:
             raise RefusedError("token_lifetime_seconds is not a whole number from 1 to 86400")
+        for address in given.get(MAILBOXES) or ():
+            await asyncio.to_thread(self.store.mailbox, str(address))
+        await asyncio.to_thread(self.temper.put, given)
         self.tenants.tenant.token_lifetime_seconds = seconds
         self.tenants.save()
         return await self._get_settings(request)
+
+    async def _move(self, request: web.Request) -> web.Response:
+        given = await json_object(request, ("seconds",)) if request.can_read_body else {}
+        seconds = given.get("seconds", _MOVE_SECONDS)
+        if type(seconds) not in (int, float) or not 0 <= seconds <= _MOVE_SECONDS_MOST:
+            raise RefusedError(f"seconds is not a number from 0 to {_MOVE_SECONDS_MOST}")
+        mailbox = await asyncio.to_thread(self.store.mailbox, request.match_info["address"])
+        self.temper.move(mailbox.address, until=time.time() + seconds)
+        return web.json_response({"back_end": back_end(self.temper, mailbox.address), "seconds": seconds})
 
 
 def _mail(mail: MailSummary) -> dict[str, Any]:
@@ -267,6 +290,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except RefusedError as error:
         return web.json_response({"error": str(error), "known": list(error.known)}, status=400)
     except FaultRuleError as error:
+        return web.json_response({"error": str(error), "key": error.key, "known": error.known}, status=400)
+    except SettingError as error:
         return web.json_response({"error": str(error), "key": error.key, "known": error.known}, status=400)
     except MailboxNotFoundError:
         return web.json_response({"error": "no such mailbox"}, status=404)

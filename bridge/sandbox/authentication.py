@@ -145,7 +145,7 @@ class BearerAuthenticator:
             raise _refusal(_EXPIRED)
         app = self.tenant.app(str(claims["appid"]))
         has_full_access = FULL_ACCESS in claims.get("roles", [])
-        if app is None or not (has_full_access or app.mailboxes):
+        if app is None or not (has_full_access or app.assigned_mailboxes()):
             raise _refusal(_NO_ROLE, client_id=str(claims["appid"]))
         return AppCaller(app, has_full_access)
 

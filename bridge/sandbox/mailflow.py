@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.bounces import bounce
+from bridge.sandbox.bounces import FULL, TOO_BIG, TOO_MANY_RECIPIENTS, UNKNOWN, Failure, bounce
+from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import domain_of
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_CLOCK_GRAIN_SECONDS = 0.001
 
 
 class MailFlow:
@@ -27,41 +30,68 @@ class MailFlow:
     kill at any moment neither loses nor doubles it, and a restart goes on where it stopped.
     """
 
-    def __init__(self, store: Store, tenant: Tenant, *, server: str) -> None:
-        """Carry the mails of `store`; `server` is the host name that bounces give as theirs."""
+    def __init__(self, store: Store, tenant: Tenant, *, server: str, temper: Temper | None = None) -> None:
+        """Carry the mails of `store` by Exchange's limits; `server` is the host name that bounces give as theirs."""
         self._store = store
+        self._temper = temper or Temper(TemperBook(), store)
+        self._wake_seconds: float | None = None
         self._tenant = tenant
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._work = asyncio.Event()
         self._work.set()  # what an earlier process left
+        self._temper.book.listen(self.wake)
 
     def accepted(self, _mail: SubmittedMail) -> None:
         """Note that there is work; from any thread."""
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at what is pending now; from any thread."""
         self._loop.call_soon_threadsafe(self._work.set)
 
     async def run(self) -> None:
         """Carry mails until cancelled."""
         while True:
-            await self._work.wait()
+            # Mail that is delayed for its sender's rate, and copies that come late, have their time.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._work.wait(), self._wake_seconds)
             self._work.clear()
             if not await asyncio.to_thread(self.settle_pending):
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._work.set()
 
     def settle_pending(self) -> bool:
-        """Settle what is pending now, on a worker thread; tell whether all went well."""
+        """
+        Settle what is pending and due now, on a worker thread; tell whether all went well.
+
+        Mail of a mailbox that is over its rate stays as it is, in the order accepted, until its time has come.
+        """
+        waits: dict[str, float] = {}
+        outcomes: list[bool] = []
         try:
-            pending = self._store.pending()
+            copies_in = self._temper.file_copies()
+            for submission, address in self._store.waiting():
+                if address in waits:
+                    continue
+                wait = self._temper.wait_seconds(address)
+                if wait > 0:
+                    waits[address] = wait
+                    continue
+                mail = self._store.pending_mail(submission)
+                if mail is not None:
+                    outcomes.append(self._settle(mail))  # each is tried, whatever became of the one before
+            later = self._temper.file_copies() if outcomes else copies_in
         except sqlite3.Error as error:
             _LOG.error("the mail flow cannot read the store: %s", type(error).__name__)
             return False
-        outcomes = [self._settle(mail) for mail in pending]  # each is tried, whatever became of the one before
+        times = [*waits.values(), *([] if later is None else [later])]
+        self._wake_seconds = min(times) + _CLOCK_GRAIN_SECONDS if times else None
         return all(outcomes)
 
     def _settle(self, mail: SubmittedMail) -> bool:
         try:
-            self._store.settle(mail.submission, self._deliveries(mail))
+            self._temper.settle(mail, self._deliveries(mail))
         except Exception as error:  # noqa: BLE001 - the mail stays pending, and must not hold up those behind it
             # Only the kind of error: a trace could carry what the mail says.
             _LOG.error("submission %d is not carried yet: %s", mail.submission, type(error).__name__)
@@ -71,15 +101,31 @@ class MailFlow:
     def _deliveries(self, mail: SubmittedMail) -> list[tuple[str, bytes]]:
         ours = self._tenant.domains()
         deliveries: list[tuple[str, bytes]] = []
-        unknown: list[str] = []
-        for recipient in mail.recipients:
+        failed: dict[Failure, list[str]] = {}
+        if self._temper.has_too_many_recipients(mail):
+            failed[TOO_MANY_RECIPIENTS] = list(mail.recipients)
+        for recipient in mail.recipients if not failed else ():
             user = self._tenant.user(recipient)
             if user is not None:
-                deliveries.append((user.address, mail.mime))
+                failure = refusal(self._temper, user.address, len(mail.mime))
+                if failure is None:
+                    deliveries.append((user.address, mail.mime))
+                else:
+                    failed.setdefault(failure, []).append(recipient)
             elif domain_of(recipient) in ours:
-                unknown.append(recipient)
+                failed.setdefault(UNKNOWN, []).append(recipient)
             # Everybody else is outside: the record of sends is all that shows of it.
-        if unknown:
-            to = mail.sender if self._tenant.user(mail.sender) is not None else mail.mailbox
-            deliveries.append((to, bounce(mail, unknown, server=self._server, at=datetime.now(UTC))))
+        to = mail.sender if self._tenant.user(mail.sender) is not None else mail.mailbox
+        for failure, whom in failed.items():
+            # Also into a full mailbox: the quota does not count for the system's own mail.
+            deliveries.append((to, bounce(mail, whom, failure, server=self._server, at=datetime.now(UTC))))
         return deliveries
+
+
+def refusal(temper: Temper | None, address: str, size: int) -> Failure | None:
+    """Return why a mailbox does not take a mail of so many bytes, None if it does; without a temper all take all."""
+    if temper is None:
+        return None
+    if temper.is_too_big_for(address, size):
+        return TOO_BIG
+    return FULL if temper.is_full(address, size) else None

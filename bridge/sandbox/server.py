@@ -34,6 +34,7 @@ from bridge.sandbox.ports import PortTakenError, bound, free_port
 from bridge.sandbox.settings import DEFAULT_MAILBOX, HOST, PORTS, Announcement, SandboxOptions
 from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
+from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import Tenant, TenantFile, new_service_account
 
 if TYPE_CHECKING:
@@ -112,9 +113,10 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
     if options.on_premises:
         authenticator = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
-    flow = MailFlow(store, tenant, server=_SERVER_NAME)
+    temper = Temper(TemperBook(directory / "temper.json"), store)
+    flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
     ews = EwsService(
-        store, authenticator=authenticator, mail_flow=flow.accepted, faults=EwsFaults(book, log), record_dir=None
+        store, authenticator=authenticator, mail_flow=flow.accepted, faults=EwsFaults(book, log), temper=temper
     )
     stack.push_async_callback(ews.close)
     ews_application = web.Application(
@@ -122,13 +124,13 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
-    admin = AdminApi(store, tenants, book, log, announcement, issued)
+    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book)
 
     context = certificates.server_context()
     await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)
     await _serve_http(stack, ews_application, sockets["ews"], context)
     await _serve_http(stack, admin.application(port=tenant.ports["admin"]), sockets["admin"], None)
-    smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME), sockets["smtp"])
+    smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME, temper=temper), sockets["smtp"])
     stack.callback(smtp.close)
     carrier = asyncio.create_task(flow.run())
     stack.callback(carrier.cancel)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from bridge.sandbox.bounces import Failure, bounce
+from bridge.sandbox.mailflow import refusal
+from bridge.sandbox.store import SubmittedMail
+from bridge.sandbox.store.structure import parse
 from bridge.sandbox.tenant import domain_of
 
 if TYPE_CHECKING:
     from bridge.sandbox.calls import CallLog
     from bridge.sandbox.store import Store
+    from bridge.sandbox.temper import Temper
     from bridge.sandbox.tenant import Tenant
 
 _SIZE_LIMIT_BYTES: Final = 150 * 1024 * 1024
@@ -30,11 +36,15 @@ class SmtpServer:
     Takes mail for the tenant's mailboxes, byte for byte after dot-unstuffing.
 
     The answer 250 is given when the mail is in the store for all its recipients; a recipient that does not exist is
-    refused at RCPT, as Exchange does.
+    refused at RCPT, as Exchange does. A mail that no mailbox takes (full, or smaller than the mail) is refused with 55x
+    after its data; where some take it, a sender of ours hears of the others by a notification.
     """
 
-    def __init__(self, store: Store, tenant: Tenant, log: CallLog, *, server: str) -> None:
-        """Put mail into `store`; `server` is the name that the greeting gives."""
+    def __init__(
+        self, store: Store, tenant: Tenant, log: CallLog, *, server: str, temper: Temper | None = None
+    ) -> None:
+        """Put mail into `store`, within the mailboxes' limits; `server` is the name that the greeting gives."""
+        self._temper = temper
         self._store = store
         self._tenant = tenant
         self._log = log
@@ -76,8 +86,12 @@ class SmtpServer:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
         """Answer 250 when the mail is kept for every recipient."""
-        with self._log.begin("smtp"):
-            await asyncio.to_thread(self._deliver, list(envelope.rcpt_tos), envelope.original_content or b"")
+        content = envelope.original_content or b""
+        with self._log.begin("smtp") as call:
+            refused = await asyncio.to_thread(self._deliver, list(envelope.rcpt_tos), content, envelope.mail_from or "")
+            if refused is not None:
+                call.end(failed=True)
+                return f"{refused.code} {refused.status} {refused.reason}"
         return "250 2.6.0 Queued mail for delivery"
 
     async def handle_exception(self, error: Exception) -> str:
@@ -85,14 +99,34 @@ class SmtpServer:
         _LOG.error("SMTP delivery failed: %s", type(error).__name__)
         return "451 4.3.0 Temporary failure"
 
-    def _deliver(self, recipients: list[str], mime: bytes) -> None:
+    def _deliver(self, recipients: list[str], mime: bytes, sender: str) -> Failure | None:
+        """Deliver to all that take the mail; answers why nobody does."""
+        failures = {recipient: refusal(self._temper, recipient, len(mime)) for recipient in recipients}
+        failed = {recipient: failure for recipient, failure in failures.items() if failure is not None}
+        if len(failed) == len(recipients):
+            return failed[recipients[0]]
         if len(recipients) == 1:
             self._store.deliver(recipients[0], mime)
-            return
+            return None
+        bounces = self._bounces(failed, mime, sender)
         # All or none: the sender repeats the whole mail when it sees no 250.
         with self._store.writing():
             for recipient in recipients:
-                self._store.deliver(recipient, mime)
+                if recipient not in failed:
+                    self._store.deliver(recipient, mime)
+            for notification in bounces:
+                self._store.deliver(sender, notification)
+        return None
+
+    def _bounces(self, failed: dict[str, Failure], mime: bytes, sender: str) -> list[bytes]:
+        if not failed or self._tenant.user(sender) is None:
+            return []
+        now = datetime.now(UTC)
+        mail = SubmittedMail(0, sender, parse(mime).header("Message-ID") or "", sender, tuple(failed), now, mime)
+        return [
+            bounce(mail, [whom for whom, why in failed.items() if why == failure], failure, server=self._server, at=now)
+            for failure in dict.fromkeys(failed.values())
+        ]
 
 
 async def listen(server: SmtpServer, socket: Any) -> asyncio.Server:  # noqa: ANN401 - a socket that is bound

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -49,6 +50,10 @@ class App:
     mailboxes: list[str]
     """Addresses that Exchange assigned to the app, lower case; `*` for every mailbox."""
     secrets: list[Secret] = field(default_factory=list)
+    earlier_mailboxes: list[str] | None = None
+    """What was assigned before the last change, which counts until it has arrived everywhere."""
+    earlier_until: float = 0.0
+    """When the last change has arrived, in seconds since 1970."""
 
     def current_secret(self) -> Secret:
         """Return the newest secret that is valid, or the newest of all where none is."""
@@ -56,7 +61,20 @@ class App:
 
     def is_assigned(self, address: str) -> bool:
         """Tell whether Exchange assigned a mailbox to the app."""
-        return EVERY_MAILBOX in self.mailboxes or address.lower() in self.mailboxes
+        assigned = self.assigned_mailboxes()
+        return EVERY_MAILBOX in assigned or address.lower() in assigned
+
+    def assigned_mailboxes(self) -> list[str]:
+        """Return the assignments that Exchange goes by now: a change takes its time to arrive."""
+        if self.earlier_mailboxes is not None and time.time() < self.earlier_until:
+            return self.earlier_mailboxes
+        return self.mailboxes
+
+    def assign(self, mailboxes: list[str], *, delay_seconds: float) -> None:
+        """Assign these mailboxes, lower case, in place of others; Exchange goes by it after the delay."""
+        self.earlier_mailboxes = self.assigned_mailboxes() if delay_seconds else None
+        self.earlier_until = time.time() + delay_seconds if delay_seconds else 0.0
+        self.mailboxes = mailboxes
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.store import Folder, Mailbox, Store, SubmittedMail
     from bridge.sandbox.store.ids import EntryId
     from bridge.sandbox.store.items import Item
+    from bridge.sandbox.temper import Temper
 
 
 @dataclass(slots=True)
@@ -33,9 +34,14 @@ class Context:
     mailbox: Mailbox | None
     impersonating: bool
     strikes: Strikes
+    temper: Temper
     request_version: str = ""
     submitted: list[SubmittedMail] = field(default_factory=list)
     """Mails that the call's transaction accepted for sending; handed on once it is committed."""
+
+    def submit(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> None:
+        """Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does."""
+        self.submitted.append(self.temper.submit(db, mailbox, item, save_to=save_to))
 
     def own_mailbox(self) -> Mailbox:
         """
@@ -189,9 +195,15 @@ def batch(
     """
     name = f"m:{operation}ResponseMessage"
     parts = []
+    end = context.temper.batch_end()
     for number, node in enumerate(nodes, 1):
+        if end is not None and number > 1 and context.temper.elapsed() >= end:
+            parts.append(error_message(name, EwsError("ErrorBatchProcessingStopped"), on_error, kind="Warning"))
+            continue
         try:
             _strike(context.strikes.item(number))
+            if context.mailbox is not None:
+                context.temper.check_open(context.mailbox)
             inner = do(node) if changing is None else _undone_on_error(changing, do, node)
             parts.append(f'<{name} ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{inner}</{name}>')
         except StoreError as error:
@@ -221,10 +233,10 @@ def _undone_on_error(db: sqlite3.Connection, do: Callable[[etree._Element], str]
             db.execute("RELEASE one_of_a_batch")
 
 
-def error_message(name: str, error: EwsError, inner: str = "") -> str:
-    """Return a response message that says an error."""
+def error_message(name: str, error: EwsError, inner: str = "", *, kind: str = "Error") -> str:
+    """Return a response message that says an error, or with `kind` a warning."""
     detail = f"<m:MessageXml>{error.xml}</m:MessageXml>" if error.xml else ""
     return (
-        f'<{name} ResponseClass="Error"><m:MessageText>{xml.text(error.text)}</m:MessageText>'
+        f'<{name} ResponseClass="{kind}"><m:MessageText>{xml.text(error.text)}</m:MessageText>'
         f"<m:ResponseCode>{error.code}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>{detail}{inner}</{name}>"
     )

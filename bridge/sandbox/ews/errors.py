@@ -13,6 +13,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorAccessDenied": "Access is denied. Check credentials and try again.",
     "ErrorAffectedTaskOccurrencesRequired": "AffectedTaskOccurrences attribute is required for Task objects.",
     "ErrorAttachmentSizeLimitExceeded": "The attachment size limit has been exceeded.",
+    "ErrorBatchProcessingStopped": "Batch processing was stopped; this item was not looked at.",
     "ErrorCannotCreateCalendarItemInNonCalendarFolder": "Cannot create a calendar item in a non-calendar folder.",
     "ErrorCannotEmptyFolder": "Folder cannot be emptied.",
     "ErrorCannotUseFolderIdForItemId": "Id must be an item id, not a folder id.",

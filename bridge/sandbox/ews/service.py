@@ -23,7 +23,8 @@ from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
 from bridge.sandbox.ews.named import folders_named
 from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.ews.recording import Recorder
-from bridge.sandbox.ews.soap import MAX_REQUEST_BYTES, Envelope, NoSoapError, UnknownOperationError, read_envelope
+from bridge.sandbox.ews.soap import Envelope, NoSoapError, UnknownOperationError, read_envelope
+from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
     from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, MailFlow, Strikes
@@ -54,13 +55,19 @@ class EwsService:
         authenticator: Authenticator,
         mail_flow: MailFlow,
         faults: Faults | None = None,
+        temper: Temper | None = None,
         record_dir: Path | None = None,
     ) -> None:
-        """Serve a store; `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies."""
+        """
+        Serve a store, by Exchange's limits as they are by default where no `temper` is given.
+
+        `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies.
+        """
         self._store = store
         self._authenticator = authenticator
         self._mail_flow = mail_flow
         self._faults = faults or NoFaults()
+        self._temper = temper or Temper(TemperBook(), store)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews")
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
@@ -81,10 +88,13 @@ class EwsService:
             for name, value in refused.headers:
                 refusal.headers.add(name, value)
             return refusal
+        reason = self._blocked(request, caller)
+        if reason is not None:
+            return _forbidden(reason)
         if request.method != "POST":
             # A browser or DavMail looks whether somebody is here.
             return web.Response(text="<html><body>Exchange Web Services</body></html>", content_type="text/html")
-        body = await _read(request)
+        body = await _read(request, self._temper.book.of_all("request_bytes"))
         if body is None:
             return web.Response(status=413)
         return await self._call(request, caller, body)
@@ -96,12 +106,38 @@ class EwsService:
         if isinstance(prepared, _Outcome):
             return await self._answer(body, prepared)
         envelope, mailbox, call = prepared
+        reason = self._blocked(request, caller, call.mailbox)
+        if reason is not None:
+            return _forbidden(reason)
         strikes = self._faults.begin(call)
-        struck = await strikes.before(request)
-        if struck is not None:
-            return struck
-        outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
-        return await strikes.after(request, await self._answer(body, outcome))
+        limit = self._temper.book.of("connections", call.mailbox or "")
+        with self._temper.connections.entered(policy.budget_of(caller, call.mailbox), limit) as allowed:
+            if not allowed:
+                return await self._over_connections(body, call.operation, limit)
+            struck = await strikes.before(request)
+            if struck is not None:
+                return struck
+            outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
+            answer = await self._answer(body, outcome)
+            answer.headers.update(backends.headers(self._temper.book, call.mailbox, request.headers))
+            return await strikes.after(request, answer)
+
+    def _blocked(self, request: web.Request, caller: Caller, mailbox: str | None = None) -> str | None:
+        return policy.refusal(
+            self._temper.book,
+            app_id=policy.app_id_of(caller),
+            user_agent=request.headers.get("User-Agent", ""),
+            mailbox=mailbox,
+        )
+
+    async def _over_connections(self, body: bytes, operation: str, limit: int | None) -> web.Response:
+        if self._temper.book.of_all("connections_answer") == "unavailable":
+            return web.Response(status=503, text="The service is unavailable.")
+        fault = soapfaults.soap_fault(
+            "ErrorExceededConnectionCount", policy.TOO_MANY_CONNECTIONS, values=policy.over_connections(limit)
+        )
+        return await self._answer(body, _Outcome(500, fault, operation))
+
 
     def _prepare(
         self, caller: Caller, anchor: str | None, body: bytes
@@ -128,7 +164,13 @@ class EwsService:
     def _work(self, envelope: Envelope, caller: Caller, mailbox: Mailbox | None, strikes: Strikes) -> _Outcome:
         """Do the operation; its transaction is committed, and what it sent handed on, when this returns."""
         context = Context(
-            self._store, caller, mailbox, envelope.impersonated is not None, strikes, request_version=envelope.version
+            self._store,
+            caller,
+            mailbox,
+            envelope.impersonated is not None,
+            strikes,
+            self._temper,
+            request_version=envelope.version,
         )
         operation = envelope.operation
         try:
@@ -164,21 +206,25 @@ class EwsService:
         )
 
 
+def _forbidden(reason: str) -> web.Response:
+    return web.Response(status=403, headers={policy.HEADER: reason})
+
+
 def _place_of(error: BaseException) -> str:
     """Return an error's kind and where it came up; its text could hold what is private in a mail."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join([type(error).__name__, *(f"{Path(one.filename).name}:{one.lineno}" for one in reversed(frames))])
 
 
-async def _read(request: web.Request) -> bytes | None:
+async def _read(request: web.Request, most: int) -> bytes | None:
     """Return the body, None for one over Exchange's cap; it is never held whole beyond the cap."""
-    if request.content_length is not None and request.content_length > MAX_REQUEST_BYTES:
+    if request.content_length is not None and request.content_length > most:
         return None
     parts: list[bytes] = []
     size = 0
     async for part in request.content.iter_any():
         size += len(part)
-        if size > MAX_REQUEST_BYTES:
+        if size > most:
             return None
         parts.append(part)
     return b"".join(parts)

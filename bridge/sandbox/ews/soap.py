@@ -15,8 +15,6 @@ from bridge.sandbox.ews.grammar.check import MESSAGES_NAMESPACE, ViolationError,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_REQUEST_BYTES: Final = 67_108_864
-"""Exchange's cap for one EWS request (maxReceivedMessageSize)."""
 MAX_DEPTH: Final = 256
 _VERSIONS: Final = frozenset({
     "Exchange2007", "Exchange2007_SP1", "Exchange2009", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2",

@@ -41,8 +41,14 @@ def compose(bag: p.Bag, attachments: Sequence[Attachment]) -> bytes:
 
 def without_bcc(mime: bytes) -> bytes:
     """Return the mail without its Bcc headers; every other byte stays."""
+    return without_header(mime, "Bcc")
+
+
+def without_header(mime: bytes, name: str) -> bytes:
+    """Return the mail without the headers of a name; every other byte stays."""
     block = header_block(mime)
-    kept = re.sub(rb"(?im)^bcc[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", b"", block)
+    pattern = rb"(?im)^" + re.escape(name.encode()) + rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"
+    kept = re.sub(pattern, b"", block)
     if len(kept) == len(block):
         return mime
     rest = mime[len(block) :]

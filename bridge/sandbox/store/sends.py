@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from bridge.sandbox.store import changes, items
 from bridge.sandbox.store import properties as p
-from bridge.sandbox.store.compose import headers_set, person, with_headers, without_bcc
+from bridge.sandbox.store.compose import headers_set, person, with_headers, without_bcc, without_header
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import AlreadySubmittedError
 from bridge.sandbox.store.folders import folder
@@ -59,12 +59,21 @@ class SubmittedMail:
     mime: bytes = field(repr=False)
 
 
-def submit(db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> SubmittedMail:
+def submit(
+    db: sqlite3.Connection,
+    mailbox: Mailbox,
+    item: Item,
+    *,
+    save_to: int | None,
+    waits_in: str = "outbox",
+    message_id: str | None = None,
+) -> SubmittedMail:
     """
     Accept an item for sending: it is in the Outbox, marked, with its final MIME, and in the record of sends.
 
     Missing From, Date and Message-ID are added before the mail's own headers; its other bytes stay. `save_to` is
-    the folder that gets the copy, None for no copy.
+    the folder that gets the copy, None for no copy. With `waits_in` the item lies in that distinguished folder, under
+    its old id if it was there already. `message_id` takes the place of the one that the mail has.
 
     Raises:
         AlreadySubmittedError: It was submitted before.
@@ -74,11 +83,13 @@ def submit(db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int
     at = items.now_micros()
     if item.content is None:
         item.bag[p.CLIENT_SUBMIT_TIME] = at
-    mime = _completed(db, mailbox, item, at)
+    mime = _completed(db, mailbox, item, at, message_id)
     items.fix_content(db, item, mime)
     item.bag[p.MESSAGE_FLAGS] = item.bag.get(p.MESSAGE_FLAGS, 0) | p.FLAG_SUBMITTED | p.FLAG_UNSENT | p.FLAG_READ
     items.update(db, item, {p.MESSAGE_FLAGS: item.bag[p.MESSAGE_FLAGS]})
-    items.move(db, item, folder(db, mailbox.id, "outbox").id)
+    target = folder(db, mailbox.id, waits_in).id
+    if waits_in == "outbox" or item.folder != target:
+        items.move(db, item, target)
     recipients = recipients_of(item.bag)
     sender = item.bag[p.SENT_REPRESENTING_ADDRESS]
     send = db.execute(
@@ -120,16 +131,25 @@ def recipients_of(bag: p.Bag) -> list[str]:
     return list(found.values())
 
 
-def pending(db: sqlite3.Connection) -> Iterator[SubmittedMail]:
-    """Yield what was accepted and is not settled yet, oldest first."""
+def waiting(db: sqlite3.Connection) -> list[tuple[int, str]]:
+    """Return the submission and the sender's mailbox of all that `pending` yields, without reading any mail."""
+    return db.execute(
+        """SELECT s.id, m.address FROM submissions AS s JOIN sends AS r ON r.id = s.send
+           JOIN mailboxes AS m ON m.id = r.mailbox ORDER BY s.id"""
+    ).fetchall()
+
+
+def pending(db: sqlite3.Connection, submission: int | None = None) -> Iterator[SubmittedMail]:
+    """Yield what was accepted and is not settled yet, oldest first; only the one that is named."""
     rows = db.execute(
         """SELECT s.id, m.address, r.internet_message_id, r.sender, s.recipients, r.at, s.content
            FROM submissions AS s JOIN sends AS r ON r.id = s.send JOIN mailboxes AS m ON m.id = r.mailbox
-           ORDER BY s.id"""
+           WHERE ?1 IS NULL OR s.id = ?1 ORDER BY s.id""",
+        (submission,),
     ).fetchall()
-    for submission, address, message_id, sender, recipients, at, content in rows:
+    for number, address, message_id, sender, recipients, at, content in rows:
         yield SubmittedMail(
-            submission,
+            number,
             address,
             message_id,
             sender,
@@ -160,6 +180,8 @@ def settle(
         items.insert(db, to.id, folder(db, to.id, "inbox").id, items.bag_for_delivery(mime, to, at), mime=mime)
         for to, mime in deliveries
     ]
+    for one in delivered:
+        changes.arrived(db, one.id)
     db.execute("DELETE FROM submissions WHERE id = ?", (submission,))
     if save_to is None:
         items.destroy(db, item)
@@ -180,8 +202,6 @@ def sends(db: sqlite3.Connection, *, after: int = 0, limit: int = 1_000_000) -> 
         (after, limit),
     )
     return [
-    for one in delivered:
-        changes.arrived(db, one.id)
         Send(number, address, p.from_micros(at), message_id, sender, tuple(json.loads(recipients)), json.loads(named))
         for number, address, at, message_id, sender, recipients, named in rows
     ]
@@ -192,9 +212,12 @@ def new_message_id(mailbox: Mailbox) -> str:
     return f"<{uuid4().hex.upper()}@{mailbox.address.rpartition('@')[2]}>"
 
 
-def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int) -> bytes:
+def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int, message_id: str | None) -> bytes:
     """Return the item's MIME with From, Date and Message-ID; the bag says the same."""
     bag = item.bag
+    replaced = message_id is not None
+    if message_id is not None:
+        bag[p.INTERNET_MESSAGE_ID] = message_id
     if not bag.get(p.INTERNET_MESSAGE_ID):
         bag[p.INTERNET_MESSAGE_ID] = new_message_id(mailbox)
     if not bag.get(p.SENT_REPRESENTING_ADDRESS):
@@ -205,6 +228,8 @@ def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int) ->
             bag[name], bag[address], bag[kind] = mailbox.display_name, mailbox.address, "SMTP"
         bag[p.SENT_REPRESENTING_SMTP_ADDRESS] = bag[p.SENDER_SMTP_ADDRESS] = mailbox.address
     mime = items.mime_of(db, item)
+    if replaced:
+        mime = without_header(mime, "Message-ID")
     root = parse(mime)
     missing = []
     if not root.header("From"):

@@ -229,6 +229,16 @@ class Store:
 
     # Sends
 
+    def waiting(self) -> list[tuple[int, str]]:
+        """Return the submission and the sender's mailbox of all that is pending, without reading any mail."""
+        with self.reading() as db:
+            return sends.waiting(db)
+
+    def pending_mail(self, submission: int) -> SubmittedMail | None:
+        """Return one of the pending mails, None if it was settled."""
+        with self.reading() as db:
+            return next(sends.pending(db, submission), None)
+
     def pending(self) -> list[SubmittedMail]:
         """Return what was accepted for sending and is not settled: what a mail flow takes up again after a restart."""
         with self.reading() as db:

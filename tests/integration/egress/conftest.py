@@ -134,6 +134,8 @@ class Site:
 def site(tmp_path: Path, broker_url: str) -> Iterator[Site]:
     """A sandbox and a virtual host with the topology; workers that are left over are killed."""
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
+        # The rate is a matter of its own (tests/integration/sandbox/test_temper.py); here mail leaves at once.
+        sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
         site = Site(tmp_path, sandbox, broker_url)
         site.apply_topology()
         yield site

@@ -10,7 +10,7 @@ from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
 from bridge.sandbox.ews.operations.send import check_sendable
-from bridge.sandbox.ews.shapes import id_only
+from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items, mime, sends
 from bridge.sandbox.store import properties as p
@@ -46,7 +46,10 @@ def create_item(context: Context, request: etree._Element) -> str:
                 else (context.own_mailbox(), folders.folder(db, context.own_mailbox().id, "drafts"))
             )
             item = _insert(db, mailbox, folder.id, changes)
-            return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>"
+            context.temper.check_stored(db, mailbox, item)
+            view = View(db, mailbox, item)
+            # Clients that hand attachments over with the item take their ids from here, or attach them once more.
+            return f"<m:Items>{created(view) if changes.attachments else id_only(view)}</m:Items>"
         mailbox = context.own_mailbox()
         save_to = None
         if disposition == "SendAndSaveCopy":
@@ -58,7 +61,7 @@ def create_item(context: Context, request: etree._Element) -> str:
         # Looked at before anything is stored: an item that is refused must leave nothing behind.
         check_sendable(mailbox, _bag_to_be(mailbox, changes))
         item = _insert(db, mailbox, folders.folder(db, mailbox.id, "outbox").id, changes)
-        context.submitted.append(sends.submit(db, mailbox, item, save_to=save_to))
+        context.submit(db, mailbox, item, save_to=save_to)
         return "<m:Items/>"
 
     with context.store.writing() as db:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from bridge.sandbox.ews.context import Context
     from bridge.sandbox.store import Folder, Mailbox
 
-# Exchange Online's limits for one answer (EWS throttling), the second one with a restriction.
-MOST_ITEMS: Final = 1000
-MOST_SEARCHED: Final = 250
-
 
 def find_item(context: Context, request: etree._Element) -> str:
     """Answer the items of folders, a page of each."""
@@ -38,13 +34,24 @@ def find_item(context: Context, request: etree._Element) -> str:
         if request.find(xml.M + "QueryString") is not None:
             raise EwsError("ErrorInvalidOperation")
         mailbox, folder = context.folder_of(db, node)
-        return _found(db, request, shape, mailbox, folder)
+        return _found(db, request, shape, mailbox, folder, limits)
+
+    book = context.temper.book
+    limits = book.of_all("find_items"), book.of_all("find_items_restricted")
 
     with context.store.reading() as db:
         return batch(context, "FindItem", children(child(request, "ParentFolderIds")), find)
 
 
-def _found(db: sqlite3.Connection, request: etree._Element, shape: ItemShape, mailbox: Mailbox, folder: Folder) -> str:
+def _found(  # noqa: PLR0917 - what a find is made of
+    db: sqlite3.Connection,
+    request: etree._Element,
+    shape: ItemShape,
+    mailbox: Mailbox,
+    folder: Folder,
+    limits: tuple[int, int],
+) -> str:
+    """Return the page of one folder; `limits` is what it may hold, the second number with a restriction."""
     node = request.find(xml.M + "Restriction")
     restriction = read_restriction(node)
     order = read_sort_order(request.find(xml.M + "SortOrder"))
@@ -54,7 +61,7 @@ def _found(db: sqlite3.Connection, request: etree._Element, shape: ItemShape, ma
     if request.get("Traversal") != "Shallow":
         restriction.sql, restriction.parameters = "0", []
     total = folder.total if restriction.sql == "1" else _count(db, folder, restriction)
-    page = read_page(request, "Item", total, MOST_ITEMS if node is None else MOST_SEARCHED)
+    page = read_page(request, "Item", total, limits[node is not None])
     parameters = (folder.id, *restriction.parameters, page.limit, page.offset)
     # Offsets are walked in the index alone; only the page's own rows are read.
     wanted = [row[0] for row in db.execute(_query(restriction, order), parameters)]

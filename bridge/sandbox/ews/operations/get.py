@@ -25,7 +25,10 @@ def get_item(context: Context, request: etree._Element) -> str:
     def get(node: etree._Element) -> str:
         if isinstance(shape, EwsError):
             raise shape
-        return f"<m:Items>{shape.show(context.view_of(db, node))}</m:Items>"
+        view = context.view_of(db, node)
+        if any(field.uri == "item:MimeContent" for field in shape.before):
+            context.temper.check_conversion(view)
+        return f"<m:Items>{shape.show(view)}</m:Items>"
 
     with context.store.reading() as db:
         return batch(context, "GetItem", children(child(request, "ItemIds")), get, on_error="<m:Items/>")

@@ -41,7 +41,7 @@ def send_item(context: Context, request: etree._Element) -> str:
                 else folders.folder(db, mailbox.id, "sentitems")
             ).id
         check_sendable(mailbox, item.bag)
-        context.submitted.append(sends.submit(db, mailbox, item, save_to=save_to))
+        context.submit(db, mailbox, item, save_to=save_to)
         return ""
 
     with context.store.writing() as db:

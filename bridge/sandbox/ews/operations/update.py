@@ -13,7 +13,7 @@ from bridge.sandbox.ews.operations.send import check_sendable
 from bridge.sandbox.ews.paths import Extended, Foreign, path_xml, read_extended, read_path
 from bridge.sandbox.ews.shapes import id_only
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import folders, items, mime, sends
+from bridge.sandbox.store import folders, items, mime
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def update_item(context: Context, request: etree._Element) -> str:
         if disposition != "SaveOnly":
             _send(context, db, request, mailbox, item)
             return f"<m:Items/>{_UPDATED}"
+        context.temper.check_stored(db, mailbox, item)
         return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>{_UPDATED}"
 
     with context.store.writing() as db:
@@ -74,7 +75,7 @@ def _send(context: Context, db: sqlite3.Connection, request: etree._Element, mai
         save_to = (
             context.find_folder(db, node)[1] if node is not None else folders.folder(db, mailbox.id, "sentitems")
         ).id
-    context.submitted.append(sends.submit(db, mailbox, item, save_to=save_to))
+    context.submit(db, mailbox, item, save_to=save_to)
 
 
 def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Changes) -> Item:
