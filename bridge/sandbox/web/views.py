@@ -147,6 +147,7 @@ class WebViews:
             {
                 "kind": name,
                 "stage": kind.stage.name.lower(),
+                "when": kind.stage.value,
                 "meaning": kind.meaning,
                 "parameters": [
                     {
