@@ -12,6 +12,7 @@ from pika import exceptions as amqp
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from bridge.adapters.rabbitmq.errors import translate
+from bridge.adapters.rabbitmq.odd_headers import bear_odd_headers
 from bridge.adapters.rabbitmq.settings import node_of, parameters
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerUnavailable
@@ -85,6 +86,7 @@ async def connect(settings: RabbitSettings, url: str, purpose: str) -> Connectio
         BrokerAccessRefused: Login or virtual host are refused, or the node's certificate is not trusted.
         ConfigurationError: The url or a certificate file cannot be used.
     """
+    bear_odd_headers()
     made = await asyncio.to_thread(parameters, settings, url, purpose)
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[None] = loop.create_future()
