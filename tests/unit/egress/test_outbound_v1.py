@@ -218,3 +218,25 @@ def test_digest_follows_what_recipients_see_and_nothing_else() -> None:
 
 def test_digest_is_the_same_in_every_release() -> None:
     assert parsed(subject="Überführung").digest() == "7827e06c979d53dbe402cd2a4c8041da5e1dc6b2d240fae3d9727b6bf4d0f203"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"request_id":"r-1","to":[' + b"1," * 100_000 + b"1]}",
+        b'{"request_id":"r-1",' + b'"a":1,' * 100_000 + b'"a":1}',
+        b'{"text":"' + b'\\",' * 100_000 + b'",' + b"1," * 100_000,
+    ],
+)
+def test_flood_of_values_is_refused_as_one(body: bytes) -> None:
+    with pytest.raises(RequestInvalid) as caught:
+        parse(body, message_id=None, content_type=None, limits=LIMITS)
+
+    assert str(caught.value) == "body: has more than 20000 values"
+
+
+def test_text_may_hold_any_number_of_commas() -> None:
+    text = '",\\' * 100_000
+    body = json.dumps(a_request(text=text)).encode()
+
+    assert parse(body, message_id=None, content_type=None, limits=OutboundLimits()).text == text
