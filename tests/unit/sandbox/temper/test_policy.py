@@ -1,0 +1,83 @@
+"""Who may use EWS at all, where mailboxes lie, and how many calls run at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bridge.sandbox.temper import TemperBook
+from bridge.sandbox.temper.backends import back_end, headers
+from bridge.sandbox.temper.connections import Connections
+from bridge.sandbox.temper.policy import BLOCKED, DISABLED, refusal
+
+_DISPATCH = "dispatch@example.org"
+_BLOCK: dict[str, Any] = {"user_agent_policy": "EnforceBlockList", "user_agents": ["python-requests/*"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, None),
+        ({"ews_enabled": False}, DISABLED),
+        ({"mailboxes": {_DISPATCH: {"ews_enabled": False}}}, DISABLED),
+        ({"mailboxes": {"crew@example.org": {"ews_enabled": False}}}, None),
+        ({"ews_enabled": False, "mailboxes": {_DISPATCH: {"ews_enabled": True}}}, DISABLED),
+        ({"allowed_app_ids": []}, BLOCKED),
+        ({"allowed_app_ids": ["other"]}, BLOCKED),
+        ({"allowed_app_ids": ["other", "The-App"]}, None),
+        (_BLOCK, BLOCKED),
+        ({**_BLOCK, "user_agents": ["Outlook*"]}, None),
+        ({"user_agent_policy": "EnforceAllowList", "user_agents": ["Outlook*"]}, BLOCKED),
+        ({"user_agent_policy": "EnforceAllowList", "user_agents": ["*REQUESTS*"]}, None),
+        ({"user_agents": ["*"]}, None),
+    ],
+)
+def test_all_must_allow_a_request(settings: dict[str, Any], reason: str | None) -> None:
+    book = TemperBook()
+    book.put(settings)
+
+    assert refusal(book, app_id="the-app", user_agent="python-requests/2.34", mailbox=_DISPATCH) == reason
+
+
+def test_an_app_list_does_not_concern_users() -> None:
+    book = TemperBook()
+    book.put({"allowed_app_ids": []})
+
+    assert refusal(book, app_id=None, user_agent="", mailbox=_DISPATCH) is None
+
+
+def test_each_move_leads_to_another_back_end() -> None:
+    book = TemperBook()
+    first = back_end(book, _DISPATCH)
+    book.move(_DISPATCH, until=0)
+
+    assert back_end(book, _DISPATCH) != first == back_end(TemperBook(), "DISPATCH@example.org")
+
+
+def test_the_cookie_is_given_to_those_who_want_it_and_renewed_after_a_move() -> None:
+    book = TemperBook()
+    assert "Set-Cookie" not in headers(book, _DISPATCH, {})
+    given = headers(book, _DISPATCH, {"X-PreferServerAffinity": "true"})["Set-Cookie"].partition(";")[0]
+
+    back = {"X-PreferServerAffinity": "true", "Cookie": given}
+    assert "Set-Cookie" not in headers(book, _DISPATCH, back)
+    book.move(_DISPATCH, until=0)
+    renewed = headers(book, _DISPATCH, back)
+    assert renewed["X-BEServer"] in renewed["Set-Cookie"]
+    assert renewed["X-BEServer"] not in given
+
+
+@pytest.mark.parametrize("cookie", ["X-BackEndOverrideCookie", "=", "X-BackEndOverrideCookie=~~", 'a="\x00', ";;;"])
+def test_a_cookie_that_is_none_does_no_harm(cookie: str) -> None:
+    assert headers(TemperBook(), _DISPATCH, {"Cookie": cookie})["X-FEServer"]
+
+
+def test_calls_of_one_app_in_one_mailbox_are_limited_and_others_are_not() -> None:
+    connections = Connections()
+    with connections.entered(("app", "a"), 1) as first, connections.entered(("app", "a"), 1) as second:
+        assert (first, second) == (True, False)
+        with connections.entered(("app", "b"), 1) as other, connections.entered(("app", "a"), None) as unlimited:
+            assert (other, unlimited) == (True, True)
+    with connections.entered(("app", "a"), 1) as again:
+        assert again
