@@ -135,5 +135,8 @@ class SendingMailbox(Protocol):
         """
         Delete up to `limit` entries of the ledger, and stamped drafts that were not sent, older than this.
 
-        Returns how many were deleted; fewer than `limit` means that nothing older is left.
+        Returns how many were deleted; 0 means that nothing older is left.
+
+        Raises:
+            BridgeError: Besides what every method raises, whatever keeps Exchange from deleting a single one of them.
         """

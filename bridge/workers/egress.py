@@ -359,7 +359,7 @@ class MailboxSender:
                 while not stop.is_set() and not self._pauses.paused:
                     deleted = await self._mailbox.sweep(age, limit=_SWEEP_BATCH)
                     swept += deleted
-                    if deleted < _SWEEP_BATCH:
+                    if not deleted:
                         break
             except BridgeError as error:
                 self._emit(StepTaken(self._alias, "sweep", error.code, 0.0))

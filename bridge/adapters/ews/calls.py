@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
 
+_MOST_FOUND = 100_000
 _PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttling)
 
 
@@ -71,9 +72,7 @@ async def find(
         folder_ids("m:ParentFolderIds", folder),
         Traversal="Shallow",
     )
-    [message] = await client.call(address, request)
-    message.raise_error()
-    return message
+    return await client.call_one(address, request)
 
 
 async def find_all(
@@ -85,9 +84,15 @@ async def find_all(
     fields: Sequence[etree._Element],
     sort_by: str | None = None,
 ) -> list[etree._Element]:
-    """Return every item that a search finds, page by page."""
+    """
+    Return every item that a search finds, page by page.
+
+    Raises:
+        MailboxUnavailable: They never come to an end.
+        BridgeError: The meaning of a refusal.
+    """
     found: list[etree._Element] = []
-    while True:
+    while len(found) < _MOST_FOUND:
         message = await find(client, address, folder, restriction, fields=fields, offset=len(found), sort_by=sort_by)
         root = message.element.find(f"{M}RootFolder")
         if root is None or root.find(f"{T}Items") is None:
@@ -96,3 +101,4 @@ async def find_all(
         found += page
         if not page or (root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"}:
             return found
+    raise MailboxUnavailable("FindItem has no last page")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
 _Result = TypeVar("_Result")
+_FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
 
 
@@ -157,10 +158,12 @@ class EwsClient:
         return datetime.now(UTC) + self._ahead
 
     def _note_date(self, date: str) -> None:
-        with contextlib.suppress(ValueError):  # a proxy may leave the header out, or write it its own way
+        # A proxy may leave the header out, write it its own way, or have no idea of the time.
+        with contextlib.suppress(ValueError, OverflowError):
             told = parsedate_to_datetime(date)
-            if told.tzinfo is not None:
-                self._ahead = told - datetime.now(UTC)
+            ahead = told - datetime.now(UTC) if told.tzinfo is not None else _FARTHEST_AHEAD
+            if abs(ahead) < _FARTHEST_AHEAD:
+                self._ahead = ahead
 
     async def run(self, work: Callable[[], _Result]) -> _Result:
         """Return the result of blocking work done on one of the client's threads."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "Bridge Sends"
 
 _CREATED: Final = "item:DateTimeCreated"
+_RECIPIENTS_DIGITS: Final = 6
 _KINDS: Final = frozenset({"begun", "done", "ended"})
 _FIELDS: Final = (*stamps.STAMP_NAMES, stamps.ENTRY, stamps.RECIPIENTS, stamps.REASON)
 
@@ -87,11 +88,10 @@ class EwsLedger:
         begun = [BegunSend(entry.at, entry.recipients) for entry in entries if entry.kind != "ended"]
         return BegunSends(now, [send for send in begun if send.at > now - age])
 
-    async def older_than(self, age: timedelta, *, limit: int) -> list[str]:
+    async def created_before(self, moment: datetime, *, limit: int) -> list[str]:
         """Return the ids of entries that are older than this."""
-        request_restriction = _compared("t:IsLessThan", self._client.now() - age)
         folder = await self.folder()
-        message = await find(self._client, self._address, folder, request_restriction, fields=(), limit=limit)
+        message = await find(self._client, self._address, folder, created_before(moment), fields=(), limit=limit)
         return [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:
@@ -155,7 +155,7 @@ def _entry(item: etree._Element) -> LedgerEntry | None:
         kind=cast("EntryKind", kind),
         stamp=stamp,
         at=at,
-        recipients=int(recipients) if recipients.isdecimal() else 0,
+        recipients=int(recipients) if recipients.isdecimal() and len(recipients) <= _RECIPIENTS_DIGITS else 0,
         entry_id=stamps.item_id_of(item)[0],
         reason=_reason(properties.get(stamps.REASON)) if kind == "ended" else None,
     )
@@ -164,8 +164,8 @@ def _entry(item: etree._Element) -> LedgerEntry | None:
 def _reason(text: str | None) -> EndReason | None:
     try:
         event, code, detail = json.loads(text or "")
-    except ValueError:
-        return None
-    if event not in {"failed", "expired"} or not isinstance(code, str) or not isinstance(detail, str):
+    except (ValueError, TypeError, RecursionError):
+        return None  # somebody meddled with it
+    if event not in ("failed", "expired") or not isinstance(code, str) or not isinstance(detail, str):
         return None
     return EndReason(event, code, detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
@@ -173,25 +174,28 @@ class EwsSender:
         """
         Delete old drafts, then old entries of the ledger.
 
-        In this order: a draft without its entry would be taken for one whose send was never begun.
+        In this order: a draft without its entry would be taken for one whose send was never begun. A clock that is
+        wrong must not take away what is needed: old is only what both Exchange's and one's own call old.
         """
-        old = await self._old_drafts(age, limit=limit)
+        moment = min(self._client.now(), datetime.now(UTC)) - age
+        old = await self._old_drafts(moment, limit=limit)
         if len(old) < limit:
-            old += await self._ledger.older_than(age, limit=limit - len(old))
+            old += await self._ledger.created_before(moment, limit=limit - len(old))
         if not old:
             return 0
         try:
-            await self._client.call(self._address, _deletion(old))
+            messages = await self._client.call(self._address, _deletion(old))
         except MailboxUnavailable as error:
             raise SendOutcomeUnknown(error.detail) from error
-        return len(old)
+        if len(messages) != len(old):
+            raise SendOutcomeUnknown("another number of answers than of deletions")
+        refused = [one for one in messages if one.error is not None and one.code != "ErrorItemNotFound"]
+        if len(refused) == len(old):
+            refused[0].raise_error()
+        return len(old) - len(refused)
 
-    async def _old_drafts(self, age: timedelta, *, limit: int) -> list[str]:
-        restriction = element(
-            "t:And",
-            element("t:Exists", stamps.uri(stamps.REQUEST_ID)),
-            created_before(self._client.now() - age),
-        )
+    async def _old_drafts(self, moment: datetime, *, limit: int) -> list[str]:
+        restriction = element("t:And", element("t:Exists", stamps.uri(stamps.REQUEST_ID)), created_before(moment))
         submitted = element("t:FieldURI", FieldURI="item:IsSubmitted")
         message = await find(
             self._client, self._address, distinguished("drafts"), restriction, fields=[submitted], limit=limit

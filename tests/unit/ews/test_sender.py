@@ -1,0 +1,161 @@
+"""A mailbox to send from, with answers that make no sense."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews import stamps
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.sender import EwsSender
+from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
+from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+NO_ITEMS = '<m:RootFolder IncludesLastItemInRange="true"><t:Items/></m:RootFolder>'
+FOLDER = '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="f"/></t:Folder></t:Folders></m:RootFolder>'
+
+
+class Scripted(EwsClient):
+    """Answers each operation as told, the last answer for ever; an answer is a list of codes and contents."""
+
+    def __init__(self, **answers: list[list[tuple[str, str]]]) -> None:
+        super().__init__(EwsConnection("https://exchange.example/EWS", connections=1), login=("basic", "u", "p"))
+        self.answers = {operation: deque(some) for operation, some in answers.items()}
+        self.answers.setdefault("FindFolder", deque([[("NoError", FOLDER)]]))
+        self.calls: list[etree._Element] = []
+
+    async def call(
+        self,
+        address: str,
+        payload: etree._Element,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> list[ResponseMessage]:
+        assert address == "dispatch@example.org"
+        operation = str(payload.tag).rpartition("}")[2]
+        self.calls.append(payload)
+        script = self.answers[operation]
+        return parse_answer(_answer(operation, script.popleft() if len(script) > 1 else script[0]), operation)
+
+    def asked(self, operation: str) -> int:
+        return sum(1 for call in self.calls if str(call.tag).endswith("}" + operation))
+
+
+def _answer(operation: str, messages: list[tuple[str, str]]) -> bytes:
+    inner = "".join(
+        f'<m:{operation}ResponseMessage ResponseClass="{"Success" if code == "NoError" else "Error"}">'
+        f"<m:ResponseCode>{code}</m:ResponseCode>{content}</m:{operation}ResponseMessage>"
+        for code, content in messages
+    )
+    return (
+        f'<s:Envelope xmlns:s="{SOAP}" xmlns:m="{MESSAGES}" xmlns:t="{TYPES}"><s:Body><m:{operation}Response>'
+        f"<m:ResponseMessages>{inner}</m:ResponseMessages></m:{operation}Response></s:Body></s:Envelope>"
+    ).encode()
+
+
+def _found(*items: str, last: bool = True) -> list[tuple[str, str]]:
+    more = str(last).lower()
+    return [
+        (
+            "NoError",
+            f'<m:RootFolder IncludesLastItemInRange="{more}"><t:Items>{"".join(items)}</t:Items></m:RootFolder>',
+        )
+    ]
+
+
+def _entry(*, created: str = "2026-11-24T03:00:00Z", **values: str) -> str:
+    properties = {stamps.REQUEST_ID: "r-1", stamps.ATTEMPT: "a", stamps.DIGEST: "d", **values}
+    extended = "".join(
+        f'<t:ExtendedProperty><t:ExtendedFieldURI PropertySetId="{stamps.PROPERTY_SET}" PropertyName="{name}" '
+        f'PropertyType="String"/><t:Value>{value}</t:Value></t:ExtendedProperty>'
+        for name, value in properties.items()
+    )
+    return f'<t:Message><t:ItemId Id="i"/><t:DateTimeCreated>{created}</t:DateTimeCreated>{extended}</t:Message>'
+
+
+def _sender(client: EwsClient) -> EwsSender:
+    return EwsSender(client, "dispatch@example.org")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+async def test_other_number_of_answers_than_of_searches_is_trouble_and_no_bug(count: int) -> None:
+    client = Scripted(FindItem=[[("NoError", NO_ITEMS)] * count])
+
+    with pytest.raises(MailboxUnavailable):
+        await _sender(client).find_drafts("r-1")
+
+
+async def test_search_that_never_ends_is_given_up() -> None:
+    client = Scripted(FindItem=[_found(*[_entry()] * 250, last=False)])
+
+    with pytest.raises(MailboxUnavailable):
+        await _sender(client).find_in_ledger("r-1")
+
+    assert client.asked("FindItem") < 1000
+
+
+async def test_sweep_says_how_many_were_deleted_and_not_how_many_were_asked_for() -> None:
+    answers = [("NoError", ""), ("ErrorItemNotFound", ""), ("ErrorAccessDenied", "")]
+    client = Scripted(FindItem=[_found(), _found(*[_entry()] * 3)], DeleteItem=[answers])
+
+    assert await _sender(client).sweep(timedelta(days=14), limit=3) == 2
+
+
+async def test_sweep_that_deletes_nothing_says_why() -> None:
+    client = Scripted(FindItem=[_found(), _found(_entry())], DeleteItem=[[("ErrorServerBusy", "")]])
+
+    with pytest.raises(MailboxThrottled):
+        await _sender(client).sweep(timedelta(days=14), limit=1)
+
+
+async def test_sweep_with_another_number_of_answers_raises() -> None:
+    client = Scripted(FindItem=[_found(), _found(_entry(), _entry())], DeleteItem=[[("NoError", "")]])
+
+    with pytest.raises(BridgeError):
+        await _sender(client).sweep(timedelta(days=14), limit=2)
+
+
+async def test_clock_of_an_answer_that_is_months_ahead_sweeps_nothing_that_is_needed() -> None:
+    client = Scripted(FindItem=[_found()], DeleteItem=[[("NoError", "")]])
+    client._note_date(format_datetime(datetime.now(UTC) + timedelta(days=100)))
+
+    await _sender(client).sweep(timedelta(days=14), limit=1)
+
+    latest = (datetime.now(UTC) - timedelta(days=14) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = [one.get("Value", "") for call in client.calls for one in call.iter(f"{{{TYPES}}}Constant")]
+    assert [value <= latest for value in before if value.startswith("20")] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        "Mon, 01 Jan 2024 99999999999999999:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Mon, 01 Jan 0100 00:00:00 GMT",
+    ],
+)
+async def test_date_of_an_answer_that_can_be_no_time_is_ignored(date: str) -> None:
+    client = Scripted(FindItem=[_found()])
+
+    client._note_date(date)
+
+    assert abs(client.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    await _sender(client).begun_since(timedelta(days=1))
+
+
+@pytest.mark.parametrize("reason", ["5", "null", "[[], {}, 1]", '["failed"]', "[" * 100_000, "{}"])
+async def test_entry_that_somebody_meddled_with_is_read_without_its_reason(reason: str) -> None:
+    entry = _entry(**{stamps.ENTRY: "ended", stamps.REASON: reason, stamps.RECIPIENTS: "9" * 5000})
+    client = Scripted(FindItem=[_found(entry)])
+
+    [read] = await _sender(client).find_in_ledger("r-1")
+
+    assert (read.reason, read.recipients) == (None, 0)
