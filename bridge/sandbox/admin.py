@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from bridge.sandbox.entra.issued import IssuedTokens
+from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.faults.errors import FaultRuleError
 from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, texts
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
@@ -58,6 +59,7 @@ class AdminApi:
     announcement: Announcement
     issued: IssuedTokens = field(default_factory=IssuedTokens)
     temper: TemperBook = field(default_factory=TemperBook)
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
@@ -155,7 +157,9 @@ class AdminApi:
         elif what == "tokens":
             tenant.token_generation += 1
             expired = 1
-        # There is no way yet to give an app a certificate, or to subscribe: of these, none expired.
+        elif what == "subscriptions":
+            expired = self.subscriptions.lose_all()
+        # There is no way yet to give an app a certificate: of these, none expired.
         self.tenants.save()
         return web.json_response({"what": what, "expired": expired})
 

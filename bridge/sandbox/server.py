@@ -124,7 +124,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
-    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book)
+    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book, ews.subscriptions)
 
     context = certificates.server_context()
     await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)

@@ -100,6 +100,23 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
      "<m:UnresolvedEntry>x</m:UnresolvedEntry>"),
     ("ConvertId", " DestinationFormat='EntryId'", "<m:SourceIds><t:AlternateId Format='EwsId' Id='AAMk' Mailbox='a@b'/></m:SourceIds>"),
     ("GetServerTimeZones", " ReturnFullTimeZoneData='false'", "<m:Ids><t:Id>UTC</t:Id></m:Ids>"),
+    ("SyncFolderItems", "", _SHAPE + _PATHS + "</m:ItemShape><m:SyncFolderId><t:DistinguishedFolderId Id='inbox'/>"
+     "</m:SyncFolderId><m:SyncState>H4sI</m:SyncState><m:Ignore><t:ItemId Id='AAMk' ChangeKey='CQAA'/></m:Ignore>"
+     "<m:MaxChangesReturned>512</m:MaxChangesReturned><m:SyncScope>NormalItems</m:SyncScope>"),
+    ("SyncFolderHierarchy", "", "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:SyncFolderId>"
+     "<t:FolderId Id='AAMk'/></m:SyncFolderId><m:SyncState/>"),
+    ("Subscribe", "", "<m:PullSubscriptionRequest SubscribeToAllFolders='true'><t:EventTypes><t:EventType>NewMailEvent"
+     "</t:EventType></t:EventTypes><t:Watermark>AAAA</t:Watermark><t:Timeout>1440</t:Timeout></m:PullSubscriptionRequest>"),
+    ("Subscribe", "", "<m:PushSubscriptionRequest><t:FolderIds><t:FolderId Id='AAMk'/></t:FolderIds><t:EventTypes>"
+     "<t:EventType>MovedEvent</t:EventType></t:EventTypes><t:StatusFrequency>1</t:StatusFrequency><t:URL>https://a/</t:URL>"
+     "<t:CallerData>x</t:CallerData></m:PushSubscriptionRequest>"),
+    ("Subscribe", "", "<m:StreamingSubscriptionRequest><t:FolderIds><t:DistinguishedFolderId Id='inbox'/></t:FolderIds>"
+     "<t:EventTypes><t:EventType>CreatedEvent</t:EventType><t:EventType>FreeBusyChangedEvent</t:EventType></t:EventTypes>"
+     "</m:StreamingSubscriptionRequest>"),
+    ("Unsubscribe", "", "<m:SubscriptionId>JgBi</m:SubscriptionId>"),
+    ("GetEvents", "", "<m:SubscriptionId>JgBi</m:SubscriptionId><m:Watermark>AAAA</m:Watermark>"),
+    ("GetStreamingEvents", "", "<m:SubscriptionIds><t:SubscriptionId>JgBi</t:SubscriptionId><t:SubscriptionId>JgBj"
+     "</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout>"),
 )  # fmt: skip
 
 REQUESTS: tuple[str, ...] = tuple(

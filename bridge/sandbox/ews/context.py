@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
+from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
@@ -38,6 +39,7 @@ class Context:
     request_version: str = ""
     submitted: list[SubmittedMail] = field(default_factory=list)
     """Mails that the call's transaction accepted for sending; handed on once it is committed."""
+    subscriptions: Subscriptions = field(default_factory=Subscriptions)
 
     def submit(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> None:
         """Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does."""

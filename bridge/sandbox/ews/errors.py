@@ -22,8 +22,12 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorChangeKeyRequiredForWriteOperations": "Change key is required for this operation.",
     "ErrorCrossMailboxMoveCopy": "The item or folder cannot be moved or copied to another mailbox.",
     "ErrorDeleteDistinguishedFolder": "Distinguished folders cannot be deleted.",
+    "ErrorExceededConnectionCount": "You have exceeded the available concurrent connections for your account. "
+    "Try again once your other requests have completed.",
     "ErrorExceededFindCountLimit": "You have exceeded the maximum number of objects that can be returned for the find "
     "operation. Use paging to reduce the result size and try your request again.",
+    "ErrorExceededSubscriptionCount": "You have exceeded the available subscriptions for your account. Remove "
+    "unnecessary subscriptions and try your request again.",
     "ErrorFolderExists": "A folder with the specified name already exists.",
     "ErrorFolderNotFound": "The specified folder could not be found in the store.",
     "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
@@ -47,10 +51,16 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorInvalidPropertyRequest": "Property is not valid for this object type.",
     "ErrorInvalidPropertySet": "Set action is invalid for property.",
     "ErrorInvalidPropertyUpdateSentMessage": "Update operation is invalid for property of a sent message.",
+    "ErrorInvalidPullSubscriptionId": "The subscription ID must be the ID of a pull subscription.",
+    "ErrorInvalidPushSubscriptionUrl": "The push subscription URL is invalid.",
     "ErrorInvalidRecipients": "At least one recipient isn't valid.",
     "ErrorInvalidRequest": "The request is invalid.",
     "ErrorInvalidSendItemSaveSettings": "If SaveItemToFolder is false, it is illegal to specify SavedItemFolderId.",
     "ErrorInvalidServerVersion": "The specified server version is invalid.",
+    "ErrorInvalidSubscription": "Subscription is invalid.",
+    "ErrorInvalidSubscriptionRequest": "The subscription request is invalid.",
+    "ErrorInvalidSyncStateData": "Synchronization state data is corrupt or otherwise invalid.",
+    "ErrorInvalidWatermark": "The watermark is invalid.",
     "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in "
     "the request does not match the current change key for the item.",
     "ErrorItemNotFound": "The specified object was not found in the store., The process failed to get the correct "
@@ -58,6 +68,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorMessageDispositionRequired": "Message disposition is required.",
     "ErrorMimeContentInvalid": "The mime content is invalid.",
     "ErrorMimeContentInvalidBase64String": "The mime content is not a valid base64 string.",
+    "ErrorMissedNotificationEvents": "Notification events have been missed. The subscription must be created again.",
     "ErrorMissingEmailAddress": "When making a request as an account that does not have a mailbox, you must specify "
     "the mailbox primary SMTP address for any distinguished folder Ids.",
     "ErrorNameResolutionMultipleResults": "Multiple results were found.",
@@ -70,6 +81,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorSendMeetingCancellationsRequired": "SendMeetingCancellations attribute is required for Calendar items.",
     "ErrorStaleObject": "The send or update operation could not be performed because the change key passed in the "
     "request does not match the current change key for the item.",
+    "ErrorSubscriptionAccessDenied": "Access is denied. Only the subscription owner may access the subscription.",
+    "ErrorSubscriptionDelegateAccessNotSupported": "Subscriptions are not supported for delegate user access.",
+    "ErrorSubscriptionNotFound": "The specified subscription was not found.",
+    "ErrorSyncFolderNotFound": "The folder to be synchronized could not be found.",
     "ErrorToFolderNotFound": "The destination folder could not be found.",
     "ErrorUnsupportedPathForQuery": "Property path is not supported for query.",
     "ErrorUnsupportedPathForSortGroup": "Property path is not supported for sort or grouping.",

@@ -89,8 +89,19 @@ class ItemError:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """What goes wrong within a stream: a kind of `bridge.sandbox.faults.kinds`, once `after` messages were told."""
+
+    kind: str
+    after: int = 0
+
+
 class Strikes(Protocol):
     """What goes wrong with one call."""
+
+    def stream(self) -> Sequence[StreamFault]:
+        """Return what goes wrong within the stream that the call is answered by."""
 
     async def before(self, request: web.Request) -> web.StreamResponse | None:
         """Strike before the work; an answer means that there is no work."""
@@ -118,6 +129,9 @@ class NoFaults:
 
 
 class _NoStrikes:
+    def stream(self) -> Sequence[StreamFault]:
+        return ()
+
     async def before(self, request: web.Request) -> None:
         pass
 

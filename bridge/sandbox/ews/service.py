@@ -24,6 +24,8 @@ from bridge.sandbox.ews.named import folders_named
 from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.ews.recording import Recorder
 from bridge.sandbox.ews.soap import Envelope, NoSoapError, UnknownOperationError, read_envelope
+from bridge.sandbox.ews.streaming import Bell, Streams, StreamTimes
+from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.store import Mailbox, Store
 
 PATH: Final = "/ews/exchange.asmx"
+_STREAMED: Final = "GetStreamingEvents"
 _THREADS: Final = 8
 RECORD_ENVIRONMENT: Final = "BRIDGE_SANDBOX_RECORD"
 """Names a folder that keeps the body of every request and answer; for tests."""
@@ -57,6 +60,7 @@ class EwsService:
         faults: Faults | None = None,
         temper: Temper | None = None,
         record_dir: Path | None = None,
+        stream_times: StreamTimes | None = None,
     ) -> None:
         """
         Serve a store, by Exchange's limits as they are by default where no `temper` is given.
@@ -72,9 +76,12 @@ class EwsService:
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
         self._recorder = Recorder(folder) if folder else None
+        self.subscriptions = Subscriptions()
+        self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), stream_times or StreamTimes())
 
     async def close(self) -> None:
-        """End the threads when the work that they have begun is done."""
+        """End the streams, and the threads when the work that they have begun is done."""
+        self._streams.close()
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -110,6 +117,9 @@ class EwsService:
         if reason is not None:
             return _forbidden(reason)
         strikes = self._faults.begin(call)
+        if envelope.operation == _STREAMED:
+            # Streams have a limit of their own, and no thread.
+            return await self._stream(request, caller, body, (envelope, mailbox), strikes)
         limit = self._temper.book.of("connections", call.mailbox or "")
         with self._temper.connections.entered(policy.budget_of(caller, call.mailbox), limit) as allowed:
             if not allowed:
@@ -121,6 +131,30 @@ class EwsService:
             answer = await self._answer(body, outcome)
             answer.headers.update(backends.headers(self._temper.book, call.mailbox, request.headers))
             return await strikes.after(request, answer)
+
+    async def _stream(
+        self,
+        request: web.Request,
+        caller: Caller,
+        body: bytes,
+        prepared: tuple[Envelope, Mailbox | None],
+        strikes: Strikes,
+    ) -> web.StreamResponse:
+        envelope, mailbox = prepared
+        struck = await strikes.before(request)
+        if struck is not None:
+            return struck
+
+        async def keep(written: bytes) -> None:
+            if self._recorder is not None:
+                await asyncio.to_thread(self._recorder.write, _STREAMED, body, 200, written)
+
+        response = web.StreamResponse(headers=_headers(_STREAMED))
+        address = mailbox.address if mailbox else None
+        response.headers.update(backends.headers(self._temper.book, address, request.headers))
+        return await self._streams.answer(
+            request, response, envelope.request, caller, mailbox, faults=strikes.stream(), keep=keep
+        )
 
     def _blocked(self, request: web.Request, caller: Caller, mailbox: str | None = None) -> str | None:
         return policy.refusal(
@@ -137,7 +171,6 @@ class EwsService:
             "ErrorExceededConnectionCount", policy.TOO_MANY_CONNECTIONS, values=policy.over_connections(limit)
         )
         return await self._answer(body, _Outcome(500, fault, operation))
-
 
     def _prepare(
         self, caller: Caller, anchor: str | None, body: bytes
@@ -171,6 +204,7 @@ class EwsService:
             strikes,
             self._temper,
             request_version=envelope.version,
+            subscriptions=self.subscriptions,
         )
         operation = envelope.operation
         try:
@@ -197,13 +231,17 @@ class EwsService:
         return web.Response(
             status=outcome.status,
             body=outcome.body,
-            headers={
-                "Content-Type": "text/xml; charset=utf-8",
-                "Cache-Control": "private",
-                "request-id": str(uuid4()),
-                "x-EwsHandler": outcome.operation,
-            },
+            headers=_headers(outcome.operation),
         )
+
+
+def _headers(operation: str) -> dict[str, str]:
+    return {
+        "Content-Type": "text/xml; charset=utf-8",
+        "Cache-Control": "private",
+        "request-id": str(uuid4()),
+        "x-EwsHandler": operation,
+    }
 
 
 def _forbidden(reason: str) -> web.Response:

@@ -26,6 +26,16 @@ _OPENING: Final = (
     ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>'
     "</s:Header><s:Body>"
 )
+# How the envelopes of a stream look: no declaration, and a default namespace, which clients look for by the letter.
+_STREAM_OPENING: Final = (
+    '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">'
+    '<soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">'
+    '<ServerVersionInfo xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+    ' MajorVersion="15" MinorVersion="20" MajorBuildNumber="9073" MinorBuildNumber="22" Version="V2018_01_08"'
+    ' xmlns="http://schemas.microsoft.com/exchange/services/2006/types"/></soap11:Header>'
+    '<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">'
+)
+_STREAM_CLOSING: Final = "</soap11:Body></Envelope>"
 _CLOSING: Final = "</s:Body></s:Envelope>"
 _NAMESPACES: Final = (
     ' xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"'
@@ -67,6 +77,11 @@ def moment(micros: int) -> str:
 def envelope(response: str, content: str) -> bytes:
     """Return a whole answer: the envelope, the response element of this name, and its content."""
     return f"{_OPENING}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
+
+
+def streamed_envelope(response: str, content: str) -> bytes:
+    """Return one of the envelopes that make up a streamed answer."""
+    return f"{_STREAM_OPENING}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_STREAM_CLOSING}".encode()
 
 
 def attributes_of(node: etree._Element) -> dict[str, str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from bridge.sandbox.ews.hooks import ItemError
+from bridge.sandbox.ews.hooks import ItemError, StreamFault
 from bridge.sandbox.ews.soapfaults import soap_fault
 from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aiohttp.typedefs import Handler, Middleware
 
@@ -94,6 +94,10 @@ class EwsStrikes:
             return ItemError("ErrorInternalServerError", _TEXTS["ErrorInternalServerError"], inner)
         code = fault.parameters["code"]
         return ItemError(code, _TEXTS.get(code, _OTHER_TEXT))
+
+    def stream(self) -> Sequence[StreamFault]:
+        """Return what strikes within the stream that the call is answered by."""
+        return [StreamFault(fault.kind, fault.parameters["after"]) for fault in self._strikes.stream]
 
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
         """Strike after the work; returns the answer to send."""

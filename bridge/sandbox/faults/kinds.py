@@ -20,6 +20,7 @@ class Stage(Enum):
     BEFORE = "before the work: nothing changed"
     ITEM = "instead of the work on single items: those did not change"
     AFTER = "after the work and before its answer: everything changed"
+    STREAM = "within an answer of GetStreamingEvents that has begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,10 @@ def _code(default: Any = _REQUIRED) -> Parameter:  # noqa: ANN401 - likewise
     return Parameter(check, "a response code such as ErrorItemCorrupt", default)
 
 
+def _told() -> Parameter:
+    return _whole(0, 1_000_000, 0)
+
+
 _FRACTION = Parameter(lambda value: _is_number(value) and 0 <= value < 1, "a number from 0 to below 1", 0.5)
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -108,6 +113,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     "malformed": Kind(Stage.AFTER, "HTTP 200 whose XML is not well-formed"),
     "empty": Kind(Stage.AFTER, "HTTP 200 without a body"),
     "html_page": Kind(Stage.AFTER, "HTTP 200 with an HTML page, as a captive proxy sends it"),
+    "stream_silent": Kind(
+        Stage.STREAM, "a stream says nothing more once so many messages with events were told", {"after": _told()}
+    ),
+    "stream_missed": Kind(
+        Stage.STREAM, "a stream leaves out the messages with events after the first so many", {"after": _told()}
+    ),
+    "stream_repeated": Kind(
+        Stage.STREAM, "a stream tells each message with events twice after so many", {"after": _told()}
+    ),
+    "stream_garbage": Kind(
+        Stage.STREAM, "a stream sends what is no XML after so many messages with events, and ends", {"after": _told()}
+    ),
     "slow_drip": Kind(
         Stage.AFTER, "the answer comes a few bytes at a time", {"bytes_per_second": _whole(1, 10_000_000)}
     ),

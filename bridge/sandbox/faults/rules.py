@@ -97,10 +97,17 @@ class Rule:
 class Strikes:
     """What strikes one call. Made when the call begins; item faults are asked for item by item."""
 
-    def __init__(self, before: Sequence[Fault], after: Sequence[Fault], items: Callable[[int], Fault | None]) -> None:
+    def __init__(
+        self,
+        before: Sequence[Fault],
+        after: Sequence[Fault],
+        items: Callable[[int], Fault | None],
+        stream: Sequence[Fault] = (),
+    ) -> None:
         """Hold what was decided for the call."""
         self.before = before
         self.after = after
+        self.stream = stream
         self._items = items
 
     def item(self, number: int) -> Fault | None:
@@ -172,8 +179,7 @@ class FaultBook:
                 return _NOTHING
             struck: list[Rule] = []
             fired = False
-            before: list[Fault] = []
-            after: list[Fault] = []
+            by_stage: dict[Stage, list[Fault]] = {stage: [] for stage in Stage}
             for rule in self._rules:
                 if not rule.concerns(call):
                     continue
@@ -183,11 +189,16 @@ class FaultBook:
                 if rule.stage() is Stage.ITEM:
                     struck.append(rule)
                 elif rule.drawn():
-                    (before if rule.stage() is Stage.BEFORE else after).append(rule.fault())
+                    by_stage[rule.stage()].append(rule.fault())
                     fired = True
             if fired:
                 self._keep()
-        return Strikes(before, after, lambda number: self._strike_item(struck, number))
+        return Strikes(
+            by_stage[Stage.BEFORE],
+            by_stage[Stage.AFTER],
+            lambda number: self._strike_item(struck, number),
+            by_stage[Stage.STREAM],
+        )
 
     def _strike_item(self, rules: Sequence[Rule], number: int) -> Fault | None:
         with self._lock:

@@ -79,7 +79,7 @@ END;
 CREATE TRIGGER log_item_removed AFTER DELETE ON items BEGIN
   UPDATE counters SET value = value + 1 WHERE name = 'change';
   INSERT INTO changes (at, moment, mailbox, of_folder, kind, old_folder, old_object)
-    VALUES ((SELECT value FROM counters WHERE name = 'change'), {_NOW}, old.mailbox, 0, '{DELETED}', old.folder, old.id);
+    SELECT value, {_NOW}, old.mailbox, 0, '{DELETED}', old.folder, old.id FROM counters WHERE name = 'change';
 END;
 CREATE TRIGGER log_folder_added AFTER INSERT ON folders WHEN new.parent IS NOT NULL BEGIN
   INSERT INTO changes (at, moment, mailbox, of_folder, kind, folder, object)
@@ -97,7 +97,7 @@ END;
 CREATE TRIGGER log_folder_removed AFTER DELETE ON folders WHEN old.parent IS NOT NULL BEGIN
   UPDATE counters SET value = value + 1 WHERE name = 'change';
   INSERT INTO changes (at, moment, mailbox, of_folder, kind, old_folder, old_object)
-    VALUES ((SELECT value FROM counters WHERE name = 'change'), {_NOW}, old.mailbox, 1, '{DELETED}', old.parent, old.id);
+    SELECT value, {_NOW}, old.mailbox, 1, '{DELETED}', old.parent, old.id FROM counters WHERE name = 'change';
 END;
 """  # noqa: S608 - made of this program's own constants
 
@@ -169,7 +169,7 @@ def knows_since(db: sqlite3.Connection, number: int) -> bool:
     return number >= int(db.execute("SELECT at FROM changes WHERE seq = ?", (first_seq,)).fetchone()[0])
 
 
-def items_created(db: sqlite3.Connection, folder: int, after: int, until: int, limit: int) -> list[int]:
+def items_created(db: sqlite3.Connection, folder: int, limit: int, *, after: int, until: int) -> list[int]:
     """Return the items of a folder with numbers above `after`, up to `until`, in the order of their numbers."""
     rows = db.execute(
         "SELECT id FROM items INDEXED BY items_by_number WHERE folder = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?",
@@ -179,7 +179,7 @@ def items_created(db: sqlite3.Connection, folder: int, after: int, until: int, l
 
 
 def items_changed(
-    db: sqlite3.Connection, folder: int, known: int, after: int, until: int, limit: int
+    db: sqlite3.Connection, folder: int, limit: int, *, known: int, after: int, until: int
 ) -> Iterator[tuple[int, int, bool]]:
     """
     Yield (number, when, whether it has gone) of items up to number `known` that changed or left the folder.

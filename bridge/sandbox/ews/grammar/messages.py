@@ -40,5 +40,13 @@ ResolveNames ReturnFullContactData!=boolean SearchScope=ResolveNamesSearchScope 
 ConvertId DestinationFormat!=IdFormat : SourceIds
 GetServerTimeZones ReturnFullTimeZoneData=boolean : Ids=TimeZoneIds?
 
+SyncFolderItems : ItemShape SyncFolderId=TargetFolderId SyncState=string? Ignore=ItemsToIgnore?
+  MaxChangesReturned=MaxSyncChangesReturned SyncScope=SyncFolderItemsScope?
+SyncFolderHierarchy : FolderShape SyncFolderId=TargetFolderId? SyncState=string?
+Subscribe : PullSubscriptionRequest | PushSubscriptionRequest | StreamingSubscriptionRequest
+Unsubscribe : SubscriptionId=NonEmptyString
+GetEvents : SubscriptionId=NonEmptyString Watermark=NonEmptyString
+GetStreamingEvents : SubscriptionIds ConnectionTimeout=StreamingSubscriptionConnectionTimeout
+
 QueryString ResetCache=boolean ReturnHighlightTerms=boolean ReturnDeletedItems=boolean : Text string
 """

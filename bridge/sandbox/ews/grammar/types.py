@@ -50,6 +50,17 @@ Range Start=dateTime End=dateTime Count=int CompareOriginalStartTime=boolean :
 RequestAttachmentIds : AttachmentId=RequestAttachmentId+
 RequestAttachmentId Id!=string :
 TimeZoneIds : Id=string+
+ItemsToIgnore : ItemId*
+
+$Subscription = FolderIds=BaseFolderIds? EventTypes
+PullSubscriptionRequest SubscribeToAllFolders=boolean : $Subscription Watermark=NonEmptyString?
+  Timeout=SubscriptionTimeout
+PushSubscriptionRequest SubscribeToAllFolders=boolean : $Subscription Watermark=NonEmptyString?
+  StatusFrequency=SubscriptionStatusFrequency URL=string CallerData=string?
+StreamingSubscriptionRequest SubscribeToAllFolders=boolean : $Subscription
+EventTypes : EventType=NotificationEventType+
+SubscriptionIds : SubscriptionId=NonEmptyString+
+
 SourceIds : (AlternateId | AlternatePublicFolderId=Any | AlternatePublicFolderItemId=Any)+
 AlternateId Format!=IdFormat Id!=string Mailbox!=NonEmptyString IsArchive=boolean :
 Mailbox : Name=string? EmailAddress=NonEmptyString? RoutingType=NonEmptyString? MailboxType? ItemId?
@@ -202,6 +213,9 @@ DistinguishedFolderIdName : calendar contacts deleteditems drafts inbox journal 
   inference onenotepagepreviews peoplecentricconversationbuddies qedcdefaultretention qedclongretention
   qedcmediumretention qedcshortretention quarantinedemail quarantinedemaildefaultcategory relevantcontacts
   recoverableitemssubstrateholds sharepointnotifications shortnotes temporarysaves usercuratedcontacts
+SyncFolderItemsScope : NormalItems NormalAndAssociatedItems
+NotificationEventType : CopiedEvent CreatedEvent DeletedEvent ModifiedEvent MovedEvent NewMailEvent
+  FreeBusyChangedEvent
 IdFormat : EwsLegacyId EwsId EntryId HexEntryId StoreId OwaId
 DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalAddress:Street
   contacts:PhysicalAddress:City contacts:PhysicalAddress:State contacts:PhysicalAddress:CountryOrRegion

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.ews.operations import attachments, create, delete, directory, find, folders, get, move, send, update
+from bridge.sandbox.ews.operations import (
+    attachments,
+    create,
+    delete,
+    directory,
+    find,
+    folders,
+    get,
+    move,
+    notifications,
+    send,
+    sync,
+    update,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,4 +54,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "ResolveNames": directory.resolve_names,
     "ConvertId": directory.convert_id,
     "GetServerTimeZones": directory.get_server_time_zones,
+    "SyncFolderItems": sync.sync_folder_items,
+    "SyncFolderHierarchy": sync.sync_folder_hierarchy,
+    "Subscribe": notifications.subscribe,
+    "Unsubscribe": notifications.unsubscribe,
+    "GetEvents": notifications.get_events,
 }

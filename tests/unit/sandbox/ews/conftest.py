@@ -13,8 +13,9 @@ import requests
 from aiohttp import web
 from lxml import etree
 
-from bridge.sandbox.ews.hooks import Call, ItemError, RefusedError
+from bridge.sandbox.ews.hooks import Call, ItemError, RefusedError, StreamFault
 from bridge.sandbox.ews.service import EwsService
+from bridge.sandbox.ews.streaming import StreamTimes
 from bridge.sandbox.store import Store, SubmittedMail
 
 if TYPE_CHECKING:
@@ -70,11 +71,16 @@ class Strikes:
 
     items: dict[int, ItemError] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    streams: list[StreamFault] = field(default_factory=list)
 
     def begin(self, call: Call) -> Strikes:
         """Note the call."""
         self.calls.append(call)
         return self
+
+    def stream(self) -> list[StreamFault]:
+        """Give what the test set."""
+        return self.streams
 
     async def before(self, request: web.Request) -> web.StreamResponse | None:
         """Let it pass."""
@@ -109,6 +115,7 @@ class Ews:
     store: Store
     submitted: Submitted
     strikes: Strikes
+    service: EwsService
 
     def post(self, body: bytes, *, user: str = ADDRESS, anchor: str | None = None) -> requests.Response:
         """Send bytes as they are."""
@@ -176,8 +183,11 @@ def serve(store: Store) -> Iterator[Callable[[], Ews]]:
         submitted = Submitted()
         strikes = Strikes()
 
-        async def serving() -> str:
-            service = EwsService(store, authenticator=authenticate, mail_flow=submitted.take, faults=strikes)
+        async def serving() -> tuple[str, EwsService]:
+            times = StreamTimes(heartbeat_seconds=1, minute_seconds=3)
+            service = EwsService(
+                store, authenticator=authenticate, mail_flow=submitted.take, faults=strikes, stream_times=times
+            )
             app = web.Application()
             app.router.add_route("*", "/{path:.*}", service.handle)
             runner = web.AppRunner(app)
@@ -186,10 +196,10 @@ def serve(store: Store) -> Iterator[Callable[[], Ews]]:
             await site.start()
             started.append((service, runner))
             port = runner.addresses[0][1]
-            return f"http://127.0.0.1:{port}/EWS/Exchange.asmx"
+            return f"http://127.0.0.1:{port}/EWS/Exchange.asmx", service
 
-        url = asyncio.run_coroutine_threadsafe(serving(), loop).result(30)
-        return Ews(url, store, submitted, strikes)
+        url, service = asyncio.run_coroutine_threadsafe(serving(), loop).result(30)
+        return Ews(url, store, submitted, strikes, service)
 
     yield start
 
