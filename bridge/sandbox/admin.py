@@ -205,8 +205,9 @@ class AdminApi:
         seconds = given.pop(_TOKEN_LIFETIME, self.tenants.tenant.token_lifetime_seconds)
         if type(seconds) is not int or not 1 <= seconds <= 86_400:
             raise RefusedError("token_lifetime_seconds is not a whole number from 1 to 86400")
-        for address in given.get(MAILBOXES) or ():
-            await asyncio.to_thread(self.store.mailbox, str(address))
+        mailboxes = given.get(MAILBOXES)
+        for address in mailboxes if isinstance(mailboxes, dict) else ():
+            await asyncio.to_thread(self.store.mailbox, address)
         await asyncio.to_thread(self.temper.put, given)
         self.tenants.tenant.token_lifetime_seconds = seconds
         self.tenants.save()
