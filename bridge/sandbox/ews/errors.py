@@ -74,7 +74,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorNameResolutionMultipleResults": "Multiple results were found.",
     "ErrorNameResolutionNoResults": "No results were found.",
     "ErrorNonExistentMailbox": "The SMTP address has no mailbox associated with it.",
-    "ErrorParentFolderNotFound": "The parent folder was not found.",
+    "ErrorParentFolderNotFound": "The specified parent folder could not be found.",
     "ErrorPropertyUpdate": "One or more properties could not be updated.",
     "ErrorSendAsDenied": "The user account which was used to submit this request does not have the right to send mail "
     "on behalf of the specified sending account.",

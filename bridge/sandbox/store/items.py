@@ -82,6 +82,7 @@ def bag_for_delivery(mime: bytes, mailbox: Mailbox, received_at: datetime) -> p.
     bag[p.DELIVERY_TIME] = p.to_micros(received_at)
     bag[p.MESSAGE_FLAGS] = p.FLAG_HAS_ATTACHMENT if bag[p.HAS_ATTACHMENTS] else 0
     bag[p.RECEIVED_BY_NAME], bag[p.RECEIVED_BY_ADDRESS] = mailbox.display_name, mailbox.address
+    bag[p.LAST_MODIFIER_NAME] = mailbox.display_name
     return bag
 
 

@@ -75,7 +75,7 @@ def bag_of(mime: bytes, at: datetime) -> p.Bag:
         p.IN_REPLY_TO: xml_safe(root.header("In-Reply-To") or "")[:4000],
         p.INTERNET_REFERENCES: xml_safe(root.header("References") or "")[:16000],
         p.REPLY_TO: addresses(root, "Reply-To"),
-        p.CONVERSATION_INDEX: _thread_index(root),
+        p.CONVERSATION_INDEX: _thread_index(root) or _new_thread_index(now),
         p.READ_RECEIPT_REQUESTED: bool(root.header("Disposition-Notification-To")),
         p.DELIVERY_RECEIPT_REQUESTED: bool(root.header("Return-Receipt-To")),
         p.PREVIEW: preview(mime, root),
@@ -322,6 +322,12 @@ def _date(root: Part, now: int) -> int:
         if datetime(1601, 1, 2, tzinfo=UTC) < p.from_micros(micros) < datetime(4500, 1, 1, tzinfo=UTC):
             return micros
     return now
+
+
+def _new_thread_index(micros: int) -> str:
+    """Return the index that begins a conversation: its time and an id of its own (MS-OXOMSG 2.2.1.3)."""
+    filetime = (micros + 11_644_473_600_000_000) * 10
+    return b64encode(b"\x01" + filetime.to_bytes(8, "big")[:5] + urandom(16)).decode()
 
 
 def _thread_index(root: Part) -> str:

@@ -75,7 +75,7 @@ def _insert(db: sqlite3.Connection, mailbox: Mailbox, folder: int, changes: Chan
         item.bag[p.MESSAGE_SIZE] = items.size_of(db, item)
         item.bag["attachments"] = len(changes.attachments)
         return items.rewrite(db, item)
-    bag = _bag_of_mime(changes.mime, changes)
+    bag = {**_bag_of_mime(changes.mime, changes), p.LAST_MODIFIER_NAME: mailbox.display_name}
     item = items.insert(db, mailbox.id, folder, bag, mime=changes.mime)
     # What the elements beside the MIME only repeat leaves its bytes alone; the rest is applied like an update.
     differing = {key: value for key, value in changes.bag.items() if bag.get(key, _ABSENT.get(key)) != value}

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 MOST_FOLDERS = 1000
 _CLASSES = {
-    "Folder": "IPF.Note",
+    # Exchange Online shows no class of a folder that was made without one.
+    "Folder": "",
     "CalendarFolder": "IPF.Appointment",
     "ContactsFolder": "IPF.Contact",
     "TasksFolder": "IPF.Task",
