@@ -219,8 +219,10 @@ class AdminApi:
         if type(seconds) not in (int, float) or not 0 <= seconds <= _MOVE_SECONDS_MOST:
             raise RefusedError(f"seconds is not a number from 0 to {_MOVE_SECONDS_MOST}")
         mailbox = await asyncio.to_thread(self.store.mailbox, request.match_info["address"])
-        self.temper.move(mailbox.address, until=time.time() + seconds)
-        return web.json_response({"back_end": back_end(self.temper, mailbox.address), "seconds": seconds})
+        await asyncio.to_thread(self.temper.move, mailbox.address, until=time.time() + seconds)
+        lost = self.subscriptions.lose_all(mailbox.address)
+        target = back_end(self.temper, mailbox.address)
+        return web.json_response({"back_end": target, "seconds": seconds, "subscriptions_lost": lost})
 
 
 def _mail(mail: MailSummary) -> dict[str, Any]:

@@ -77,7 +77,15 @@ class EwsService:
         folder = record_dir or (Path(named) if named else None)
         self._recorder = Recorder(folder) if folder else None
         self.subscriptions = Subscriptions()
+        self._take_limits()
+        self._temper.book.listen(self._take_limits)
         self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), stream_times or StreamTimes())
+
+    def _take_limits(self) -> None:
+        limits, book = self.subscriptions.limits, self._temper.book
+        limits.per_mailbox = book.of_all("subscriptions")
+        limits.streams_per_mailbox = book.of_all("streaming_connections")
+        limits.ids_per_stream = book.of_all("subscriptions_per_stream")
 
     async def close(self) -> None:
         """End the streams, and the threads when the work that they have begun is done."""

@@ -131,14 +131,18 @@ class Subscriptions:
         with self._lock:
             self._known.pop(subscription.id, None)
 
-    def lose_all(self) -> int:
-        """Forget all subscriptions, as a move of the mailboxes does; returns how many. Open connections learn of it."""
+    def lose_all(self, mailbox: str | None = None) -> int:
+        """
+        Forget all subscriptions, or those of a mailbox, as its move does; returns how many.
+
+        Open connections learn of it.
+        """
         with self._lock:
-            lost = len(self._known)
-            for one in self._known.values():
+            lost = [one for one in self._known.values() if mailbox is None or one.mailbox.address == mailbox]
+            for one in lost:
                 one.missed = True
-            self._known.clear()
-        return lost
+                del self._known[one.id]
+        return len(lost)
 
     def is_known(self, subscription: Subscription) -> bool:
         """Tell whether the subscription has not ended."""

@@ -225,11 +225,25 @@ def test_a_mailbox_that_moves_cannot_be_opened_and_is_on_another_back_end_then(
     before = ews.post(body)
     assert "X-BackEndOverrideCookie" in before.headers["Set-Cookie"]
 
+    subscribe = (
+        '<m:Subscribe><m:PullSubscriptionRequest><t:FolderIds><t:DistinguishedFolderId Id="inbox"/></t:FolderIds>'
+        "<t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes><t:Timeout>10</t:Timeout>"
+        "</m:PullSubscriptionRequest></m:Subscribe>"
+    )
+    _put(sandbox, subscriptions=1)
+    found = ews.call(subscribe)
+    assert ews.codes(subscribe) == ["ErrorExceededSubscriptionCount"]
+    subscription, mark = (found.findtext(f".//{MESSAGES}{name}") for name in ("SubscriptionId", "Watermark"))
+    events = f"<m:GetEvents><m:SubscriptionId>{subscription}</m:SubscriptionId><m:Watermark>{mark}</m:Watermark>"
+    events += "</m:GetEvents>"
+    assert ews.codes(events) == ["NoError"]
+
     moved = sandbox.admin(f"/mailboxes/{_DISPATCH}/move", method="POST", body={"seconds": 0.5})
     assert ews.codes(body) == ["ErrorMailboxMoveInProgress"]
     _until(lambda: ews.codes(body) != ["ErrorMailboxMoveInProgress"])
     after = ews.post(body)
 
+    assert (moved["subscriptions_lost"], ews.codes(events)) == (1, ["ErrorSubscriptionNotFound"])
     assert after.headers["X-BEServer"] == moved["back_end"] != before.headers["X-BEServer"]
     assert after.headers["X-CalculatedBETarget"].startswith(moved["back_end"])
     with pytest.raises(AdminRefusedError):
