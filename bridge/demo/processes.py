@@ -30,18 +30,24 @@ def _stopping_later() -> Iterator[None]:
     Let signals that stop the demo wait.
 
     A KeyboardInterrupt in the middle of a fork is lost in the callbacks that Python runs there, or loses the process
-    that was just started.
+    that was just started. Blocking the signals would not help: another thread would take them.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    told: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in _STOPPING}
+    waiting = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
+    for number in waiting:
+        signal.signal(number, lambda number, _: told.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in waiting.items():
+            signal.signal(number, handler)
+    if told:
+        raise KeyboardInterrupt
 
 
-def _become_child() -> None:
-    """Take signals again, and have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
@@ -78,7 +84,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for the demo, which stops the others in order
-                preexec_fn=_become_child,  # noqa: PLW1509 - two system calls, no threads hold locks in them
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - a single system call, no threads hold locks in it
             )
             self._running.append((name, process))
         return process
