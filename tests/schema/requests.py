@@ -56,6 +56,16 @@ _SHAPE = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:IncludeMimeContent>tr
 _TO = "<m:ToFolderId><t:DistinguishedFolderId Id='deleteditems'/></m:ToFolderId>"
 _SAVED = "<m:SavedItemFolderId><t:FolderId Id='AAMk'/></m:SavedItemFolderId>"
 
+_CONFIGURATION_NAME = (
+    "<m:UserConfigurationName Name='Test'><t:DistinguishedFolderId Id='inbox'/></m:UserConfigurationName>"
+)
+_CONFIGURATION = (
+    "<m:UserConfiguration><t:UserConfigurationName Name='Test'><t:FolderId Id='AAMk'/></t:UserConfigurationName><t:Dictionary>"
+    "<t:DictionaryEntry><t:DictionaryKey><t:Type>String</t:Type><t:Value>k</t:Value></t:DictionaryKey><t:DictionaryValue><t:Type>"
+    "StringArray</t:Type><t:Value>a</t:Value><t:Value>b</t:Value></t:DictionaryValue></t:DictionaryEntry></t:Dictionary>"
+    "<t:XmlData>QUI=</t:XmlData><t:BinaryData>QUI=</t:BinaryData></m:UserConfiguration>"
+)
+
 _CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("GetFolder", "", "<m:FolderShape><t:BaseShape>Default</t:BaseShape>" + _PATHS + "</m:FolderShape>" + _FOLDERS),
     ("FindFolder", " Traversal='Deep'", "<m:FolderShape><t:BaseShape>AllProperties</t:BaseShape></m:FolderShape>"
@@ -117,6 +127,39 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("GetEvents", "", "<m:SubscriptionId>JgBi</m:SubscriptionId><m:Watermark>AAAA</m:Watermark>"),
     ("GetStreamingEvents", "", "<m:SubscriptionIds><t:SubscriptionId>JgBi</t:SubscriptionId><t:SubscriptionId>JgBj"
      "</t:SubscriptionId></m:SubscriptionIds><m:ConnectionTimeout>30</m:ConnectionTimeout>"),
+    ("MoveFolder", "", _TO + _FOLDERS),
+    ("CopyFolder", "", _TO + _FOLDERS),
+    ("CreateItem", " MessageDisposition='SaveOnly'", "<m:Items><t:ReplyToItem><t:Subject>s</t:Subject><t:ToRecipients>" + _MAILBOX
+     + "</t:ToRecipients><t:From>" + _MAILBOX + "</t:From><t:ReferenceItemId Id='AAMk' ChangeKey='CQAA'/><t:NewBodyContent BodyType="
+     "'HTML'>x</t:NewBodyContent></t:ReplyToItem><t:ReplyAllToItem><t:ReferenceItemId Id='AAMk'/><t:NewBodyContent BodyType='Text'>x"
+     "</t:NewBodyContent><t:IsSpecificMessageReply>true</t:IsSpecificMessageReply></t:ReplyAllToItem><t:ForwardItem>"
+     "<t:IsReadReceiptRequested>true</t:IsReadReceiptRequested></t:ForwardItem><t:SuppressReadReceipt><t:ReferenceItemId Id='A'/>"
+     "</t:SuppressReadReceipt></m:Items>"),
+    ("MarkAllItemsAsRead", "", "<m:ReadFlag>true</m:ReadFlag><m:SuppressReadReceipts>1</m:SuppressReadReceipts>" + _FOLDERS),
+    ("MarkAsJunk", " IsJunk='true' MoveItem='false'", _IDS),
+    ("ArchiveItem", "", "<m:ArchiveSourceFolderId><t:DistinguishedFolderId Id='inbox'/></m:ArchiveSourceFolderId>" + _IDS),
+    ("ExportItems", "", "<m:ItemIds><t:ItemId Id='AAMk' ChangeKey='x'/><t:ItemId Id='AAMk'/></m:ItemIds>"),
+    ("UploadItems", "", "<m:Items><t:Item CreateAction='CreateNew' IsAssociated='false'><t:ParentFolderId Id='A'/><t:Data>QUI=</t:Data>"
+     "</t:Item><t:Item CreateAction='Update'><t:ParentFolderId Id='A'/><t:ItemId Id='A'/><t:Data>QUI=</t:Data></t:Item></m:Items>"),
+    ("ExpandDL", "", f"<m:Mailbox>{_MAILBOX[11:-12]}</m:Mailbox>"),
+    ("GetMailTips", "", f"<m:SendingAs>{_MAILBOX[11:-12]}</m:SendingAs><m:Recipients>{_MAILBOX}{_MAILBOX}</m:Recipients>"
+     "<m:MailTipsRequested>OutOfOfficeMessage MailboxFullStatus</m:MailTipsRequested>"),
+    ("GetServiceConfiguration", "", f"<m:ActingAs>{_MAILBOX[11:-12]}</m:ActingAs><m:RequestedConfiguration><m:ConfigurationName>MailTips"
+     "</m:ConfigurationName><m:ConfigurationName>ProtectionRules</m:ConfigurationName></m:RequestedConfiguration>"),
+    ("GetUserOofSettingsRequest", "", "<t:Mailbox><t:Address>a@example.org</t:Address></t:Mailbox>"),
+    ("SetUserOofSettingsRequest", "", "<t:Mailbox><t:Name>A</t:Name><t:Address>a@example.org</t:Address><t:RoutingType>SMTP</t:RoutingType>"
+     "</t:Mailbox><t:UserOofSettings><t:OofState>Scheduled</t:OofState><t:ExternalAudience>Known</t:ExternalAudience><t:Duration>"
+     "<t:StartTime>2026-11-24T08:00:00</t:StartTime><t:EndTime>2026-11-25T08:00:00Z</t:EndTime></t:Duration><t:InternalReply xml:lang="
+     "'en'><t:Message>in</t:Message></t:InternalReply><t:ExternalReply><t:Message>out</t:Message></t:ExternalReply></t:UserOofSettings>"),
+    ("GetInboxRules", "", "<m:MailboxSmtpAddress>a@example.org</m:MailboxSmtpAddress>"),
+    ("GetUserConfiguration", "", _CONFIGURATION_NAME + "<m:UserConfigurationProperties>Id Dictionary</m:UserConfigurationProperties>"),
+    ("CreateUserConfiguration", "", _CONFIGURATION),
+    ("UpdateUserConfiguration", "", _CONFIGURATION),
+    ("DeleteUserConfiguration", "", _CONFIGURATION_NAME),
+    ("FindConversation", " Traversal='Shallow' ViewFilter='Unread'", "<m:IndexedPageItemView MaxEntriesReturned='10' Offset='0' BasePoint="
+     "'Beginning'/><m:SortOrder><t:FieldOrder Order='Descending'><t:FieldURI FieldURI='conversation:LastDeliveryTime'/></t:FieldOrder>"
+     "</m:SortOrder><m:ParentFolderId><t:DistinguishedFolderId Id='inbox'/></m:ParentFolderId><m:MailboxScope>All</m:MailboxScope>"
+     "<m:ConversationShape><t:BaseShape>Default</t:BaseShape></m:ConversationShape>"),
 )  # fmt: skip
 
 REQUESTS: tuple[str, ...] = tuple(

@@ -33,6 +33,7 @@ _VALUES = (
     "1.5",
     "SMTP",
 )
+_BASE64 = frozenset({"Content", "Data", "XmlData", "BinaryData"})
 _NAMES = ("Subject", "ItemId", "Body", "Message", "Mailbox", "FieldURI", "Constant", "Unheard", "Value", "BaseShape")
 
 
@@ -109,7 +110,7 @@ def _new_attribute(root: etree._Element, chance: random.Random) -> None:
 def _text(root: etree._Element, chance: random.Random) -> None:
     node, value = chance.choice(_elements(root)), chance.choice(_VALUES)
     # libxml2 passes over letters that are none of base64's; the standard, and .NET, refuse them.
-    node.text = "A" if etree.QName(node).localname == "Content" and ":" in value else value
+    node.text = "A" if etree.QName(node).localname in _BASE64 and ":" in value else value
 
 
 def _transplant(root: etree._Element, chance: random.Random) -> None:

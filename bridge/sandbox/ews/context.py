@@ -109,6 +109,18 @@ class Context:
             raise EwsError("ErrorItemNotFound")
         return mailbox, item
 
+    def find_folder_id(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
+        """Return the folder whose bare id stands in an element's ParentFolderId."""
+        node = holder.find(xml.T + "ParentFolderId")
+        entry = entry_of("" if node is None else str(node.get("Id")))
+        if entry.item is not None:
+            raise EwsError("ErrorCannotUseItemIdForFolderId")
+        mailbox = self._mailbox_of(db, entry)
+        try:
+            return mailbox, folders.folder(db, mailbox.id, entry.folder)
+        except FolderNotFoundError as error:
+            raise EwsError("ErrorItemNotFound") from error
+
     def view_of(self, db: sqlite3.Connection, node: etree._Element) -> View:
         """Return the view of the item that an ItemId names."""
         mailbox, item = self.item_of(db, node)
@@ -215,6 +227,25 @@ def batch(
     return f"<m:ResponseMessages>{''.join(parts)}</m:ResponseMessages>"
 
 
+@dataclass(frozen=True, slots=True)
+class Single:
+    """The content of a response element that is itself the one response message; `response_class` is its attribute."""
+
+    content: str
+    response_class: str = "Success"
+
+
+def single(context: Context, do: Callable[[], str]) -> Single:
+    """Return the one response message of an operation without a batch: what `do` answers, or the error it raised."""
+    try:
+        _strike(context.strikes.item(1))
+        return Single(f"<m:ResponseCode>NoError</m:ResponseCode>{do()}")
+    except StoreError as error:
+        return Single(_error_content(of_store(error)), "Error")
+    except EwsError as error:
+        return Single(_error_content(error), "Error")
+
+
 def _strike(struck: ItemError | None) -> None:
     if struck is not None:
         values = "".join(
@@ -237,8 +268,12 @@ def _undone_on_error(db: sqlite3.Connection, do: Callable[[etree._Element], str]
 
 def error_message(name: str, error: EwsError, inner: str = "", *, kind: str = "Error") -> str:
     """Return a response message that says an error, or with `kind` a warning."""
+    return f'<{name} ResponseClass="{kind}">{_error_content(error)}{inner}</{name}>'
+
+
+def _error_content(error: EwsError) -> str:
     detail = f"<m:MessageXml>{error.xml}</m:MessageXml>" if error.xml else ""
     return (
-        f'<{name} ResponseClass="{kind}"><m:MessageText>{xml.text(error.text)}</m:MessageText>'
-        f"<m:ResponseCode>{error.code}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>{detail}{inner}</{name}>"
+        f"<m:MessageText>{xml.text(error.text)}</m:MessageText><m:ResponseCode>{error.code}</m:ResponseCode>"
+        f"<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>{detail}"
     )

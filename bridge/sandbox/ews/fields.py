@@ -264,6 +264,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     Field("item:DateTimeSent", "DateTimeSent", _EVERYWHERE, p.CLIENT_SUBMIT_TIME, values.TIME),
     Field("item:DateTimeCreated", "DateTimeCreated", _EVERYWHERE, p.CREATION_TIME, values.TIME),
     Field("item:ResponseObjects", "ResponseObjects", "Gg", render=_response_objects, found=False),
+    Field("item:ReminderDueBy", "ReminderDueBy", "g", p.REMINDER_TIME, values.TIME, settable=True),
     Field("item:ReminderIsSet", "ReminderIsSet", _ALL, p.REMINDER_SET, values.BOOLEAN, settable=True, default=False),
     Field(
         "item:ReminderMinutesBeforeStart",

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bridge.sandbox.ews import soapfaults, xml
 from bridge.sandbox.ews.access import mailbox_of_call
-from bridge.sandbox.ews.context import Context
+from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
 from bridge.sandbox.ews.grammar.check import ViolationError
 from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
@@ -216,7 +216,7 @@ class EwsService:
         )
         operation = envelope.operation
         try:
-            content = OPERATIONS[operation](context, envelope.request)
+            answer = OPERATIONS[operation](context, envelope.request)
         except FaultError as fault:
             return _Outcome(500, soapfaults.soap_fault(fault.code, fault.text), operation)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the place
@@ -231,7 +231,10 @@ class EwsService:
             except Exception as error:  # noqa: BLE001 - the mail is accepted already, and kept
                 place = _place_of(error)
                 _log.error("submission %d stays pending: %s", submitted.submission, place)
-        return _Outcome(200, xml.envelope(f"{operation}Response", content), operation)
+        single = answer if isinstance(answer, Single) else None
+        content = answer.content if isinstance(answer, Single) else answer
+        attributes = f' ResponseClass="{single.response_class}"' if single else ""
+        return _Outcome(200, xml.envelope(f"{operation}Response", content, attributes), operation)
 
     async def _answer(self, request: bytes, outcome: _Outcome) -> web.Response:
         if self._recorder is not None:

@@ -72,7 +72,8 @@ def read_envelope(body: bytes) -> Envelope:
     if name.namespace != MESSAGES_NAMESPACE or not is_known(request):
         raise UnknownOperationError(name.localname)
     check_request(request)
-    return Envelope(request, name.localname, version, impersonated)
+    # Two operations on out-of-office settings have `Request` in the name of the element alone.
+    return Envelope(request, name.localname.removesuffix("Request"), version, impersonated)
 
 
 def _headers(header: etree._Element | None) -> tuple[str, tuple[str, str] | None]:

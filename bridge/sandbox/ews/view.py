@@ -118,6 +118,10 @@ class View:
 
     def conversation_id(self) -> str:
         """Return the id of the conversation that the item's topic makes it part of."""
-        topic = str(self.item.bag.get(p.CONVERSATION_TOPIC, "")).casefold()
-        digest = sha256(self.mailbox.guid.bytes + topic.encode("utf-8", "replace")).digest()[:16]
-        return b64encode(b"\x00\x04\x24\x00" + str(self.mailbox.guid).encode() + b"\x00\x10\x00" + digest).decode()
+        return conversation_id_of(self.mailbox, str(self.item.bag.get(p.CONVERSATION_TOPIC, "")))
+
+
+def conversation_id_of(mailbox: Mailbox, topic: str) -> str:
+    """Return the id of the conversation of a topic, whose case does not matter."""
+    digest = sha256(mailbox.guid.bytes + topic.casefold().encode("utf-8", "replace")).digest()[:16]
+    return b64encode(b"\x00\x04\x24\x00" + str(mailbox.guid).encode() + b"\x00\x10\x00" + digest).decode()

@@ -74,9 +74,9 @@ def moment(micros: int) -> str:
     return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def envelope(response: str, content: str) -> bytes:
+def envelope(response: str, content: str, attributes: str = "") -> bytes:
     """Return a whole answer: the envelope, the response element of this name, and its content."""
-    return f"{_OPENING}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
+    return f"{_OPENING}<m:{response}{attributes}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
 
 
 def streamed_envelope(response: str, content: str) -> bytes:

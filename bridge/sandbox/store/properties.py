@@ -158,6 +158,7 @@ LAST_MODIFIER_NAME = tag_key(0x3FFA, "String")
 SENDER_SMTP_ADDRESS = tag_key(0x5D01, "String")
 SENT_REPRESENTING_SMTP_ADDRESS = tag_key(0x5D02, "String")
 REMINDER_SET = named_key(PROPERTY_SETS["Common"], 0x8503, "Boolean")
+REMINDER_TIME = named_key(PROPERTY_SETS["Common"], 0x8502, "SystemTime")
 REMINDER_DELTA = named_key(PROPERTY_SETS["Common"], 0x8501, "Integer")
 KEYWORDS = named_key(PROPERTY_SETS["PublicStrings"], "Keywords", "StringArray")
 

@@ -6,7 +6,8 @@ Reads the grammar's language into automata.
 
 A type has attributes (`!` where required) and a content model after the colon: element names, each with its type
 unless the type has the element's name, with `?`, `*`, `+`, choices and groups. `Text Kind` is text of a kind, `Any` is
-content that is not looked at. A line that begins with a space goes on with the line before.
+content that is not looked at. A line that begins with a space goes on with the line before. An element stands in the
+namespace of the type that holds it, one written `t:Name` in `types`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.ews.grammar.messages import MESSAGES
+from bridge.sandbox.ews.grammar.messages import MESSAGES, PARTS
 from bridge.sandbox.ews.grammar.simple import SIMPLE
 from bridge.sandbox.ews.grammar.types import TYPES
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MESSAGES_NAMESPACE: Final = "http://schemas.microsoft.com/exchange/services/2006/messages"
 TYPES_NAMESPACE: Final = "http://schemas.microsoft.com/exchange/services/2006/types"
 
-_TOKEN = re.compile(r"[A-Za-z]\w*(?:=\w+)?|\$\w+|[()|?*+]")
+_TOKEN = re.compile(r"(?:t:)?[A-Za-z]\w*(?:=\w+)?|\$\w+|[()|?*+]")
 _START = 0
 
 
@@ -69,12 +70,12 @@ def grammar() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
         if line.startswith("$"):
             name, _, content = line.partition(" = ")
             groups[name.strip()] = content
-    for namespace, text in ((TYPES_NAMESPACE, TYPES), (MESSAGES_NAMESPACE, MESSAGES)):
+    for namespace, text in ((TYPES_NAMESPACE, TYPES), (MESSAGES_NAMESPACE, PARTS), (MESSAGES_NAMESPACE, MESSAGES)):
         for line in _lines(text):
             if not line.startswith("$"):
                 shape = _shape(line, namespace, groups)
                 shapes[shape.name] = shape
-                if namespace == MESSAGES_NAMESPACE:
+                if text is MESSAGES:
                     requests[f"{{{namespace}}}{shape.name}"] = shape.name
     shapes["Any"] = Shape("Any", {}, (), anything=True)
     for kind, check in SIMPLE.items():
@@ -88,7 +89,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _shape(line: str, namespace: str, groups: Mapping[str, str]) -> Shape:
-    head, _, content = line.partition(":")
+    head, _, content = line.partition(" :")
     name, *attributes = head.split()
     kinds: dict[str, tuple[str, Simple]] = {}
     required: list[str] = []
@@ -172,7 +173,9 @@ class _Automaton:
             self._tokens.pop()
             return model
         name, _, kind = taken.partition("=")
-        self._elements.append((f"{{{self._namespace}}}{name}", kind or name))
+        namespace = TYPES_NAMESPACE if name.startswith("t:") else self._namespace
+        name = name.removeprefix("t:")
+        self._elements.append((f"{{{namespace}}}{name}", kind or name))
         self._follow.append(set())
         place = frozenset({len(self._elements) - 1})
         return _Model(empty=False, first=place, last=place)

@@ -14,6 +14,7 @@ UpdateFolder : FolderChanges
 DeleteFolder DeleteType!=Disposal : FolderIds=BaseFolderIds
 EmptyFolder DeleteType!=Disposal DeleteSubFolders!=boolean : FolderIds=BaseFolderIds
 MoveFolder : ToFolderId=TargetFolderId FolderIds=BaseFolderIds
+CopyFolder : ToFolderId=TargetFolderId FolderIds=BaseFolderIds
 
 FindItem Traversal!=ItemQueryTraversal : ItemShape
   (IndexedPageItemView=IndexedPageView | FractionalPageItemView=FractionalPageView
@@ -30,6 +31,14 @@ DeleteItem DeleteType!=Disposal SendMeetingCancellations=CalendarItemCreateOrDel
   AffectedTaskOccurrences=AffectedTaskOccurrences SuppressReadReceipts=boolean : ItemIds=BaseItemIds
 MoveItem : ToFolderId=TargetFolderId ItemIds=BaseItemIds ReturnNewItemIds=boolean?
 CopyItem : ToFolderId=TargetFolderId ItemIds=BaseItemIds ReturnNewItemIds=boolean?
+MarkAllItemsAsRead : ReadFlag=boolean SuppressReadReceipts=boolean FolderIds=BaseFolderIds
+MarkAsJunk IsJunk!=boolean MoveItem!=boolean : ItemIds=BaseItemIds
+ArchiveItem : ArchiveSourceFolderId=TargetFolderId ItemIds=BaseItemIds
+ExportItems : ItemIds=PlainItemIds
+UploadItems : Items=UploadedItems
+FindConversation Traversal=ConversationQueryTraversal ViewFilter=ViewFilter :
+  (IndexedPageItemView=IndexedPageView | SeekToConditionPageItemView=SeekToConditionPageView)? SortOrder?
+  ParentFolderId=TargetFolderId MailboxScope=MailboxSearchLocation? QueryString? ConversationShape=FolderShape?
 
 GetAttachment : AttachmentShape? AttachmentIds=RequestAttachmentIds
 CreateAttachment : ParentItemId=ItemId Attachments
@@ -38,7 +47,10 @@ DeleteAttachment : AttachmentIds=RequestAttachmentIds
 ResolveNames ReturnFullContactData!=boolean SearchScope=ResolveNamesSearchScope ContactDataShape=DefaultShapeNames :
   ParentFolderIds=BaseFolderIds? UnresolvedEntry=NonEmptyString
 ConvertId DestinationFormat!=IdFormat : SourceIds
+ExpandDL : Mailbox
+GetMailTips : SendingAs=Mailbox Recipients MailTipsRequested=MailTipTypes
 GetServerTimeZones ReturnFullTimeZoneData=boolean : Ids=TimeZoneIds?
+GetServiceConfiguration : ActingAs=Mailbox? RequestedConfiguration ConfigurationRequestDetails=Any?
 
 SyncFolderItems : ItemShape SyncFolderId=TargetFolderId SyncState=string? Ignore=ItemsToIgnore?
   MaxChangesReturned=MaxSyncChangesReturned SyncScope=SyncFolderItemsScope?
@@ -48,5 +60,17 @@ Unsubscribe : SubscriptionId=NonEmptyString
 GetEvents : SubscriptionId=NonEmptyString Watermark=NonEmptyString
 GetStreamingEvents : SubscriptionIds ConnectionTimeout=StreamingSubscriptionConnectionTimeout
 
+GetUserOofSettingsRequest : t:Mailbox=EmailAddress
+SetUserOofSettingsRequest : t:Mailbox=EmailAddress t:UserOofSettings
+GetInboxRules : MailboxSmtpAddress=string?
+GetUserConfiguration : UserConfigurationName UserConfigurationProperties=UserConfigurationProperty
+CreateUserConfiguration : UserConfiguration
+UpdateUserConfiguration : UserConfiguration
+DeleteUserConfiguration : UserConfigurationName
+"""
+
+# What requests hold in their own namespace.
+PARTS: Final = """
+RequestedConfiguration : ConfigurationName=ServiceConfigurationType+
 QueryString ResetCache=boolean ReturnHighlightTerms=boolean ReturnDeletedItems=boolean : Text string
 """

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.grammar.fields import field_uris
-from bridge.sandbox.ews.grammar.types import ENUMERATIONS
+from bridge.sandbox.ews.grammar.types import ENUMERATIONS, LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -83,6 +83,10 @@ def _pattern(pattern: str) -> Simple:
     return lambda text: None if compiled.fullmatch(text) else _PATTERN
 
 
+def _language(text: str) -> str | None:
+    return None if re.fullmatch("[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*", text.strip(_SPACES)) else _PATTERN
+
+
 def _property_tag(text: str) -> str | None:
     number = text.strip(_SPACES)
     if re.fullmatch(r"\+?[0-9]{1,20}", number) and int(number) <= 0xFFFF:
@@ -101,15 +105,19 @@ def _enumeration(names: frozenset[str]) -> Simple:
     return lambda text: None if text in names else _ENUMERATION
 
 
-def _enumerations() -> dict[str, Simple]:
+def _list(names: frozenset[str]) -> Simple:
+    return lambda text: None if names.issuperset(text.split()) else _ENUMERATION
+
+
+def _named(text: str, kind: Callable[[frozenset[str]], Simple]) -> dict[str, Simple]:
     found: dict[str, list[str]] = {}
     name = ""
-    for line in ENUMERATIONS.splitlines():
+    for line in text.splitlines():
         head, colon, rest = line.partition(" : ")
         if colon:
             name = head
         found.setdefault(name, []).extend((rest if colon else line).split())
-    return {name: _enumeration(frozenset(values)) for name, values in found.items() if name}
+    return {name: kind(frozenset(values)) for name, values in found.items() if name}
 
 
 SIMPLE: Final[Mapping[str, Simple]] = {
@@ -127,13 +135,13 @@ SIMPLE: Final[Mapping[str, Simple]] = {
     "nonNegativeInteger": _whole(0, 10**40, "NonNegativeInteger"),
     "dateTime": _date_time,
     "base64Binary": _base64,
-    "language": lambda text: (
-        None if re.fullmatch("[a-zA-Z]{1,8}(?:-[a-zA-Z0-9]{1,8})*", text.strip(_SPACES)) else _PATTERN
-    ),
+    "language": _language,
+    "XmlLanguage": lambda text: None if text == "" else _language(text),
     "Guid": _pattern("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
     "Bitmask": _pattern("0[xX][0-9A-Fa-f]*|[0-9]*"),
     "PropertyTag": _property_tag,
     "ReminderMinutesBeforeStart": _reminder_minutes,
     "UnindexedFieldURI": _enumeration(field_uris()),
-    **_enumerations(),
+    **_named(ENUMERATIONS, _enumeration),
+    **_named(LISTS, _list),
 }

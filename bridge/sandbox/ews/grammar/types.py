@@ -41,6 +41,7 @@ FolderId Id!=string ChangeKey=string :
 DistinguishedFolderId Id!=DistinguishedFolderIdName ChangeKey=string : Mailbox?
 AddressListId Id!=string :
 BaseItemIds : (ItemId | OccurrenceItemId | RecurringMasterItemId | RecurringMasterItemIdRanges)+
+PlainItemIds : ItemId+
 ItemId Id!=string ChangeKey=string :
 OccurrenceItemId RecurringMasterId!=string ChangeKey=string InstanceIndex!=int :
 RecurringMasterItemId OccurrenceId!=string ChangeKey=string :
@@ -65,6 +66,24 @@ SourceIds : (AlternateId | AlternatePublicFolderId=Any | AlternatePublicFolderIt
 AlternateId Format!=IdFormat Id!=string Mailbox!=NonEmptyString IsArchive=boolean :
 Mailbox : Name=string? EmailAddress=NonEmptyString? RoutingType=NonEmptyString? MailboxType? ItemId?
   OriginalDisplayName=string?
+EmailAddress : Name=string? Address=string RoutingType=string?
+
+UploadedItems : Item=UploadedItem+
+UploadedItem CreateAction!=CreateAction IsAssociated=boolean : ParentFolderId=FolderId ItemId? Data=base64Binary
+
+UserOofSettings : OofState ExternalAudience Duration? InternalReply=ReplyBody? ExternalReply=ReplyBody?
+  DeclineMeetingReply=ReplyBody? DeclineEventsForScheduledOOF=boolean? DeclineAllEventsForScheduledOOF=boolean?
+  CreateOOFEvent=boolean? OOFEventSubject=string? AutoDeclineFutureRequestsWhenOOF=boolean? OOFEventID=string?
+  EventsToDeleteIDs?
+Duration : StartTime=dateTime EndTime=dateTime
+ReplyBody {http://www.w3.org/XML/1998/namespace}lang=XmlLanguage : Message=string?
+EventsToDeleteIDs : EventToDeleteID=string*
+
+UserConfigurationName Name!=NonEmptyString : FolderId | DistinguishedFolderId | AddressListId
+UserConfiguration : UserConfigurationName ItemId? Dictionary? XmlData=base64Binary? BinaryData=base64Binary?
+Dictionary : DictionaryEntry*
+DictionaryEntry : DictionaryKey=DictionaryObject DictionaryValue=DictionaryObject
+DictionaryObject : Type=UserConfigurationDictionaryObjectTypes Value=string+
 
 IndexedPageView MaxEntriesReturned=int Offset!=int BasePoint!=IndexBasePoint :
 FractionalPageView MaxEntriesReturned=int Numerator!=int Denominator!=int :
@@ -103,9 +122,15 @@ FolderChange : (FolderId | DistinguishedFolderId) Updates=FolderUpdates
 FolderUpdates : (AppendToFolderField=FolderField | SetFolderField=FolderField | DeleteFolderField=DeletedField)+
 FolderField : ($Path) ($AnyFolder)
 
-AllItems : ($StoredItem | ReplyToItem=Any | ForwardItem=Any | ReplyAllToItem=Any | AcceptItem=Any
-  | TentativelyAcceptItem=Any | DeclineItem=Any | CancelCalendarItem=Any | RemoveItem=Any | SuppressReadReceipt=Any
+AllItems : ($StoredItem | ReplyToItem=SmartResponse | ForwardItem=SmartResponse | ReplyAllToItem | AcceptItem=Any
+  | TentativelyAcceptItem=Any | DeclineItem=Any | CancelCalendarItem=Any | RemoveItem=Any | SuppressReadReceipt
   | PostReplyItem=Any | AcceptSharingInvitation=Any)+
+$SmartResponse = Subject=string? Body? ToRecipients=Recipients? CcRecipients=Recipients? BccRecipients=Recipients?
+  IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean? From=SingleRecipient? ReferenceItemId=ItemId?
+  NewBodyContent=Body?
+SmartResponse : $SmartResponse
+ReplyAllToItem : $SmartResponse IsSpecificMessageReply=boolean?
+SuppressReadReceipt : ReferenceItemId=ItemId?
 ItemChanges : ItemChange+
 ItemChange : (ItemId | OccurrenceItemId | RecurringMasterItemId) Updates=ItemUpdates CalendarActivityData=Any?
 ItemUpdates : (AppendToItemField=ItemField | SetItemField=ItemField | DeleteItemField=DeletedField)+
@@ -216,8 +241,26 @@ DistinguishedFolderIdName : calendar contacts deleteditems drafts inbox journal 
 SyncFolderItemsScope : NormalItems NormalAndAssociatedItems
 NotificationEventType : CopiedEvent CreatedEvent DeletedEvent ModifiedEvent MovedEvent NewMailEvent
   FreeBusyChangedEvent
+CreateAction : CreateNew Update UpdateOrCreate
+OofState : Disabled Enabled Scheduled
+ExternalAudience : None Known All
+ConversationQueryTraversal : Shallow Deep
+MailboxSearchLocation : PrimaryOnly ArchiveOnly All
+ViewFilter : All Flagged HasAttachment ToOrCcMe Unread TaskActive TaskOverdue TaskCompleted NoClutter Clutter
+UserConfigurationDictionaryObjectTypes : DateTime Boolean Byte String Integer32 UnsignedInteger32 Integer64
+  UnsignedInteger64 StringArray ByteArray
 IdFormat : EwsLegacyId EwsId EntryId HexEntryId StoreId OwaId
 DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalAddress:Street
   contacts:PhysicalAddress:City contacts:PhysicalAddress:State contacts:PhysicalAddress:CountryOrRegion
   contacts:PhysicalAddress:PostalCode contacts:PhoneNumber contacts:EmailAddress distributionlist:Members:Member
+"""
+
+# Texts that are any number of these words, with spaces between.
+LISTS: Final = """
+MailTipTypes : All OutOfOfficeMessage MailboxFullStatus CustomMailTip ExternalMemberCount TotalMemberCount
+  MaxMessageSize DeliveryRestriction ModerationStatus InvalidRecipient Scope RecipientSuggestions
+  PreferAccessibleContent
+ServiceConfigurationType : MailTips UnifiedMessagingConfiguration ProtectionRules PolicyNudges SharePointURLs
+  OfficeIntegrationConfiguration
+UserConfigurationProperty : Id Dictionary XmlData BinaryData All
 """

@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.operations import (
     attachments,
+    configurations,
+    conversations,
     create,
     delete,
     directory,
     find,
     folders,
+    folders_more,
     get,
+    mailbox,
+    marks,
     move,
     notifications,
+    oof,
     send,
     sync,
+    transfer,
     update,
 )
 
@@ -29,9 +36,9 @@ if TYPE_CHECKING:
 
     from lxml.etree import _Element
 
-    from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.ews.context import Context, Single
 
-    Operation = Callable[[Context, _Element], str]
+    Operation = Callable[[Context, _Element], str | Single]
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GetFolder": folders.get_folder,
@@ -40,6 +47,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "UpdateFolder": folders.update_folder,
     "DeleteFolder": folders.delete_folder,
     "EmptyFolder": folders.empty_folder,
+    "MoveFolder": folders_more.move_folder,
+    "CopyFolder": folders_more.copy_folder,
     "FindItem": find.find_item,
     "GetItem": get.get_item,
     "CreateItem": create.create_item,
@@ -48,6 +57,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "DeleteItem": delete.delete_item,
     "MoveItem": move.move_item,
     "CopyItem": move.copy_item,
+    "MarkAllItemsAsRead": marks.mark_all_items_as_read,
+    "MarkAsJunk": marks.mark_as_junk,
+    "ArchiveItem": marks.archive_item,
+    "ExportItems": transfer.export_items,
+    "UploadItems": transfer.upload_items,
+    "FindConversation": conversations.find_conversation,
     "GetAttachment": attachments.get_attachment,
     "CreateAttachment": attachments.create_attachment,
     "DeleteAttachment": attachments.delete_attachment,
@@ -59,4 +74,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "Subscribe": notifications.subscribe,
     "Unsubscribe": notifications.unsubscribe,
     "GetEvents": notifications.get_events,
+    "ExpandDL": mailbox.expand_dl,
+    "GetMailTips": mailbox.get_mail_tips,
+    "GetInboxRules": mailbox.get_inbox_rules,
+    "GetServiceConfiguration": mailbox.get_service_configuration,
+    "GetUserOofSettings": oof.get_user_oof_settings,
+    "SetUserOofSettings": oof.set_user_oof_settings,
+    "GetUserConfiguration": configurations.get_user_configuration,
+    "CreateUserConfiguration": configurations.create_user_configuration,
+    "UpdateUserConfiguration": configurations.update_user_configuration,
+    "DeleteUserConfiguration": configurations.delete_user_configuration,
 }

@@ -231,7 +231,7 @@ def test_request_over_the_cap_is_refused(ews: Ews) -> None:
 
 def test_unknown_operation_and_version_are_refused(ews: Ews) -> None:
     """With the codes that Exchange has for them."""
-    assert ews.codes("<m:GetInboxRules/>") == ["ErrorInvalidRequest"]
+    assert ews.codes("<m:GetClientExtension/>") == ["ErrorInvalidRequest"]
     assert ews.codes(find(), header='<t:RequestServerVersion Version="Exchange2031"/>') == ["ErrorInvalidServerVersion"]
 
 

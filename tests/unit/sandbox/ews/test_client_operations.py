@@ -1,0 +1,281 @@
+# ruff: noqa: E501 - requests stand here as they go over the wire
+"""What mail clients do beside reading and sending: folders in whole, marks, export, settings of a mailbox."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+
+import pytest
+
+from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, Ews, M, T, a_mail, item_ids, texts
+
+INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
+
+
+def create_folder(name: str, parent: str = INBOX) -> str:
+    """Return a CreateFolder request."""
+    return f"<m:CreateFolder><m:ParentFolderId>{parent}</m:ParentFolderId><m:Folders><t:Folder><t:DisplayName>{name}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
+
+
+def folder_to(operation: str, to: str, *folders: str) -> str:
+    """Return a MoveFolder or CopyFolder request."""
+    return (
+        f"<m:{operation}><m:ToFolderId>{to}</m:ToFolderId><m:FolderIds>{''.join(folders)}</m:FolderIds></m:{operation}>"
+    )
+
+
+def folder_id(ews: Ews, request: str) -> str:
+    """Return the FolderId that a request answers, as an element."""
+    found = next(ews.call(request).iter(T + "FolderId"))
+    return f'<t:FolderId Id="{found.get("Id")}"/>'
+
+
+def names_below(ews: Ews, parent: str) -> list[str]:
+    """Return the names of the folders below one, all levels."""
+    return texts(
+        ews.call(
+            f'<m:FindFolder Traversal="Deep"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:ParentFolderIds>{parent}</m:ParentFolderIds></m:FindFolder>'
+        ),
+        "DisplayName",
+    )
+
+
+def listed(*ids: str) -> str:
+    """Return ItemIds."""
+    return "<m:ItemIds>" + "".join(f'<t:ItemId Id="{one}"/>' for one in ids) + "</m:ItemIds>"
+
+
+def test_a_folder_moves_with_all_it_holds_and_keeps_its_id(ews: Ews) -> None:
+    """Also the counts of what is in it stay."""
+    outer = folder_id(ews, create_folder("Outer"))
+    inner = folder_id(ews, create_folder("Inner", outer))
+
+    moved = folder_id(ews, folder_to("MoveFolder", '<t:DistinguishedFolderId Id="drafts"/>', outer))
+
+    assert moved == outer
+    assert names_below(ews, '<t:DistinguishedFolderId Id="drafts"/>') == ["Outer", "Inner"]
+    assert names_below(ews, INBOX) == []
+    assert ews.codes(folder_to("MoveFolder", inner, outer)) == ["ErrorMoveCopyFailed"]
+
+
+def test_a_copied_folder_holds_copies(ews: Ews) -> None:
+    """The original keeps its own; deleting one leaves the other."""
+    mail = ews.store.deliver(ADDRESS, a_mail())
+    outer = folder_id(ews, create_folder("Outer"))
+    folder_id(ews, create_folder("Inner", outer))
+    ews.call(f"<m:CopyItem><m:ToFolderId>{outer}</m:ToFolderId>{listed(mail.item_id)}</m:CopyItem>")
+
+    copied = folder_id(ews, folder_to("CopyFolder", '<t:DistinguishedFolderId Id="drafts"/>', outer))
+    ews.call(f'<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds>{outer}</m:FolderIds></m:DeleteFolder>')
+
+    shown = ews.call(
+        f"<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds>{copied}</m:FolderIds></m:GetFolder>"
+    )
+    assert texts(shown, "TotalCount") == ["1"]
+    assert names_below(ews, '<t:DistinguishedFolderId Id="drafts"/>') == ["Outer", "Inner"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "to", "folder", "code"),
+    [
+        ("MoveFolder", '<t:DistinguishedFolderId Id="drafts"/>', INBOX, "ErrorMoveDistinguishedFolder"),
+        ("MoveFolder", '<t:FolderId Id="AAMk"/>', INBOX, "ErrorInvalidIdMalformed"),
+        ("CopyFolder", INBOX, '<t:DistinguishedFolderId Id="root"/>', "ErrorMoveCopyFailed"),
+        ("CopyFolder", '<t:DistinguishedFolderId Id="msgfolderroot"/>', INBOX, "ErrorFolderExists"),
+    ],
+)
+def test_folders_that_cannot_go_there_stay(ews: Ews, operation: str, to: str, folder: str, code: str) -> None:
+    """Each refusal has the code of its reason."""
+    assert ews.codes(folder_to(operation, to, folder)) == [code]
+
+
+def test_all_items_are_marked_at_once(ews: Ews) -> None:
+    """Those that were so already keep their change keys."""
+    for number in range(3):
+        ews.store.deliver(ADDRESS, a_mail(number))
+    request = "<m:MarkAllItemsAsRead><m:ReadFlag>{}</m:ReadFlag><m:SuppressReadReceipts>true</m:SuppressReadReceipts><m:FolderIds><t:DistinguishedFolderId Id='inbox'/></m:FolderIds></m:MarkAllItemsAsRead>"
+    unread = "<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id='inbox'/></m:FolderIds></m:GetFolder>"
+    find = f'<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:ParentFolderIds>{INBOX}</m:ParentFolderIds></m:FindItem>'
+
+    assert ews.codes(request.format("true")) == ["NoError"]
+    assert texts(ews.call(unread), "UnreadCount") == ["0"]
+    before = item_ids(ews.call(find))
+    ews.call(request.format("true"))
+    assert item_ids(ews.call(find)) == before
+    ews.call(request.format("0"))
+    assert texts(ews.call(unread), "UnreadCount") == ["3"]
+
+
+def test_junk_goes_to_its_folder_and_comes_back(ews: Ews) -> None:
+    """The answer names where it is now; without MoveItem nothing moves and nothing is named."""
+    mail = ews.store.deliver(ADDRESS, a_mail())
+
+    stayed = ews.call(f'<m:MarkAsJunk IsJunk="true" MoveItem="false">{listed(mail.item_id)}</m:MarkAsJunk>')
+    junk = ews.call(f'<m:MarkAsJunk IsJunk="true" MoveItem="true">{listed(mail.item_id)}</m:MarkAsJunk>')
+    moved = str(next(junk.iter(M + "MovedItemId")).get("Id"))
+    assert list(stayed.iter(M + "MovedItemId")) == []
+    assert ews.store.mails(ADDRESS, "junkemail").total == 1
+    ews.call(f'<m:MarkAsJunk IsJunk="false" MoveItem="true">{listed(moved)}</m:MarkAsJunk>')
+    assert ews.store.mails(ADDRESS, "inbox").total == 1
+    assert ews.codes(f'<m:MarkAsJunk IsJunk="1" MoveItem="1">{listed(moved)}</m:MarkAsJunk>') == ["ErrorItemNotFound"]
+
+
+def test_nothing_is_archived_without_an_archive(ews: Ews) -> None:
+    """Every item gets the documented refusal."""
+    mail = ews.store.deliver(ADDRESS, a_mail())
+    request = f"<m:ArchiveItem><m:ArchiveSourceFolderId>{INBOX}</m:ArchiveSourceFolderId>{listed(mail.item_id, 'x')}</m:ArchiveItem>"
+
+    answer = ews.call(request)
+
+    assert [node.text for node in answer.iter(M + "ResponseCode")] == ["ErrorInvalidOperation"] * 2
+    assert next(answer.iter(M + "MessageText")).text == "Archive mailbox is not enabled for this user."
+
+
+def export(ews: Ews, item_id: str) -> str:
+    """Return the data of an exported item."""
+    answer = ews.call(f"<m:ExportItems>{listed(item_id)}</m:ExportItems>")
+    return next(answer.iter(M + "Data")).text or ""
+
+
+def upload(ews: Ews, data: str, *, action: str = "CreateNew", item: str = "", folder: str = "drafts") -> list[str]:
+    """Upload an item; returns the response code and the new id."""
+    identifier = next(
+        ews.call(
+            f"<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id='{folder}'/></m:FolderIds></m:GetFolder>"
+        ).iter(T + "FolderId")
+    ).get("Id")
+    answer = ews.call(
+        f'<m:UploadItems><m:Items><t:Item CreateAction="{action}"><t:ParentFolderId Id="{identifier}"/>{item}<t:Data>{data}</t:Data></t:Item></m:Items></m:UploadItems>'
+    )
+    return [
+        next(answer.iter(M + "ResponseCode")).text or "",
+        *(str(one.get("Id")) for one in answer.iter(M + "ItemId")),
+    ]
+
+
+def test_an_exported_item_comes_back_byte_for_byte(ews: Ews) -> None:
+    """As a new item, or in place of another."""
+    mail = ews.store.deliver(ADDRESS, a_mail(7))
+    data = export(ews, mail.item_id)
+
+    code, fresh = upload(ews, data)
+    assert (code, ews.store.mime(ADDRESS, fresh)) == ("NoError", a_mail(7))
+    code, again = upload(ews, data, action="Update", item=f'<t:ItemId Id="{fresh}"/>')
+    assert code == "NoError"
+    assert ews.store.mails(ADDRESS, "drafts").total == 1
+    assert upload(ews, data, action="Update", item=f'<t:ItemId Id="{fresh}"/>') == ["ErrorItemNotFound"]
+    assert upload(ews, data, action="UpdateOrCreate", item=f'<t:ItemId Id="{fresh}"/>')[0] == "NoError"
+    assert ews.store.mime(ADDRESS, again) == a_mail(7)
+
+
+@pytest.mark.parametrize("data", ["", "QUI=", b64encode(b"\x01\x00\x00\x00sandbox-item-1\x00garbage").decode()])
+def test_data_that_nobody_exported_is_refused(ews: Ews, data: str) -> None:
+    """Nothing is stored."""
+    assert upload(ews, data) == ["ErrorCorruptData"]
+
+
+def test_every_cut_of_exported_data_is_refused(ews: Ews) -> None:
+    """Half an item is none."""
+    raw = b64decode(export(ews, ews.store.deliver(ADDRESS, a_mail()).item_id))
+
+    for length in range(0, len(raw), 37):
+        assert upload(ews, b64encode(raw[:length]).decode()) == ["ErrorCorruptData"]
+
+
+def set_oof(
+    state: str, *, days: tuple[str, str] | None = ("2090-01-01T00:00:00Z", "2090-01-02T00:00:00Z"), who: str = ADDRESS
+) -> str:
+    """Return a SetUserOofSettings request."""
+    duration = (
+        f"<t:Duration><t:StartTime>{days[0]}</t:StartTime><t:EndTime>{days[1]}</t:EndTime></t:Duration>" if days else ""
+    )
+    return f"<m:SetUserOofSettingsRequest><t:Mailbox><t:Address>{who}</t:Address></t:Mailbox><t:UserOofSettings><t:OofState>{state}</t:OofState><t:ExternalAudience>Known</t:ExternalAudience>{duration}<t:InternalReply><t:Message>Away &amp; out</t:Message></t:InternalReply></t:UserOofSettings></m:SetUserOofSettingsRequest>"
+
+
+def get_oof(who: str = ADDRESS) -> str:
+    """Return a GetUserOofSettings request."""
+    return f"<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>{who}</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>"
+
+
+def test_absence_is_kept_and_shown_to_senders(ews: Ews) -> None:
+    """Disabled at first; the reply shows as a mail tip while it holds."""
+    tips = f"<m:GetMailTips><m:SendingAs><t:EmailAddress>{OTHER}</t:EmailAddress></m:SendingAs><m:Recipients><t:Mailbox><t:EmailAddress>{ADDRESS}</t:EmailAddress></t:Mailbox><t:Mailbox><t:EmailAddress>nobody@example.org</t:EmailAddress></t:Mailbox></m:Recipients><m:MailTipsRequested>OutOfOfficeMessage InvalidRecipient</m:MailTipsRequested></m:GetMailTips>"
+    assert texts(ews.call(get_oof()), "OofState") == ["Disabled"]
+
+    assert ews.codes(set_oof("Enabled")) == ["NoError"]
+
+    answer = ews.call(get_oof())
+    assert texts(answer, "OofState") + texts(answer, "Message") == ["Enabled", "Away & out", ""]
+    assert texts(answer, "StartTime") == ["2090-01-01T00:00:00Z"]
+    told = ews.call(tips)
+    assert texts(told, "Message") == ["Away & out"]
+    assert texts(told, "InvalidRecipient") == ["false", "true"]
+
+
+@pytest.mark.parametrize(
+    "days", [None, ("2090-01-02T00:00:00Z", "2090-01-01T00:00:00Z"), ("2010-01-01T00:00:00Z", "2010-01-02T00:00:00Z")]
+)
+def test_a_scheduled_absence_needs_a_time_to_come(ews: Ews, days: tuple[str, str] | None) -> None:
+    """Nothing is kept of a refused one."""
+    assert ews.codes(set_oof("Scheduled", days=days)) == ["ErrorInvalidScheduledOofDuration"]
+    assert texts(ews.call(get_oof()), "OofState") == ["Disabled"]
+
+
+def test_the_absence_of_others_is_not_ours(ews: Ews) -> None:
+    """A stranger is not found, a colleague is not opened."""
+    assert ews.codes(get_oof(OTHER)) == ["ErrorAccessDenied"]
+    assert ews.codes(set_oof("Enabled", who="nobody@example.org")) == ["ErrorMailRecipientNotFound"]
+
+
+def configuration(operation: str, name: str = "Test", content: str = "") -> str:
+    """Return a request about a user configuration of the Inbox."""
+    named = f'UserConfigurationName Name="{name}">{INBOX}</{{}}:UserConfigurationName>'
+    if operation in ("Create", "Update"):
+        return f"<m:{operation}UserConfiguration><m:UserConfiguration><t:{named.format('t')}{content}</m:UserConfiguration></m:{operation}UserConfiguration>"
+    return f"<m:{operation}UserConfiguration><m:{named.format('m')}{content}</m:{operation}UserConfiguration>"
+
+
+def test_a_user_configuration_is_made_changed_and_forgotten(ews: Ews) -> None:
+    """Parts that an update does not give stay; the folder's own counts and key do not change."""
+    wanted = "<m:UserConfigurationProperties>XmlData BinaryData</m:UserConfigurationProperties>"
+    assert ews.codes(configuration("Get", content=wanted)) == ["ErrorItemNotFound"]
+    assert ews.codes(
+        configuration("Create", content="<t:XmlData>QUI=</t:XmlData><t:BinaryData>QkI=</t:BinaryData>")
+    ) == ["NoError"]
+    assert ews.codes(configuration("Create")) == ["ErrorItemSave"]
+    assert ews.codes(configuration("Update", content="<t:XmlData>Q0M=</t:XmlData>")) == ["NoError"]
+
+    answer = ews.call(configuration("Get", content=wanted))
+    assert texts(answer, "XmlData") + texts(answer, "BinaryData") == ["Q0M=", "QkI="]
+    assert ews.codes(configuration("Delete")) == ["NoError"]
+    assert ews.codes(configuration("Delete")) == ["ErrorItemNotFound"]
+    assert ews.codes(configuration("Create", "IPM.Configuration.x")) == ["ErrorInvalidOperation"]
+
+
+def test_conversations_are_listed_newest_first(ews: Ews) -> None:
+    """Replies belong to what they answer; a page holds what was asked for."""
+    for number, subject in enumerate(("Coal", "Steel", "Re: Coal")):
+        ews.store.deliver(ADDRESS, a_mail(number, subject=subject))
+    request = f'<m:FindConversation><m:IndexedPageItemView MaxEntriesReturned="{{}}" Offset="0" BasePoint="Beginning"/><m:ParentFolderId>{INBOX}</m:ParentFolderId></m:FindConversation>'
+
+    answer = ews.call(request.format(10))
+
+    assert texts(answer, "ConversationTopic") == ["Coal", "Steel"]
+    assert texts(answer, "MessageCount") == ["2", "1"]
+    assert next(answer.iter(M + "TotalConversationsInView")).text == "2"
+    assert texts(ews.call(request.format(1)), "ConversationTopic") == ["Coal"]
+
+
+def test_groups_and_rules_are_none(ews: Ews) -> None:
+    """Said as Exchange says it."""
+    expand = "<m:ExpandDL><m:Mailbox><t:EmailAddress>{}</t:EmailAddress></m:Mailbox></m:ExpandDL>"
+    assert ews.codes(expand.format("crews@example.org")) == ["ErrorNameResolutionNoResults"]
+    assert ews.codes(expand.format(ADDRESS)) == ["ErrorNameResolutionNoMailbox"]
+    assert ews.codes("<m:GetInboxRules/>") == ["NoError"]
+    assert ews.codes(f"<m:GetInboxRules><m:MailboxSmtpAddress>{OTHER}</m:MailboxSmtpAddress></m:GetInboxRules>") == [
+        "ErrorAccessDenied"
+    ]
+    configured = ews.call(
+        "<m:GetServiceConfiguration><m:RequestedConfiguration><m:ConfigurationName>MailTips</m:ConfigurationName></m:RequestedConfiguration></m:GetServiceConfiguration>"
+    )
+    assert texts(configured, "MailTipsEnabled") == ["true"]
