@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
 from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, parse_outbound_key
 from bridge.workers.egress_consume import take_deliveries
@@ -31,7 +32,7 @@ NOBODY = "(none)"
 """What metrics call the mailbox of a request that has none."""
 
 _PREFETCH = 10
-_FOREIGN_SECONDS = 10.0
+_LARGE_WAIT_SECONDS = 30.0
 
 
 class ReturnedDrain:
@@ -78,7 +79,7 @@ class ReturnedDrain:
         died_at_home = died_in in {outbound_queue(alias), outbound_urgent_queue(alias)}
         try:
             if sender is None and died_at_home:
-                await self._leave_to_others(delivery)
+                await self._leave_to_others(delivery, reason)
             elif sender is None:
                 await self._fail_unknown(delivery)
             elif died_at_home and reason == "expired":
@@ -89,6 +90,10 @@ class ReturnedDrain:
                 await self._try_again(delivery, alias, sender)
         except BridgeError as error:
             self._emit(RequestLeft(alias if sender else NOBODY, None, error.code))
+            if isinstance(error, MessageTooLarge):  # it can wait nowhere else
+                await first_of(self._clock, _LARGE_WAIT_SECONDS, self._stopping)
+                if not delivery.lost:
+                    delivery.requeue()
 
     async def _fail_unknown(self, delivery: Delivery) -> None:
         ticket = read_ticket(delivery, limits=self._limits, now=self._clock.now())
@@ -108,11 +113,13 @@ class ReturnedDrain:
         if await self._settler.ready(ticket):
             await self._settler.defer(ticket, Deferred("queue_missing"), counts=False)
 
-    async def _leave_to_others(self, delivery: Delivery) -> None:
-        # Its queue is there, so some configuration has its mailbox; only who has it can look.
-        await first_of(self._clock, _FOREIGN_SECONDS, self._stopping)
-        if not delivery.lost:
-            delivery.requeue()
+    async def _leave_to_others(self, delivery: Delivery, reason: str) -> None:
+        """Send it home to be ended: only who has its mailbox can look, and nobody may have it any more."""
+        self._emit(RequestReceived(NOBODY, "returned"))
+        end_as = GIVEN_UP.get(reason, GIVEN_UP["delivery_limit"])
+        ticket = replace(read_ticket(delivery, limits=self._limits, now=self._clock.now()), end_as=end_as)
+        if await self._settler.ready(ticket):
+            await self._settler.defer(ticket, Deferred(end_as.code), counts=False)
 
     async def _drain(self, stop: asyncio.Event) -> None:
         patience = Patience(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryConsumer
+from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
 from bridge.errors import MailboxFull
 from bridge.ports.broker import Message
 from bridge.telemetry.egress_events import QueueMissing, RequestEnded
@@ -147,12 +147,37 @@ async def test_request_that_expired_in_the_broker_stays_expired_while_its_mailbo
     assert not bench.mailbox.submissions
 
 
-async def test_request_of_a_mailbox_of_other_workers_is_left_to_them() -> None:
+@pytest.mark.parametrize("reason", ["expired", "delivery_limit"])
+async def test_request_of_a_mailbox_of_other_workers_goes_home_to_be_ended_by_them(reason: str) -> None:
     bench = Bench()
-    died(bench, "expired", queue="mail.outbound.theirs", alias="theirs")
+    died(bench, reason, queue="mail.outbound.theirs", alias="theirs")
 
     async with draining(bench):
-        await asyncio.sleep(0.01)
+        await eventually(lambda: bench.waiting() == {"5s": 1})
 
     assert not bench.events()
+    assert (bench.retried().routing_key, bench.retried().headers["x-bridge-end"]) == ("theirs", reason)
+
+
+async def test_requests_of_a_mailbox_that_nobody_has_any_more_keep_no_other_back() -> None:
+    bench = Bench()
+    for _ in range(50):
+        died(bench, "expired", queue="mail.outbound.theirs", alias="theirs")
+    bench.request(alias="nobody")
+
+    async with draining(bench):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "unknown_alias")]
+
+
+async def test_request_that_is_too_large_to_wait_goes_back_to_its_queue() -> None:
+    bench = Bench()
+    bench.broker.delete_queue(HOME)
+    bench.request()
+    bench.publisher = MemoryPublisher(bench.broker, largest_body_bytes=10)
+
+    async with draining(bench):
+        await eventually(lambda: bench.clock.seconds >= 60)
+
     assert len(bench.broker.messages(OUTBOUND_RETURNED)) == 1
