@@ -15,6 +15,7 @@ from bridge.errors import (
     BridgeError,
     MailboxThrottled,
     MailboxUnavailable,
+    MessageTooLarge,
     OperatorError,
     TokenUnavailable,
     TransientError,
@@ -30,7 +31,7 @@ from bridge.telemetry.egress_events import (
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.wire.topology import outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_consume import take_deliveries
-from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots
+from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots, first_of
 from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left, SendOptions, SendRun
 from bridge.workers.egress_settle import SettleOptions, Settler
@@ -54,6 +55,7 @@ Source = Literal["ordinary", "urgent", "returned"]
 
 _SWEEP_BATCH = 100
 _LIFE_SECONDS = 15.0
+_LARGE_WAIT_SECONDS = 30.0
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
 _MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, MailboxThrottled.code, TokenUnavailable.code, "transient"})
 
@@ -131,6 +133,7 @@ class MailboxSender:
             tell=self._settling,
         )
         self._exchange_offset: timedelta | None = None
+        self._stopping = asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
         self._trouble: dict[str, tuple[str, str]] = {}
@@ -204,7 +207,12 @@ class MailboxSender:
             if self._pauses.paused:  # meanwhile
                 return self._waits_for_mailbox(ticket)
             try:
-                conclusion = await self._send(ticket, ticket.request, slot, ticket.end_as)
+                try:
+                    conclusion = await self._send(ticket, ticket.request, slot, ticket.end_as)
+                except OperatorError as error:
+                    if not self._gives_up(ticket):
+                        raise
+                    conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
                 if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
                     await self._probe()
                 if isinstance(conclusion, Deferred) and self._counts(conclusion) and self._gives_up(ticket):
@@ -241,7 +249,13 @@ class MailboxSender:
             options=self._options.send,
             end_as=end_as,
         )
-        return await run.run(look_first=ticket.met_before or end_as is not None)
+        try:
+            return await run.run(look_first=ticket.met_before or end_as is not None)
+        except BridgeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
+            asyncio.get_running_loop().call_exception_handler({"message": "a request was not sent", "exception": bug})
+            return Deferred(BridgeError.code)
 
     async def _settle(self, ticket: Ticket, conclusion: Conclusion) -> None:
         match conclusion:
@@ -249,9 +263,23 @@ class MailboxSender:
                 await self._settler.end(ticket, conclusion)
             case Deferred() if not ticket.delivery.lost:
                 counts = self._counts(conclusion) and not self._pauses.paused
-                await self._settler.defer(ticket, conclusion, counts=counts)
+                try:
+                    await self._settler.defer(ticket, conclusion, counts=counts)
+                except MessageTooLarge as error:
+                    await self._do_not_wait(ticket, error, its_own_trouble=counts)
             case _:
                 self._emit(RequestLeft(self._alias, ticket.request_id, "lost" if ticket.delivery.lost else "stopping"))
+
+    async def _do_not_wait(self, ticket: Ticket, error: MessageTooLarge, *, its_own_trouble: bool) -> None:
+        """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
+        if its_own_trouble:
+            conclusion = await self._visit(replace(ticket, end_as=EndReason("failed", error.code, error.detail)))
+            if isinstance(conclusion, Ended):
+                await self._settler.end(ticket, conclusion)
+                return
+        await first_of(self._clock, _LARGE_WAIT_SECONDS, self._stopping)
+        if not ticket.delivery.lost:
+            ticket.delivery.requeue()
 
     def _waits_for_mailbox(self, ticket: Ticket) -> Deferred:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
@@ -301,6 +329,7 @@ class MailboxSender:
 
     async def _close_gate(self, stop: asyncio.Event) -> None:
         await stop.wait()
+        self._stopping.set()
         self._gate.close()
         self._settler.close()
 
@@ -339,15 +368,15 @@ class MailboxSender:
         Raises:
             BridgeError: It cannot be used.
         """
-        first = self._exchange_offset is None
-        day = first and self._options.rate.recipients_per_day is not None
+        day = self._exchange_offset is None and self._options.rate.recipients_per_day is not None
         await self._mailbox.prepare()
         begun = await self._mailbox.begun_since(timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS))
         now = self._clock.monotonic()
-        self._exchange_offset = begun.now - self._clock.now()
-        if first:
+        if self._exchange_offset is None:
             for one in begun.sends:
-                self._window.take(now - (begun.now - one.at).total_seconds(), one.recipients)
+                # Where Exchange's clocks differ, one may seem to come from the future.
+                self._window.take(now - max(0.0, (begun.now - one.at).total_seconds()), one.recipients)
+        self._exchange_offset = begun.now - self._clock.now()
 
     async def _keep_sweeping(self, stop: asyncio.Event) -> None:
         """Keep the ledger as long as it is of use; best effort, and never in the way."""

@@ -28,6 +28,8 @@ class PauseOptions:
     first_operator_seconds: float = 30.0
     longest_transient_seconds: float = 60.0
     longest_operator_seconds: float = 300.0
+    longest_stated_seconds: float = 3600.0
+    """What Exchange asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
 
 
 class Pauses:
@@ -118,4 +120,4 @@ class Pauses:
             first, longest = self._options.first_transient_seconds, self._options.longest_transient_seconds
         wait = min(longest, first * 2.0 ** min(self._failures - 1, 20))
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
-        return max(wait, stated or 0.0)
+        return max(wait, min(stated or 0.0, self._options.longest_stated_seconds))

@@ -6,10 +6,11 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.adapters.memory.broker import MemoryPublisher
 from bridge.adapters.memory.outbox import Loss, Place
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
@@ -26,11 +27,16 @@ from bridge.errors import (
     PublishUnroutable,
     SendRefused,
 )
+from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
 from bridge.telemetry.egress_events import DrainingPaused, RequestEnded, RequestLeft
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
+from bridge.workers.egress_pause import Pauses
 from bridge.workers.egress_send import SendOptions
-from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, a_body, eventually
+from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, InstantClock, a_body, eventually
+
+if TYPE_CHECKING:
+    from bridge.domain.outbound import OutboundMail
 
 SENT = ("outbound.sent", None)
 
@@ -654,12 +660,12 @@ async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_reques
     assert len(bench.mailbox.submissions) == 6
 
 
-async def test_bug_ends_the_worker_and_leaves_the_request_in_its_queue() -> None:
+async def test_bug_beside_the_requests_ends_the_worker_and_leaves_them_in_their_queue() -> None:
     bench = Bench()
-    bench.mailbox.fail_next("find_drafts", ZeroDivisionError())  # type: ignore[arg-type]  # anything but a BridgeError
+    bench.mailbox.fail_next("prepare", ZeroDivisionError())  # type: ignore[arg-type]  # anything but a BridgeError
     bench.request()
 
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ZeroDivisionError):
         await bench.sender().run(asyncio.Event())
 
     assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
@@ -714,3 +720,84 @@ async def test_ledger_is_swept_by_age() -> None:
 
     async with bench.running():
         await eventually(lambda: len(bench.mailbox.entries) == 1)
+
+
+async def test_request_too_large_to_wait_in_the_broker_is_ended_instead_and_others_go_on() -> None:
+    bench = Bench()
+    bench.publisher = MemoryPublisher(bench.broker, largest_body_bytes=1500)
+    for number in range(5):
+        bench.request(f"r-{number}", text="x" * 2000)
+    bench.mailbox.fail_next("create_draft", *[MailboxThrottled(retry_after_seconds=90)] * 5)
+
+    async with bench.running():
+        await eventually(lambda: len(bench.events()) == 5)
+        bench.request("r-9")
+        await eventually(lambda: len(bench.events()) == 6)
+
+    assert bench.told() == [("outbound.failed", "too_large_for_broker")] * 5 + [SENT]
+
+
+async def test_request_too_large_to_wait_stays_in_its_queue_while_its_mailbox_cannot_be_used() -> None:
+    bench = Bench()
+    bench.publisher = MemoryPublisher(bench.broker, largest_body_bytes=1500)
+    bench.request(text="x" * 2000)
+    bench.mailbox.broken = MailboxFull()
+
+    async with bench.running():
+        await eventually(lambda: bench.clock.seconds >= 60)
+        assert not bench.events()
+        bench.mailbox.broken = None
+        await eventually(lambda: bench.told() == [SENT])
+
+
+async def test_bug_in_one_request_ends_neither_the_process_nor_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(options=replace(PLENTY, attempts_limit=2))
+
+    def broken(mail: OutboundMail) -> bytes:
+        if mail.request_id == "r-1":
+            raise LookupError
+        return compose(mail)
+
+    monkeypatch.setattr("bridge.workers.egress_send.compose", broken)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    bench.request()
+    bench.request("r-2")
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()) and bool(bench.events()))
+        bench.come_back()
+        await eventually(lambda: len(bench.events()) == 2)
+
+    assert bench.told() == [SENT, ("outbound.failed", "bridge_error")]
+
+
+async def test_request_that_alone_meets_an_operator_error_ends_in_the_end() -> None:
+    bench = Bench()
+    bench.request(headers={"x-bridge-first-seen": "2026-11-22T03:00:00+00:00"})
+    bench.mailbox.fail_next("create_draft", *[MailboxFull()] * 5)
+
+    async with bench.running():
+        await eventually(lambda: ("outbound.failed", "mailbox_full") in bench.told())
+
+    assert not bench.mailbox.submissions
+
+
+def test_pause_that_exchange_asks_for_ends_within_the_hour() -> None:
+    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+
+    pauses.pause(MailboxThrottled(retry_after_seconds=999_999_999))
+
+    assert pauses.wait_seconds == 3600
+
+
+async def test_send_that_seems_to_be_begun_in_the_future_holds_the_next_one_no_longer_than_a_minute() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(1, None)))
+    await bench.mailbox.enter_begun(Stamp("r-0", "a", "d"), 1)
+    for entry in bench.mailbox.entries.values():
+        entry.at += timedelta(hours=1)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+
+    assert bench.clock.seconds < 70
