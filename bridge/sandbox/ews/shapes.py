@@ -71,9 +71,12 @@ def created(view: View) -> str:
     return f"<t:{name}>{item_id_xml(view)}{shown}</t:{name}>"
 
 
-def read_item_shape(node: etree._Element, *, finding: bool) -> ItemShape:
+def read_item_shape(node: etree._Element, *, finding: bool, whole: bool = False) -> ItemShape:
     """
     Return the shape that an ItemShape element asks for.
+
+    Base shapes hold less where items are found than where they are fetched. What only fetching can give is refused
+    there when it is asked for by name, unless the `whole` item may be asked for.
 
     Raises:
         EwsError: ErrorInvalidPropertyRequest for a property that this operation cannot give.
@@ -84,7 +87,7 @@ def read_item_shape(node: etree._Element, *, finding: bool) -> ItemShape:
     if letter:
         wanted.update(field.uri for field in ITEM_FIELDS if letter in field.shapes)
     if xml.truth(node.findtext(xml.T + "IncludeMimeContent")):
-        if finding:
+        if finding and not whole:
             raise EwsError("ErrorInvalidPropertyRequest", xml='<t:FieldURI FieldURI="item:MimeContent"/>')
         wanted.add("item:MimeContent")
     extended: dict[str, Extended] = {}
@@ -96,7 +99,7 @@ def read_item_shape(node: etree._Element, *, finding: bool) -> ItemShape:
         if isinstance(path, Extended):
             extended[path.key] = path
         elif isinstance(path, Field):
-            if finding and not path.found:
+            if finding and not whole and not path.found:
                 raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
             wanted.add(path.uri)
         elif path.uri.startswith("folder:"):

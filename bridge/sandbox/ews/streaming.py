@@ -278,7 +278,7 @@ def _message(content: str) -> str:
 
 def _error(error: EwsError, ids: Sequence[str], *, closed: bool) -> str:
     name = "m:GetStreamingEventsResponseMessage"
-    listed = "".join(f"<t:SubscriptionId>{xml.text(one)}</t:SubscriptionId>" for one in ids)
+    listed = "".join(f"<m:SubscriptionId>{xml.text(one)}</m:SubscriptionId>" for one in ids)
     return (
         f'<{name} ResponseClass="Error"><m:MessageText>{xml.text(error.text)}</m:MessageText>'
         f"<m:ResponseCode>{error.code}</m:ResponseCode><m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>"

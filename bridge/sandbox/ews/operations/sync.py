@@ -35,7 +35,7 @@ def sync_folder_items(context: Context, request: etree._Element) -> str:
     ignored = {str(node.get("Id")) for node in children(request.find(xml.M + "Ignore"))}
 
     def sync(_: etree._Element) -> str:
-        shape = read_item_shape(child(request, "ItemShape"), finding=True)
+        shape = read_item_shape(child(request, "ItemShape"), finding=True, whole=True)
         mailbox, folder = _folder(context, db, child(request, "SyncFolderId"))
         state = _state(db, request, _ITEMS, mailbox, folder)
         if state.finished:
