@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, final
+
+from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -108,6 +111,13 @@ class Delivery(Protocol):
         """Give the message back (basic.nack with requeue)."""
 
 
+Tell = Callable[[BridgeError | None], None]
+
+
+def _tell_nobody(_: BridgeError | None) -> None:
+    """Nobody listens."""
+
+
 class Consumer(Protocol):
     """Consumes on a connection of its own."""
 
@@ -115,9 +125,14 @@ class Consumer(Protocol):
     def trouble(self) -> str | None:
         """The code of what is wrong with the connection, None if nothing."""
 
-    def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncGenerator[Delivery, None]:
+    def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = _tell_nobody
+    ) -> AsyncGenerator[Delivery, None]:
         """
         Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
+
+        `tell` hears None whenever the broker has begun to deliver, and what ended or prevented that as often as it is
+        tried again: an empty queue and one that nobody can read are not the same.
 
         Closing the iterator (`contextlib.aclosing`) ends the consumption; what is unsettled then goes back to the
         queue.

@@ -137,6 +137,8 @@ class MailboxSender:
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
         self._trouble: dict[str, tuple[str, str]] = {}
+        self._unproved = {"urgent", "ordinary"}
+        """Queues that were not consumed yet."""
 
     @property
     def part(self) -> str:
@@ -312,6 +314,7 @@ class MailboxSender:
             outbound_urgent_queue(self._alias) if urgent else outbound_queue(self._alias),
             prefetch=self._options.concurrent_sends if urgent else self._options.ordinary_prefetch,
             exclusive=True,
+            tell=lambda error: self._mend(source) if error is None else self._fail(source, error),
         )
 
         def take(delivery: Delivery) -> Coroutine[None, None, None]:
@@ -324,7 +327,6 @@ class MailboxSender:
             take,
             stop,
             stop_within_seconds=self._options.stop_within_seconds,
-            started=lambda: self._mend(source),
         )
 
     async def _close_gate(self, stop: asyncio.Event) -> None:
@@ -413,7 +415,8 @@ class MailboxSender:
         self._report()
 
     def _mend(self, what: str) -> None:
-        if self._trouble.pop(what, None) is not None:
+        if self._trouble.pop(what, None) is not None or what in self._unproved:
+            self._unproved.discard(what)
             self._report()
 
     def _report(self) -> None:
@@ -424,5 +427,7 @@ class MailboxSender:
             self._health.trouble(self.part, *next(iter(self._trouble.values())))
         elif self._consumer.trouble is not None:
             self._health.trouble(self.part, self._consumer.trouble)
+        elif self._unproved:
+            self._health.progress(self.part)
         else:
             self._health.ok(self.part)

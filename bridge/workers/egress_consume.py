@@ -20,7 +20,6 @@ async def take_deliveries(
     stop: asyncio.Event,
     *,
     stop_within_seconds: float,
-    started: Callable[[], None] = lambda: None,
 ) -> None:
     """
     Work on each delivery in a task of its own, as many as the prefetch lets through, until `stop` is set.
@@ -36,7 +35,6 @@ async def take_deliveries(
     async with aclosing(deliveries):
         stopped = asyncio.ensure_future(stop.wait())
         arriving = _next(deliveries)
-        started()
         seconds = 0.0  # cancelled from outside, or a bug: there is no time at all
         try:
             while not stop.is_set():

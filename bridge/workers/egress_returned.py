@@ -62,7 +62,7 @@ class ReturnedDrain:
         self._health = health
         self._limits = limits
         self._stop_within_seconds = stop_within_seconds
-        self._settler = Settler(publisher, clock, emit, label=NOBODY, tell=self._settling)
+        self._settler = Settler(publisher, clock, emit, label=NOBODY, tell=self._tell)
         self._stopping = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -124,18 +124,19 @@ class ReturnedDrain:
     async def _drain(self, stop: asyncio.Event) -> None:
         patience = Patience(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
         while not stop.is_set():
-            deliveries = self._consumer.deliveries(OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False)
+            deliveries = self._consumer.deliveries(
+                OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False, tell=self._tell
+            )
             try:
                 await take_deliveries(
                     deliveries,
                     self.handle,
                     stop,
                     stop_within_seconds=self._stop_within_seconds,
-                    started=lambda: self._health.ok(PART),
                 )
             except BridgeError as error:
                 wait = wait_of(patience.after(error))
-                self._health.trouble(PART, error.code, error.detail)
+                self._tell(error)
                 self._emit(ConsumingFailed(NOBODY, error.code, wait))
                 await wait_for_any(wait, stop)
 
@@ -147,7 +148,7 @@ class ReturnedDrain:
         self._stopping.set()
         self._settler.close()
 
-    def _settling(self, error: BridgeError | None) -> None:
+    def _tell(self, error: BridgeError | None) -> None:
         if error is None:
             self._health.ok(PART)
         else:

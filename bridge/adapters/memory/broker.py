@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
     from datetime import datetime
 
+    from bridge.ports.broker import Tell
     from bridge.wire.topology import Topology
 
 
@@ -295,7 +296,9 @@ class MemoryConsumer:
         self._broker = broker
         self.trouble: str | None = None
 
-    async def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncGenerator[MemoryDelivery, None]:
+    async def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+    ) -> AsyncGenerator[MemoryDelivery, None]:
         """Yield the deliveries of a queue for ever; what is unsettled goes back when the iterator is closed."""
         if not self._broker.has_queue(queue):
             raise TopologyMissing(f"no queue {queue}")
@@ -303,6 +306,7 @@ class MemoryConsumer:
             raise QueueTaken(f"queue {queue} is in exclusive use")
         consumption = _Consumption(self._broker, queue, prefetch, exclusive)
         self._broker.consumers.append(consumption)
+        tell(None)
         try:
             while True:
                 yield await consumption.next()

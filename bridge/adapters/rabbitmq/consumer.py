@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pika import spec
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.ports.broker import Tell
     from bridge.telemetry.events import Emit, Event
 
 _PURPOSE = "consume"
@@ -70,7 +71,9 @@ class RabbitConsumer:
         """The code of what is wrong with the connection, None if nothing."""
         return self._link.down.code if self._link.down is not None else None
 
-    async def deliveries(self, queue: str, *, prefetch: int, exclusive: bool) -> AsyncGenerator[RabbitDelivery, None]:
+    async def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+    ) -> AsyncGenerator[RabbitDelivery, None]:
         """
         Yield the deliveries of a queue for ever; see the port. `prefetch` is from 1 to 2,000.
 
@@ -98,6 +101,7 @@ class RabbitConsumer:
                     self._lease(self._connection, queue, wanted=exclusive),
                     _consuming(self._connection, queue, prefetch) as consumption,
                 ):
+                    tell(None)
                     while (delivery := await consumption.next()) is not None:
                         failures = 0
                         yield delivery
@@ -113,6 +117,7 @@ class RabbitConsumer:
                 # The connection went meanwhile, or the queue has no leader at the moment.
                 error = transient
             failures += 1
+            tell(error)
             self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
             await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
 

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
-from bridge.errors import BrokerAccessRefused, BrokerUnavailable, QueueTaken, TopologyMissing
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, QueueTaken, TopologyMissing
 from bridge.wire.topology import OUTBOUND, outbound_queue
 from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.proxy import TcpProxy
@@ -257,3 +257,23 @@ async def test_the_prefetch_has_bounds(consumer: RabbitConsumer) -> None:
     for prefetch in (0, 2001):
         with pytest.raises(ValueError, match="prefetch"):
             await anext(consumer.deliveries(_QUEUE, prefetch=prefetch, exclusive=False))
+
+
+async def test_who_consumes_hears_when_the_broker_delivers_and_when_not(url: str, broker: BrokerNode) -> None:
+    """An empty queue and one that nobody can read are not the same."""
+    told: asyncio.Queue[BridgeError | None] = asyncio.Queue()
+    with TcpProxy(broker.amqp_port) as proxy:
+        settings = quick(url.replace(f":{broker.amqp_port}/", f":{proxy.port}/"))
+        async with (
+            RabbitConsumer(settings) as consumer,
+            aclosing(consumer.deliveries(_QUEUE, prefetch=1, exclusive=True, tell=told.put_nowait)) as deliveries,
+        ):
+            waiting = asyncio.ensure_future(anext(deliveries))
+            async with asyncio.timeout(10):
+                assert await told.get() is None
+                await asyncio.to_thread(proxy.cut)
+                assert isinstance(await told.get(), BrokerUnavailable)
+                while await told.get() is not None:
+                    pass
+            waiting.cancel()
+            await asyncio.wait({waiting})

@@ -81,13 +81,13 @@ class Bench:
         self.mailbox = MemoryOutbox(self.clock)
         self.health = Health(monotonic=self.clock.monotonic)
 
-    def sender(self) -> MailboxSender:
+    def sender(self, consumer: MemoryConsumer | None = None) -> MailboxSender:
         return MailboxSender(
             alias=ALIAS,
             sender=Mailbox("dispatch@example.org", "Dispatch"),
             mailbox=self.mailbox,
             publisher=self.publisher,
-            consumer=MemoryConsumer(self.broker),
+            consumer=consumer or MemoryConsumer(self.broker),
             clock=self.clock,
             emit=self.emitted.append,
             health=self.health,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryPublisher
+from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
 from bridge.adapters.memory.outbox import Loss, Place
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
@@ -36,7 +36,11 @@ from bridge.workers.egress_send import SendOptions
 from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, InstantClock, a_body, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bridge.adapters.memory.broker import MemoryDelivery
     from bridge.domain.outbound import OutboundMail
+    from bridge.ports.broker import Tell
 
 SENT = ("outbound.sent", None)
 
@@ -801,3 +805,46 @@ async def test_send_that_seems_to_be_begun_in_the_future_holds_the_next_one_no_l
         await eventually(lambda: bench.told() == [SENT])
 
     assert bench.clock.seconds < 70
+
+
+class _Unanswered(MemoryConsumer):
+    """A broker that does not begin to deliver, and says so of the ordinary queue."""
+
+    async def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+    ) -> AsyncGenerator[MemoryDelivery, None]:
+        if queue == outbound_queue(ALIAS) and self.says:
+            tell(BrokerUnavailable("no leader"))
+        await asyncio.Event().wait()
+        async for delivery in super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell):
+            yield delivery
+
+    says = False
+
+
+@pytest.mark.parametrize(("says", "status"), [(False, "starting"), (True, "trouble")])
+async def test_queue_that_the_broker_does_not_deliver_from_is_not_called_drained(
+    says: bool,
+    status: str,
+) -> None:
+    bench = Bench()
+    consumer = _Unanswered(bench.broker)
+    consumer.says = says
+    stop = asyncio.Event()
+    sender = bench.sender(consumer)
+    task = asyncio.create_task(sender.run(stop))
+
+    await eventually(lambda: bench.mailbox.calls.count("prepare") >= 3)
+
+    state = bench.health.state(sender.part)
+    stop.set()
+    await task
+    assert state is not None
+    assert state.status == status
+
+
+async def test_both_queues_consumed_and_a_usable_mailbox_are_ok() -> None:
+    bench = Bench()
+
+    async with bench.running() as sender:
+        await eventually(lambda: (state := bench.health.state(sender.part)) is not None and state.status == "ok")
