@@ -240,6 +240,25 @@ def test_lost_subscriptions_are_told(sandbox: SandboxProcess, folder: Messages) 
         list(folder.get_events(pulled, watermark))
 
 
+def test_streams_go_wrong_by_rule(sandbox: SandboxProcess) -> None:
+    client = EwsClient(sandbox, _CREW)
+    rule = {"match": {"operation": "GetStreamingEvents", "mailbox": _CREW}, "fault": {"kind": "stream_garbage"}}
+    sandbox.faults(rule)
+    wanted = _PULL.format(mark="").replace("PullS", "StreamingS").replace("<t:Timeout>5</t:Timeout>", "")
+    subscription_id = next(client.call(wanted).iter(_MESSAGES + "SubscriptionId")).text
+    sandbox.deliver(_CREW, b"Subject: a\r\n\r\nx\r\n")
+
+    answer = client.post(
+        f"<m:GetStreamingEvents><m:SubscriptionIds><t:SubscriptionId>{subscription_id}</t:SubscriptionId>"
+        "</m:SubscriptionIds><m:ConnectionTimeout>1</m:ConnectionTimeout></m:GetStreamingEvents>"
+    )
+
+    assert answer.content.count(b"</Envelope>") == 1
+    assert answer.content.endswith(b"this is no XML")
+    assert [report["fired"] for report in sandbox.fault_report()] == [1]
+    sandbox.faults()
+
+
 def test_a_restart_loses_subscriptions_and_keeps_states(tmp_path: Path) -> None:
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[_DISPATCH]) as running:
         client = EwsClient(running, _DISPATCH)

@@ -42,8 +42,17 @@ def pull(ews: Ews, **how: object) -> tuple[str, str]:
     return str(next(answer.iter(M + "SubscriptionId")).text), str(next(answer.iter(M + "Watermark")).text)
 
 
-def stream(ews: Ews, *, user: str = ADDRESS, **how: object) -> str:
-    answer = ews.call(subscription("Streaming", **how), user=user)  # type: ignore[arg-type]  # likewise
+def impersonating(address: str) -> str:
+    return (
+        "<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>"
+        f"{address}</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>"
+    )
+
+
+def stream(ews: Ews, *, user: str = ADDRESS, impersonated: str = "", **how: object) -> str:
+    request = subscription("Streaming", **how)  # type: ignore[arg-type]  # likewise
+    header = impersonating(impersonated) if impersonated else ""
+    answer = ews.call(request, user=user, header=header, anchor=impersonated or None)
     assert not list(answer.iter(M + "Watermark"))
     return str(next(answer.iter(M + "SubscriptionId")).text)
 
@@ -75,16 +84,22 @@ def last_mark(answer: etree._Element) -> str:
 class Streaming:
     """A streamed answer that is read as it comes."""
 
-    def __init__(self, ews: Ews, *ids: str, minutes: int = 30, user: str = ADDRESS, patience: float = 20) -> None:
+    def __init__(
+        self, ews: Ews, *ids: str, minutes: int = 30, user: str = ADDRESS, patience: float = 20, impersonated: str = ""
+    ) -> None:
         listed = "".join(f"<t:SubscriptionId>{one}</t:SubscriptionId>" for one in ids)
         body = (
             '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
-            'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Body><m:GetStreamingEvents>'
+            'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header>'
+            f"{impersonating(impersonated) if impersonated else ''}</s:Header><s:Body><m:GetStreamingEvents>"
             f"<m:SubscriptionIds>{listed}</m:SubscriptionIds><m:ConnectionTimeout>{minutes}</m:ConnectionTimeout>"
             "</m:GetStreamingEvents></s:Body></s:Envelope>"
         )
-        self.answer = requests.post(ews.url, data=body.encode(), auth=(user, "x"), stream=True, timeout=patience)
+        headers = {"X-AnchorMailbox": impersonated} if impersonated else {}
+        self.answer = requests.post(
+            ews.url, data=body.encode(), headers=headers, auth=(user, "x"), stream=True, timeout=patience
+        )
         self._read = b""
         self._chunks = self.answer.iter_content(None)
 
@@ -366,6 +381,19 @@ def test_many_subscriptions_share_a_connection(ews: Ews) -> None:
     assert streaming.news() == [("NewMailEvent", one)]
     two = ews.store.deliver(ADDRESS, a_mail(2), folder="drafts").item_id
     assert streaming.news() == [("CreatedEvent", two)]
+    streaming.close()
+
+
+def test_an_app_hears_of_several_mailboxes_on_one_connection(ews: Ews) -> None:
+    ids = [stream(ews, user="app", impersonated=one, events=("NewMailEvent",)) for one in (ADDRESS, OTHER)]
+    streaming = Streaming(ews, *ids, user="app", impersonated=ADDRESS)
+    next(streaming)
+
+    for address in (OTHER, ADDRESS):
+        mail = ews.store.deliver(address, a_mail(1)).item_id
+        assert streaming.news() == [("NewMailEvent", mail)]
+    (refused,) = Streaming(ews, ids[0])
+    assert codes(refused) == ["ErrorSubscriptionAccessDenied"]
     streaming.close()
 
 
