@@ -75,6 +75,10 @@ class SendWindow:
         self._begun.append(begun)
         return begun
 
+    def read_anew(self, begun: Iterable[Begun]) -> None:
+        """Forget what was counted: these are the sends of everybody."""
+        self._begun = deque(sorted(begun))
+
     def give_back(self, begun: Begun) -> None:
         """Count a mail no more: it was not begun after all."""
         if begun in self._begun:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal
 
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason
-from bridge.domain.send_rate import DAY_SECONDS, MINUTE_SECONDS, RateLimits, SendWindow
+from bridge.domain.send_rate import DAY_SECONDS, MINUTE_SECONDS, Begun, RateLimits, SendWindow
 from bridge.errors import (
     BridgeError,
     MailboxThrottled,
     MailboxUnavailable,
     MessageTooLarge,
     OperatorError,
+    QueueTaken,
     TokenUnavailable,
     TransientError,
 )
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from bridge.domain.outbound import Mailbox
-    from bridge.domain.send_rate import Begun
     from bridge.ports.broker import Consumer, Delivery, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
@@ -96,7 +96,7 @@ class MailboxSender:
     One mailbox, from its two queues through Exchange to the events, until it is stopped.
 
     Stateless: what it knows of a request is in the mailbox and in the request's own headers. The rate window is read
-    from the ledger at the start.
+    from the ledger at the start, and whenever another worker drained the mailbox before.
     """
 
     def __init__(
@@ -133,6 +133,9 @@ class MailboxSender:
             tell=self._settling,
         )
         self._exchange_offset: timedelta | None = None
+        self._others_sent = True
+        """Whether somebody else may have drained the mailbox since the rate window was read."""
+        self._urgent_told = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
@@ -209,17 +212,7 @@ class MailboxSender:
             if self._pauses.paused:  # meanwhile
                 return self._waits_for_mailbox(ticket)
             try:
-                try:
-                    conclusion = await self._send(ticket, ticket.request, slot, ticket.end_as)
-                except OperatorError as error:
-                    if not self._gives_up(ticket):
-                        raise
-                    conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
-                if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
-                    await self._probe()
-                if isinstance(conclusion, Deferred) and self._counts(conclusion) and self._gives_up(ticket):
-                    reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
-                    conclusion = await self._send(ticket, ticket.request, slot, reason)
+                conclusion = await self._go_on(ticket, ticket.request, slot)
             except (OperatorError, TransientError) as error:
                 self._pauses.pause(error)
                 self._report()
@@ -228,6 +221,29 @@ class MailboxSender:
                 self._pauses.resume()
                 self._report()
             return conclusion
+
+    async def _go_on(self, ticket: Ticket, request: OutboundRequest, slot: Slot) -> Conclusion:
+        """
+        Take a request as far as it goes now, and give it up where that has been tried long enough.
+
+        Raises:
+            OperatorError: Nobody can send from the mailbox at the moment.
+            TransientError: Likewise.
+        """
+        if self._others_sent:
+            await self._probe(window=True)
+        try:
+            conclusion = await self._send(ticket, request, slot, ticket.end_as)
+        except OperatorError as error:
+            if not self._gives_up(ticket):
+                raise
+            conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
+        if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
+            await self._probe()
+        if isinstance(conclusion, Deferred) and self._counts(conclusion) and self._gives_up(ticket):
+            reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
+            conclusion = await self._send(ticket, request, slot, reason)
+        return conclusion
 
     async def _send(self, ticket: Ticket, request: OutboundRequest, slot: Slot, end_as: EndReason | None) -> Conclusion:
         async def take_turn() -> Begun | Deferred | Left | None:
@@ -300,6 +316,10 @@ class MailboxSender:
     async def _drain(self, source: Literal["urgent", "ordinary"], stop: asyncio.Event) -> None:
         patience = Patience(self._options.consuming)
         while not stop.is_set():
+            if source == "ordinary" and self._urgent_elsewhere:
+                self._urgent_told.clear()
+                await wait_for_any(_LIFE_SECONDS, stop, self._urgent_told)
+                continue
             try:
                 await self._consume(source, stop, patience)
             except BridgeError as error:
@@ -307,6 +327,17 @@ class MailboxSender:
                 self._fail(source, error)
                 self._emit(ConsumingFailed(self._alias, error.code, wait))
                 await wait_for_any(wait, stop)
+
+    @property
+    def _urgent_elsewhere(self) -> bool:
+        """
+        Whether another worker drains the urgent queue, or may do so for all that is known.
+
+        Who has it drains the ordinary one, too: two workers would each keep the whole of Exchange's pace, and urgent
+        requests would overtake nothing.
+        """
+        code, _ = self._trouble.get("urgent", ("", ""))
+        return code == QueueTaken.code or (not code and "urgent" in self._unproved)
 
     async def _consume(self, source: Literal["urgent", "ordinary"], stop: asyncio.Event, patience: Patience) -> None:
         urgent = source == "urgent"
@@ -363,21 +394,22 @@ class MailboxSender:
             self._pauses.try_again()
         self._report()
 
-    async def _probe(self) -> None:
+    async def _probe(self, *, window: bool = False) -> None:
         """
-        Use the mailbox for something cheap; the first time, read the rate window.
+        Use the mailbox for something cheap; on demand, read the rate window if others have sent meanwhile.
 
         Raises:
             BridgeError: It cannot be used.
         """
-        day = self._exchange_offset is None and self._options.rate.recipients_per_day is not None
+        day = window and self._options.rate.recipients_per_day is not None
         await self._mailbox.prepare()
         begun = await self._mailbox.begun_since(timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS))
         now = self._clock.monotonic()
-        if self._exchange_offset is None:
-            for one in begun.sends:
-                # Where Exchange's clocks differ, one may seem to come from the future.
-                self._window.take(now - max(0.0, (begun.now - one.at).total_seconds()), one.recipients)
+        if window and self._others_sent:
+            # Where Exchange's clocks differ, one may seem to come from the future.
+            ages = ((max(0.0, (begun.now - one.at).total_seconds()), one.recipients) for one in begun.sends)
+            self._window.read_anew(Begun(now - age, recipients) for age, recipients in ages)
+            self._others_sent = False
         self._exchange_offset = begun.now - self._clock.now()
 
     async def _keep_sweeping(self, stop: asyncio.Event) -> None:
@@ -412,12 +444,18 @@ class MailboxSender:
 
     def _fail(self, what: str, error: BridgeError) -> None:
         self._trouble[what] = (error.code, error.detail)
+        if isinstance(error, QueueTaken):
+            self._others_sent = True
+        if what == "urgent":
+            self._urgent_told.set()
         self._report()
 
     def _mend(self, what: str) -> None:
         if self._trouble.pop(what, None) is not None or what in self._unproved:
             self._unproved.discard(what)
             self._report()
+        if what == "urgent":
+            self._urgent_told.set()
 
     def _report(self) -> None:
         """Draining works when the mailbox, both queues and the settling do."""

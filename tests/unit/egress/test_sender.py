@@ -12,6 +12,7 @@ import pytest
 
 from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
 from bridge.adapters.memory.outbox import Loss, Place
+from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
 from bridge.errors import (
@@ -29,7 +30,7 @@ from bridge.errors import (
 )
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
-from bridge.telemetry.egress_events import DrainingPaused, RequestEnded, RequestLeft
+from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, RequestEnded, RequestLeft
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_pause import Pauses
 from bridge.workers.egress_send import SendOptions
@@ -808,12 +809,12 @@ async def test_send_that_seems_to_be_begun_in_the_future_holds_the_next_one_no_l
 
 
 class _Unanswered(MemoryConsumer):
-    """A broker that does not begin to deliver, and says so of the ordinary queue."""
+    """A broker that does not begin to deliver, and says so of the urgent queue."""
 
     async def deliveries(
         self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
-        if queue == outbound_queue(ALIAS) and self.says:
+        if queue == outbound_urgent_queue(ALIAS) and self.says:
             tell(BrokerUnavailable("no leader"))
         await asyncio.Event().wait()
         async for delivery in super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell):
@@ -848,3 +849,44 @@ async def test_both_queues_consumed_and_a_usable_mailbox_are_ok() -> None:
 
     async with bench.running() as sender:
         await eventually(lambda: (state := bench.health.state(sender.part)) is not None and state.status == "ok")
+
+
+async def test_worker_that_takes_over_counts_what_the_one_before_it_sent() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(None, 5), consuming=RetryPolicy(0.01, 0.01, 0.01)))
+    first, second = asyncio.Event(), asyncio.Event()
+    one = asyncio.create_task(bench.sender().run(first))
+    await eventually(lambda: len(bench.broker.consumers) == 2)
+    two = asyncio.create_task(bench.sender().run(second))
+    await eventually(lambda: any(isinstance(e, ConsumingFailed) for e in bench.emitted))
+    for number in range(5):
+        bench.request(f"r-{number}")
+    await eventually(lambda: bench.told() == [SENT] * 5)
+
+    first.set()
+    await one
+    bench.request("r-9")
+    await eventually(lambda: bool(bench.waiting()))
+
+    second.set()
+    await two
+    assert bench.retried().headers["x-bridge-reason"] == "rate_limited"
+    assert len(bench.mailbox.submissions) == 5
+
+
+async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one() -> None:
+    bench = Bench(options=replace(PLENTY, consuming=RetryPolicy(0.01, 0.01, 0.01)))
+    stop = asyncio.Event()
+    elsewhere = MemoryConsumer(bench.broker).deliveries(outbound_urgent_queue(ALIAS), prefetch=1, exclusive=True)
+    holding = asyncio.ensure_future(anext(elsewhere))
+    await asyncio.sleep(0)
+    task = asyncio.create_task(bench.sender().run(stop))
+    await eventually(lambda: sum(isinstance(e, ConsumingFailed) for e in bench.emitted) >= 3)
+    assert [one.queue for one in bench.broker.consumers] == [outbound_urgent_queue(ALIAS)]
+
+    holding.cancel()
+    await asyncio.wait({holding})
+    await elsewhere.aclose()
+
+    await eventually(lambda: len(bench.broker.consumers) == 2)
+    stop.set()
+    await task
