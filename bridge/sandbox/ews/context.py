@@ -93,6 +93,10 @@ class Context:
         """
         if node.tag != xml.T + "ItemId":
             raise EwsError("ErrorItemNotFound")
+        return self.item_referred(db, node)
+
+    def item_referred(self, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item]:
+        """Return the item that an element with an item's id names, whatever its name; else like `item_of`."""
         change_of(node)
         return self.item_by(db, entry_of(str(node.get("Id"))))
 

@@ -81,6 +81,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorNameResolutionNoResults": "No results were found.",
     "ErrorNameResolutionNoMailbox": "The name has no mailbox associated with it.",
     "ErrorNonExistentMailbox": "The SMTP address has no mailbox associated with it.",
+    "ErrorObjectTypeChanged": "The type of the object cannot be changed.",
     "ErrorParentFolderNotFound": "The specified parent folder could not be found.",
     "ErrorPropertyUpdate": "One or more properties could not be updated.",
     "ErrorSendAsDenied": "The user account which was used to submit this request does not have the right to send mail "

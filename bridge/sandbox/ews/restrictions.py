@@ -151,7 +151,8 @@ def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, 
     value = constant_value(path, str(right.get("Value")))
     if path.key is not None and _is_list(path):
         into.parameters.append(value)
-        found = _any_of(path.key, f"value {'IS' if name == 'IsNotEqualTo' else sign} ?")
+        # Categories and their like are compared without regard to case.
+        found = _any_of(path.key, f"folded(value) {'IS' if name == 'IsNotEqualTo' else sign} folded(?)")
         return f"(NOT {found})" if name == "IsNotEqualTo" else found
     if (
         name == "IsEqualTo"

@@ -221,9 +221,16 @@ def delete_folder(db: sqlite3.Connection, one: Folder, *, to_deleted_items: bool
         db.execute("DELETE FROM folders WHERE id = ?", (number,))
 
 
-def rename_folder(db: sqlite3.Connection, one: Folder, *, name: str | None = None, bag: p.Bag | None = None) -> Folder:
+def rename_folder(
+    db: sqlite3.Connection,
+    one: Folder,
+    *,
+    name: str | None = None,
+    folder_class: str | None = None,
+    bag: p.Bag | None = None,
+) -> Folder:
     """
-    Give a folder another name or other properties, and a new change key.
+    Give a folder another name, class or other properties, and a new change key.
 
     Raises:
         FolderExistsError: A sister has this name.
@@ -233,8 +240,14 @@ def rename_folder(db: sqlite3.Connection, one: Folder, *, name: str | None = Non
         raise DistinguishedFolderError
     try:
         db.execute(
-            "UPDATE folders SET name = ?, props = ?, change = ? WHERE id = ?",
-            (one.name if name is None else name, json.dumps(one.bag if bag is None else bag), next_counter(db), one.id),
+            "UPDATE folders SET name = ?, class = ?, props = ?, change = ? WHERE id = ?",
+            (
+                one.name if name is None else name,
+                one.folder_class if folder_class is None else folder_class,
+                json.dumps(one.bag if bag is None else bag),
+                next_counter(db),
+                one.id,
+            ),
         )
     except sqlite3.IntegrityError as error:
         raise FolderExistsError from error

@@ -6,6 +6,7 @@ import binascii
 import re
 from base64 import b64decode
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
@@ -14,13 +15,15 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import BY_ELEMENT, Field
 from bridge.sandbox.ews.paths import read_extended
 from bridge.sandbox.store import properties as p
-from bridge.sandbox.store.mime import Attachment, set_people
+from bridge.sandbox.store.compose import compose
+from bridge.sandbox.store.mime import Attachment, bag_of, set_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lxml import etree
 
+MAX_DEPTH: Final = 16
 MAX_ATTACHMENT_BYTES: Final = 150 * 1024 * 1024
 
 
@@ -35,6 +38,8 @@ class Changes:
     flags_given: int | None = None
     mime: bytes | None = None
     attachments: list[Attachment] = field(default_factory=list)
+    depth: int = 0
+    """How many mails the item is inside of."""
 
     def flags(self, before: int) -> int:
         """Return the message flags after the change."""
@@ -85,7 +90,7 @@ def read_mime(node: etree._Element) -> bytes:
     return mime
 
 
-def read_attachment(node: etree._Element) -> Attachment:
+def read_attachment(node: etree._Element, depth: int = 0) -> Attachment:
     """
     Return the attachment that a FileAttachment or ItemAttachment element describes.
 
@@ -104,12 +109,24 @@ def read_attachment(node: etree._Element) -> Attachment:
             xml.truth(node.findtext(xml.T + "IsInline")),
             content,
         )
-    mime = node.find(f"{xml.T}Message/{xml.T}MimeContent")
-    if node.tag != xml.T + "ItemAttachment" or mime is None:
-        raise EwsError(
-            "ErrorInvalidOperation", "Only file attachments, and item attachments with MimeContent, can be added."
-        )
-    return Attachment(name or "message", "message/rfc822", "", inline=False, content=read_mime(mime))
+    held = [node.find(xml.T + kind) for kind in ("Message", "Item")]
+    inner = next((one for one in held if one is not None), None)
+    if node.tag != xml.T + "ItemAttachment" or inner is None:
+        raise EwsError("ErrorInvalidOperation", "Only files and mails can be attached.")
+    if depth >= MAX_DEPTH:
+        raise EwsError("ErrorInvalidOperation", "The attachments are nested too deep.")
+    return Attachment(name or "message", "message/rfc822", "", inline=False, content=_mime_of_inner(inner, depth))
+
+
+def _mime_of_inner(node: etree._Element, depth: int) -> bytes:
+    """Return the mail that an element inside an item attachment describes."""
+    given = Changes(depth=depth + 1)
+    for element in children(node):
+        read_element(element, given)
+    if given.mime is not None:
+        return given.mime
+    bag = {**bag_of(b"", datetime.now(UTC)), p.RECIPIENTS_TO: [], **given.bag}
+    return compose(bag, given.attachments)
 
 
 def removal(path: Field) -> set[str]:
@@ -185,7 +202,7 @@ def _mime(node: etree._Element, into: Changes) -> None:
 
 
 def _attachments(node: etree._Element, into: Changes) -> None:
-    into.attachments.extend(read_attachment(one) for one in children(node))
+    into.attachments.extend(read_attachment(one, into.depth) for one in children(node))
 
 
 def _categories(node: etree._Element, into: Changes) -> None:

@@ -125,7 +125,10 @@ def _read(node: etree._Element) -> _Kept:
 
 
 def _object(node: etree._Element) -> list[str]:
-    return [node.findtext(xml.T + "Type") or "", *(value.text or "" for value in node.findall(xml.T + "Value"))]
+    kind = node.findtext(xml.T + "Type") or ""
+    given = [value.text or "" for value in node.findall(xml.T + "Value")]
+    # Kept as a value, not as a text: a boolean comes back in words.
+    return [kind, *({"1": "true", "0": "false"}.get(text, text) if kind == "Boolean" else text for text in given)]
 
 
 def _name_xml(node: etree._Element) -> str:

@@ -9,6 +9,8 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
+from bridge.sandbox.ews.operations.responses import TAGS as RESPONSES
+from bridge.sandbox.ews.operations.responses import read_response, suppress_read_receipt
 from bridge.sandbox.ews.operations.send import check_sendable
 from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
@@ -29,15 +31,21 @@ def create_item(context: Context, request: etree._Element) -> str:
     """Make items of MIME or of properties: keep them as drafts, or send them at once."""
     nodes = children(child(request, "Items"))
     disposition = request.get("MessageDisposition")
-    if disposition is None and any(node.tag == xml.T + "Message" for node in nodes):
+    if disposition is None and any(node.tag in (xml.T + "Message", *RESPONSES) for node in nodes):
         raise FaultError("ErrorMessageDispositionRequired")
 
     def create(node: etree._Element) -> str:
-        if node.tag not in (xml.T + "Message", xml.T + "Item"):
+        if node.tag == xml.T + "SuppressReadReceipt":
+            suppress_read_receipt(context, db, node)
+            return "<m:Items/>"
+        if node.tag in RESPONSES:
+            changes = read_response(context, db, node)
+        elif node.tag in (xml.T + "Message", xml.T + "Item"):
+            changes = Changes()
+            for element in children(node):
+                read_element(element, changes)
+        else:
             raise EwsError("ErrorInvalidOperation")
-        changes = Changes()
-        for element in children(node):
-            read_element(element, changes)
         folder_node = request.find(xml.M + "SavedItemFolderId")
         if disposition in (None, "SaveOnly"):
             mailbox, folder = (

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show_id
+from bridge.sandbox.ews.folderfields import FolderShape, element_for, read_folder_shape, show_id
 from bridge.sandbox.ews.folderfields import matching as matching_folders
 from bridge.sandbox.ews.operations.paging import read_page
-from bridge.sandbox.ews.paths import read_extended
+from bridge.sandbox.ews.paths import path_xml, read_extended
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import StoreError
 
@@ -97,25 +98,26 @@ def create_folder(context: Context, request: etree._Element) -> str:
 
 
 def update_folder(context: Context, request: etree._Element) -> str:
-    """Rename folders, and set or delete their extended properties."""
+    """Give folders other names, classes (of the same kind) and extended properties."""
 
     def update(node: etree._Element) -> str:
         id_node, updates = children(node)[:2]
         mailbox, folder = context.folder_of(db, id_node)
-        name, bag = None, dict(folder.bag)
+        to_be = replace(folder, bag=dict(folder.bag))
         for change in children(updates):
-            path = children(change)[0]
-            action = str(change.tag).rpartition("}")[2]
-            if path.tag == xml.T + "ExtendedFieldURI" and action == "DeleteFolderField":
-                bag.pop(read_extended(path).key, None)
-            elif path.tag == xml.T + "ExtendedFieldURI" and action == "SetFolderField":
-                bag.update(_extended(children(change)[1]))
-            elif path.get("FieldURI") == "folder:DisplayName" and action == "SetFolderField":
-                name = children(change)[1].findtext(xml.T + "DisplayName") or ""
-            else:
-                raise EwsError("ErrorInvalidPropertySet")
+            to_be = _changed(to_be, change)
+        if folder.distinguished and (to_be.name, to_be.folder_class) != (folder.name, folder.folder_class):
+            raise EwsError("ErrorFolderSave", "Folder save failed.")
+        if element_for(to_be) != element_for(folder):
+            raise EwsError("ErrorObjectTypeChanged")
         try:
-            changed = folders.rename_folder(db, folder, name=name, bag=bag)
+            changed = folders.rename_folder(
+                db,
+                folder,
+                name=None if to_be.name == folder.name else to_be.name,
+                folder_class=to_be.folder_class,
+                bag=to_be.bag,
+            )
         except sqlite3.IntegrityError as error:
             raise EwsError("ErrorFolderExists") from error
         return f"<m:Folders>{show_id(mailbox, changed)}</m:Folders>"
@@ -129,6 +131,36 @@ def update_folder(context: Context, request: etree._Element) -> str:
             on_error="<m:Folders/>",
             changing=db,
         )
+
+
+_REFUSED = {
+    "SetFolderField": "ErrorInvalidPropertySet",
+    "AppendToFolderField": "ErrorInvalidPropertyAppend",
+    "DeleteFolderField": "ErrorInvalidPropertyDelete",
+}
+
+
+def _changed(folder: Folder, change: etree._Element) -> Folder:
+    """Return the folder as one update makes it."""
+    path = children(change)[0]
+    action, uri = str(change.tag).rpartition("}")[2], path.get("FieldURI")
+    extended = path.tag == xml.T + "ExtendedFieldURI"
+    if extended and action == "DeleteFolderField":
+        gone = read_extended(path).key
+        return replace(folder, bag={key: value for key, value in folder.bag.items() if key != gone})
+    if extended and action == "SetFolderField":
+        return replace(folder, bag=folder.bag | _extended(children(change)[1]))
+    if uri == "folder:DisplayName" and action == "SetFolderField":
+        name = children(change)[1].findtext(xml.T + "DisplayName") or ""
+        if not name.strip() or "/" in name:
+            raise EwsError("ErrorFolderSave", "Folder save failed.")
+        return replace(folder, name=name)
+    if uri == "folder:FolderClass" and action == "SetFolderField":
+        return replace(folder, folder_class=children(change)[1].findtext(xml.T + "FolderClass") or "")
+    if uri == "folder:PermissionSet" and action == "DeleteFolderField":
+        # Nobody but the owner has rights on a folder here, which is what deleting them makes so.
+        return folder
+    raise EwsError(_REFUSED[action], xml=path_xml(path))
 
 
 def delete_folder(context: Context, request: etree._Element) -> str:

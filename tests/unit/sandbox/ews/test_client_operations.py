@@ -6,6 +6,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 import pytest
+from lxml import etree
 
 from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, Ews, M, T, a_mail, item_ids, texts
 
@@ -279,3 +280,110 @@ def test_groups_and_rules_are_none(ews: Ews) -> None:
         "<m:GetServiceConfiguration><m:RequestedConfiguration><m:ConfigurationName>MailTips</m:ConfigurationName></m:RequestedConfiguration></m:GetServiceConfiguration>"
     )
     assert texts(configured, "MailTipsEnabled") == ["true"]
+
+
+def response(kind: str, item: str, content: str = "", *, disposition: str = "SaveOnly") -> str:
+    """Return a CreateItem request with a response object."""
+    return f'<m:CreateItem MessageDisposition="{disposition}"><m:Items><t:{kind}>{content}<t:ReferenceItemId Id="{item}"/><t:NewBodyContent BodyType="Text">Agreed.</t:NewBodyContent></t:{kind}></m:Items></m:CreateItem>'
+
+
+def shown(ews: Ews, item: str, *fields: str) -> etree._Element:
+    """Return an item with all its properties."""
+    wanted = "".join(fields)
+    extra = f"<t:AdditionalProperties>{wanted}</t:AdditionalProperties>" if wanted else ""
+    return ews.call(
+        f"<m:GetItem><m:ItemShape><t:BaseShape>AllProperties</t:BaseShape><t:BodyType>Text</t:BodyType>{extra}</m:ItemShape>{listed(item)}</m:GetItem>"
+    )
+
+
+def test_a_reply_names_and_quotes_what_it_answers(ews: Ews) -> None:
+    """The original is marked as answered, and its MIME stays as it came."""
+    mail = ews.store.deliver(ADDRESS, a_mail(1, subject="Re: Coal", body="Two wagons."))
+
+    reply = item_ids(ews.call(response("ReplyToItem", mail.item_id)))[0][0]
+
+    answer = shown(ews, reply)
+    assert texts(answer, "Subject") == ["RE: Coal"]
+    assert texts(answer, "InReplyTo") == ["<1@example.net>"]
+    assert [node.text for node in answer.iterfind(f".//{T}ToRecipients/{T}Mailbox/{T}EmailAddress")] == [
+        "anna@example.net"
+    ]
+    body = texts(answer, "Body")[0]
+    assert body.startswith("Agreed.")
+    assert "Two wagons." in body
+    assert ews.store.mime(ADDRESS, mail.item_id) == a_mail(1, subject="Re: Coal", body="Two wagons.")
+    icon = shown(ews, mail.item_id, '<t:ExtendedFieldURI PropertyTag="0x1080" PropertyType="Integer"/>')
+    assert texts(icon, "Value") == ["261"]
+
+
+def test_a_reply_to_all_leaves_out_the_one_who_answers(ews: Ews) -> None:
+    """Everybody else gets it once."""
+    mime = a_mail(1).replace(
+        b"To: <dispatch@example.org>",
+        b"To: dispatch@example.org, b@example.net\r\nCc: anna@example.net, C <c@example.net>",
+    )
+    mail = ews.store.deliver(ADDRESS, mime)
+
+    answer = shown(ews, item_ids(ews.call(response("ReplyAllToItem", mail.item_id)))[0][0])
+
+    assert [node.text for node in answer.iterfind(f".//{T}ToRecipients/{T}Mailbox/{T}EmailAddress")] == [
+        "anna@example.net",
+        "b@example.net",
+    ]
+    assert [node.text for node in answer.iterfind(f".//{T}CcRecipients/{T}Mailbox/{T}EmailAddress")] == [
+        "c@example.net"
+    ]
+
+
+def test_a_forwarded_mail_takes_its_attachments_along(ews: Ews) -> None:
+    """It is sent to whom the request says."""
+    item = "<t:Attachments><t:FileAttachment><t:Name>list.txt</t:Name><t:Content>QUJD</t:Content></t:FileAttachment></t:Attachments>"
+    made = ews.call(
+        f'<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>Coal</t:Subject>{item}<t:ExtendedProperty><t:ExtendedFieldURI PropertyTag="0x0E07" PropertyType="Integer"/><t:Value>1</t:Value></t:ExtendedProperty></t:Message></m:Items></m:CreateItem>'
+    )
+    original = item_ids(made)[0][0]
+    to = f"<t:ToRecipients><t:Mailbox><t:EmailAddress>{OTHER}</t:EmailAddress></t:Mailbox></t:ToRecipients>"
+
+    assert ews.codes(response("ForwardItem", original, to, disposition="SendAndSaveCopy")) == ["NoError"]
+    assert ews.submitted[0].recipients == (OTHER,)
+    assert b"list.txt" in ews.submitted[0].mime
+    assert ews.codes(response("ForwardItem", original, disposition="SendOnly")) == ["ErrorInvalidRecipients"]
+
+
+def test_a_draft_is_not_answered(ews: Ews) -> None:
+    """Nor is what is not there."""
+    draft = item_ids(
+        ews.call('<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message/></m:Items></m:CreateItem>')
+    )[0][0]
+
+    assert ews.codes(response("ReplyToItem", draft)) == ["ErrorInvalidOperation"]
+    assert ews.codes(response("ReplyToItem", "AAMk")) == ["ErrorInvalidIdMalformed"]
+
+
+def test_a_mail_made_of_properties_can_be_attached(ews: Ews) -> None:
+    """Also with a mail in it; too many inside each other are refused."""
+
+    def attached(levels: int) -> str:
+        inner = f"<t:Attachments>{attached(levels - 1)}</t:Attachments>" if levels > 1 else ""
+        return f"<t:ItemAttachment><t:Name>level {levels}</t:Name><t:Message><t:Subject>level {levels}</t:Subject>{inner}</t:Message></t:ItemAttachment>"
+
+    mail = ews.store.deliver(ADDRESS, a_mail())
+    request = f'<m:CreateAttachment><m:ParentItemId Id="{mail.item_id}"/><m:Attachments>{{}}</m:Attachments></m:CreateAttachment>'
+
+    made = ews.call(request.format(attached(2)))
+    number = str(next(made.iter(T + "AttachmentId")).get("Id"))
+    got = ews.call(
+        f'<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="{number}"/></m:AttachmentIds></m:GetAttachment>'
+    )
+    assert "level 2" in texts(got, "Subject")
+    assert ews.codes(request.format(attached(40))) == ["ErrorInvalidOperation"]
+
+
+def test_a_folder_changes_name_and_class_but_not_its_kind(ews: Ews) -> None:
+    """Folders that every mailbox has stay as they are."""
+    made = folder_id(ews, create_folder("Outer"))
+    request = "<m:UpdateFolder><m:FolderChanges><t:FolderChange>{}<t:Updates><t:SetFolderField><t:FieldURI FieldURI='folder:FolderClass'/><t:Folder><t:FolderClass>{}</t:FolderClass></t:Folder></t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"
+
+    assert ews.codes(request.format(made, "IPF.Note.Special")) == ["NoError"]
+    assert ews.codes(request.format(made, "IPF.Contact")) == ["ErrorObjectTypeChanged"]
+    assert ews.codes(request.format(INBOX, "IPF.Note.Special")) == ["ErrorFolderSave"]
