@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bridge.config import Settings
@@ -46,9 +47,11 @@ def _stopping_later() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG)."""
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process when the demo is killed (prctl PR_SET_PDEATHSIG), or end it if that has been."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -84,7 +87,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C is for the demo, which stops the others in order
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 - a single system call, no threads hold locks in it
+                preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - system calls, no threads hold locks in them
             )
             self._running.append((name, process))
         return process

@@ -57,13 +57,13 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 
 def processes_of(directory: Path) -> list[str]:
-    """The command lines that name the directory."""
+    """The command lines of processes that name the directory, there or in their environment."""
     found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(directory) in line:
-                found.append(line)
+            line = (process / "cmdline").read_bytes()
+            if line and str(directory).encode() in line + (process / "environ").read_bytes():
+                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 
