@@ -8,6 +8,7 @@ from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.folderfields import show_id
 from bridge.sandbox.store import foldertree
+from bridge.sandbox.store.errors import FolderExistsError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -46,7 +47,12 @@ def _transfer(context: Context, request: etree._Element, operation: str, transfe
             raise EwsError("ErrorMoveDistinguishedFolder")
         if folder.parent is None or foldertree.is_within(db, target.id, folder.id):
             raise EwsError("ErrorMoveCopyFailed")
-        return f"<m:Folders>{show_id(mailbox, transfer(db, folder, target))}</m:Folders>"
+        try:
+            moved = transfer(db, folder, target)
+        except FolderExistsError as error:
+            # As recorded of Exchange 2007 and 2010: not the error that CreateFolder gives.
+            raise EwsError("ErrorMoveCopyFailed") from error
+        return f"<m:Folders>{show_id(mailbox, moved)}</m:Folders>"
 
     with context.store.writing() as db:
         return batch(
