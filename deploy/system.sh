@@ -40,10 +40,21 @@ ensure_python() {
   find_python || { echo "Python 3.11 or newer with venv is needed" >&2; return 1; }
 }
 
-# The package brings a system broker. One that was not there before is not started, neither now nor at the next boot;
-# one that is there is left alone.
 ensure_rabbitmq() {
-  [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && return
+  [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || install_without_service rabbitmq-server rabbitmq-server
+}
+
+# DavMail, a foreign client of the sandbox, in the edition without windows. Any Java will do for it.
+ensure_davmail() {
+  command -v java >/dev/null && command -v keytool >/dev/null || apt_install default-jre-headless || return 1
+  [ -e /usr/share/davmail/davmail.jar ] || install_without_service davmail-server davmail-server
+}
+
+# Some packages bring a system service. One that was not there before is not started, neither now nor at the next boot;
+# one that is there is left alone.
+install_without_service() { # service, packages...
+  local service=$1
+  shift
   (
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
@@ -53,9 +64,9 @@ ensure_rabbitmq() {
       trap 'exit 143' TERM HUP
       printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod 755 $policy || exit 1
     fi
-    apt_install rabbitmq-server || exit 1
-    if command -v systemctl >/dev/null && as_root systemctl --quiet disable rabbitmq-server >/dev/null 2>&1; then
-      echo "Its service is off: systemctl enable --now rabbitmq-server would start it" >&2
+    apt_install "$@" || exit 1
+    if command -v systemctl >/dev/null && as_root systemctl --quiet disable "$service" >/dev/null 2>&1; then
+      echo "Its service is off: systemctl enable --now $service would start it" >&2
     fi
   )
 }

@@ -5,7 +5,7 @@
 #   tests/run.sh unit            what needs no services
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
 #
-# Suites: lint unit model corpus schema integration scenario
+# Suites: lint unit model corpus schema sandbox integration scenario
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
@@ -13,14 +13,15 @@ source deploy/system.sh
 suites=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 [ "${1:-}" = -- ] && shift
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema integration scenario)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario)
 
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
     integration) ensure_rabbitmq || exit 1 ;;
     scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
-    *) echo "No such suite: $suite (there are: lint unit model corpus schema integration scenario)" >&2; exit 2 ;;
+    sandbox) ensure_node && ensure_davmail || exit 1 ;;
+    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario)" >&2; exit 2 ;;
   esac
 done
 
@@ -75,6 +76,11 @@ for suite in "${suites[@]}"; do
     model) tests model tests/model ;;
     corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
     schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
+    # Foreign clients need no shared data; the comparison with recordings, and so the page made of both, does.
+    sandbox)
+      tests sandbox -n 2 --dist loadfile tests/foreign
+      needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
+      ;;
     integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
     scenario) tests scenario -n 2 tests/scenario ;;
   esac
