@@ -40,8 +40,8 @@ def page(replays: list[Replay]) -> str:
     equal = sum(not one.found for one in compared)
     same_body = sum(one.same_body for one in compared)
     summary = (
-        f"**{len(replays)} answers: {len(compared)} compared; of these {equal} are equal in all, {same_body} in all but "
-        f"HTTP headers and the server's version; each difference has a reason below. "
+        f"**{len(replays)} answers: {len(compared)} compared; of these {equal} are equal in all, {same_body} in all "
+        f"but HTTP headers and the server's version; each difference has a reason below. "
         f"{len(replays) - len(compared)} are not compared.**\n"
     )
     foreign = "Written by others, each driven over HTTPS by the tests named; every line is a check that passes."
