@@ -135,6 +135,9 @@ class SendingMailbox(Protocol):
         """
         Delete up to `limit` entries of the ledger, and stamped drafts that were not sent, older than this.
 
+        A begun send that is not marked as done is kept ten times as long: its request may still wait for the mailbox,
+        and nothing else would tell that its mail is out.
+
         Returns how many were deleted; 0 means that nothing older is left.
 
         Raises:

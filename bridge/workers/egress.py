@@ -414,7 +414,9 @@ class MailboxSender:
 
     async def _keep_sweeping(self, stop: asyncio.Event) -> None:
         """Keep the ledger as long as it is of use; best effort, and never in the way."""
-        age = timedelta(days=self._options.ledger_days)
+        # Whatever is configured: the ledger outlives the requests.
+        longest = timedelta(seconds=self._options.give_up_after_seconds) + timedelta(days=2)
+        age = max(timedelta(days=self._options.ledger_days), longest)
         while not stop.is_set():
             await wait_for_any(self._options.sweep_every_seconds, stop)
             swept = 0

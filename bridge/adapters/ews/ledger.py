@@ -88,10 +88,14 @@ class EwsLedger:
         begun = [BegunSend(entry.at, entry.recipients) for entry in entries if entry.kind != "ended"]
         return BegunSends(now, [send for send in begun if send.at > now - age])
 
-    async def created_before(self, moment: datetime, *, limit: int) -> list[str]:
-        """Return the ids of entries that are older than this."""
+    async def older(self, now: datetime, age: timedelta, *, limit: int) -> list[str]:
+        """Return the ids of entries that are older than this; of open begun sends, than ten times as much."""
+        begun = element("t:IsNotEqualTo", *stamps.equals(stamps.ENTRY, "begun"))
+        restriction = element(
+            "t:Or", element("t:And", begun, created_before(now - age)), created_before(now - 10 * age)
+        )
         folder = await self.folder()
-        message = await find(self._client, self._address, folder, created_before(moment), fields=(), limit=limit)
+        message = await find(self._client, self._address, folder, restriction, fields=(), limit=limit)
         return [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:

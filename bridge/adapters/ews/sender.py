@@ -177,10 +177,10 @@ class EwsSender:
         In this order: a draft without its entry would be taken for one whose send was never begun. A clock that is
         wrong must not take away what is needed: old is only what both Exchange's and one's own call old.
         """
-        moment = min(self._client.now(), datetime.now(UTC)) - age
-        old = await self._old_drafts(moment, limit=limit)
+        now = min(self._client.now(), datetime.now(UTC))
+        old = await self._old_drafts(now - age, limit=limit)
         if len(old) < limit:
-            old += await self._ledger.created_before(moment, limit=limit - len(old))
+            old += await self._ledger.older(now, age, limit=limit - len(old))
         if not old:
             return 0
         try:

@@ -217,13 +217,18 @@ class MemoryOutbox:
         """Delete what is older."""
 
         def execute() -> int:
-            before = self.clock.now() - age
+            now = self.clock.now()
+            before = now - age
             drafts = [
                 item_id
                 for item_id, item in self.items.items()
                 if item.created_at < before and item.place == "drafts" and item.state is not DraftState.SUBMITTED
             ][:limit]
-            entries = [key for key, entry in self.entries.items() if entry.at < before][: limit - len(drafts)]
+            entries = [
+                key
+                for key, entry in self.entries.items()
+                if entry.at < (now - 10 * age if entry.kind == "begun" else before)
+            ][: limit - len(drafts)]
             for item_id in drafts:
                 self.items[item_id].place = "gone"
             for entry_id in entries:
