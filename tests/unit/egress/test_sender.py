@@ -719,12 +719,26 @@ async def test_stop_does_not_wait_longer_than_it_may() -> None:
 async def test_ledger_is_swept_by_age() -> None:
     bench = Bench(options=replace(PLENTY, sweep_every_seconds=0.01, ledger_days=1))
     for number in range(150):
-        await bench.mailbox.enter_begun(Stamp(f"old-{number}", "a", "d"), 1)
-    bench.clock.seconds += 2 * 86_400
-    await bench.mailbox.enter_begun(Stamp("new", "a", "d"), 1)
+        await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp(f"old-{number}", "a", "d"), 1))
+    await bench.mailbox.enter_begun(Stamp("open", "a", "d"), 1)
+    bench.clock.seconds += 4 * 86_400
+    await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp("new", "a", "d"), 1))
 
     async with bench.running():
-        await eventually(lambda: len(bench.mailbox.entries) == 1)
+        await eventually(lambda: len(bench.mailbox.entries) <= 2)
+
+    assert {entry.stamp.request_id for entry in bench.mailbox.entries.values()} == {"open", "new"}
+
+
+async def test_ledger_outlives_requests_whatever_is_configured() -> None:
+    bench = Bench(options=replace(PLENTY, sweep_every_seconds=0.01, ledger_days=1, give_up_after_seconds=30 * 86_400))
+    await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp("r-1", "a", "d"), 1))
+    bench.clock.seconds += 29 * 86_400
+
+    async with bench.running():
+        await eventually(lambda: bench.mailbox.calls.count("sweep") >= 3)
+
+    assert len(bench.mailbox.entries) == 1
 
 
 async def test_request_too_large_to_wait_in_the_broker_is_ended_instead_and_others_go_on() -> None:
