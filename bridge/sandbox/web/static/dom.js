@@ -23,6 +23,13 @@ export function fill(parent, ...children) {
   }
 }
 
+// The same for the entries of a list, of which those that look the same stay: one that is just being clicked is there
+// when the click ends.
+export function fillList(list, entries) {
+  const old = new Map([...list.children].map((entry) => [entry.outerHTML, entry]));
+  fill(list, entries.map((entry) => old.get(entry.outerHTML) ?? entry));
+}
+
 // A text of somebody else's, kept from turning its surroundings around; marks that would do so are made visible.
 const TURNING = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 

@@ -39,7 +39,7 @@ export function faults(root) {
         })));
       }
     }
-    await refresh();
+    await refresh({ first: true });
   }
 
   function row(kind, boxes) {
@@ -77,6 +77,15 @@ export function faults(root) {
       return whole;
     }
 
+    // Shows the settings of the rule that is in force, for a page that was opened anew.
+    function take({ match = {}, fault, times: most }) {
+      for (const { name, input } of parameters) if (fault[name] !== undefined) input.value = written(fault[name]);
+      operation.input.value = [match.operation ?? []].flat().join(", ");
+      mailbox.value = match.mailbox ?? "";
+      chance.input.value = match.probability ?? "1";
+      times.input.value = most ?? "";
+    }
+
     async function change(wanted) {
       trouble.textContent = "";
       try {
@@ -103,10 +112,12 @@ export function faults(root) {
 
     return {
       element,
-      update(all) {
+      update(all, first) {
         const mine = all.filter((one) => (one.fault.kind ?? one.fault) === kind.kind);
+        const own = mine.find((one) => one.name === OWN + kind.kind);
+        if (first && own) take(own);
         const count = mine.reduce((sum, one) => sum + one.fired, 0);
-        toggle.setAttribute("aria-checked", String(mine.some((one) => one.name === OWN + kind.kind)));
+        toggle.setAttribute("aria-checked", String(own !== undefined));
         fired.textContent = mine.length ? `fired ${count.toLocaleString("en")}` : "";
       },
     };
@@ -120,9 +131,9 @@ export function faults(root) {
     }
   }
 
-  async function refresh() {
+  async function refresh({ first = false } = {}) {
     const found = await get("/faults");
-    for (const one of rows.values()) one.update(found);
+    for (const one of rows.values()) one.update(found, first);
     fill(rules, table("Rules in force", [
       { name: "Name", cell: (rule) => foreign(rule.name, { otherwise: "(no name)" }) },
       { name: "Fault", cell: (rule) => foreign(described(rule.fault)) },

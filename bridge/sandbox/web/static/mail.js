@@ -1,7 +1,7 @@
 // Mailboxes, their folders, the mails of one, and one mail: three panes, of which a phone shows one at a time.
 
 import { folderPath, get, mailPath, mailboxPath, part } from "./api.js";
-import { bytes, el, fill, foreign, moment } from "./dom.js";
+import { bytes, el, fill, fillList, foreign, moment } from "./dom.js";
 import { letter } from "./letter.js";
 
 const PAGE = 50;
@@ -12,7 +12,9 @@ const keyOf = (folder) => folder.distinguished_name ?? folder.id;
 export function mail(root) {
   const choice = el("select", { id: "mailbox", on: { change: () => { location.hash = `#/mail/${part(choice.value)}`; } } });
   const folderList = el("ul", { class: "folders" });
-  const listPane = el("section", { class: "pane list", "aria-label": "Mails" });
+  const listHead = el("div");
+  const mailList = el("ul", { class: "mails" });
+  const listPane = el("section", { class: "pane list", "aria-label": "Mails" }, listHead, mailList);
   const mailPane = el("article", { class: "pane mail", "aria-label": "Mail" });
   root.append(
     el("nav", { class: "pane places", "aria-label": "Folders" },
@@ -60,7 +62,7 @@ export function mail(root) {
   function showFolders() {
     const rank = (one) => (FIRST.includes(one.distinguished_name) ? FIRST.indexOf(one.distinguished_name) : FIRST.length);
     const sorted = folders.map((one, at) => [one, at]).sort(([a, i], [b, j]) => rank(a) - rank(b) || i - j);
-    fill(folderList, sorted.map(([one]) => {
+    fillList(folderList, sorted.map(([one]) => {
       const key = keyOf(one);
       const current = key === place.folder || one.id === place.folder;
       const label = one.unread ? `${one.count} mails, ${one.unread} unread` : `${one.count} mails`;
@@ -80,8 +82,7 @@ export function mail(root) {
     const turnTo = (page, text, able) =>
       able ? el("a", { href: `${base}/${page}`, "data-key": text }, text) : el("span", { class: "off" }, text);
     const first = (place.page - 1) * PAGE + 1;
-    fill(listPane,
-      el("a", { class: "back", href: `#/mail/${part(place.address)}` }, "‹ Folders"),
+    fillList(listHead, [      el("a", { class: "back", href: `#/mail/${part(place.address)}`, "data-key": "back" }, "‹ Folders"),
       el("h2", {}, foreign(here?.name ?? place.folder)),
       el("p", { class: "pager" },
         turnTo(1, "Newest", place.page > 1), turnTo(place.page - 1, "Newer", place.page > 1),
@@ -90,7 +91,8 @@ export function mail(root) {
           : `none of ${total.toLocaleString("en")}`),
         turnTo(place.page + 1, "Older", place.page < pages), turnTo(pages, "Oldest", place.page < pages)),
       total === 0 && el("p", { class: "note" }, "No mails in this folder."),
-      el("ul", { class: "mails" }, mails.map((one) => el("li", {}, el("a", {
+    ].filter(Boolean));
+    fillList(mailList, mails.map((one) => el("li", {}, el("a", {
         href: `${base}/${place.page}/${part(one.item_id)}`, "data-key": one.item_id,
         "aria-current": one.item_id === place.item ? "true" : undefined, class: one.read ? "read" : "unread",
       },
@@ -101,7 +103,7 @@ export function mail(root) {
         !one.read && el("span", { class: "mark" }, "unread"),
         one.has_attachments && el("span", { class: "mark" }, "attachments"),
         one.item_class !== "IPM.Note" && el("span", { class: "mark" }, foreign(one.item_class)),
-        el("span", {}, bytes(one.size))))))));
+        el("span", {}, bytes(one.size)))))));
   }
 
   async function open(mine) {

@@ -8,9 +8,9 @@ const COLUMNS = [
   { name: "Issued", cell: (token) => moment(token.at) },
   { name: "Until", cell: (token) => moment(token.expires_at) },
   { name: "State", cell: (token) => el("span", { class: token.state === "valid" ? "good" : "bad" }, token.state) },
-  { name: "App", cell: (token) => foreign(`${token.app} (${token.client_id})`) },
-  { name: "For", cell: (token) => foreign(token.audience) },
-  { name: "Roles", cell: (token) => foreign(token.roles.join(", "), { otherwise: "none" }) },
+  { name: "App", cell: (token) => [foreign(token.app), el("div", { class: "aside" }, token.client_id)] },
+  { name: "For", cell: (token) => token.audience },
+  { name: "Roles", cell: (token) => token.roles.join(", ") || "none" },
   { name: "By", cell: (token) => token.proof },
 ];
 

@@ -1,0 +1,313 @@
+"""What a person can do with the page, in a real browser."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from tests.browser.conftest import CREW, DISPATCH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.browser import Browser
+    from tests.support.sandbox import SandboxProcess
+
+_VIEWS = ("mail", "compose", "sends", "calls", "faults", "tokens")
+_MAIL = (
+    b"From: Ada Example <ada@elsewhere.example>\r\nTo: dispatch@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
+    b"Message-ID: <first@elsewhere.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n"
+    b"--m\r\nContent-Type: multipart/related; boundary=r\r\n\r\n"
+    b"--r\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    b'<p id="hello" style="color: #aa0000">Hello <b>there</b><img id="dot" src="cid:dot"></p>\r\n'
+    b"--r\r\nContent-Type: image/gif\r\nContent-ID: <dot>\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    b"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7\r\n--r--\r\n"
+    b'--m\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="list.csv"\r\n\r\na;b\r\n--m--\r\n'
+)
+# Text against what is behind it, by WCAG 2.1; what is switched off may be paler.
+_PALEST = """
+const light = (colour) => colour.slice(0, 3).map((part) => part / 255)
+  .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+const numbers = (text) => text.match(/[\\d.]+/g).map(Number);
+const behind = (element) => {
+  for (let one = element; one; one = one.parentElement) {
+    const colour = numbers(getComputedStyle(one).backgroundColor);
+    if (colour.length < 4 || colour[3] === 1) return colour;
+  }
+};
+let worst = [99, ""];
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const element = texts.currentNode.parentElement;
+  if (!texts.currentNode.data.trim() || !element.checkVisibility() || element.closest("noscript, option")) continue;
+  const [a, b] = [light(numbers(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+  const contrast = (a + 0.05) / (b + 0.05);
+  if (contrast < worst[0]) worst = [contrast, texts.currentNode.data];
+}
+return worst;
+"""
+
+
+def test_a_mail_is_shown_as_text_html_headers_and_source_and_comes_out_byte_for_byte(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    sandbox.deliver(DISPATCH, _MAIL)
+    browser.open(f"{url}/")
+    browser.wait(".mails a", text="Grüße")
+    browser.click(".mails a")
+
+    assert browser.wait(".letter h2") == "Grüße"
+    assert "Ada Example <ada@elsewhere.example>" in browser.wait(".people")
+    with browser.in_frame("iframe"):
+        assert browser.wait("#hello") == "Hello there"
+        assert browser.run("return getComputedStyle(document.getElementById('hello')).color") == "rgb(170, 0, 0)"
+        assert browser.run("return document.getElementById('dot').naturalWidth") == 1
+    browser.click(".forms button:nth-child(3)")
+    assert "<first@elsewhere.example>" in browser.wait(".headers")
+    browser.click(".forms button:nth-child(4)")
+    assert "boundary=m" in browser.wait("pre.source")
+
+    browser.click(".bar a")
+    assert _downloaded(browser, "mail.eml") == hashlib.sha256(_MAIL).hexdigest()
+    browser.click(".attachments li:nth-child(2) a")
+    assert _downloaded(browser, "list.csv") == hashlib.sha256(b"a;b").hexdigest()
+    assert browser.complaints() == []
+
+
+def test_what_arrives_is_shown_without_being_asked_for(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
+    browser.wait(".list .note", text="No mails")
+
+    sandbox.deliver(CREW, b"Subject: it came\r\n\r\n")
+    assert "it came" in browser.wait(".mails a", seconds=5)
+    assert browser.wait(".folders [aria-current] .count") == "1 / 1"
+
+
+def test_a_sandbox_that_was_killed_is_said_to_be_away_and_is_live_again_when_it_is_back(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    browser.open(f"{url}/#/mail")
+    browser.wait("#live", text="live")
+    sandbox.kill()
+    browser.wait("#live", text="not answering")
+
+    sandbox.start()
+    browser.wait("#live", text="live")
+    sandbox.deliver(DISPATCH, b"Subject: after the restart\r\n\r\n")
+    browser.wait(".mails a", text="after the restart")
+
+
+def test_a_mail_that_is_written_in_the_page_is_in_the_mailbox(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    browser.open(f"{url}/#/compose")
+    browser.wait("#to option", text=DISPATCH)
+    browser.type("#from", "Zoë <zoe@elsewhere.example>")
+    browser.type("#subject", "Schöne <b>Grüße</b>")
+    browser.type("#text", "first line\nsecond line")
+    browser.click("form[aria-label='Write a mail'] button")
+    browser.click("#said a")
+
+    assert browser.wait(".letter h2") == "Schöne <b>Grüße</b>"
+    assert browser.wait("pre.text").splitlines() == ["first line", "second line"]
+    assert sandbox.mails(DISPATCH)[-1]["subject"] == "Schöne <b>Grüße</b>"
+    assert browser.complaints() == []
+
+
+def test_a_file_is_delivered_byte_for_byte(sandbox: SandboxProcess, browser: Browser, url: str, tmp_path: Path) -> None:
+    mime = b"Subject: a file\r\n\r\nbare\nline feeds\r and \xff\x00 bytes"
+    (tmp_path / "mail.eml").write_bytes(mime)
+    browser.open(f"{url}/#/compose")
+    browser.wait("#to option", text=DISPATCH)
+    browser.attach("#file", tmp_path / "mail.eml")
+    browser.click("form[aria-label='Deliver one as it is'] button")
+    browser.wait("#said", text="Delivered")
+
+    assert sandbox.mails(DISPATCH)[-1]["sha256"] == hashlib.sha256(mime).hexdigest()
+
+
+def test_a_sender_that_is_none_is_refused_in_words(browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/compose")
+    browser.wait("#to option", text=DISPATCH)
+    browser.type("#from", "nobody")
+    browser.click("form[aria-label='Write a mail'] button")
+
+    assert "from is no mail address" in browser.wait("#said[data-state=bad]")
+
+
+def test_a_switch_makes_a_rule_and_takes_it_away_and_shows_how_often_it_fired(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    other = {"name": "other", "match": {"operation": "GetItem"}, "fault": "cut_before"}
+    sandbox.faults(other)
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-unavailable-row")
+    browser.run("document.querySelector('#fault-unavailable-row details').open = true")
+    browser.type("#fault-unavailable-retry_after_seconds", "7")
+    browser.type("#fault-unavailable-operation", "token")
+    browser.click("#fault-unavailable-row [role=switch]")
+    browser.wait("table", text="page: unavailable")
+    browser.wait("#fault-unavailable-row [role=switch][aria-checked=true]")
+
+    rule = sandbox.fault_report()[1]
+    assert rule["fault"] == {"kind": "unavailable", "status": 503, "retry_after_seconds": 7}
+    assert rule["match"] == {"operation": ["token"]}
+    assert _token_status(sandbox) == 503
+    browser.wait("#fault-unavailable-row .fired", text="fired 1")
+
+    browser.open("about:blank")
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-unavailable-row .fired", text="fired 1")
+    assert browser.run("return document.querySelector('#fault-unavailable-retry_after_seconds').value") == "7"
+    browser.click("#fault-unavailable-row [role=switch]")
+    browser.wait("#fault-unavailable-row [role=switch][aria-checked=false]")
+    assert sandbox.fault_report() == [{**other, "seen": 0, "fired": 0}]
+    browser.click("[aria-label='Remove other']")
+    browser.wait("#main .note", text="everything goes as it should")
+    assert sandbox.fault_report() == []
+
+
+def test_there_is_a_switch_for_every_kind_of_fault(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-latency-row")
+
+    kinds = [kind["kind"] for kind in sandbox.admin("/faults/kinds")]
+    shown = browser.run("return [...document.querySelectorAll('.kind')].map((row) => row.id)")
+    assert sorted(shown) == sorted(f"fault-{kind}-row" for kind in kinds)
+
+
+def test_a_fault_that_lacks_a_value_is_refused_at_its_switch(browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/faults")
+    browser.click("#fault-item_error-row [role=switch]")
+
+    assert "fault.code" in browser.wait("#fault-item_error-row .trouble", text="fault.code")
+    assert browser.wait("#fault-item_error-row [role=switch][aria-checked=false]") == ""
+
+
+def test_calls_and_tokens_show_what_happened_and_no_token(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/tokens")
+    browser.wait("#main h2", text="Tokens")
+    assert _token_status(sandbox) == 200
+    assert "full_access_as_app" in browser.wait("tbody tr", text="valid")
+    assert "eyJ" not in browser.run("return document.documentElement.outerHTML")
+    browser.click(".tokens button")
+    browser.wait("tbody tr", text="revoked")
+
+    browser.click("#views a[href='#/calls']")
+    browser.wait("tbody tr", text="token")
+    assert float(browser.texts("[data-label=ms]")[0]) >= 0
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 1920])
+@pytest.mark.parametrize("view", _VIEWS)
+def test_no_view_is_wider_than_the_window(
+    sandbox: SandboxProcess, browser: Browser, url: str, view: str, width: int
+) -> None:
+    browser.size(width, 740)
+    browser.open(f"{url}/#/{view}")
+    browser.wait("#main h2, #main .folders, #main form")
+
+    assert browser.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", _VIEWS)
+def test_every_text_stands_out_from_what_is_behind_it(
+    sandbox: SandboxProcess, browser: Browser, url: str, view: str, scheme: str
+) -> None:
+    browser.scheme(scheme)
+    browser.open(f"{url}/#/{view}")
+    browser.wait("#main h2, #main .folders, #main form")
+    browser.wait("#live", text="live")
+
+    contrast, text = browser.run(_PALEST)
+    assert contrast >= 4.5, text
+
+
+def test_a_phone_shows_folders_then_mails_then_the_mail_and_finds_back(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    browser.size(375, 740)
+    browser.open(f"{url}/#/mail")
+    browser.wait(".folders a", text="Inbox")
+    assert not browser.run("return document.querySelector('.list').checkVisibility()")
+    browser.click(".folders a")
+    browser.wait(".mails a")
+    assert not browser.run("return document.querySelector('.places').checkVisibility()")
+    browser.click(".mails a")
+    browser.wait(".letter h2")
+    assert browser.run("return document.querySelector('article.mail').checkVisibility()")
+    browser.click("article .back")
+    browser.click(".list .back")
+    browser.wait(".folders a", text="Inbox")
+
+
+def test_the_keyboard_alone_reads_a_mail_and_throws_a_switch(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
+    browser.wait(".mails a", text="it came")
+    _tab_to(browser, ".mails a")
+    browser.press("Enter")
+    browser.wait(".letter h2", text="it came")
+    _tab_to(browser, ".forms button:last-child")
+    browser.press("Enter")
+    browser.wait("pre.source", text="Subject: it came")
+
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-empty-row")
+    _tab_to(browser, "#fault-empty-row [role=switch]", presses=200)
+    browser.press("Space")
+    browser.wait("#fault-empty-row [role=switch][aria-checked=true]")
+    sandbox.faults()
+
+
+def test_the_focus_stays_on_a_mail_when_others_arrive(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
+    browser.wait(".mails a", text="it came")
+    browser.run("document.querySelector('.mails a').focus()")
+    focused = browser.run("return document.activeElement.dataset.key")
+    sandbox.deliver(CREW, b"Subject: another\r\n\r\n")
+    browser.wait(".mails a", text="another")
+
+    assert browser.run("return document.activeElement.dataset.key") == focused
+
+
+def _downloaded(browser: Browser, name: str) -> str:
+    path = browser.downloads / name
+    return browser.until(
+        lambda: hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None, f"the file {name}"
+    )
+
+
+def _tab_to(browser: Browser, selector: str, *, presses: int = 80) -> None:
+    for _ in range(presses):
+        browser.press("Tab")
+        if browser.run("return document.activeElement.matches(arguments[0])", selector):
+            return
+    raise AssertionError(f"Tab does not lead to {selector}")
+
+
+def _token_status(sandbox: SandboxProcess) -> int:
+    import ssl
+    from urllib.error import HTTPError
+    from urllib.parse import urlencode
+    from urllib.request import HTTPSHandler, ProxyHandler, build_opener
+
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": sandbox.info["client_id"],
+        "client_secret": sandbox.info["client_secret"],
+        "scope": "https://outlook.office365.com/.default",
+    }
+    context = ssl.create_default_context(cafile=sandbox.info["ca_file"])
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
+    try:
+        with opener.open(sandbox.info["authority_url"] + "/oauth2/v2.0/token", urlencode(form).encode()) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
