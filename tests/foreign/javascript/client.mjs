@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import ews from "ews-javascript-api";
 
 const {
-  BasePropertySet, BodyType, ConflictResolutionMode, ConnectingIdType, CreateRuleOperation, DefaultExtendedPropertySet,
-  DeleteMode, EmailMessage, ExchangeService, ExchangeVersion, ExtendedPropertyDefinition, FileAttachment, Folder,
+  BasePropertySet, BodyType, ConflictResolutionMode, ConnectingIdType, DefaultExtendedPropertySet,
+  DeleteMode, EmailAddress, EmailMessage, ExchangeService, ExchangeVersion, ExtendedPropertyDefinition, FileAttachment, Folder,
   FolderId, FolderSchema, FolderTraversal, FolderView, ImpersonatedUserId, Importance, ItemId, ItemSchema, ItemView,
-  LogicalOperator, Mailbox, MapiPropertyType, MessageBody, MessageDisposition, MimeContent, EmailMessageSchema, OAuthCredentials,
-  OffsetBasePoint, PropertySet, SearchFilter, ServiceError, SortDirection, StringList, Uri, WellKnownFolderName, AlternateId, IdFormat,
+  LogicalOperator, MapiPropertyType, MessageBody, MessageDisposition, MimeContent, EmailMessageSchema, OAuthCredentials,
+  OffsetBasePoint, PropertySet, SearchFilter, ServiceError, SortDirection, Uri, WellKnownFolderName, AlternateId, IdFormat,
   ChangeType, EventType, StreamingSubscriptionConnection, SyncFolderItemsScope,
 } = ews;
 
@@ -246,11 +246,16 @@ check("marks a mail as read", async () => {
   assert.equal((await found("Inbox", unread)).TotalCount, 0);
 });
 
-check("is refused a reply made by the server, which the sandbox cannot do yet", async () => {
+check("has the server make a reply, and a forwarded mail", async () => {
   const filter = new SearchFilter.IsEqualTo(ItemSchema.Subject, "Sent at once");
   const item = (await found("Inbox", filter)).Items[0];
   const message = await EmailMessage.Bind(service, item.Id, everything());
-  await refused(message.Reply(new MessageBody("Done."), false), "ErrorInvalidOperation");
+  await message.Reply(new MessageBody("Done."), false);
+  const replies = new SearchFilter.IsEqualTo(ItemSchema.Subject, "RE: Sent at once");
+  await until(async () => (await found("Inbox", replies)).TotalCount === 1, "the reply");
+  await message.Forward(new MessageBody("For you."), [new EmailAddress(address)]);
+  const forwarded = new SearchFilter.IsEqualTo(ItemSchema.Subject, "FW: Sent at once");
+  await until(async () => (await found("Inbox", forwarded)).TotalCount === 1, "the forwarded mail");
 });
 
 check("moves a mail, whose id is new, and copies it", async () => {
