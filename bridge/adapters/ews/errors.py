@@ -142,6 +142,8 @@ def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | N
         if reason:
             return EwsBlocked("EWS is blocked by policy (EwsAllowedAppIDs or the user agent list)")
         return MailboxAccessDenied("HTTP 403")
+    if status == 413:
+        return SendRefused("HTTP 413")  # only a mail on its way out makes a large request
     if status in {429, 503}:
         return MailboxThrottled(f"HTTP {status}", retry_after_seconds=_retry_after_seconds(headers))
     return MailboxUnavailable(f"HTTP {status}")

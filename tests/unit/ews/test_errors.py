@@ -10,6 +10,7 @@ from bridge.errors import (
     MailboxAccessDenied,
     MailboxThrottled,
     MailboxUnavailable,
+    SendRefused,
 )
 
 
@@ -22,6 +23,7 @@ from bridge.errors import (
         (403, {}, MailboxAccessDenied),
         (429, {"Retry-After": "7"}, MailboxThrottled),
         (503, {}, MailboxThrottled),
+        (413, {}, SendRefused),
         (502, {}, MailboxUnavailable),
         (302, {}, MailboxUnavailable),
         (400, {"Connection": "close"}, MailboxUnavailable),
