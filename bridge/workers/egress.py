@@ -208,7 +208,7 @@ class MailboxSender:
             return Ended("failed", "invalid_request", str(ticket.invalid))
         if self._pauses.paused:
             return self._waits_for_mailbox(ticket)
-        async with self._pauses.turn(), self._slots.slot(urgent=ticket.urgent) as slot:
+        async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
             if self._pauses.paused:  # meanwhile
                 return self._waits_for_mailbox(ticket)
             try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import OperatorError, TransientError
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
+from bridge.workers.egress_gate import Slots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,7 +50,7 @@ class Pauses:
         self._failures = 0
         self._wait = 0.0
         self._trial = False
-        self._one = asyncio.Lock()
+        self._one = Slots(1, clock)
         self.code: str | None = None
         """Why it is paused, None while it is not."""
         self.detail = ""
@@ -105,12 +106,12 @@ class Pauses:
             self._since = None
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Go on at once, or one at a time while nothing is proved yet."""
+    async def turn(self, *, urgent: bool) -> AsyncIterator[None]:
+        """Go on at once, or one at a time while nothing is proved yet, urgent ones first."""
         if not self._trial:
             yield
             return
-        async with self._one:
+        async with self._one.slot(urgent=urgent):
             yield
 
     def _wait_after(self, error: BridgeError) -> float:

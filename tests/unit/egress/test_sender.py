@@ -904,3 +904,24 @@ async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one() ->
     await eventually(lambda: len(bench.broker.consumers) == 2)
     stop.set()
     await task
+
+
+async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -> None:
+    pauses, order = Pauses(ALIAS, InstantClock(), lambda _: None), list[str]()
+    pauses.pause(MailboxFull())
+    pauses.try_again()
+    go = asyncio.Event()
+
+    async def visit(name: str, *, urgent: bool) -> None:
+        async with pauses.turn(urgent=urgent):
+            order.append(name)
+            await go.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        for name, urgent in (("first", False), ("second", False), ("urgent", True)):
+            tasks.create_task(visit(name, urgent=urgent))
+            await asyncio.sleep(0)
+        await eventually(lambda: order == ["first"])
+        go.set()
+
+    assert order == ["first", "urgent", "second"]
