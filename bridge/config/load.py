@@ -121,12 +121,13 @@ def _validate(given: Given, model: type[S], tree: dict[str, Any], *, has_file: b
     try:
         return model.model_validate(tree)
     except ValidationError as error:
+        if not has_file and not given.tree:
+            given.problems.append(Problem("", "", "no configuration file was given", "--config FILE or BRIDGE_CONFIG"))
+            return None
         for key, (what, fix) in _told(error, model).items():
             # A secret whose file could not be read is missing as well; one complaint is enough.
             if not {dotted(key), dotted(key) + "_file"} & complained:
                 given.complain(key, what, fix)
-        if not has_file and not given.tree:
-            given.problems.append(Problem("", "", "no configuration file was given", "--config FILE or BRIDGE_CONFIG"))
         return None
 
 

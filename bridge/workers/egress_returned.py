@@ -67,6 +67,7 @@ class ReturnedDrain:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop` is set."""
+        self._health.expect(PART)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._drain(stop))
             tasks.create_task(self._show_life(stop))
@@ -141,7 +142,6 @@ class ReturnedDrain:
                 await wait_for_any(wait, stop)
 
     async def _show_life(self, stop: asyncio.Event) -> None:
-        self._health.expect(PART)
         while not stop.is_set():
             self._health.progress(PART)
             await wait_for_any(15.0, stop)

@@ -1,1 +1,1 @@
-"""To come."""
+"""Doubles in memory for unit tests: they keep the ports' promises, and fail when told to."""
