@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_SHORT: Final = "A sample of the documentation, which may be shortened; the schema has a place for it."
 _OLD: Final = "An older server's form; the sandbox speaks as Exchange Online does now."
+_VERSION: Final = "No property of Exchange 2013 is in the recorded answer: its client seems to have asked as an older version."
 _STATE: Final = "The recorded mail was made by a client and never went through delivery; this one arrived by SMTP."
 _GAP_FOLDERS: Final = "Not in the sandbox: folder permissions and private items."
 _GAP_CONTACTS: Final = "Not in the sandbox: address book entries with contact data."
@@ -15,12 +17,12 @@ REASONS: Final[tuple[tuple[str, str], ...]] = (
     (r"no HTTP header (x-aspnet-version|x-powered-by|persistent-auth)", "Says what the web server runs on; no client goes by it."),
     (r"no HTTP header (x-|ms-cv|nel|report-to|restrict-access-confirm|strict-transport-security)",
      "Diagnostics of Exchange Online's front ends; no client goes by it."),
-    (r"no HTTP header set-cookie", "Affinity cookies come only where several back ends are switched on."),
+    (r"no HTTP header set-cookie", "Affinity cookies come only to calls that prefer affinity, as documented."),
     (r"no HTTP header transfer-encoding", "The sandbox knows the length of an answer and says it."),
     (r"cache-control", _OLD),
     (r"ServerVersionInfo has the attribute Version too", _OLD),
     (r"ServerVersionInfo has the attribute M(aj|in)orBuildNumber too", "The recording was trimmed."),
-    (r"no SOAP header", "A fault of the sandbox bears no version, as the recorded schema faults of Exchange 2010 and later."),
+    (r"no SOAP header", "Some recorded faults bear the version, others do not; those of the sandbox do not."),
     (r"soap-deserialize_envelope_with_(connection_count|server_busy)_fault", "Made up, as the recording says itself, or another wording."),
     (r"soap-deserialize_envelope_with_warning", "Made up: GetFolder gives no such warning."),
     (r"test_element_container", "The recording was cut down for a unit test."),
@@ -33,14 +35,14 @@ REASONS: Final[tuple[tuple[str, str], ...]] = (
     (r"Folder has no FolderClass", _OLD),
     (r"Folder has no ExtendedProperty", "The recorded folders bear named properties of other products; these were not set here."),
     (r"test_folder-test_public_folders", "Made up: folders of a mail's element that hold contacts; a server shows them as ContactsFolder."),
-    (r"Folder has DistinguishedFolderId too", _OLD),
-    (r"FolderId has the attribute ChangeKey too", _OLD),
-    (r"Message has (Flag|InstanceKey|Preview|InternetMessageHeaders) too", "The recorded client asked for an older version, which has no such property."),
-    (r"IsTruncated too", "The recorded client asked for an older version, which has no such property."),
-    (r"Message has (Sender|From|ReceivedBy|ReceivedRepresenting) too", _STATE),
+    (r"Folder has DistinguishedFolderId too", _SHORT),
+    (r"FolderId has the attribute ChangeKey too", _SHORT),
+    (r"Message has (Flag|InstanceKey|Preview) too", _VERSION),
+    (r"IsTruncated too", _VERSION),
+    (r"Message has (Sender|From|ReceivedBy|ReceivedRepresenting|InternetMessageHeaders) too", _STATE),
     (r"Message has Reminder\w+ too", "Exchange Online gave it to FindItem since; a later recording has it."),
     (r"(ItemID|Message has ItemId too)", "A misprint in the sample."),
-    (r"(File|Item)Attachment has \w+ too", _OLD),
+    (r"(File|Item)Attachment has \w+ too", _SHORT),
     (r"ResolveNamesResponse.*(Contact|Mailbox has no ItemId)", _GAP_CONTACTS),
     (r"get_timezones_parsing|TimeZoneDefinition", "The sandbox knows UTC and the zones that it names; others are not found."),
     (r"Attachments/ItemAttachment/Message", "The recorded mail had more than the subject that the attached one has here."),
