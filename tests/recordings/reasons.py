@@ -8,7 +8,9 @@ from typing import Final
 
 _SHORT: Final = "A sample of the documentation, which may be shortened; the schema has a place for it."
 _OLD: Final = "An older server's form; the sandbox speaks as Exchange Online does now."
-_VERSION: Final = "No property of Exchange 2013 is in the recorded answer: its client seems to have asked as an older version."
+_VERSION: Final = (
+    "No property of Exchange 2013 is in the recorded answer: its client seems to have asked as an older version."
+)
 _STATE: Final = "The recorded mail was made by a client and never went through delivery; this one arrived by SMTP."
 _GAP_FOLDERS: Final = "Not in the sandbox: folder permissions and private items."
 _GAP_CONTACTS: Final = "Not in the sandbox: address book entries with contact data."
