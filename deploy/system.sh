@@ -71,6 +71,10 @@ install_without_service() { # service, packages...
   )
 }
 
+ensure_chromium() {
+  command -v chromium >/dev/null && command -v chromedriver >/dev/null || apt_install chromium chromium-driver
+}
+
 ensure_node() {
   command -v node >/dev/null && command -v npm >/dev/null || apt_install nodejs npm
 }

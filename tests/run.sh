@@ -5,7 +5,7 @@
 #   tests/run.sh unit            what needs no services
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
 #
-# Suites: lint unit model corpus schema sandbox integration scenario
+# Suites: lint unit model corpus schema sandbox integration scenario browser
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
@@ -13,15 +13,16 @@ source deploy/system.sh
 suites=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 [ "${1:-}" = -- ] && shift
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario browser)
 
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
     integration) ensure_rabbitmq || exit 1 ;;
     scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
+    browser) ensure_chromium || exit 1 ;;
     sandbox) ensure_node && ensure_davmail || exit 1 ;;
-    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario)" >&2; exit 2 ;;
+    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario browser)" >&2; exit 2 ;;
   esac
 done
 
@@ -83,6 +84,7 @@ for suite in "${suites[@]}"; do
       ;;
     integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
     scenario) tests scenario -n 2 tests/scenario ;;
+    browser) tests browser -n 2 --dist loadfile tests/browser ;;
   esac
 done
 

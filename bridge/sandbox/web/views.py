@@ -176,8 +176,9 @@ async def _read_mail(request: web.Request) -> bytes:
 
 def _compose(given: Mapping[str, Any], recipient: str) -> bytes:
     fields = dict(given)
-    name, sender = parseaddr(text(fields, "from"))
-    if not is_address(sender) or not sender.isascii() or not name.isprintable():
+    author = text(fields, "from")
+    name, sender = parseaddr(author)
+    if not is_address(sender) or not sender.isascii() or not author.isprintable():
         raise RefusedError("from is no mail address")
     subject = text(fields, "subject")
     if not subject.isprintable():

@@ -82,7 +82,8 @@ export function mail(root) {
     const turnTo = (page, text, able) =>
       able ? el("a", { href: `${base}/${page}`, "data-key": text }, text) : el("span", { class: "off" }, text);
     const first = (place.page - 1) * PAGE + 1;
-    fillList(listHead, [      el("a", { class: "back", href: `#/mail/${part(place.address)}`, "data-key": "back" }, "‹ Folders"),
+    fillList(listHead, [
+      el("a", { class: "back", href: `#/mail/${part(place.address)}`, "data-key": "back" }, "‹ Folders"),
       el("h2", {}, foreign(here?.name ?? place.folder)),
       el("p", { class: "pager" },
         turnTo(1, "Newest", place.page > 1), turnTo(place.page - 1, "Newer", place.page > 1),
