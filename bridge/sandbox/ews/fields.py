@@ -280,7 +280,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     Field("item:DisplayBcc", "DisplayBcc", "", p.DISPLAY_BCC, default=""),
     Field("item:HasAttachments", "HasAttachments", _EVERYWHERE, p.HAS_ATTACHMENTS, values.BOOLEAN, default=False),
     # Extended properties stand here.
-    Field("item:Culture", "Culture", _ALL, render=_constant("<t:Culture>en-US</t:Culture>"), settable=True),
+    Field("item:Culture", "Culture", _ALL, p.CULTURE, settable=True, default="en-US"),
     Field("item:EffectiveRights", "EffectiveRights", _ALL, render=_constant(_RIGHTS)),
     Field("item:LastModifiedName", "LastModifiedName", _ALL, p.LAST_MODIFIER_NAME),
     Field("item:LastModifiedTime", "LastModifiedTime", _ALL, p.LAST_MODIFICATION_TIME, values.TIME),

@@ -171,6 +171,8 @@ RECIPIENTS_CC = "recipients:cc"
 RECIPIENTS_BCC = "recipients:bcc"
 REPLY_TO = "recipients:reply-to"
 PREVIEW = "preview"
+CULTURE = "culture"
+"""A language tag; MAPI has its number instead (PidTagMessageLocaleId)."""
 EXTRA_HEADERS = "headers"
 """Headers that a client set through the InternetHeaders property set or the like: a list of [name, value]."""
 

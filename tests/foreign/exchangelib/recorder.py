@@ -24,7 +24,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         why = report.longrepr[2] if isinstance(report.longrepr, tuple) else "expected to fail"
         _ends[name] = ("skips", str(why))
     elif report.when == "call" and report.outcome == "passed":
-        _ends[name] = ("passes", "")
+        # A part of it (subTest) that failed was told before.
+        _ends.setdefault(name, ("passes", ""))
 
 
 def pytest_sessionfinish() -> None:

@@ -215,7 +215,7 @@ def _flag(node: etree._Element, into: Changes) -> None:
 
 
 def _nothing(_node: etree._Element, _into: Changes) -> None:
-    """Culture and IsResponseRequested: taken, as Exchange takes them, and of no consequence here."""
+    """IsResponseRequested: taken, as Exchange takes it, and of no consequence here."""
 
 
 _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
@@ -224,7 +224,6 @@ _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
     "item:Attachments": _attachments,
     "item:Categories": _categories,
     "item:Flag": _flag,
-    "item:Culture": _nothing,
     "message:IsResponseRequested": _nothing,
     "message:From": _from,
     "message:Sender": _sender,

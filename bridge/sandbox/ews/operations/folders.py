@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.folderfields import FolderShape, element_for, read_folder_shape, show_id
+from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show_id
 from bridge.sandbox.ews.folderfields import matching as matching_folders
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.paths import path_xml, read_extended
@@ -108,7 +108,7 @@ def update_folder(context: Context, request: etree._Element) -> str:
             to_be = _changed(to_be, change)
         if folder.distinguished and (to_be.name, to_be.folder_class) != (folder.name, folder.folder_class):
             raise EwsError("ErrorFolderSave", "Folder save failed.")
-        if element_for(to_be) != element_for(folder):
+        if _kind(to_be) != _kind(folder):
             raise EwsError("ErrorObjectTypeChanged")
         try:
             changed = folders.rename_folder(
@@ -131,6 +131,11 @@ def update_folder(context: Context, request: etree._Element) -> str:
             on_error="<m:Folders/>",
             changing=db,
         )
+
+
+def _kind(folder: Folder) -> list[str]:
+    """Return what a folder's class says first, such as `IPF.Note`: that much of it stays for the folder's life."""
+    return folder.folder_class.lower().split(".")[:2]
 
 
 _REFUSED = {
