@@ -135,7 +135,8 @@ def update_folder(context: Context, request: etree._Element) -> str:
 
 def _kind(folder: Folder) -> list[str]:
     """Return what a folder's class says first, such as `IPF.Note`: that much of it stays for the folder's life."""
-    return folder.folder_class.lower().split(".")[:2]
+    # A folder without a class is one for mail.
+    return (folder.folder_class.lower() or "ipf.note").split(".")[:2]
 
 
 _REFUSED = {
