@@ -373,7 +373,7 @@ class MailboxSender:
             self._pauses.changed.clear()
             wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
             await self._wait_showing_life(wait, stop)
-            if not stop.is_set():
+            if not stop.is_set() and not self._pauses.changed.is_set():
                 await self._prove()
 
     async def _wait_showing_life(self, seconds: float, stop: asyncio.Event) -> None:

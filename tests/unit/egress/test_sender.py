@@ -32,7 +32,7 @@ from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
 from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, RequestEnded, RequestLeft
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
-from bridge.workers.egress_pause import Pauses
+from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import SendOptions
 from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, InstantClock, a_body, eventually
 
@@ -925,3 +925,22 @@ async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -
         go.set()
 
     assert order == ["first", "urgent", "second"]
+
+
+async def test_a_pause_is_waited_for_before_the_mailbox_is_probed_again() -> None:
+    """Refusals of calls already in flight are one failure, not one for each."""
+    pauses = PauseOptions(first_transient_seconds=300, first_operator_seconds=300)
+    bench = Bench(options=replace(PLENTY, pauses=pauses))
+    for number in range(6):
+        bench.request(f"r-{number}")
+    bench.mailbox.fail_next("send", *[MailboxFull("ErrorQuotaExceeded")] * 6)
+
+    async with bench.running():
+        await eventually(lambda: any(isinstance(event, DrainingPaused) for event in bench.emitted))
+        probes = bench.mailbox.calls.count("begun_since")
+        await eventually(lambda: sum(bench.waiting().values()) == 6)
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+
+        assert bench.mailbox.calls.count("begun_since") == probes
+    assert [event.wait_seconds for event in bench.emitted if isinstance(event, DrainingPaused)] == [300]
