@@ -144,7 +144,9 @@ class EwsInbox:
             return [*await self.fetch(refs[:half]), *await self.fetch(refs[half:])]
         except BridgeError as error:
             return [FailedFetch(ref, error) for ref in refs]
-        return [await self._outcome(ref, message) for ref, message in zip(refs, messages, strict=True)]
+        done = _looked_at(messages)
+        outcomes = [await self._outcome(ref, message) for ref, message in zip(refs[:done], messages, strict=False)]
+        return [*outcomes, *await self.fetch(refs[done:])]
 
     async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
         """Take published mails out of the folder; a mail already gone is not an error."""
@@ -155,10 +157,12 @@ class EwsInbox:
         messages = await self._call_for_each(refs, await self._removal(refs))
         if any(isinstance(message.error, FolderNotFound) for message in messages):
             self._target_folder = None  # it may be made anew, under another id
-        return [
+        done = _looked_at(messages)
+        removals = [
             Removal(ref, None if message.code in {"NoError", "ErrorItemNotFound"} else message.error)
-            for ref, message in zip(refs, messages, strict=True)
+            for ref, message in zip(refs[:done], messages, strict=False)
         ]
+        return [*removals, *(await self.remove(published[done:]) if done < len(refs) else ())]
 
     async def _call_for_each(self, refs: Sequence[MailRef], request: etree._Element) -> list[ResponseMessage]:
         messages = await self._client.call(self._address, request)
@@ -258,6 +262,16 @@ def _bytes(text: str | None) -> bytes:
         return base64.b64decode("".join((text or "").split()), validate=True)
     except ValueError:
         return b""
+
+
+def _looked_at(messages: Sequence[ResponseMessage]) -> int:
+    """
+    Return how many answers came before Exchange stopped looking, which it does after about a minute.
+
+    The rest of a batch then reads ErrorBatchProcessingStopped and is asked for anew. All of it where nothing was done.
+    """
+    stopped = (n for n, message in enumerate(messages) if message.code == "ErrorBatchProcessingStopped")
+    return next(stopped, 0) or len(messages)
 
 
 def _get_item(refs: Sequence[MailRef], *, with_mime: bool) -> etree._Element:

@@ -10,7 +10,7 @@ import pytest
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
-from bridge.domain.mail import MailRef
+from bridge.domain.mail import FailedFetch, FetchedMail, MailRef
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
 from bridge.ports.broker import PublishReceipt
 from tests.support.raw_server import RawServer
@@ -146,3 +146,29 @@ async def test_what_a_library_raises_over_an_answer_is_trouble_and_no_bug() -> N
                 await client.call("dispatch@example.org", element("m:GetItem"))
 
     assert seen == ["mailbox_unavailable"] * 3
+
+
+async def test_what_exchange_did_not_get_to_in_a_batch_is_asked_for_anew() -> None:
+    """It stops after about a minute; what it did before that counts."""
+    refs = [MailRef(f"m{n}", f"item-{n}", None, 10, "IPM.Note") for n in range(3)]
+    mime = _message("GetItem", "<m:Items><t:Message><t:MimeContent>QQ==</t:MimeContent></t:Message></m:Items>")
+    stopped = {name: _message(name, code="ErrorBatchProcessingStopped") for name in ("GetItem", "DeleteItem")}
+    gone = _message("DeleteItem")
+    client = Exchange(
+        mime + stopped["GetItem"] * 2,
+        mime * 2,
+        gone * 2 + stopped["DeleteItem"],
+        gone,
+        stopped["GetItem"] * 3,
+    )
+    inbox = EwsInbox(client, "dispatch@example.org")
+
+    with contextlib.closing(client):
+        fetched = await inbox.fetch(refs)
+        removals = await inbox.remove([(ref, PublishReceipt(ref.message_id)) for ref in refs])
+        nothing = await inbox.fetch(refs)
+
+    assert [mail.ref for mail in fetched if isinstance(mail, FetchedMail)] == refs
+    assert [(removal.ref, removal.error) for removal in removals] == [(ref, None) for ref in refs]
+    assert all(isinstance(mail, FailedFetch) for mail in nothing)
+    assert client.asked == ["GetItem", "GetItem", "DeleteItem", "DeleteItem", "GetItem"]
