@@ -72,7 +72,10 @@ install_without_service() { # service, packages...
 }
 
 ensure_chromium() {
-  command -v chromium >/dev/null && command -v chromedriver >/dev/null || apt_install chromium chromium-driver
+  # Chromium's own sandbox is a package apart; root cannot use it and does without.
+  command -v chromium >/dev/null && command -v chromedriver >/dev/null &&
+    { [ "$(id -u)" -eq 0 ] || [ -e /usr/lib/chromium/chrome-sandbox ]; } ||
+    apt_install chromium chromium-sandbox chromium-driver
 }
 
 ensure_node() {
