@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
@@ -19,6 +18,7 @@ from bridge.wire import event_v1
 from bridge.wire.topology import DEAD, EVENTS, OUTBOUND, RETRY_STEPS, outbound_key, topology
 from bridge.workers.egress import EgressOptions, MailboxSender
 from bridge.workers.egress_pause import PauseOptions
+from tests.support.clock import InstantClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -26,30 +26,12 @@ if TYPE_CHECKING:
     from bridge.ports.broker import HeaderValue
     from bridge.telemetry.events import Event
 
-START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 ALIAS = "dispatch"
 PLENTY = EgressOptions(
     rate=RateLimits(None, None),
     pauses=PauseOptions(0.01, 0.01, 0.05, 0.05),
     probe_seconds=0.05,
 )
-
-
-class InstantClock:
-    """Time passes by sleeping only, and sleeping takes no time."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-        await asyncio.sleep(0)
 
 
 def a_body(request_id: str = "r-1", **fields: Any) -> bytes:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bridge.domain.send_rate import RateLimits, SendWindow
 from bridge.workers.egress_gate import RateGate, Slots
 from bridge.workers.egress_send import Deferred, Left
-from tests.unit.egress.harness import START
+from tests.support.clock import START
 
 
 class HeldClock:

@@ -15,7 +15,8 @@ from bridge.telemetry.egress_events import QueueMissing, RequestEnded
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_returned import NOBODY, ReturnedDrain
-from tests.unit.egress.harness import ALIAS, START, Bench, a_body, eventually
+from tests.support.clock import START
+from tests.unit.egress.harness import ALIAS, Bench, a_body, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

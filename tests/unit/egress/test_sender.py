@@ -34,7 +34,8 @@ from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, Requ
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import SendOptions
-from tests.unit.egress.harness import ALIAS, PLENTY, START, Bench, InstantClock, a_body, eventually
+from tests.support.clock import START, InstantClock
+from tests.unit.egress.harness import ALIAS, PLENTY, Bench, a_body, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

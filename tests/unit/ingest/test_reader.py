@@ -42,7 +42,8 @@ from bridge.telemetry.ingest_events import (
 from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_transfer import TransferLimits
-from tests.unit.ingest.doubles import InstantClock, ScriptedPublisher, a_mail, compose
+from tests.support.clock import InstantClock
+from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
 
 class Bench:
