@@ -40,15 +40,22 @@ _TYPES = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 
 def as_the_schema_says(element: etree._Element) -> etree._Element:
     """
-    Return an answer with the namespaces of its schema where Exchange itself uses others.
+    Return an answer in the form of its schema where Exchange itself is known to use another.
 
     What a stream says has `m:Notification` and, in a list of bad ids, `m:SubscriptionId`, in the documentation's
-    examples and for clients that are tested on real servers; the schema has both in the namespace of types.
+    examples and for clients that are tested on real servers; the schema has both in the namespace of types. A time zone
+    that is only named has lists that the schema does not allow to be empty.
     """
     if element.tag == _MESSAGES + "GetStreamingEventsResponse":
         for holder, name in (("Notifications", "Notification"), ("ErrorSubscriptionIds", "SubscriptionId")):
             for node in [one for one in element.iter(_MESSAGES + name) if one.getparent().tag == _MESSAGES + holder]:  # type: ignore[union-attr]  # it has one
                 node.tag = _TYPES + name
+    for zone in element.iter(_TYPES + "TimeZoneDefinition"):
+        # Without full data Exchange Online gives both lists empty (recorded), which the schema has no form for.
+        periods, groups = zone.find(_TYPES + "Periods"), zone.find(_TYPES + "TransitionsGroups")
+        if periods is not None and groups is not None and not len(periods) and not len(groups):
+            etree.SubElement(periods, _TYPES + "Period", Bias="PT0S", Name="", Id="")
+            zone.remove(groups)
     return element
 
 

@@ -27,6 +27,7 @@ from bridge.sandbox.ews.operations import (
     oof,
     send,
     sync,
+    timezones,
     transfer,
     update,
 )
@@ -68,7 +69,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "DeleteAttachment": attachments.delete_attachment,
     "ResolveNames": directory.resolve_names,
     "ConvertId": directory.convert_id,
-    "GetServerTimeZones": directory.get_server_time_zones,
+    "GetServerTimeZones": timezones.get_server_time_zones,
     "SyncFolderItems": sync.sync_folder_items,
     "SyncFolderHierarchy": sync.sync_folder_hierarchy,
     "Subscribe": notifications.subscribe,

@@ -1,4 +1,4 @@
-"""ResolveNames over the sandbox's own mailboxes, ConvertId, GetServerTimeZones."""
+"""ResolveNames over the sandbox's own mailboxes, ConvertId."""
 
 from __future__ import annotations
 
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from bridge.sandbox.store import Mailbox
 
 _MOST_NAMES: Final = 100
-_UTC: Final = (
-    '<t:TimeZoneDefinition Id="UTC" Name="(UTC) Coordinated Universal Time"><t:Periods>'
-    '<t:Period Bias="PT0S" Name="Standard" Id="trule:Microsoft/Registry/UTC/2004-Standard"/></t:Periods>'
-    '<t:TransitionsGroups><t:TransitionsGroup Id="0"><t:Transition>'
-    '<t:To Kind="Period">trule:Microsoft/Registry/UTC/2004-Standard</t:To></t:Transition></t:TransitionsGroup>'
-    '</t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind="Group">0</t:To></t:Transition></t:Transitions>'
-    "</t:TimeZoneDefinition>"
-)
 
 
 def resolve_names(context: Context, request: etree._Element) -> str:
@@ -83,17 +75,6 @@ def _encode_id(raw: bytes, form: str) -> str:
         return raw.hex().upper()
     text = b64encode(raw).decode()
     return text.replace("+", "-").replace("/", "_") if form == "OwaId" else text
-
-
-def get_server_time_zones(context: Context, request: etree._Element) -> str:  # noqa: ARG001 - the operations' signature
-    """Answer the one zone that the sandbox lives in."""
-    wanted = {node.text for node in request.iter(xml.T + "Id")}
-    zones = _UTC if not wanted or "UTC" in wanted else ""
-    return (
-        '<m:ResponseMessages><m:GetServerTimeZonesResponseMessage ResponseClass="Success"><m:ResponseCode>NoError'
-        f"</m:ResponseCode><m:TimeZoneDefinitions>{zones}</m:TimeZoneDefinitions></m:GetServerTimeZonesResponseMessage>"
-        "</m:ResponseMessages>"
-    )
 
 
 def _matches(mailbox: Mailbox, entry: str) -> bool:
