@@ -10,19 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from bridge.sandbox.ews import soapfaults, xml
 from bridge.sandbox.ews.access import mailbox_of_call
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
+from bridge.sandbox.ews.frontend import FrontEnd, new_cookie
 from bridge.sandbox.ews.grammar.check import ViolationError
 from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
 from bridge.sandbox.ews.named import folders_named
 from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.ews.recording import Recorder
+from bridge.sandbox.ews.servers import ONLINE
 from bridge.sandbox.ews.soap import Envelope, NoSoapError, UnknownOperationError, read_envelope
 from bridge.sandbox.ews.streaming import Bell, Streams, StreamTimes
 from bridge.sandbox.ews.subscriptions import Subscriptions
@@ -30,6 +31,7 @@ from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
     from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, MailFlow, Strikes
+    from bridge.sandbox.ews.servers import Server
     from bridge.sandbox.store import Mailbox, Store
 
 PATH: Final = "/ews/exchange.asmx"
@@ -61,9 +63,11 @@ class EwsService:
         temper: Temper | None = None,
         record_dir: Path | None = None,
         stream_times: StreamTimes | None = None,
+        front_end: FrontEnd | None = None,
+        server: Server = ONLINE,
     ) -> None:
         """
-        Serve a store, by Exchange's limits as they are by default where no `temper` is given.
+        Serve a store as that `server`, by Exchange's limits as they are by default where no `temper` is given.
 
         `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies.
         """
@@ -72,14 +76,17 @@ class EwsService:
         self._mail_flow = mail_flow
         self._faults = faults or NoFaults()
         self._temper = temper or Temper(TemperBook(), store)
+        self._front_end = front_end or FrontEnd()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews")
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
         self._recorder = Recorder(folder) if folder else None
+        self._server = server
         self.subscriptions = Subscriptions()
         self._take_limits()
         self._temper.book.listen(self._take_limits)
-        self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), stream_times or StreamTimes())
+        times = stream_times or StreamTimes()
+        self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), times, server=server)
 
     def _take_limits(self) -> None:
         limits, book = self.subscriptions.limits, self._temper.book
@@ -119,7 +126,7 @@ class EwsService:
         anchor = request.headers.get("X-AnchorMailbox")
         prepared = await loop.run_in_executor(self._pool, self._prepare, caller, anchor, body)
         if isinstance(prepared, _Outcome):
-            return await self._answer(body, prepared)
+            return _chunked(request, await self._answer(request, caller, body, prepared))
         envelope, mailbox, call = prepared
         reason = self._blocked(request, caller, call.mailbox)
         if reason is not None:
@@ -131,14 +138,16 @@ class EwsService:
         limit = self._temper.book.of("connections", call.mailbox or "")
         with self._temper.connections.entered(policy.budget_of(caller, call.mailbox), limit) as allowed:
             if not allowed:
-                return await self._over_connections(body, call.operation, limit)
+                return await self._over_connections(request, caller, body, call.operation, limit)
             struck = await strikes.before(request)
             if struck is not None:
                 return struck
             outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
-            answer = await self._answer(body, outcome)
-            answer.headers.update(backends.headers(self._temper.book, call.mailbox, request.headers))
-            return await strikes.after(request, answer)
+            answer = await self._answer(request, caller, body, outcome)
+            answer.headers.extend(backends.headers(self._temper.book, call.mailbox, request.headers))
+            struck = await strikes.after(request, answer)
+            # What faults make of an answer has the length, or the want of one, that is the fault's own.
+            return _chunked(request, answer) if struck is answer else struck
 
     async def _stream(
         self,
@@ -157,9 +166,9 @@ class EwsService:
             if self._recorder is not None:
                 await asyncio.to_thread(self._recorder.write, _STREAMED, body, 200, written)
 
-        response = web.StreamResponse(headers=_headers(_STREAMED))
+        response = web.StreamResponse(headers=self._headers(request, caller, _STREAMED, 200))
         address = mailbox.address if mailbox else None
-        response.headers.update(backends.headers(self._temper.book, address, request.headers))
+        response.headers.extend(backends.headers(self._temper.book, address, request.headers))
         return await self._streams.answer(
             request, response, envelope.request, caller, mailbox, faults=strikes.stream(), keep=keep
         )
@@ -172,13 +181,15 @@ class EwsService:
             mailbox=mailbox,
         )
 
-    async def _over_connections(self, body: bytes, operation: str, limit: int | None) -> web.Response:
+    async def _over_connections(
+        self, request: web.Request, caller: Caller, body: bytes, operation: str, limit: int | None
+    ) -> web.Response:
         if self._temper.book.of_all("connections_answer") == "unavailable":
             return web.Response(status=503, text="The service is unavailable.")
         fault = soapfaults.soap_fault(
             "ErrorExceededConnectionCount", policy.TOO_MANY_CONNECTIONS, values=policy.over_connections(limit)
         )
-        return await self._answer(body, _Outcome(500, fault, operation))
+        return await self._answer(request, caller, body, _Outcome(500, fault, operation))
 
     def _prepare(
         self, caller: Caller, anchor: str | None, body: bytes
@@ -186,7 +197,7 @@ class EwsService:
         """Read the envelope and find out in which mailbox it acts; or return the refusal."""
         operation = "unknown"
         try:
-            envelope = read_envelope(body)
+            envelope = read_envelope(body, self._server)
             operation = envelope.operation
             mailbox = mailbox_of_call(self._store, caller, envelope.impersonated, anchor)
             named = folders_named(self._store, mailbox, envelope.request)
@@ -211,7 +222,7 @@ class EwsService:
             envelope.impersonated is not None,
             strikes,
             self._temper,
-            request_version=envelope.version,
+            version=envelope.version,
             subscriptions=self.subscriptions,
         )
         operation = envelope.operation
@@ -234,25 +245,26 @@ class EwsService:
         single = answer if isinstance(answer, Single) else None
         content = answer.content if isinstance(answer, Single) else answer
         attributes = f' ResponseClass="{single.response_class}"' if single else ""
-        return _Outcome(200, xml.envelope(f"{operation}Response", content, attributes), operation)
+        whole = xml.envelope(f"{operation}Response", content, attributes, server=self._server)
+        return _Outcome(200, whole, operation)
 
-    async def _answer(self, request: bytes, outcome: _Outcome) -> web.Response:
+    async def _answer(self, request: web.Request, caller: Caller, body: bytes, outcome: _Outcome) -> web.Response:
         if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.write, outcome.operation, request, outcome.status, outcome.body)
-        return web.Response(
-            status=outcome.status,
-            body=outcome.body,
-            headers=_headers(outcome.operation),
-        )
+            await asyncio.to_thread(self._recorder.write, outcome.operation, body, outcome.status, outcome.body)
+        headers = self._headers(request, caller, outcome.operation, outcome.status)
+        return web.Response(status=outcome.status, body=outcome.body, headers=headers)
+
+    def _headers(self, request: web.Request, caller: Caller, operation: str, status: int) -> dict[str, str]:
+        headers = self._front_end.headers(operation, status, policy.app_id_of(caller))
+        cookie = new_cookie(request.headers.get("Cookie", ""))
+        return headers if cookie is None else {**headers, "Set-Cookie": cookie}
 
 
-def _headers(operation: str) -> dict[str, str]:
-    return {
-        "Content-Type": "text/xml; charset=utf-8",
-        "Cache-Control": "private",
-        "request-id": str(uuid4()),
-        "x-EwsHandler": operation,
-    }
+def _chunked(request: web.Request, answer: web.Response) -> web.Response:
+    """Return an answer that goes out in chunks, as Exchange's do, where the client knows of chunks."""
+    if answer.body and request.version >= HttpVersion11:
+        answer.enable_chunked_encoding()
+    return answer
 
 
 def _forbidden(reason: str) -> web.Response:
