@@ -18,16 +18,17 @@ from aiohttp import web
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.faults.errors import FaultRuleError
-from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, texts
+from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, text, texts
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
 from bridge.sandbox.temper import SettingError, TemperBook
 from bridge.sandbox.temper.backends import back_end
 from bridge.sandbox.temper.book import MAILBOXES, SETTINGS
-from bridge.sandbox.tenant import new_secret
+from bridge.sandbox.tenant import is_address, new_secret
 from bridge.sandbox.web.pages import guarded, page_routes
 from bridge.sandbox.web.views import WebViews
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from aiohttp.typedefs import Handler, Middleware
@@ -60,6 +61,8 @@ class AdminApi:
     issued: IssuedTokens = field(default_factory=IssuedTokens)
     temper: TemperBook = field(default_factory=TemperBook)
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    users_changed: Callable[[], None] | None = None
+    """Called when a user was added, for those who keep a list of their own."""
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
@@ -75,6 +78,7 @@ class AdminApi:
             web.get("/mailboxes/{address}/folders", self._folders),
             web.get(folder + "/mails/{item:.+}/mime", self._mime),
             web.get(folder + "/mails", self._mails),
+            web.post("/mailboxes", self._add_mailbox),
             web.get("/sends", self._sends),
             web.get("/faults", self._get_faults),
             web.put("/faults", self._put_faults),
@@ -120,6 +124,28 @@ class AdminApi:
         # A browser shows nothing of it, whatever the mail says it is.
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": 'attachment; filename="mail.eml"'}
         return web.Response(body=mime, content_type="message/rfc822", headers=headers)
+
+    async def _add_mailbox(self, request: web.Request) -> web.Response:
+        address = text(await json_object(request, ("address",)), "address")
+        if not is_address(address):
+            raise RefusedError("address is no mail address")
+        tenant = self.tenants.tenant
+        tenant.add_users([address])
+        # Kept before the mailbox is made: a start makes the mailboxes of all users that it finds.
+        self.tenants.save()
+        user = next(user for user in tenant.users if user.address.lower() == address.lower())
+        await asyncio.to_thread(
+            self.store.add_mailbox, user.address, alias=user.alias, username=user.username, password=user.password
+        )
+        if self.users_changed is not None:
+            self.users_changed()
+        self.announcement.write()
+        return web.json_response({
+            "address": user.address,
+            "alias": user.alias,
+            "username": user.username,
+            "password": user.password,
+        })  # fmt: skip
 
     async def _sends(self, request: web.Request) -> web.Response:
         after = number(request, "after", default=0, most=EVERYTHING)

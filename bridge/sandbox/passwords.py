@@ -40,11 +40,16 @@ class OnPremisesAuthenticator:
         """Know the tenant's users; their names and passwords are written to `ntlm_file` for the NTLM library."""
         self._tenant = tenant
         self._bearer = bearer
-        lines = (f":{user.username}:{user.password}\n" for user, _ in self._accounts())
-        write_atomically(ntlm_file, "".join(lines).encode())
+        self._ntlm_file = ntlm_file
+        self.write_users()
         os.environ["NTLM_USER_FILE"] = str(ntlm_file)
         self._handshakes: WeakKeyDictionary[asyncio.Transport, spnego.ContextProxy] = WeakKeyDictionary()
         self._proved: WeakKeyDictionary[asyncio.Transport, UserCaller] = WeakKeyDictionary()
+
+    def write_users(self) -> None:
+        """Let those sign in by NTLM who are users now; the library reads the file at each handshake."""
+        lines = (f":{user.username}:{user.password}\n" for user, _ in self._accounts())
+        write_atomically(self._ntlm_file, "".join(lines).encode())
 
     async def __call__(self, request: web.Request) -> Caller:
         """

@@ -8,9 +8,10 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     import socket
     import ssl
 
+    from collections.abc import Callable
     from bridge.sandbox.ews.hooks import Authenticator
 
 # Exchange takes requests of up to 64 MB; the EWS service refuses more itself, with Exchange's answer.
@@ -79,6 +81,8 @@ async def _serve(options: SandboxOptions) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox"))
+    if options.stop_with_stdin:
+        _stop_with_stdin(loop, stop)
     async with AsyncExitStack() as stack:
         announcement = await _start(options, stack)
         announcement.write()
@@ -89,6 +93,18 @@ async def _serve(options: SandboxOptions) -> None:
 
 
 async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement:
+def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Have `stop` set once standard input ends. A thread, because the loop waits for no files and no /dev/null."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        with suppress(RuntimeError):  # the loop is closed: it is stopping for another reason
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait, name="standard-input", daemon=True).start()
+
+
     directory = options.directory.resolve()
     tenants = TenantFile(directory / "tenant.json")
     tenant = tenants.tenant
@@ -112,7 +128,9 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     entra = EntraServer(tenant, key, base_url=entra_url, now=time.time, issued=issued)
     authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
     if options.on_premises:
-        authenticator = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
+    users_changed: Callable[[], None] | None = None
+        authenticator = by_password = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
+        users_changed = by_password.write_users
     temper = Temper(TemperBook(directory / "temper.json"), store)
     flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
     ews = EwsService(
@@ -124,7 +142,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
-    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book, ews.subscriptions)
+    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book, ews.subscriptions, users_changed)
 
     context = certificates.server_context()
     await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)

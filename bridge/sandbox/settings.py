@@ -33,6 +33,8 @@ class SandboxOptions:
     smtp_port: int | None = None
     admin_port: int | None = None
     on_premises: bool = False
+    stop_with_stdin: bool = False
+    """Whether the end of standard input stops it, as a signal does: whoever holds the other end cannot leave it."""
 
     def wanted_ports(self) -> dict[str, int]:
         """Return the ports that were asked for by number."""
@@ -57,6 +59,9 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
     for name in ("entra", "ews", "smtp", "admin"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
     parser.add_argument("--on-premises", action="store_true", help="sign in by name and password, too (basic, NTLM)")
+    parser.add_argument(
+        "--stop-with-stdin", action="store_true", help="end with standard input, so with the program that holds it"
+    )
     given = parser.parse_args(argv)
     return SandboxOptions(
         directory=given.dir,
@@ -66,6 +71,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
         smtp_port=given.smtp_port,
         admin_port=given.admin_port,
         on_premises=given.on_premises,
+        stop_with_stdin=given.stop_with_stdin,
     )
 
 
