@@ -183,6 +183,11 @@ def _flag(view: View) -> str:
     return f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus></t:Flag>"
 
 
+def _conversation_id(view: View) -> str:
+    identifier = view.conversation_id()
+    return f'<t:ConversationId Id="{identifier}"/>' if identifier else ""
+
+
 _RIGHTS = (
     "<t:EffectiveRights><t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
     "<t:CreateHierarchy>false</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>"
@@ -301,7 +306,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
         "item:ConversationId",
         "ConversationId",
         _ALL,
-        render=lambda view: f'<t:ConversationId Id="{view.conversation_id()}"/>',
+        render=_conversation_id,
     ),
     _body("item:UniqueBody", "UniqueBody", "Best"),
     Field("item:Flag", "Flag", _ALL, p.FLAG_STATUS, render=_flag, settable=True),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field
-from hashlib import sha256
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox.store import items, mime
+from bridge.sandbox.store import conversations, items, mime
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.structure import Part, decode_words, header_block, parse, xml_safe
 
@@ -116,12 +115,10 @@ class View:
             return str(bag.get(p.CONVERSATION_TOPIC, ""))
         return None
 
-    def conversation_id(self) -> str:
-        """Return the id of the conversation that the item's topic makes it part of."""
-        return conversation_id_of(self.mailbox, str(self.item.bag.get(p.CONVERSATION_TOPIC, "")))
-
-
-def conversation_id_of(mailbox: Mailbox, topic: str) -> str:
-    """Return the id of the conversation of a topic, whose case does not matter."""
-    digest = sha256(mailbox.guid.bytes + topic.casefold().encode("utf-8", "replace")).digest()[:16]
-    return b64encode(b"\x00\x04\x24\x00" + str(mailbox.guid).encode() + b"\x00\x10\x00" + digest).decode()
+    def conversation_id(self) -> str | None:
+        """Return the id of the conversation that the item's topic makes it part of, None for a mail inside another."""
+        if self.raw is not None:
+            return None
+        topic = str(self.item.bag.get(p.CONVERSATION_TOPIC, ""))
+        number = conversations.number_of(self.db, self.mailbox.id, topic)
+        return None if number is None else self.mailbox.mint.conversation_id(number)

@@ -7,13 +7,12 @@ killing the process at any moment loses nothing that was committed (a power cut 
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bridge.sandbox.store import changes
+from bridge.sandbox.store import changes, conversations, searching
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A store of an older version gets what it lacks when it is opened; a new one gets all of it.
-_UPGRADES = {2: changes.SCHEMA}
+_UPGRADES = {2: changes.SCHEMA, 3: conversations.SCHEMA + searching.SCHEMA}
 _VERSION = max(_UPGRADES)
 
 # The columns beside the bag are made of the bag by SQLite itself, so they cannot differ from it.
@@ -228,8 +227,7 @@ class Database:
             db.execute("PRAGMA cache_size = -32768")
             db.execute("PRAGMA wal_autocheckpoint = 4000")
             db.execute("PRAGMA temp_store = MEMORY")
-            db.create_function("contains", 4, contains, deterministic=True)
-            db.create_function("folded", 1, folded, deterministic=True)
+            searching.install(db)
             self._local.db = db
             self._local.writes = False
             with self._opened_lock:
@@ -243,27 +241,6 @@ def next_counter(db: sqlite3.Connection, amount: int = 1) -> int:
         "UPDATE counters SET value = value + ? WHERE name = 'change' RETURNING value", (amount,)
     ).fetchone()
     return int(row[0]) - amount + 1
-
-
-def folded(value: Any) -> Any:  # noqa: ANN401 - an SQL value
-    """Return a text without regard to case, any other value as it is."""
-    return value.casefold() if isinstance(value, str) else value
-
-
-def contains(haystack: Any, needle: str, mode: str, comparison: str) -> int:  # noqa: ANN401 - an SQL value
-    """Answer the restriction t:Contains for one value; see ContainmentModeType and ContainmentComparisonType."""
-    if not isinstance(haystack, str):
-        return 0
-    if "IgnoreCase" in comparison or comparison == "Loose":
-        haystack, needle = haystack.casefold(), needle.casefold()
-    if mode == "FullString":
-        return int(haystack == needle)
-    if mode == "Prefixed":
-        return int(haystack.startswith(needle))
-    if mode == "Substring":
-        return int(needle in haystack)
-    start = r"(?<!\w)" + re.escape(needle)
-    return int(re.search(start if mode == "PrefixOnWords" else start + r"(?!\w)", haystack) is not None)
 
 
 def _statements(script: str) -> Iterator[str]:

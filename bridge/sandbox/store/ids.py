@@ -16,6 +16,8 @@ from uuid import UUID
 _HEAD = b"\x00\x03\x24\x00"
 _FOLDER_KIND = b"\x00\x2e\x00\x00\x00\x00\x00"
 _ITEM_KIND = b"\x00\x46\x00\x00\x00\x00\x00"
+_CONVERSATION_HEAD = b"\x00\x04\x24\x00"
+_CONVERSATION_KIND = b"\x00\x10\x00"
 _FOLDER_TAG = b"\x01\x00"
 _ITEM_TAG = b"\x07\x00"
 _GUID_TEXT = 36
@@ -45,6 +47,7 @@ class IdMint:
         shared = str(guid).encode()
         self._folder_head = _HEAD + shared + _FOLDER_KIND + self._replica + _FOLDER_TAG + self._replica
         self._item_head = _HEAD + shared + _ITEM_KIND + self._replica + _ITEM_TAG + self._replica
+        self._conversation_head = _CONVERSATION_HEAD + shared + _CONVERSATION_KIND + self._replica[:10]
         self._key_tail = b"\x16\x00\x00\x00" + self._replica
 
     def folder_id(self, folder: int) -> str:
@@ -58,6 +61,10 @@ class IdMint:
     def attachment_id(self, folder: int, item: int, attachment: int) -> str:
         """Return the id of an attachment: the item's, and the attachment's number."""
         return b64encode(self._item_bytes(folder, item) + b"\x01\x12" + struct.pack(">I", attachment)).decode()
+
+    def conversation_id(self, topic: int) -> str:
+        """Return the id of the conversation of a topic's number."""
+        return b64encode(self._conversation_head + _short_counter(topic)).decode()
 
     def item_change_key(self, change: int) -> str:
         """Return the change key of an item."""
@@ -103,6 +110,29 @@ def parse_id(text: str) -> EntryId:
     folder = int.from_bytes(raw[_COUNTERS_AT + 16 : _COUNTERS_AT + 22], "big")
     item = int.from_bytes(raw[-8:-2], "big") if is_item else None
     return EntryId(mailbox, folder, item, attachment)
+
+
+def parse_conversation_id(text: str, mailbox: UUID) -> int | None:
+    """
+    Return the number of the topic in a conversation's id, None for one of another mailbox.
+
+    Raises:
+        MalformedIdError: It has not the form of one.
+    """
+    try:
+        raw = b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedIdError from error
+    at = len(_HEAD) + _GUID_TEXT
+    if (
+        len(raw) != at + len(_CONVERSATION_KIND) + 16
+        or raw[:4] != _CONVERSATION_HEAD
+        or raw[at : at + 3] != _CONVERSATION_KIND
+    ):
+        raise MalformedIdError
+    if raw[4:at] != str(mailbox).encode() or raw[at + 3 : -6] != mailbox.bytes[:10]:
+        return None
+    return int.from_bytes(raw[-6:], "big")
 
 
 def parse_change_key(text: str) -> int | None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.sandbox.ews.syncstate import InvalidSyncStateError, SyncState, read_sync_state
-from bridge.sandbox.store import Store, changes, folders, items
+from bridge.sandbox.store import Store, changes, database, folders, items
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import parse_id
 from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, M, T, a_mail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from lxml import etree
@@ -344,19 +343,15 @@ def test_a_folder_moved_out_of_the_tree_is_gone_and_new_where_it_went(ews: Ews) 
     assert told(hierarchy(ews, all_of_it)) == [("Update", moved)]
 
 
-def test_a_store_of_the_version_before_gets_its_log_when_it_is_opened(tmp_path: Path, serve: Callable[[], Ews]) -> None:
-    old = Store(tmp_path / "old.db")
-    old.add_mailbox(ADDRESS)
-    with old.writing() as db:
-        for (name,) in db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB 'log_*'"
-        ).fetchall():
-            db.execute(f"DROP TRIGGER {name}")
-        db.execute("DROP TABLE changes")
-        db.execute("DROP INDEX items_by_number")
-        db.execute("DROP INDEX items_by_change")
-        db.execute("PRAGMA user_version = 1")
-    old.close()
+def test_a_store_of_the_version_before_gets_its_log_when_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(database, "_UPGRADES", {})
+        before.setattr(database, "_VERSION", 1)
+        old = Store(tmp_path / "old.db")
+        old.add_mailbox(ADDRESS)
+        old.close()
 
     new = Store(tmp_path / "old.db")
     new.deliver(ADDRESS, a_mail(1))
