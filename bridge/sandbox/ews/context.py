@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
 from bridge.sandbox.ews.subscriptions import Subscriptions
+from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
@@ -36,7 +37,8 @@ class Context:
     impersonating: bool
     strikes: Strikes
     temper: Temper
-    request_version: str = ""
+    version: SchemaVersion = LATEST
+    """What the request asked for by RequestServerVersion."""
     submitted: list[SubmittedMail] = field(default_factory=list)
     """Mails that the call's transaction accepted for sending; handed on once it is committed."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)

@@ -32,6 +32,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorFolderExists": "A folder with the specified name already exists.",
     "ErrorFolderNotFound": "The specified folder could not be found in the store.",
     "ErrorImpersonateUserDenied": "The account does not have permission to impersonate the requested user.",
+    "ErrorIncorrectSchemaVersion": "The request is valid but does not specify the correct server version in the "
+    "RequestServerVersion SOAP header.  Ensure that the RequestServerVersion SOAP header is set with the correct "
+    "RequestServerVersionValue.",
     "ErrorIncorrectUpdatePropertyCount": "An object within a change description must contain one and only one "
     "property to modify.",
     "ErrorInternalServerError": "An internal server error occurred. The operation failed.",

@@ -105,12 +105,17 @@ def _mime_content(view: View) -> str:
     return f'<t:MimeContent CharacterSet="UTF-8">{b64encode(view.mime()).decode()}</t:MimeContent>'
 
 
-def body_xml(element: str, wanted: str) -> Callable[[View], str]:
-    """Return what renders a body element in the wanted kind: `Best`, `HTML` or `Text`."""
+def body_xml(element: str, wanted: str, *, whole_said: bool = True) -> Callable[[View], str]:
+    """
+    Return what renders a body element in the wanted kind: `Best`, `HTML` or `Text`.
+
+    `whole_said`: whether it says that it is not truncated, which Exchange 2013 began with.
+    """
+    said = ' IsTruncated="false"' if whole_said else ""
 
     def render(view: View) -> str:
         kind, body = view.body(wanted)
-        return f'<t:{element} BodyType="{kind}" IsTruncated="false">{xml.text(body)}</t:{element}>'
+        return f'<t:{element} BodyType="{kind}"{said}>{xml.text(body)}</t:{element}>'
 
     return render
 

@@ -12,6 +12,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import Field
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
 from bridge.sandbox.ews.restrictions import read_restriction
+from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 
@@ -91,12 +92,12 @@ def element_for(folder: Folder) -> str:
     return next((name for start, name in _ELEMENTS.items() if folder.folder_class.startswith(start)), "Folder")
 
 
-def read_folder_shape(node: etree._Element) -> FolderShape:
+def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST) -> FolderShape:
     """
     Return the shape that a FolderShape element asks for.
 
     Raises:
-        EwsError: ErrorInvalidPropertyRequest for a property that folders have not.
+        EwsError: ErrorInvalidPropertyRequest for a property that folders have not, or not in that version.
     """
     base = node.findtext(xml.T + "BaseShape", "IdOnly")
     uris = set({"Default": _DEFAULT, "AllProperties": _ALL}.get(base, frozenset()))
@@ -108,11 +109,13 @@ def read_folder_shape(node: etree._Element) -> FolderShape:
         path = read_path(path_node)
         if isinstance(path, Extended):
             extended[path.key] = path
+        elif not knows(version, path.uri):
+            raise unknown_property(version, path.uri)
         elif not isinstance(path, Field) and path.uri.startswith("folder:"):
             uris.add(path.uri)
         else:
             raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
-    return FolderShape(frozenset(uris), tuple(extended.values()))
+    return FolderShape(frozenset(uri for uri in uris if knows(version, uri)), tuple(extended.values()))
 
 
 def matching(db: sqlite3.Connection, found: list[Folder], node: etree._Element | None) -> list[Folder]:

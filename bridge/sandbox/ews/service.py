@@ -23,7 +23,7 @@ from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
 from bridge.sandbox.ews.named import folders_named
 from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.ews.recording import Recorder
-from bridge.sandbox.ews.servers import ONLINE
+from bridge.sandbox.ews.servers import ON_PREMISES, ONLINE
 from bridge.sandbox.ews.soap import Envelope, NoSoapError, UnknownOperationError, read_envelope
 from bridge.sandbox.ews.streaming import Bell, Streams, StreamTimes
 from bridge.sandbox.ews.subscriptions import Subscriptions
@@ -31,7 +31,6 @@ from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
     from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, MailFlow, Strikes
-    from bridge.sandbox.ews.servers import Server
     from bridge.sandbox.store import Mailbox, Store
 
 PATH: Final = "/ews/exchange.asmx"
@@ -64,10 +63,9 @@ class EwsService:
         record_dir: Path | None = None,
         stream_times: StreamTimes | None = None,
         front_end: FrontEnd | None = None,
-        server: Server = ONLINE,
     ) -> None:
         """
-        Serve a store as that `server`, by Exchange's limits as they are by default where no `temper` is given.
+        Serve a store, by Exchange's limits as they are by default where no `temper` is given.
 
         `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies.
         """
@@ -81,12 +79,12 @@ class EwsService:
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
         self._recorder = Recorder(folder) if folder else None
-        self._server = server
+        self._server = ON_PREMISES if self._front_end.on_premises else ONLINE
         self.subscriptions = Subscriptions()
         self._take_limits()
         self._temper.book.listen(self._take_limits)
         times = stream_times or StreamTimes()
-        self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), times, server=server)
+        self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), times, server=self._server)
 
     def _take_limits(self) -> None:
         limits, book = self.subscriptions.limits, self._temper.book

@@ -18,9 +18,12 @@ from bridge.sandbox.ews.fields import (
     stands_before_extended,
 )
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
+from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lxml import etree
 
     from bridge.sandbox.ews.view import View
@@ -71,21 +74,25 @@ def created(view: View) -> str:
     return f"<t:{name}>{item_id_xml(view)}{shown}</t:{name}>"
 
 
-def read_item_shape(node: etree._Element, *, finding: bool, whole: bool = False) -> ItemShape:
+def _of_base_shape(base: str, version: SchemaVersion, *, finding: bool) -> Iterable[str]:
+    letter = _SHAPE_LETTERS.get((base, finding))
+    return (field.uri for field in ITEM_FIELDS if letter and letter in field.shapes and knows(version, field.uri))
+
+
+def read_item_shape(
+    node: etree._Element, *, finding: bool, whole: bool = False, version: SchemaVersion = LATEST
+) -> ItemShape:
     """
     Return the shape that an ItemShape element asks for.
 
     Base shapes hold less where items are found than where they are fetched. What only fetching can give is refused
-    there when it is asked for by name, unless the `whole` item may be asked for.
+    there when it is asked for by name, unless the `whole` item may be asked for. So is what came after the `version`.
 
     Raises:
         EwsError: ErrorInvalidPropertyRequest for a property that this operation cannot give.
     """
     base = node.findtext(xml.T + "BaseShape", "IdOnly")
-    wanted = {"item:ItemId"}
-    letter = _SHAPE_LETTERS.get((base, finding))
-    if letter:
-        wanted.update(field.uri for field in ITEM_FIELDS if letter in field.shapes)
+    wanted = {"item:ItemId", *_of_base_shape(base, version, finding=finding)}
     if xml.truth(node.findtext(xml.T + "IncludeMimeContent")):
         if finding and not whole:
             raise EwsError("ErrorInvalidPropertyRequest", xml='<t:FieldURI FieldURI="item:MimeContent"/>')
@@ -98,6 +105,8 @@ def read_item_shape(node: etree._Element, *, finding: bool, whole: bool = False)
         path = read_path(path_node)
         if isinstance(path, Extended):
             extended[path.key] = path
+        elif not knows(version, path.uri):
+            raise unknown_property(version, path.uri)
         elif isinstance(path, Field):
             if finding and not whole and not path.found:
                 raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
@@ -111,8 +120,11 @@ def read_item_shape(node: etree._Element, *, finding: bool, whole: bool = False)
         or node.findtext(xml.T + "BodyType")
         or "Best",
     }
+    whole_said = version >= SchemaVersion.Exchange2013
     fields = [
-        replace(field, render=body_xml(field.element, kinds[field.uri])) if field.uri in kinds else field
+        replace(field, render=body_xml(field.element, kinds[field.uri], whole_said=whole_said))
+        if field.uri in kinds
+        else field
         for field in ITEM_FIELDS
         if field.uri in wanted
     ]

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
 from bridge.sandbox.ews import xml
-from bridge.sandbox.ews.errors import FaultError
 from bridge.sandbox.ews.grammar.check import MESSAGES_NAMESPACE, ViolationError, check_header, check_request, is_known
+from bridge.sandbox.ews.servers import ONLINE
+from bridge.sandbox.ews.versions import UNNAMED, check_content, check_operation, read_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.sandbox.ews.servers import Server
+    from bridge.sandbox.ews.versions import SchemaVersion
+
 MAX_DEPTH: Final = 256
-_VERSIONS: Final = frozenset({
-    "Exchange2007", "Exchange2007_SP1", "Exchange2009", "Exchange2010", "Exchange2010_SP1", "Exchange2010_SP2",
-    "Exchange2012", "Exchange2013", "Exchange2013_SP1", "Exchange2015", "Exchange2016",
-})  # fmt: skip
-_NUMBERED_VERSION: Final = re.compile(r"V[0-9]{1,4}(?:_[0-9]{1,4}){1,2}")
 # libxml2 refuses texts above 10 MB and deep trees by itself, unless told that they are meant.
 _HUGE_FROM_BYTES: Final = 9_000_000
 
@@ -44,20 +42,20 @@ class Envelope:
 
     request: etree._Element
     operation: str
-    version: str
+    version: SchemaVersion
     impersonated: tuple[str, str] | None
     """The kind of identifier in ConnectingSID and its text."""
 
 
-def read_envelope(body: bytes) -> Envelope:
+def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
     """
-    Return what a request says, checked against the grammar.
+    Return what a request says, checked against the grammar, and against the version that it asks for.
 
     Raises:
         NoSoapError: The body is no envelope.
         ViolationError: It is not as Exchange's schema wants it.
         UnknownOperationError: There is no such operation.
-        FaultError: ErrorInvalidServerVersion, the version asked for is none.
+        FaultError: The version asked for is none, or does not know what the request asks for.
     """
     root = _parse(body)
     if root.tag != xml.SOAP + "Envelope":
@@ -67,25 +65,26 @@ def read_envelope(body: bytes) -> Envelope:
     if len(requests) != 1:
         raise NoSoapError
     request = requests[0]
-    version, impersonated = _headers(root.find(xml.SOAP + "Header"))
+    version, impersonated = _headers(root.find(xml.SOAP + "Header"), server)
     name = etree.QName(request)
     if name.namespace != MESSAGES_NAMESPACE or not is_known(request):
         raise UnknownOperationError(name.localname)
-    check_request(request)
     # Two operations on out-of-office settings have `Request` in the name of the element alone.
-    return Envelope(request, name.localname.removesuffix("Request"), version, impersonated)
+    operation = name.localname.removesuffix("Request")
+    check_operation(version, operation)
+    check_request(request)
+    check_content(version, request)
+    return Envelope(request, operation, version, impersonated)
 
 
-def _headers(header: etree._Element | None) -> tuple[str, tuple[str, str] | None]:
-    version, impersonated = "", None
+def _headers(header: etree._Element | None, server: Server) -> tuple[SchemaVersion, tuple[str, str] | None]:
+    version, impersonated = UNNAMED, None
     for block in () if header is None else header:
         if not isinstance(block.tag, str):
             continue
         check_header(block)
         if block.tag == xml.T + "RequestServerVersion":
-            version = str(block.get("Version"))
-            if version not in _VERSIONS and not _NUMBERED_VERSION.fullmatch(version):
-                raise FaultError("ErrorInvalidServerVersion")
+            version = read_version(str(block.get("Version")), server)
         elif block.tag == xml.T + "ExchangeImpersonation":
             connecting = next(node for node in block.iter() if node.tag == xml.T + "ConnectingSID")
             identifier = next(node for node in connecting if isinstance(node.tag, str))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.events import Page, read_events, status_event
+from bridge.sandbox.ews.servers import ONLINE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.sandbox.ews.hooks import Caller, StreamFault
+    from bridge.sandbox.ews.servers import Server
     from bridge.sandbox.ews.subscriptions import Subscription, Subscriptions
     from bridge.sandbox.store import Mailbox, Store
 
@@ -85,6 +87,7 @@ class Streams:
     bell: Bell
     times: StreamTimes
     closed: bool = False
+    server: Server = ONLINE
 
     def close(self) -> None:
         """End all streams."""
@@ -105,7 +108,7 @@ class Streams:
         """Tell events until the time is over; `keep` gets every envelope that goes out."""
         ids = list(dict.fromkeys((node.text or "").strip() for node in request.iter(xml.T + "SubscriptionId")))
         minutes = int((request.findtext(xml.M + "ConnectionTimeout") or "").strip())
-        writer = _Writer(http, response, faults, keep)
+        writer = _Writer(http, response, faults, keep, self.server)
         await response.prepare(http)
         stream = object()
         account = mailbox.address if mailbox is not None else (caller.mailbox or "")
@@ -206,8 +209,14 @@ class _Writer:
     """Writes the envelopes of one stream, as long as somebody reads them; does to them what faults want."""
 
     def __init__(
-        self, http: web.Request, response: web.StreamResponse, faults: Sequence[StreamFault], keep: Keep
+        self,
+        http: web.Request,
+        response: web.StreamResponse,
+        faults: Sequence[StreamFault],
+        keep: Keep,
+        server: Server,
     ) -> None:
+        self._server = server
         self._http = http
         self._response = response
         self._keep = keep
@@ -224,7 +233,7 @@ class _Writer:
         """Write one envelope; the client may go meanwhile."""
         if self._struck("stream_silent"):
             return
-        data = _envelope(content)
+        data = _envelope(content, self._server)
         if events:
             if self._struck("stream_garbage"):
                 await self._write(_GARBAGE)
@@ -237,7 +246,7 @@ class _Writer:
             if repeated:
                 data += data
         if await self._write(data):
-            await self._keep(_envelope(content))
+            await self._keep(_envelope(content, self._server))
 
     async def end(self) -> web.StreamResponse:
         """End the answer; one that died silently stays open until its client gives up."""
@@ -288,5 +297,6 @@ def _error(error: EwsError, ids: Sequence[str], *, closed: bool) -> str:
     )
 
 
-def _envelope(content: str) -> bytes:
-    return xml.streamed_envelope("GetStreamingEventsResponse", f"<m:ResponseMessages>{content}</m:ResponseMessages>")
+def _envelope(content: str, server: Server) -> bytes:
+    messages = f"<m:ResponseMessages>{content}</m:ResponseMessages>"
+    return xml.streamed_envelope("GetStreamingEventsResponse", messages, server=server)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.ews.servers import ONLINE
 from bridge.sandbox.store.properties import from_micros
 
 if TYPE_CHECKING:
     from lxml import etree
+
+    from bridge.sandbox.ews.servers import Server
 
 M: Final = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 T: Final = "{http://schemas.microsoft.com/exchange/services/2006/types}"
@@ -21,8 +25,7 @@ _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#xD;"
 
 _OPENING: Final = (
     '<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>'
-    '<h:ServerVersionInfo MajorVersion="15" MinorVersion="20" MajorBuildNumber="9073" MinorBuildNumber="22"'
-    ' Version="V2018_01_08" xmlns:h="http://schemas.microsoft.com/exchange/services/2006/types"'
+    '<h:ServerVersionInfo{version} xmlns:h="http://schemas.microsoft.com/exchange/services/2006/types"'
     ' xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/>'
     "</s:Header><s:Body>"
 )
@@ -31,8 +34,7 @@ _STREAM_OPENING: Final = (
     '<Envelope xmlns="http://schemas.xmlsoap.org/soap/envelope/">'
     '<soap11:Header xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">'
     '<ServerVersionInfo xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
-    ' MajorVersion="15" MinorVersion="20" MajorBuildNumber="9073" MinorBuildNumber="22" Version="V2018_01_08"'
-    ' xmlns="http://schemas.microsoft.com/exchange/services/2006/types"/></soap11:Header>'
+    '{version} xmlns="http://schemas.microsoft.com/exchange/services/2006/types"/></soap11:Header>'
     '<soap11:Body xmlns:soap11="http://schemas.xmlsoap.org/soap/envelope/">'
 )
 _STREAM_CLOSING: Final = "</soap11:Body></Envelope>"
@@ -74,14 +76,21 @@ def moment(micros: int) -> str:
     return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def envelope(response: str, content: str, attributes: str = "") -> bytes:
+@cache
+def _opening(server: Server, *, streamed: bool) -> str:
+    return (_STREAM_OPENING if streamed else _OPENING).replace("{version}", server.attributes())
+
+
+def envelope(response: str, content: str, attributes: str = "", *, server: Server = ONLINE) -> bytes:
     """Return a whole answer: the envelope, the response element of this name, and its content."""
-    return f"{_OPENING}<m:{response}{attributes}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
+    opening = _opening(server, streamed=False)
+    return f"{opening}<m:{response}{attributes}{_NAMESPACES}>{content}</m:{response}>{_CLOSING}".encode()
 
 
-def streamed_envelope(response: str, content: str) -> bytes:
+def streamed_envelope(response: str, content: str, *, server: Server = ONLINE) -> bytes:
     """Return one of the envelopes that make up a streamed answer."""
-    return f"{_STREAM_OPENING}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_STREAM_CLOSING}".encode()
+    opening = _opening(server, streamed=True)
+    return f"{opening}<m:{response}{_NAMESPACES}>{content}</m:{response}>{_STREAM_CLOSING}".encode()
 
 
 def attributes_of(node: etree._Element) -> dict[str, str]:

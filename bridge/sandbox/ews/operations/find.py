@@ -11,6 +11,7 @@ from bridge.sandbox.ews.fields import element_for
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.restrictions import Restriction, read_restriction, read_sort_order
 from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
+from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import items
 from bridge.sandbox.store import properties as p
@@ -28,7 +29,9 @@ def find_item(context: Context, request: etree._Element) -> str:
     """Answer the items of folders, a page of each."""
 
     def find(node: etree._Element) -> str:
-        shape = read_item_shape(child(request, "ItemShape"), finding=True)
+        shape = read_item_shape(child(request, "ItemShape"), finding=True, version=context.version)
+        for part in ("Restriction", "SortOrder"):
+            check_paths(context.version, request.find(xml.M + part))
         if request.find(xml.M + "GroupBy") is not None or request.find(xml.M + "DistinguishedGroupBy") is not None:
             raise EwsError("ErrorInvalidOperation")
         if request.find(xml.M + "QueryString") is not None:

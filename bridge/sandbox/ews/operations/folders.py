@@ -13,6 +13,7 @@ from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show
 from bridge.sandbox.ews.folderfields import matching as matching_folders
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.paths import path_xml, read_extended
+from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import StoreError
 
@@ -38,7 +39,7 @@ def get_folder(context: Context, request: etree._Element) -> str:
     """Answer folders by id, each on its own."""
     shape: FolderShape | EwsError
     try:
-        shape = read_folder_shape(child(request, "FolderShape"))
+        shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
     except EwsError as error:
         shape = error
 
@@ -56,7 +57,8 @@ def find_folder(context: Context, request: etree._Element) -> str:
     """Answer the folders below others: the direct children, or all of them."""
 
     def find(node: etree._Element) -> str:
-        shape = read_folder_shape(child(request, "FolderShape"))
+        shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
+        check_paths(context.version, request.find(xml.M + "Restriction"))
         mailbox, parent = context.folder_of(db, node)
         if request.get("Traversal") == "Deep":
             found = _below(folders.folders(db, mailbox.id), parent.id)

@@ -18,7 +18,7 @@ def get_item(context: Context, request: etree._Element) -> str:
     """Answer items by id, each on its own: one that fails does not fail the others."""
     shape: ItemShape | EwsError
     try:
-        shape = read_item_shape(child(request, "ItemShape"), finding=False)
+        shape = read_item_shape(child(request, "ItemShape"), finding=False, version=context.version)
     except EwsError as error:
         shape = error
 

@@ -35,7 +35,7 @@ def sync_folder_items(context: Context, request: etree._Element) -> str:
     ignored = {str(node.get("Id")) for node in children(request.find(xml.M + "Ignore"))}
 
     def sync(_: etree._Element) -> str:
-        shape = read_item_shape(child(request, "ItemShape"), finding=True, whole=True)
+        shape = read_item_shape(child(request, "ItemShape"), finding=True, whole=True, version=context.version)
         mailbox, folder = _folder(context, db, child(request, "SyncFolderId"))
         state = _state(db, request, _ITEMS, mailbox, folder)
         if state.finished:
@@ -51,7 +51,7 @@ def sync_folder_hierarchy(context: Context, request: etree._Element) -> str:
     """Answer which folders below one, or below the root, were made, changed or deleted since the client's state."""
 
     def sync(_: etree._Element) -> str:
-        shape = read_folder_shape(child(request, "FolderShape"))
+        shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
         holder = request.find(xml.M + "SyncFolderId")
         if holder is None:
             mailbox = context.own_mailbox()

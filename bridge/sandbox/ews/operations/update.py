@@ -12,6 +12,7 @@ from bridge.sandbox.ews.operations.changes import Changes, read_element, removal
 from bridge.sandbox.ews.operations.send import check_sendable
 from bridge.sandbox.ews.paths import Extended, Foreign, path_xml, read_extended, read_path
 from bridge.sandbox.ews.shapes import id_only
+from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items, mime
 from bridge.sandbox.store import properties as p
@@ -45,6 +46,7 @@ def update_item(context: Context, request: etree._Element) -> str:
         if disposition is None:
             raise EwsError("ErrorMessageDispositionRequired")
         id_node, updates = children(node)[:2]
+        check_paths(context.version, updates)
         change = change_of(id_node)
         mailbox, item = context.item_of(db, id_node)
         if conflict != "AlwaysOverwrite" and change is None:

@@ -92,6 +92,7 @@ class Streaming:
             '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
             'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header>'
+            '<t:RequestServerVersion Version="Exchange2016"/>'
             f"{impersonating(impersonated) if impersonated else ''}</s:Header><s:Body><m:GetStreamingEvents>"
             f"<m:SubscriptionIds>{listed}</m:SubscriptionIds><m:ConnectionTimeout>{minutes}</m:ConnectionTimeout>"
             "</m:GetStreamingEvents></s:Body></s:Envelope>"
