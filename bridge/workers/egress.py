@@ -38,6 +38,7 @@ from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left, SendOp
 from bridge.workers.egress_settle import SettleOptions, Settler
 from bridge.workers.egress_ticket import Ticket, read_ticket
 from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.reads import read_again
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -403,7 +404,8 @@ class MailboxSender:
         """
         day = window and self._options.rate.recipients_per_day is not None
         await self._mailbox.prepare()
-        begun = await self._mailbox.begun_since(timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS))
+        age = timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS)
+        begun = await read_again(lambda: self._mailbox.begun_since(age), self._clock)
         now = self._clock.monotonic()
         if window and self._others_sent:
             # Where Exchange's clocks differ, one may seem to come from the future.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.ports.clock import Clock
     from bridge.telemetry.events import Emit
 
+_SHORT_WAIT_SECONDS = 5.0
 _LONG_PAUSE_SECONDS = 120.0
 
 
@@ -25,7 +26,7 @@ _LONG_PAUSE_SECONDS = 120.0
 class PauseOptions:
     """How slowly a paused mailbox is tried again; the wait doubles with each failure in a row."""
 
-    first_transient_seconds: float = 5.0
+    first_transient_seconds: float = 1.0
     first_operator_seconds: float = 30.0
     longest_transient_seconds: float = 60.0
     longest_operator_seconds: float = 300.0
@@ -49,6 +50,7 @@ class Pauses:
         self._since: float | None = None
         self._failures = 0
         self._wait = 0.0
+        self._passing = False
         self._trial = False
         self._one = Slots(1, clock)
         self.code: str | None = None
@@ -70,6 +72,8 @@ class Pauses:
     @property
     def circulation_seconds(self) -> float:
         """Return how long an ordinary request waits in the broker before it asks again."""
+        if self._passing and self._wait <= _SHORT_WAIT_SECONDS:
+            return _SHORT_WAIT_SECONDS
         paused_for = 0.0 if self._since is None else self._clock.monotonic() - self._since
         return 30.0 if paused_for < _LONG_PAUSE_SECONDS else 120.0
 
@@ -79,6 +83,7 @@ class Pauses:
             return
         self._failures += 1
         self._wait = self._wait_after(error)
+        self._passing = isinstance(error, TransientError)
         self.code, self.detail = error.code, error.detail
         self._trial = True
         if self._since is None:

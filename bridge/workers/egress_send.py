@@ -6,7 +6,7 @@ import asyncio
 import random
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bridge.domain import send_protocol as protocol
 from bridge.domain.outbound_records import CreatedDraft, DraftState, EndReason, Findings, SeenDraft, Stamp
@@ -15,6 +15,7 @@ from bridge.errors import BridgeError, CallRefused, MessageError, SendOutcomeUnk
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
 from bridge.telemetry.egress_events import StepTaken
+from bridge.workers.reads import read_again
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bridge.ports.outbox import SendingMailbox
     from bridge.telemetry.events import Emit
     from bridge.wire.outbound_v1 import OutboundRequest
+
+T = TypeVar("T")
 
 _CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
 _LARGE_BYTES = 256 * 1024
@@ -211,15 +214,19 @@ class SendRun:
     async def _look(self, progress: Progress[str]) -> Progress[str]:
         # One place after the other, in the direction in which a mail moves.
         request_id = self.request.request_id
-        drafts = await self.mailbox.find_drafts(request_id)
-        outbox = await self.mailbox.find_in_outbox(request_id)
-        ledger = await self.mailbox.find_in_ledger(request_id)
+        drafts = await self._read(lambda: self.mailbox.find_drafts(request_id))
+        outbox = await self._read(lambda: self.mailbox.find_in_outbox(request_id))
+        ledger = await self._read(lambda: self.mailbox.find_in_ledger(request_id))
         self._findings = Findings(drafts, outbox, ledger)
         seen = self._findings.seen(self.digest)
         if protocol.wants_sent_items(seen):
-            self._findings = self._findings.with_sent_items(await self.mailbox.find_in_sent_items(request_id))
+            sent_items = await self._read(lambda: self.mailbox.find_in_sent_items(request_id))
+            self._findings = self._findings.with_sent_items(sent_items)
             seen = self._findings.seen(self.digest)
         return protocol.looked(progress, seen, expired=self._over(), patience_over=self._patience_over(seen.missing))
+
+    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        return await read_again(read, self.clock)
 
     async def _close(self) -> Progress[str]:
         # Best effort: what SendItem answered is enough.

@@ -34,6 +34,7 @@ from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, Requ
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import SendOptions
+from bridge.workers.reads import read_again
 from tests.support.clock import START, InstantClock
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, a_body, eventually
 
@@ -945,3 +946,65 @@ async def test_a_pause_is_waited_for_before_the_mailbox_is_probed_again() -> Non
 
         assert bench.mailbox.calls.count("begun_since") == probes
     assert [event.wait_seconds for event in bench.emitted if isinstance(event, DrainingPaused)] == [300]
+
+
+async def test_reads_whose_answers_are_lost_are_asked_again_and_delay_nothing() -> None:
+    """Looks and probes change nothing: a page must not wait in a retry queue for them, nor its mailbox pause."""
+    bench = Bench()
+    for read in ("find_drafts", "find_in_outbox", "find_in_ledger", "begun_since"):
+        bench.mailbox.fail_next(read, *[MailboxUnavailable("ConnectionError")] * 3)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: any(isinstance(event, RequestEnded) for event in bench.emitted))
+
+    assert [event.attempts for event in bench.emitted if isinstance(event, RequestEnded)] == [1]
+    assert not [event for event in bench.emitted if isinstance(event, DrainingPaused)]
+
+
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [
+        (MailboxUnavailable("ConnectionError"), 4),
+        (MailboxUnavailable("Retry-After", retry_after_seconds=7.0), 1),
+        (MailboxThrottled("ErrorServerBusy", retry_after_seconds=7.0), 1),
+        (MailboxFull(), 1),
+    ],
+)
+async def test_a_read_is_repeated_only_where_no_answer_came(error: BridgeError, times: int) -> None:
+    asked = 0
+
+    async def read() -> None:
+        nonlocal asked
+        asked += 1
+        raise error
+
+    with pytest.raises(type(error)):
+        await read_again(read, InstantClock())
+
+    assert asked == times
+
+
+async def test_a_read_that_timed_out_is_not_repeated_at_once() -> None:
+    asked, clock = 0, InstantClock()
+
+    async def read() -> None:
+        nonlocal asked
+        asked += 1
+        await clock.sleep(20)
+        raise MailboxUnavailable("ReadTimeout")
+
+    with pytest.raises(MailboxUnavailable):
+        await read_again(read, clock)
+
+    assert asked == 1
+
+
+def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() -> None:
+    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    waits = []
+    for _ in range(4):
+        pauses.still(MailboxUnavailable("ConnectionError"))
+        waits.append((pauses.wait_seconds, pauses.circulation_seconds))
+
+    assert waits == [(1, 5), (2, 5), (4, 5), (8, 30)]
