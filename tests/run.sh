@@ -4,11 +4,19 @@
 #   tests/run.sh                 everything, fast checks first
 #   tests/run.sh unit            what needs no services
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
+#   tests/run.sh stress [--seed N] [--clients 50] [--seconds 300] [--kill-every 20]
+#                                the sandbox under clients that do anything, killed again and again; not part of everything
 #
 # Suites: lint unit model corpus schema sandbox integration scenario browser
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
+
+if [ "${1:-}" = stress ]; then
+  shift
+  ensure_environment "${BRIDGE_VENV:-.venv}" tests/requirements.txt || exit 1
+  exec "${BRIDGE_VENV:-.venv}/bin/python" -m tests.stress "$@"
+fi
 
 suites=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
