@@ -1,4 +1,11 @@
-"""The sandbox's own certificate authority and the server certificate that its HTTPS ports show."""
+"""
+The sandbox's own certificate authority and the server certificate that its HTTPS ports show, as files.
+
+    ca.pem            for clients: the authority in force, and behind it those that were before it
+    ca.key            the key of the authority in force, and its certificate
+    server.pem, .key  what the ports show
+    expired           says that server.pem has ended on purpose and is not to be renewed by a start
+"""
 
 from __future__ import annotations
 
@@ -16,11 +23,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bridge.sandbox.files import PUBLIC, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 # Long enough that nobody's sandbox stops on a birthday of its certificate; shorter would test nothing here.
 _LIFETIME = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)
+_HOUR = timedelta(hours=1)
+_CA_KEY, _EXPIRED = "ca.key", "expired"
 _NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
@@ -38,10 +48,29 @@ class ServerCertificates:
 
     def server_context(self) -> ssl.SSLContext:
         """Return what an HTTPS server of the sandbox listens with."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.chain_file, self.key_file)
-        return context
+        return server_context(self.chain_file, self.key_file)
+
+
+def server_context(chain_file: Path, key_file: Path) -> ssl.SSLContext:
+    """Return what an HTTPS server listens with, to show a chain."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(chain_file, key_file)
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who signs server certificates."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def new_authority() -> Authority:
+    """Return an authority that nobody trusts yet."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Authority(_make_ca(key), key)
 
 
 def ensure_certificates(directory: Path) -> ServerCertificates:
@@ -51,22 +80,89 @@ def ensure_certificates(directory: Path) -> ServerCertificates:
     A new CA would cut off every client that was configured with the old one, so it is only made when there is none.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = ServerCertificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-    ca_key_file = directory / "ca.key"
+    found = _files(directory)
     # The certificate is written after its key: a crash in between leaves no certificate, and both are made again.
-    if not (found.ca_file.exists() and ca_key_file.exists()):
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        write_atomically(ca_key_file, _key_pem(ca_key))
-        write_atomically(found.ca_file, _certificate_pem(_make_ca(ca_key)), mode=PUBLIC)
+    if not (found.ca_file.exists() and (directory / _CA_KEY).exists()):
+        _write_authority(directory, new_authority(), [])
         found.chain_file.unlink(missing_ok=True)
-    if not (found.chain_file.exists() and found.key_file.exists()) or _ends_soon(found.chain_file):
-        ca_key = _load_key(ca_key_file)
-        ca = x509.load_pem_x509_certificate(found.ca_file.read_bytes())
-        server_key = ec.generate_private_key(ec.SECP256R1())
-        found.chain_file.unlink(missing_ok=True)
-        write_atomically(found.key_file, _key_pem(server_key))
-        write_atomically(found.chain_file, _certificate_pem(_make_server(server_key, ca, ca_key)), mode=PUBLIC)
+    authority, known = authority_in_force(directory), _known(found)
+    if authority.certificate not in known:
+        # A crash came between the two files of a new authority.
+        _write_authority(directory, authority, known)
+    wanted = found.chain_file.exists() and found.key_file.exists()
+    if not wanted or (_ends_soon(found.chain_file) and not (directory / _EXPIRED).exists()):
+        renew_certificate(directory)
     return found
+
+
+def renew_certificate(directory: Path) -> datetime:
+    """Give the server a fresh key and certificate under the authority in force, and return when that ends."""
+    found, authority = _files(directory), authority_in_force(directory)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = make_server(key, authority)
+    found.chain_file.unlink(missing_ok=True)
+    write_atomically(found.key_file, _key_pem(key))
+    write_atomically(found.chain_file, _certificate_pem(certificate), mode=PUBLIC)
+    (directory / _EXPIRED).unlink(missing_ok=True)
+    return certificate.not_valid_after_utc
+
+
+def expire_certificate(directory: Path) -> None:
+    """Give the server a certificate, for its old key and under the authority in force, that has ended an hour ago."""
+    found, authority = _files(directory), authority_in_force(directory)
+    now = datetime.now(UTC)
+    ended = make_server(_load_key(found.key_file), authority, begins=now - timedelta(days=30), ends=now - _HOUR)
+    write_atomically(directory / _EXPIRED, b"")
+    write_atomically(found.chain_file, _certificate_pem(ended), mode=PUBLIC)
+
+
+def add_authority(directory: Path) -> int:
+    """
+    Put a new authority in force, and return how many ca.pem holds now.
+
+    The server's certificate stays what it is until it is renewed: clients have the time to read ca.pem anew.
+    """
+    known = _known(_files(directory))
+    _write_authority(directory, new_authority(), known)
+    return len(known) + 1
+
+
+def drop_old_authorities(directory: Path) -> int:
+    """Leave in ca.pem the authority in force alone, and return how many went."""
+    found = _files(directory)
+    known = _known(found)
+    write_atomically(found.ca_file, _certificate_pem(known[0]), mode=PUBLIC)
+    return len(known) - 1
+
+
+def _files(directory: Path) -> ServerCertificates:
+    return ServerCertificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
+
+
+def _write_authority(directory: Path, authority: Authority, former: Sequence[x509.Certificate]) -> None:
+    key_and_certificate = _key_pem(authority.key) + _certificate_pem(authority.certificate)
+    write_atomically(directory / _CA_KEY, key_and_certificate)
+    bundle = b"".join(map(_certificate_pem, (authority.certificate, *former)))
+    write_atomically(_files(directory).ca_file, bundle, mode=PUBLIC)
+
+
+def authority_in_force(directory: Path) -> Authority:
+    """Return who signs the next certificate."""
+    path = directory / _CA_KEY
+    content = path.read_bytes()
+    # Directories of earlier versions have the key alone, and one certificate in ca.pem.
+    alone = b"BEGIN CERTIFICATE" not in content
+    certificate = _known(_files(directory))[0] if alone else x509.load_pem_x509_certificate(content)
+    return Authority(certificate, _load_key(path))
+
+
+def _known(files: ServerCertificates) -> list[x509.Certificate]:
+    return x509.load_pem_x509_certificates(files.ca_file.read_bytes())
+
+
+def key_and_chain(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bytes:
+    """Return both as one PEM file, as a server loads it."""
+    return _key_pem(key) + _certificate_pem(certificate)
 
 
 def _make_ca(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -92,31 +188,38 @@ def _make_ca(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     )
 
 
-def _make_server(
-    key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+def make_server(
+    key: ec.EllipticCurvePrivateKey,
+    authority: Authority,
+    *,
+    names: Sequence[x509.GeneralName] = _NAMES,
+    begins: datetime | None = None,
+    ends: datetime | None = None,
 ) -> x509.Certificate:
+    """Return a server's certificate: for loopback, and from yesterday until long from now, unless said otherwise."""
     now = datetime.now(UTC)
+    ca = authority.certificate
     usage = x509.KeyUsage(
         digital_signature=True, key_cert_sign=False, crl_sign=False,
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     return (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, str(names[0].value))]))
         .issuer_name(ca.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(min(now + _LIFETIME, ca.not_valid_after_utc))
-        .add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
+        .not_valid_before(begins or now - timedelta(days=1))
+        .not_valid_after(ends or min(now + _LIFETIME, ca.not_valid_after_utc))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(authority, critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .add_extension(issued_by, critical=False)
+        .sign(authority.key, hashes.SHA256())
     )
 
 

@@ -12,26 +12,28 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
 from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
-from bridge.sandbox.certificates import ensure_certificates
 from bridge.sandbox.entra.application import entra_application
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.entra.server import EntraServer
+from bridge.sandbox.ews.frontend import FrontEnd
 from bridge.sandbox.ews.service import EwsService
 from bridge.sandbox.faults.ews import EwsFaults, count_calls, count_refusals
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
+from bridge.sandbox.gate import Gate
 from bridge.sandbox.logs import configure_logging
 from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.passwords import OnPremisesAuthenticator
 from bridge.sandbox.ports import PortTakenError, bound, free_port
+from bridge.sandbox.presented import Presented
 from bridge.sandbox.settings import DEFAULT_MAILBOX, HOST, PORTS, Announcement, SandboxOptions
 from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
@@ -40,9 +42,8 @@ from bridge.sandbox.tenant import Tenant, TenantFile, new_service_account
 
 if TYPE_CHECKING:
     import socket
-    import ssl
-
     from collections.abc import Callable
+
     from bridge.sandbox.ews.hooks import Authenticator
 
 # Exchange takes requests of up to 64 MB; the EWS service refuses more itself, with Exchange's answer.
@@ -80,9 +81,9 @@ async def _serve(options: SandboxOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox"))
     if options.stop_with_stdin:
         _stop_with_stdin(loop, stop)
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox"))
     async with AsyncExitStack() as stack:
         announcement = await _start(options, stack)
         announcement.write()
@@ -92,7 +93,6 @@ async def _serve(options: SandboxOptions) -> None:
         await stop.wait()
 
 
-async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement:
 def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Have `stop` set once standard input ends. A thread, because the loop waits for no files and no /dev/null."""
 
@@ -105,6 +105,7 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     threading.Thread(target=wait, name="standard-input", daemon=True).start()
 
 
+async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement:
     directory = options.directory.resolve()
     tenants = TenantFile(directory / "tenant.json")
     tenant = tenants.tenant
@@ -114,7 +115,7 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     sockets = await _bind(tenant, options, stack)
     tenants.save()
 
-    certificates = ensure_certificates(directory / "certificates")
+    presented = Presented(directory / "certificates")
     key = ensure_signing_key(directory / "keys" / "signing.pem")
     store = Store(directory / "store.sqlite")
     stack.callback(store.close)
@@ -127,27 +128,35 @@ def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     issued = IssuedTokens()
     entra = EntraServer(tenant, key, base_url=entra_url, now=time.time, issued=issued)
     authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
-    if options.on_premises:
     users_changed: Callable[[], None] | None = None
+    if options.on_premises:
         authenticator = by_password = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
         users_changed = by_password.write_users
     temper = Temper(TemperBook(directory / "temper.json"), store)
     flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
     ews = EwsService(
-        store, authenticator=authenticator, mail_flow=flow.accepted, faults=EwsFaults(book, log), temper=temper
+        store,
+        authenticator=authenticator,
+        mail_flow=flow.accepted,
+        faults=EwsFaults(book, log),
+        temper=temper,
+        front_end=FrontEnd(on_premises=options.on_premises),
     )
     stack.push_async_callback(ews.close)
     ews_application = web.Application(
         middlewares=[count_refusals(log), count_calls], client_max_size=_EWS_BODY_LIMIT_BYTES
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
-    announcement = Announcement(directory, tenant, certificates.ca_file, options.on_premises)
+    announcement = Announcement(directory, tenant, presented.ca_file, options.on_premises)
     admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book, ews.subscriptions, users_changed)
 
-    context = certificates.server_context()
-    await _serve_http(stack, entra_application(entra, book, log), sockets["entra"], context)
-    await _serve_http(stack, ews_application, sockets["ews"], context)
-    await _serve_http(stack, admin.application(port=tenant.ports["admin"]), sockets["admin"], None)
+    for service, application in (("entra", entra_application(entra, book, log)), ("ews", ews_application)):
+        runner = await _runner(stack, application)
+        gate = Gate(service, sockets[service], cast("web.Server", runner.server), presented, book)
+        stack.push_async_callback(gate.close)
+        gate.open()
+    runner = await _runner(stack, admin.application(port=tenant.ports["admin"]))
+    await web.SockSite(runner, sockets["admin"], backlog=1024).start()
     smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME, temper=temper), sockets["smtp"])
     stack.callback(smtp.close)
     carrier = asyncio.create_task(flow.run())
@@ -173,12 +182,10 @@ async def _bind(tenant: Tenant, options: SandboxOptions, stack: AsyncExitStack) 
     return sockets
 
 
-async def _serve_http(
-    stack: AsyncExitStack, application: web.Application, listener: socket.socket, context: ssl.SSLContext | None
-) -> None:
+async def _runner(stack: AsyncExitStack, application: web.Application) -> web.AppRunner:
     runner = web.AppRunner(
         application, access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS, shutdown_timeout=_STOP_SECONDS
     )
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
-    await web.SockSite(runner, listener, ssl_context=context, backlog=1024).start()
+    return runner

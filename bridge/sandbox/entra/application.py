@@ -35,9 +35,9 @@ class EntraRefusals:
         """Word refusals as `server` does."""
         self._server = server
 
-    def unavailable(self, request: web.Request, *, status: int, retry_after_seconds: int | None) -> web.Response:
+    def unavailable(self, request: web.Request, *, status: int, retry_after: str | None) -> web.Response:
         """Return an overloaded or broken Entra's answer."""
-        return self._server.unavailable(request, status=status, retry_after_seconds=retry_after_seconds)
+        return self._server.unavailable(request, status=status, retry_after=retry_after)
 
     def soap_fault(self, code: str, values: Mapping[str, str]) -> web.Response:  # noqa: ARG002 - Entra speaks no SOAP
         """Return HTTP 500: what a fault that is EWS's own comes down to here."""
@@ -52,7 +52,7 @@ def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web
         operation = next((name for end, name in _OPERATIONS.items() if request.path.endswith(end)), None)
         if operation is None:
             return await handler(request)
-        strikes = book.begin(Call(operation))
+        strikes = book.begin(Call(operation, service="entra"))
         with log.begin(operation) as call:
             answer = await strike_before(strikes.before, request, EntraRefusals(server))
             if answer is None:

@@ -186,13 +186,13 @@ class EntraServer:
             body["error"] = named
         return web.json_response(body, status=error.meaning.status, headers={**_NO_CACHE, **headers})
 
-    def unavailable(self, request: web.Request, *, status: int, retry_after_seconds: int | None) -> web.Response:
+    def unavailable(self, request: web.Request, *, status: int, retry_after: str | None) -> web.Response:
         """Return the answer of an Entra that is overloaded (429) or broken (5xx), for faults."""
         meaning = TOO_MANY_REQUESTS if status == 429 else UNAVAILABLE
         answer = self._refusal(request, EntraError(meaning))
         answer.set_status(status)
-        if retry_after_seconds is not None:
-            answer.headers["Retry-After"] = str(retry_after_seconds)
+        if retry_after is not None:
+            answer.headers["Retry-After"] = retry_after
         return answer
 
 

@@ -220,11 +220,13 @@ def batch(
         if end is not None and number > 1 and context.temper.elapsed() >= end:
             parts.append(error_message(name, EwsError("ErrorBatchProcessingStopped"), on_error, kind="Warning"))
             continue
+        struck = context.strikes.item(number)
         try:
-            _strike(context.strikes.item(number))
+            _strike(struck, done=False)
             if context.mailbox is not None:
                 context.temper.check_open(context.mailbox)
             inner = do(node) if changing is None else _undone_on_error(changing, do, node)
+            _strike(struck, done=True)
             parts.append(f'<{name} ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{inner}</{name}>')
         except StoreError as error:
             parts.append(error_message(name, of_store(error), on_error))
@@ -243,17 +245,20 @@ class Single:
 
 def single(context: Context, do: Callable[[], str]) -> Single:
     """Return the one response message of an operation without a batch: what `do` answers, or the error it raised."""
+    struck = context.strikes.item(1)
     try:
-        _strike(context.strikes.item(1))
-        return Single(f"<m:ResponseCode>NoError</m:ResponseCode>{do()}")
+        _strike(struck, done=False)
+        content = do()
+        _strike(struck, done=True)
+        return Single(f"<m:ResponseCode>NoError</m:ResponseCode>{content}")
     except StoreError as error:
         return Single(_error_content(of_store(error)), "Error")
     except EwsError as error:
         return Single(_error_content(error), "Error")
 
 
-def _strike(struck: ItemError | None) -> None:
-    if struck is not None:
+def _strike(struck: ItemError | None, *, done: bool) -> None:
+    if struck is not None and struck.done is done:
         values = "".join(
             f'<t:Value Name="{xml.attribute(key)}">{xml.text(value)}</t:Value>' for key, value in struck.values.items()
         )

@@ -82,11 +82,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """What one item of a batch answers in place of work; `values` become t:Value elements of its MessageXml."""
+    """What one item of a batch answers, in place of work or after it; `values` go into its MessageXml as t:Value."""
 
     code: str
     text: str
     values: Mapping[str, str] = field(default_factory=dict)
+    done: bool = False
+    """Whether the work is done all the same, and only its answer is this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ class Strikes(Protocol):
     def item(self, number: int) -> ItemError | None:
         """Return what the item of that number (from 1, in the request's order) answers; called on a worker thread."""
 
+    @property
+    def strikes_after(self) -> bool:
+        """Tell whether `after` would do anything: a stream that is struck so ends with its first message."""
+
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
         """Strike after the work is committed; returns the answer to send."""
 
@@ -129,6 +135,8 @@ class NoFaults:
 
 
 class _NoStrikes:
+    strikes_after = False
+
     def stream(self) -> Sequence[StreamFault]:
         return ()
 

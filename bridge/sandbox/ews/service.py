@@ -167,6 +167,8 @@ class EwsService:
         response = web.StreamResponse(headers=self._headers(request, caller, _STREAMED, 200))
         address = mailbox.address if mailbox else None
         response.headers.extend(backends.headers(self._temper.book, address, request.headers))
+        if strikes.strikes_after:
+            return await strikes.after(request, web.Response(headers=response.headers, body=self._streams.opening()))
         return await self._streams.answer(
             request, response, envelope.request, caller, mailbox, faults=strikes.stream(), keep=keep
         )

@@ -16,6 +16,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.events import Page, read_events, status_event
 from bridge.sandbox.ews.servers import ONLINE
+from bridge.sandbox.resets import abort_by_reset
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -93,6 +94,10 @@ class Streams:
         """End all streams."""
         self.closed = True
         self.bell.close()
+
+    def opening(self) -> bytes:
+        """Return the envelope that a stream begins with."""
+        return _envelope(_message(_status("OK")), self.server)
 
     async def answer(
         self,
@@ -238,6 +243,12 @@ class _Writer:
             if self._struck("stream_garbage"):
                 await self._write(_GARBAGE)
                 self._gone = True
+                return
+            if self._struck("stream_cut"):
+                # A reset, in the middle of a message.
+                await self._write(data[: len(data) // 2])
+                self._gone = True
+                abort_by_reset(self._http.transport)
                 return
             missed, repeated = self._struck("stream_missed"), self._struck("stream_repeated")
             self._told += 1

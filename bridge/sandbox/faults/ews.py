@@ -10,6 +10,7 @@ from aiohttp import web
 from bridge.sandbox.ews.hooks import ItemError, StreamFault
 from bridge.sandbox.ews.soapfaults import soap_fault
 from bridge.sandbox.faults.effects import strike_after, strike_before
+from bridge.sandbox.faults.kinds import Stage
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
@@ -45,10 +46,10 @@ class EwsRefusals:
         request: web.Request,  # noqa: ARG002 - Entra's answers depend on it, those of EWS do not
         *,
         status: int,
-        retry_after_seconds: int | None,
+        retry_after: str | None,
     ) -> web.Response:
         """Return an HTTP error as the front end sends it: a word of text and no SOAP."""
-        headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
         return web.Response(status=status, text="The service is unavailable.", headers=headers)
 
     def soap_fault(self, code: str, values: Mapping[str, str]) -> web.Response:
@@ -70,7 +71,7 @@ class EwsFaults:
         opened = _open_call.get(None)
         if opened is not None:
             opened.append(self._log.begin(call.operation, mailbox=call.mailbox))
-        return EwsStrikes(self._book.begin(Call(call.operation, call.mailbox, call.folders)))
+        return EwsStrikes(self._book.begin(Call(call.operation, call.mailbox, call.folders, service="ews")))
 
 
 class EwsStrikes:
@@ -92,12 +93,18 @@ class EwsStrikes:
         if fault.kind == "item_server_busy":
             inner = {"InnerErrorMessageText": _BUSY, "InnerErrorResponseCode": "ErrorServerBusy"}
             return ItemError("ErrorInternalServerError", _TEXTS["ErrorInternalServerError"], inner)
-        code = fault.parameters["code"]
-        return ItemError(code, _TEXTS.get(code, _OTHER_TEXT))
+        code, back_off = fault.parameters["code"], fault.parameters.get("back_off_milliseconds")
+        values = {} if back_off is None else {"BackOffMilliseconds": str(back_off)}
+        return ItemError(code, _TEXTS.get(code, _OTHER_TEXT), values, done=fault.stage is Stage.ITEM_AFTER)
 
     def stream(self) -> Sequence[StreamFault]:
         """Return what strikes within the stream that the call is answered by."""
         return [StreamFault(fault.kind, fault.parameters["after"]) for fault in self._strikes.stream]
+
+    @property
+    def strikes_after(self) -> bool:
+        """Tell whether `after` would do anything."""
+        return bool(self._strikes.after)
 
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
         """Strike after the work; returns the answer to send."""

@@ -9,17 +9,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.faults.errors import FaultRuleError
-from bridge.sandbox.faults.kinds import KINDS, Stage, read_fault
+from bridge.sandbox.faults.kinds import ITEM_STAGES, KINDS, Stage, read_fault
 from bridge.sandbox.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _RULE_KEYS = ("name", "match", "fault", "times", "seed")
 # What `GET` adds to a rule; a list that was read, changed and put back is welcome.
 _REPORTED_KEYS = frozenset({"seen", "fired"})
-_MATCH_KEYS = ("operation", "mailbox", "folder", "item", "probability", "nth")
+_MATCH_KEYS = ("service", "operation", "mailbox", "folder", "item", "probability", "nth")
+# A connection is made before anybody says what for.
+_CONNECTION_KEYS = ("service", "probability", "nth")
+SERVICES = ("ews", "entra")
+"""The HTTPS servers that rules may tell apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +34,21 @@ class Call:
     mailbox: str | None = None
     folders: frozenset[str] = frozenset()
     """Ids and distinguished names of the folders that the call names, and of those that hold the items it names."""
+    service: str | None = None
+    """Which server is called: one of SERVICES."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that strikes now."""
+    """A fault that strikes now; its parameters are those of this one strike."""
 
     kind: str
     parameters: dict[str, Any]
+
+    @property
+    def stage(self) -> Stage:
+        """Return where in a call the fault strikes."""
+        return KINDS[self.kind].stage
 
 
 @dataclass(slots=True)
@@ -46,6 +57,7 @@ class Rule:
 
     kind: str
     parameters: dict[str, Any]
+    service: str | None = None
     operations: frozenset[str] | None = None
     mailbox: str | None = None
     folder: str | None = None
@@ -56,9 +68,8 @@ class Rule:
     seed: int = 0
     given: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
-    """Calls that matched by operation, mailbox and folder."""
+    """Calls that matched by service, operation, mailbox and folder; or connections that did by service."""
     fired: int = 0
-    _random: random.Random = field(default_factory=random.Random)
 
     def stage(self) -> Stage:
         """Return where in a call the fault strikes."""
@@ -67,7 +78,8 @@ class Rule:
     def concerns(self, call: Call) -> bool:
         """Tell whether the call is of the kind that the rule speaks of."""
         return (
-            (self.operations is None or call.operation in self.operations)
+            (self.service is None or call.service == self.service)
+            and (self.operations is None or call.operation in self.operations)
             and (self.mailbox is None or (call.mailbox is not None and call.mailbox.lower() == self.mailbox))
             and (self.folder is None or self.folder in call.folders)
         )
@@ -80,14 +92,22 @@ class Rule:
         """Tell whether the rule has fired as often as it may."""
         return self.times is not None and self.fired >= self.times
 
-    def drawn(self) -> bool:
-        """Throw the dice. Seeded: the same rule on the same calls strikes the same ones."""
-        return self.probability >= 1 or self._random.random() < self.probability
+    def drawn(self, item: int = 0) -> bool:
+        """Throw the dice for the call that was just counted, or for an item of it."""
+        return self.probability >= 1 or self._dice(f"call {self.seen} item {item}").random() < self.probability
 
     def fault(self) -> Fault:
         """Count one more strike and return it."""
         self.fired += 1
-        return Fault(self.kind, self.parameters)
+        draw = KINDS[self.kind].draw
+        drawn = self.parameters if draw is None else draw(self.parameters, self._dice(f"strike {self.fired}"))
+        return Fault(self.kind, drawn)
+
+    def _dice(self, throw: str) -> random.Random:
+        # Each throw by the counts, which are kept: the same rule strikes the same calls in the same way, whether or
+        # not the sandbox was killed in between. The name lets two rules with one seed differ.
+        seed = f"{self.seed}/{self.kind}/{self.given.get('name')}/{throw}"
+        return random.Random(seed)  # noqa: S311 - repeatable, not secret
 
     def report(self) -> dict[str, Any]:
         """Return the rule as it was given, with its counts."""
@@ -178,21 +198,12 @@ class FaultBook:
             if not self._rules:
                 return _NOTHING
             struck: list[Rule] = []
-            fired = False
             by_stage: dict[Stage, list[Fault]] = {stage: [] for stage in Stage}
-            for rule in self._rules:
-                if not rule.concerns(call):
-                    continue
-                rule.seen += 1
-                if not rule.due():
-                    continue
-                if rule.stage() is Stage.ITEM:
+            for rule in self._seen(call, connection=False):
+                if rule.stage() in ITEM_STAGES:
                     struck.append(rule)
                 elif rule.drawn():
                     by_stage[rule.stage()].append(rule.fault())
-                    fired = True
-            if fired:
-                self._keep()
         return Strikes(
             by_stage[Stage.BEFORE],
             by_stage[Stage.AFTER],
@@ -200,10 +211,33 @@ class FaultBook:
             by_stage[Stage.STREAM],
         )
 
+    def connect(self, service: str) -> Fault | None:
+        """Decide what strikes a connection that is made now to one of SERVICES; the first rule that does wins."""
+        with self._lock:
+            if not self._rules:
+                return None
+            struck: Fault | None = None
+            for rule in self._seen(Call("", service=service), connection=True):
+                if struck is None and rule.drawn():
+                    struck = rule.fault()
+        return struck
+
+    def _seen(self, call: Call, *, connection: bool) -> Iterator[Rule]:
+        """Count a call, or a connection, at all rules that it concerns, and give those that may strike it."""
+        counted = False
+        for rule in self._rules:
+            if (rule.stage() is Stage.CONNECTION) is connection and rule.concerns(call):
+                rule.seen += 1
+                counted = True
+                if rule.due():
+                    yield rule
+        if counted:
+            self._keep()
+
     def _strike_item(self, rules: Sequence[Rule], number: int) -> Fault | None:
         with self._lock:
             for rule in rules:
-                if (rule.item is None or number in rule.item) and not rule.spent() and rule.drawn():
+                if (rule.item is None or number in rule.item) and not rule.spent() and rule.drawn(number):
                     fault = rule.fault()
                     self._keep()
                     return fault
@@ -232,10 +266,12 @@ def _read_rule(given: object, number: int) -> Rule:
     for key in match:
         if key not in _MATCH_KEYS:
             raise FaultRuleError(f"match.{key}", "is unknown", _MATCH_KEYS)
-    seed = _optional_count(given, "seed", lowest=0) or 0
+        if KINDS[kind].stage is Stage.CONNECTION and key not in _CONNECTION_KEYS:
+            raise FaultRuleError(f"match.{key}", f"does not go with {kind}, a fault of connections", _CONNECTION_KEYS)
     rule = Rule(
         kind,
         parameters,
+        service=_service(match),
         operations=_texts(match, "operation"),
         mailbox=_text(match, "mailbox", lower=True),
         folder=_text(match, "folder"),
@@ -243,16 +279,22 @@ def _read_rule(given: object, number: int) -> Rule:
         nth=_numbers(match, "nth"),
         probability=_probability(match),
         times=_optional_count(given, "times", lowest=1),
-        seed=seed,
+        seed=_optional_count(given, "seed", lowest=0) or 0,
         given={key: value for key, value in given.items() if key in _RULE_KEYS},
         seen=_optional_count(given, "seen", lowest=0) or 0,
         fired=_optional_count(given, "fired", lowest=0) or 0,
-        _random=random.Random(f"{seed}/{number}"),  # noqa: S311 - repeatable, not secret
     )
-    if rule.item is not None and rule.stage() is not Stage.ITEM:
-        whole_items = [name for name, entry in KINDS.items() if entry.stage is Stage.ITEM]
+    if rule.item is not None and rule.stage() not in ITEM_STAGES:
+        whole_items = [name for name, entry in KINDS.items() if entry.stage in ITEM_STAGES]
         raise FaultRuleError("match.item", f"goes with a fault of single items, not with {kind}", whole_items)
     return rule
+
+
+def _service(match: dict[str, Any]) -> str | None:
+    value = match.get("service")
+    if value is not None and value not in SERVICES:
+        raise FaultRuleError("match.service", "is none that rules tell apart", SERVICES)
+    return value
 
 
 def _texts(match: dict[str, Any], key: str) -> frozenset[str] | None:

@@ -72,6 +72,7 @@ class Strikes:
     items: dict[int, ItemError] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     streams: list[StreamFault] = field(default_factory=list)
+    strikes_after: bool = False
 
     def begin(self, call: Call) -> Strikes:
         """Note the call."""

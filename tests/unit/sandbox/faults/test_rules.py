@@ -94,7 +94,7 @@ def test_an_item_fault_strikes_the_item_of_its_number(book: FaultBook) -> None:
 
     assert [strikes.item(number) for number in (1, 2, 3)] == [
         None,
-        Fault("item_error", {"code": "ErrorItemCorrupt"}),
+        Fault("item_error", {"code": "ErrorItemCorrupt", "back_off_milliseconds": None}),
         None,
     ]
     assert (strikes.before, strikes.after) == ([], [])
