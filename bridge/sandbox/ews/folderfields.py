@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.restrictions import Path
+    from bridge.sandbox.ews.operands import Path
     from bridge.sandbox.store import Folder, Mailbox
 
 _ELEMENTS: Final = {"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}

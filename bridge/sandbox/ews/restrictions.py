@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import Field
-from bridge.sandbox.ews.paths import PATH_TAGS, Extended, Foreign, constant_value, path_xml, read_path
+from bridge.sandbox.ews.operands import (
+    CONVERSATION_ID,
+    Header,
+    Path,
+    is_list,
+    is_number,
+    is_recipients,
+    is_text,
+    item_operand,
+    json_path,
+    persons_name,
+    read_operand,
+)
+from bridge.sandbox.ews.paths import PATH_TAGS, Extended, constant_value
 from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.ids import MalformedIdError, read_conversation_id
+from bridge.sandbox.store.searching import DATA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lxml import etree
 
-    Path = Field | Extended
     Operand = Callable[[Path], str]
     """Gives the SQL expression of a property's value."""
 
-_LOOKED_UP = frozenset({p.INTERNET_MESSAGE_ID, p.SEARCH_KEY})
-_COMPARISONS = {
+_LOOKED_UP: Final = frozenset({p.INTERNET_MESSAGE_ID, p.SEARCH_KEY})
+_COMPARISONS: Final = {
     "IsGreaterThan": ">",
     "IsGreaterThanOrEqualTo": ">=",
     "IsLessThan": "<",
@@ -27,43 +41,25 @@ _COMPARISONS = {
     "IsEqualTo": "IS",
     "IsNotEqualTo": "IS NOT",
 }
-MAX_DEPTH = 100
-_NO_QUERY = frozenset({
-    "item:ItemId", "item:ParentFolderId", "item:MimeContent", "item:Body", "item:Attachments", "item:TextBody",
-    "item:InternetMessageHeaders", "item:ResponseObjects", "item:EffectiveRights", "item:UniqueBody",
-    "item:InstanceKey", "item:NormalizedBody", "item:ConversationId", "item:WebClientReadFormQueryString",
-    "item:WebClientEditFormQueryString",
-})  # fmt: skip
+# These have an index; sorting by another expression of theirs would not find it.
+_INDEXED: Final = frozenset({"received", "created", "id"})
+MAX_DEPTH: Final = 100
+MOST_CONDITIONS: Final = 5_000
 
 
 class Restriction:
     """A WHERE condition with its parameters. `looks_up` tells that it begins with an index of its own."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
-        self.parameters: list[Any] = []
+    def __init__(self, sql: str = "1", parameters: Sequence[Any] = ()) -> None:
+        """Hold a condition; 1 holds for all."""
+        self.sql = sql
+        self.parameters: list[Any] = list(parameters)
         self.looks_up = False
-        self.sql = "1"
 
-
-def item_operand(path: Path) -> str:
-    """Return the SQL expression of an item's property."""
-    if isinstance(path, Field):
-        if path.key is None or path.uri in _NO_QUERY:
-            raise EwsError("ErrorUnsupportedPathForQuery", xml=f'<t:FieldURI FieldURI="{path.uri}"/>')
-        if path.key == p.DELIVERY_TIME:
-            return "received"
-        value = f"json_extract(props, '$.\"{path.key}\"')"
-        if path.mask:
-            return f"(coalesce({value}, 0) & {path.mask}) {'= 0' if path.inverted else '<> 0'}"
-        if path.default is not None:
-            return f"coalesce({value}, {_literal(path.default)})"
-        return value
-    if path.key == p.DELIVERY_TIME:
-        return "received"
-    if path.key == p.ARTICLE_NUMBER:
-        return "id"
-    return f"json_extract(props, '{_json_path(path.key)}')"
+    @property
+    def reads_items(self) -> bool:
+        """Tell whether each item has to be read, because no index holds what is asked for."""
+        return "props" in self.sql
 
 
 def read_restriction(node: etree._Element | None, operand: Operand = item_operand) -> Restriction:
@@ -90,113 +86,173 @@ def read_sort_order(node: etree._Element | None, operand: Operand = item_operand
     """
     if node is None:
         return None
-    orders = []
+    orders, direction = [], "ASC"
     for order in node:
         if not isinstance(order.tag, str):
             continue
-        path = read_path(next(child for child in order if isinstance(child.tag, str)))
-        if isinstance(path, Foreign) or (isinstance(path, Extended) and path.multiple):
-            raise EwsError("ErrorUnsupportedPathForSortGroup")
-        try:
-            expression = operand(path)
-        except EwsError as error:
-            raise EwsError("ErrorUnsupportedPathForSortGroup", xml=error.xml) from error
         direction = "DESC" if order.get("Order") == "Descending" else "ASC"
-        # The column alone, so that the index by time of receipt serves.
-        orders.append(f"{expression} {direction}" if expression == "received" else f"folded({expression}) {direction}")
-    return ", ".join(orders)
+        expression = sort_key(next(child for child in order if isinstance(child.tag, str)), operand)
+        if expression is not None:
+            orders.append(f"{expression} {direction}")
+    # Equal ones stand by their age, in the direction of the last field, so that an index gives the whole order.
+    return ", ".join([*orders, f"id {direction}"])
+
+
+def sort_key(node: etree._Element, operand: Operand = item_operand) -> str | None:
+    """
+    Return the SQL expression that a path sorts by, None for a property that no item here has.
+
+    Raises:
+        EwsError: ErrorUnsupportedPathForSortGroup.
+    """
+    try:
+        path = read_operand(node)
+        expression = "" if path is None else operand(path)
+    except EwsError as error:
+        raise EwsError("ErrorUnsupportedPathForSortGroup", xml=error.xml) from error
+    if path is None:
+        return None
+    # What stands in the mail alone is not for sorting.
+    if is_list(path) or is_recipients(path) or DATA in expression:
+        raise EwsError("ErrorUnsupportedPathForSortGroup")
+    name = persons_name(path)
+    if name is not None:
+        return f"folded(coalesce({name}, {expression}))"
+    return f"folded({expression})" if is_text(path) and expression not in _INDEXED else expression
+
+
+def joined(parts: Sequence[str], word: str) -> str:
+    """Return conditions joined by AND or OR, nested in halves: SQLite's expressions may not be deep."""
+    if len(parts) == 1:
+        return parts[0]
+    half = len(parts) // 2
+    return f"({joined(parts[:half], word)} {word} {joined(parts[half:], word)})"
+
+
+def any_of(key: str, condition: str) -> str:
+    """Return the condition that one of a list's values meets another condition."""
+    return f"EXISTS (SELECT 1 FROM json_each(props, '{json_path(key)}') WHERE {condition})"  # noqa: S608 - built here
 
 
 def _expression(node: etree._Element, operand: Operand, into: Restriction, depth: int) -> str:
     if depth > MAX_DEPTH:
         raise EwsError("ErrorUnsupportedQueryFilter")
+    if len(into.parameters) > MOST_CONDITIONS:
+        raise EwsError("ErrorRestrictionTooLong", "The restriction is too long.")
     name = str(node.tag).rpartition("}")[2]
     children = [child for child in node if isinstance(child.tag, str)]
     if name in ("And", "Or"):
-        parts = [_expression(child, operand, into, depth + 1) for child in children]
-        return "(" + f" {name.upper()} ".join(parts) + ")"
+        return joined([_expression(child, operand, into, depth + 1) for child in children], name.upper())
     if name == "Not":
-        return f"NOT coalesce({_expression(children[0], operand, into, depth + 1)}, 0)"
+        return f"(NOT coalesce({_expression(children[0], operand, into, depth + 1)}, 0))"
     if name == "Near":
         raise EwsError("ErrorUnsupportedQueryFilter")
-    path = _path(children[0])
+    path = read_operand(children[0])
     if path is None:
         # A property that no item here has: only its absence can be asked for.
         return "1" if name in ("IsNotEqualTo", "Excludes") else "0"
     if name == "Exists":
-        return f"({operand(path)} IS NOT NULL)"
+        return _exists(path, operand)
     if name == "Excludes":
-        into.parameters.append(int(children[1].get("Value") or "0", 0))
-        return f"((coalesce({operand(path)}, 0) & ?) = 0)"
+        return _excludes(path, children[1], operand, into)
     if name == "Contains":
         return _contains(node, path, str(children[1].get("Value")), operand, into)
     return _comparison(name, path, children[1], operand, into)
 
 
-def _path(node: etree._Element) -> Path | None:
-    path = read_path(node)
-    if isinstance(path, Foreign):
-        if path.uri.startswith("folder:"):
-            raise EwsError("ErrorUnsupportedPathForQuery", xml=path_xml(node))
-        return None
-    return path
+def _exists(path: Path, operand: Operand) -> str:
+    if path.key is not None and is_recipients(path):
+        return any_of(path.key, "1")
+    if operand is item_operand and isinstance(path, Extended) and p.is_named(path.key) and not path.multiple:
+        key = path.key.replace("'", "''")
+        found = f"EXISTS (SELECT 1 FROM looked_up WHERE looked_up.item = items.id AND looked_up.key = '{key}')"  # noqa: S608 - quoted
+        return found if p.header_of(path.key) is None else f"({found} OR {operand(path)} IS NOT NULL)"
+    return f"({operand(path)} IS NOT NULL)"
+
+
+def _excludes(path: Path, mask: etree._Element, operand: Operand, into: Restriction) -> str:
+    if not is_number(path):
+        raise EwsError("ErrorInvalidExcludesRestriction", "The Excludes restriction is only valid for integers.")
+    into.parameters.append(int(mask.get("Value") or "0", 0))
+    return f"((coalesce({operand(path)}, 0) & ?) = 0)"
 
 
 def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, into: Restriction) -> str:
     right = next(child for child in other if isinstance(child.tag, str))
     sign = _COMPARISONS[name]
+    if isinstance(path, Field) and path.uri == CONVERSATION_ID and operand is item_operand:
+        return _of_conversation(name, right, into)
     if right.tag in PATH_TAGS:
-        second = _path(right)
+        second = read_operand(right)
         return f"({operand(path)} {sign} {operand(second)})" if second else "0"
-    value = constant_value(path, str(right.get("Value")))
-    if path.key is not None and _is_list(path):
+    value = str(right.get("Value")) if isinstance(path, Header) else constant_value(path, str(right.get("Value")))
+    if path.key is not None and is_recipients(path):
+        return _of_people(name, path.key, value, into)
+    if path.key is not None and is_list(path):
         into.parameters.append(value)
         # Categories and their like are compared without regard to case.
-        found = _any_of(path.key, f"folded(value) {'IS' if name == 'IsNotEqualTo' else sign} folded(?)")
+        found = any_of(path.key, f"folded(value) {'IS' if name == 'IsNotEqualTo' else sign} folded(?)")
         return f"(NOT {found})" if name == "IsNotEqualTo" else found
     if (
         name == "IsEqualTo"
         and path.key is not None
         and operand is item_operand
         and (p.is_named(path.key) or path.key in _LOOKED_UP)
+        and p.header_of(path.key) is None
     ):
         into.parameters += [path.key, value]
         return "(id IN (SELECT item FROM looked_up WHERE key = ? AND value = ?))"
+    person = persons_name(path) if operand is item_operand else None
+    if person is not None:
+        into.parameters += [value, value]
+        way = sign if name != "IsNotEqualTo" else "IS"
+        found = f"(folded({person}) {way} folded(?) OR folded({operand(path)}) {way} folded(?))"
+        return f"(NOT {found})" if name == "IsNotEqualTo" else found
     into.parameters.append(value)
     return f"({operand(path)} {sign} ?)"
+
+
+def _of_people(name: str, key: str, value: str, into: Restriction) -> str:
+    if name not in ("IsEqualTo", "IsNotEqualTo"):
+        raise EwsError("ErrorUnsupportedPathForQuery")
+    into.parameters += [value, value]
+    found = any_of(key, " OR ".join(f"folded(json_extract(value, '$[{at}]')) = folded(?)" for at in (0, 1)))
+    return found if name == "IsEqualTo" else f"(NOT {found})"
+
+
+def _of_conversation(name: str, constant: etree._Element, into: Restriction) -> str:
+    if name not in ("IsEqualTo", "IsNotEqualTo"):
+        raise EwsError("ErrorUnsupportedPathForQuery", xml=f'<t:FieldURI FieldURI="{CONVERSATION_ID}"/>')
+    try:
+        guid, number = read_conversation_id(str(constant.get("Value")))
+    except MalformedIdError as error:
+        raise EwsError("ErrorInvalidIdMalformed") from error
+    into.parameters += [number, str(guid)]
+    topic = "(SELECT t.topic FROM topics AS t JOIN mailboxes AS m ON m.id = t.mailbox WHERE t.id = ? AND m.guid = ?)"
+    return f"(topic {_COMPARISONS[name]} {topic})"
 
 
 def _contains(node: etree._Element, path: Path, needle: str, operand: Operand, into: Restriction) -> str:
     mode = node.get("ContainmentMode") or "FullString"
     comparison = node.get("ContainmentComparison") or "Exact"
     tail = [needle, mode, comparison]
-    if path.key is not None and _is_list(path):
+    if not is_text(path):
+        raise EwsError("ErrorContainsFilterWrongType", "The Contains restriction is only valid for strings.")
+    if path.key is not None and is_list(path):
         into.parameters += tail
-        return _any_of(path.key, "contains(value, ?, ?, ?)")
-    if path.key is not None and path.key.startswith("recipients:"):
-        into.parameters += tail
-        both = "json_extract(value, '$[0]') || ' ' || json_extract(value, '$[1]')"
-        return _any_of(path.key, f"contains({both}, ?, ?, ?)")
-    expression = operand(path)
+        return any_of(path.key, "contains(value, ?, ?, ?)")
+    if path.key is not None and is_recipients(path):
+        into.parameters += tail * 2
+        return any_of(
+            path.key,
+            "contains(json_extract(value, '$[0]'), ?, ?, ?) OR contains(json_extract(value, '$[1]'), ?, ?, ?)",
+        )
+    person = persons_name(path) if operand is item_operand else None
+    if person is not None:
+        into.parameters += tail * 2
+        return f"(contains({person}, ?, ?, ?) OR contains({operand(path)}, ?, ?, ?))"
     into.parameters += tail
-    return f"contains({expression}, ?, ?, ?)"
-
-
-def _any_of(key: str, condition: str) -> str:
-    """Return the condition that one of a list's values meets another condition."""
-    return f"EXISTS (SELECT 1 FROM json_each(props, '{_json_path(key)}') WHERE {condition})"  # noqa: S608 - built here
-
-
-def _is_list(path: Path) -> bool:
-    return path.multiple if isinstance(path, Extended) else path.key == p.KEYWORDS
-
-
-def _json_path(key: str) -> str:
-    return '$."' + key.replace("'", "''") + '"'
-
-
-def _literal(value: Any) -> str:  # noqa: ANN401 - a default of the table of fields
-    return "''" if value == "" else str(int(value))
+    return f"contains({operand(path)}, ?, ?, ?)"
 
 
 def _begins_with_lookup(sql: str) -> bool:

@@ -112,27 +112,22 @@ def parse_id(text: str) -> EntryId:
     return EntryId(mailbox, folder, item, attachment)
 
 
-def parse_conversation_id(text: str, mailbox: UUID) -> int | None:
+def read_conversation_id(text: str) -> tuple[UUID, int]:
     """
-    Return the number of the topic in a conversation's id, None for one of another mailbox.
+    Return the guid of the mailbox and the number of the topic in a conversation's id.
 
     Raises:
         MalformedIdError: It has not the form of one.
     """
     try:
         raw = b64decode(text, validate=True)
+        mailbox = UUID(raw[4 : 4 + _GUID_TEXT].decode("ascii"))
     except (binascii.Error, ValueError) as error:
         raise MalformedIdError from error
-    at = len(_HEAD) + _GUID_TEXT
-    if (
-        len(raw) != at + len(_CONVERSATION_KIND) + 16
-        or raw[:4] != _CONVERSATION_HEAD
-        or raw[at : at + 3] != _CONVERSATION_KIND
-    ):
+    head = _CONVERSATION_HEAD + str(mailbox).encode() + _CONVERSATION_KIND + mailbox.bytes[:10]
+    if len(raw) != len(head) + 6 or not raw.startswith(head):
         raise MalformedIdError
-    if raw[4:at] != str(mailbox).encode() or raw[at + 3 : -6] != mailbox.bytes[:10]:
-        return None
-    return int.from_bytes(raw[-6:], "big")
+    return mailbox, int.from_bytes(raw[-6:], "big")
 
 
 def parse_change_key(text: str) -> int | None:

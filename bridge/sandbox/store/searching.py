@@ -99,8 +99,10 @@ def _needle(needle: str, comparison: str) -> str:
 
 @lru_cache(maxsize=256)
 def _words(needle: str, *, whole: bool) -> re.Pattern[str]:
-    start = r"(?<!\w)" + re.escape(needle)
-    return re.compile(start + r"(?!\w)" if whole else start)
+    # Where a needle begins or ends with no letter itself, as in `@example.org`, a word may go on there.
+    start = r"(?<!\w)" if re.match(r"\w", needle) else ""
+    end = r"(?!\w)" if whole and re.search(r"\w\Z", needle) else ""
+    return re.compile(start + re.escape(needle) + end)
 
 
 def _compared(text: str, comparison: str) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
-from bridge.sandbox.ews.operations.paging import read_page
+from bridge.sandbox.ews.operations.paging import read_page, read_seek, seek_page
+from bridge.sandbox.ews.operations.searches import CLASS, NEWEST_FIRST, Search, read_grouping
+from bridge.sandbox.ews.query import read_query
 from bridge.sandbox.ews.restrictions import Restriction, read_restriction, read_sort_order
 from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
+from bridge.sandbox.ews.timing import within
 from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import items
-from bridge.sandbox.store import properties as p
+from bridge.sandbox.store import folders, items
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.ews.operations.searches import Grouping
     from bridge.sandbox.store import Folder, Mailbox
 
 
@@ -30,17 +34,14 @@ def find_item(context: Context, request: etree._Element) -> str:
 
     def find(node: etree._Element) -> str:
         shape = read_item_shape(child(request, "ItemShape"), finding=True, version=context.version)
-        for part in ("Restriction", "SortOrder"):
+        for part in ("Restriction", "SortOrder", "GroupBy", "SeekToConditionPageItemView"):
             check_paths(context.version, request.find(xml.M + part))
-        if request.find(xml.M + "GroupBy") is not None or request.find(xml.M + "DistinguishedGroupBy") is not None:
-            raise EwsError("ErrorInvalidOperation")
-        if request.find(xml.M + "QueryString") is not None:
-            raise EwsError("ErrorInvalidOperation")
         mailbox, folder = context.folder_of(db, node)
-        return _found(db, request, shape, mailbox, folder, limits)
+        with within(db, seconds):
+            return _found(db, request, shape, mailbox, folder, limits)
 
     book = context.temper.book
-    limits = book.of_all("find_items"), book.of_all("find_items_restricted")
+    limits, seconds = (book.of_all("find_items"), book.of_all("find_items_restricted")), book.of_all("find_seconds")
 
     with context.store.reading() as db:
         return batch(context, "FindItem", children(child(request, "ParentFolderIds")), find)
@@ -55,50 +56,73 @@ def _found(  # noqa: PLR0917 - what a find is made of
     limits: tuple[int, int],
 ) -> str:
     """Return the page of one folder; `limits` is what it may hold, the second number with a restriction."""
-    node = request.find(xml.M + "Restriction")
-    restriction = read_restriction(node)
-    order = read_sort_order(request.find(xml.M + "SortOrder"))
-    # Without an order Exchange gives the newest first.
-    order = "received DESC, id DESC" if order is None else f"{order}, id"
-    # No item of this store is associated (FAI) or soft-deleted in place, so those traversals find nothing.
-    if request.get("Traversal") != "Shallow":
-        restriction.sql, restriction.parameters = "0", []
-    total = folder.total if restriction.sql == "1" else _count(db, folder, restriction)
-    page = read_page(request, "Item", total, limits[node is not None])
-    parameters = (folder.id, *restriction.parameters, page.limit, page.offset)
-    # Offsets are walked in the index alone; only the page's own rows are read.
-    wanted = [row[0] for row in db.execute(_query(restriction, order), parameters)]
+    restriction = _restriction(request)
+    most = limits[restriction is not None]
+    restriction = restriction or Restriction()
+    traversal = request.get("Traversal")
+    if traversal == "SoftDeleted":
+        folder = folders.folder(db, mailbox.id, "recoverableitemsdeletions")
+    elif traversal == "Associated":
+        # No item of this store is an associated one (FAI).
+        restriction = Restriction("0")
+    grouping = read_grouping(request)
+    order = read_sort_order(request.find(xml.M + "SortOrder")) or NEWEST_FIRST
+    search = Search(db, folder.id, restriction, f"{grouping.order}, {order}" if grouping else order)
+    attributes, wanted = _page(search, request, folder, most)
     listed = _ids(db, mailbox, folder, wanted) if shape.ids_only else _shown(db, mailbox, shape, wanted)
-    return f"<m:RootFolder{page.attributes}><t:Items>{listed}</t:Items></m:RootFolder>"
-
-
-def _count(db: sqlite3.Connection, folder: Folder, restriction: Restriction) -> int:
-    query = f"SELECT count(*) FROM items WHERE {_folder_condition(restriction)} AND {restriction.sql}"  # noqa: S608 - built here
-    return int(db.execute(query, (folder.id, *restriction.parameters)).fetchone()[0])
-
-
-def _query(restriction: Restriction, order: str) -> str:
-    return (
-        f"SELECT id FROM items WHERE {_folder_condition(restriction)} AND {restriction.sql} "  # noqa: S608 - built here
-        f"ORDER BY {order} LIMIT ? OFFSET ?"
+    content = (
+        f"<t:Items>{''.join(listed)}</t:Items>" if grouping is None else _grouped(search, grouping, wanted, listed)
     )
+    return f"<m:RootFolder{attributes}>{content}</m:RootFolder>"
 
 
-def _shown(db: sqlite3.Connection, mailbox: Mailbox, shape: ItemShape, wanted: list[int]) -> str:
+def _restriction(request: etree._Element) -> Restriction | None:
+    """Return what Restriction or QueryString say, None where neither is there."""
+    node, query = request.find(xml.M + "Restriction"), request.find(xml.M + "QueryString")
+    if node is not None and query is not None:
+        raise EwsError("ErrorInvalidOperation", "A query string cannot be combined with a restriction.")
+    if request.get("Traversal") == "Associated" and query is not None:
+        raise EwsError("ErrorInvalidOperation", "A query string does not find associated items.")
+    return read_query(query) if node is None else read_restriction(node)
+
+
+def _page(search: Search, request: etree._Element, folder: Folder, most: int) -> tuple[str, list[int]]:
+    """Return the attributes of a page, and the numbers of its items."""
+    condition = read_seek(request)
+    if condition is not None:
+        marked = search.marked(read_restriction(condition))
+        page = seek_page(request, [hit for _, hit in marked], most)
+        return page.attributes, [number for number, _ in marked[page.offset : page.offset + page.limit]]
+    if search.restriction.reads_items:
+        # Each item is looked at once: what is found is counted and cut here.
+        every = search.numbers()
+        page = read_page(request, "Item", len(every), most)
+        return page.attributes, every[page.offset : page.offset + page.limit]
+    page = read_page(request, "Item", folder.total if search.restriction.sql == "1" else search.count(), most)
+    return page.attributes, search.page(page.offset, page.limit)
+
+
+def _grouped(search: Search, grouping: Grouping, wanted: list[int], listed: list[str]) -> str:
+    found = search.groups_of(wanted, grouping.key, grouping.shown)
+    parts = []
+    for _, group in groupby(zip(wanted, listed, strict=True), key=lambda one: found[one[0]][0]):
+        members = list(group)
+        title = xml.element("GroupIndex", grouping.title(found[members[0][0]][1]))
+        shown = "".join(element for _, element in members)
+        parts.append(f"<t:GroupedItems>{title}<t:Items>{shown}</t:Items></t:GroupedItems>")
+    return f"<t:Groups>{''.join(parts)}</t:Groups>"
+
+
+def _shown(db: sqlite3.Connection, mailbox: Mailbox, shape: ItemShape, wanted: list[int]) -> list[str]:
     query = f"SELECT {items.COLUMNS} FROM items WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
     found = {row[0]: row for row in db.execute(query, (str(wanted),))}
-    return "".join(shape.show(View(db, mailbox, items.item_of(found[number]))) for number in wanted)
+    return [shape.show(View(db, mailbox, items.item_of(found[number]))) for number in wanted]
 
 
-def _folder_condition(restriction: Restriction) -> str:
-    # The plus keeps SQLite from walking the folder when an index of the restriction's own leads to a few items.
-    return "+folder = ?" if restriction.looks_up else "folder = ?"
-
-
-def _ids(db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, wanted: list[int]) -> str:
+def _ids(db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, wanted: list[int]) -> list[str]:
     mint = mailbox.mint
     query = (
-        f"SELECT id, change, json_extract(props, '$.\"{p.MESSAGE_CLASS}\"') FROM items "  # noqa: S608 - a constant
+        f"SELECT id, change, {CLASS} FROM items "  # noqa: S608 - a constant
         "WHERE id IN (SELECT value FROM json_each(?))"
     )
     found = {number: (change, message_class) for number, change, message_class in db.execute(query, (str(wanted),))}
@@ -111,4 +135,4 @@ def _ids(db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, wanted: list[
             mint.item_change_key(change),
         )
         parts.append(f'<t:{name}><t:ItemId Id="{item_id}" ChangeKey="{key}"/></t:{name}>')
-    return "".join(parts)
+    return parts

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
-from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.errors import EwsError, FaultError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lxml import etree
+
+_SEEK: Final = "SeekToConditionPageItemView"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,36 @@ def read_page(request: etree._Element, suffix: str, total: int, most: int) -> Pa
     fractional = request.find(f"{xml.M}FractionalPage{suffix}View")
     if fractional is not None:
         return _fractional(fractional, total, most)
-    if any(
-        request.find(xml.M + name) is not None
-        for name in ("SeekToConditionPageItemView", "CalendarView", "ContactsView")
-    ):
+    if any(request.find(xml.M + name) is not None for name in (_SEEK, "CalendarView", "ContactsView")):
         raise EwsError("ErrorInvalidOperation")
     if total > most:
         raise EwsError("ErrorExceededFindCountLimit")
     return Page(0, most, _attributes(None, total, last=True))
+
+
+def read_seek(request: etree._Element) -> etree._Element | None:
+    """Return the condition whose first hit a page begins at, None for pages that lie elsewhere."""
+    return request.find(f"{xml.M}{_SEEK}/{xml.T}Condition")
+
+
+def seek_page(request: etree._Element, hits: Sequence[bool], most: int) -> Page:
+    """
+    Return the page that begins at the first hit, or counted from the end, that ends with the last one.
+
+    Raises:
+        EwsError: ErrorInvalidPagingMaxRows.
+    """
+    view = request.find(xml.M + _SEEK)
+    if view is None:
+        raise FaultError("ErrorInvalidRequest")
+    total, limit = len(hits), _limit(view, most)
+    if view.get("BasePoint") == "Beginning":
+        start = next((at for at, hit in enumerate(hits) if hit), total)
+        end = min(total, start + limit)
+        return Page(start, limit, _attributes(f'IndexedPagingOffset="{end}"', total, last=end >= total))
+    end = next((at + 1 for at in reversed(range(total)) if hits[at]), 0)
+    start = max(0, end - limit)
+    return Page(start, end - start, _attributes(f'IndexedPagingOffset="{total - start}"', total, last=start == 0))
 
 
 def _indexed(view: etree._Element, total: int, most: int) -> Page:
