@@ -332,7 +332,9 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     _person_field("From", p.SENT_REPRESENTING_NAME, p.SENT_REPRESENTING_ADDRESS, _EVERYWHERE, settable=True),
     Field("message:InternetMessageId", "InternetMessageId", _ALL, p.INTERNET_MESSAGE_ID, settable=True),
     _flag_field("message:IsRead", "IsRead", p.FLAG_READ, _EVERYWHERE, settable=True),
-    Field("message:IsResponseRequested", "IsResponseRequested", render=_constant(""), settable=True),
+    Field(
+        "message:IsResponseRequested", "IsResponseRequested", _ALL, p.RESPONSE_REQUESTED, values.BOOLEAN, settable=True
+    ),
     Field("message:References", "References", _ALL, p.INTERNET_REFERENCES, settable=True),
     _people_field("ReplyTo", p.REPLY_TO, "g", fixed=False),
     _person_field("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),

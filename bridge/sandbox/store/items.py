@@ -128,6 +128,28 @@ def update(db: sqlite3.Connection, item: Item, changes: p.Bag, removals: Iterabl
     return item
 
 
+def replace(
+    db: sqlite3.Connection, item: Item, bag: p.Bag, *, mime: bytes | None, attachments: Sequence[Attachment]
+) -> Item:
+    """Make an item say what another said; its id and its folder stay, and no attachment gets an old one's number."""
+    known = (number for number, _ in numbered_attachments(db, item))
+    highest = max(*known, int(item.bag.get("attachments", 0)), 0)
+    held = [row[0] for row in db.execute("DELETE FROM attachments WHERE item = ? RETURNING content", (item.id,))]
+    if item.content is not None:
+        held.append(item.content)
+    item.content = add_content(db, mime) if mime is not None else None
+    item.bag = {**bag, "attachments": highest + len(attachments)}
+    item.change = next_counter(db)
+    db.execute(
+        "UPDATE items SET content = ?, props = ?, change = ? WHERE id = ?",
+        (item.content, dumps(item.bag), item.change, item.id),
+    )
+    for number, attachment in enumerate(attachments, highest + 1):
+        _insert_attachment(db, item, number, attachment)
+    drop_contents(db, held)
+    return item
+
+
 def rewrite(db: sqlite3.Connection, item: Item) -> Item:
     """Store the item's bag as it is now; for what belongs to making the item, so its change key stays."""
     db.execute("UPDATE items SET props = ? WHERE id = ?", (dumps(item.bag), item.id))

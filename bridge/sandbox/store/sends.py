@@ -177,7 +177,7 @@ def settle(
     save_to, content = row[:2]
     item = items.item_of(row[2:])
     delivered = [
-        items.insert(db, to.id, folder(db, to.id, "inbox").id, items.bag_for_delivery(mime, to, at), mime=mime)
+        items.insert(db, to.id, folder(db, to.id, "inbox").id, _arriving(item, mime, to, at), mime=mime)
         for to, mime in deliveries
     ]
     for one in delivered:
@@ -192,6 +192,15 @@ def settle(
         items.move(db, item, save_to)
     items.drop_contents(db, [content])
     return delivered
+
+
+def _arriving(sent: Item, mime: bytes, to: Mailbox, at: datetime) -> p.Bag:
+    """Return the bag of a mail that comes of one that was sent; a report about that one points to it."""
+    bag = items.bag_for_delivery(mime, to, at)
+    about = bag.get(p.IN_REPLY_TO)
+    if bag[p.MESSAGE_CLASS].startswith("REPORT.") and about and about == sent.bag.get(p.INTERNET_MESSAGE_ID):
+        bag[p.PARENT_KEY] = sent.bag[p.SEARCH_KEY]
+    return bag
 
 
 def sends(db: sqlite3.Connection, *, after: int = 0, limit: int = 1_000_000) -> list[Send]:

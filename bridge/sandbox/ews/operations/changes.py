@@ -214,17 +214,12 @@ def _flag(node: etree._Element, into: Changes) -> None:
     into.bag[p.FLAG_STATUS] = {"Complete": 1, "Flagged": 2}.get(status, 0)
 
 
-def _nothing(_node: etree._Element, _into: Changes) -> None:
-    """IsResponseRequested: taken, as Exchange takes it, and of no consequence here."""
-
-
 _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
     "item:MimeContent": _mime,
     "item:Body": _body,
     "item:Attachments": _attachments,
     "item:Categories": _categories,
     "item:Flag": _flag,
-    "message:IsResponseRequested": _nothing,
     "message:From": _from,
     "message:Sender": _sender,
     "message:ToRecipients": _recipients(p.RECIPIENTS_TO),

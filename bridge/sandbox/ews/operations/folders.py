@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
-from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.errors import TEXTS, EwsError
 from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show_id
 from bridge.sandbox.ews.folderfields import matching as matching_folders
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.paths import path_xml, read_extended
 from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.store import folders, items
-from bridge.sandbox.store.errors import StoreError
+from bridge.sandbox.store.errors import FolderExistsError, StoreError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -90,7 +90,12 @@ def create_folder(context: Context, request: etree._Element) -> str:
         if not name.strip() or "/" in name:
             raise EwsError("ErrorFolderSave", "Folder save failed.")
         folder_class = node.findtext(xml.T + "FolderClass") or _CLASSES[kind]
-        made = folders.create_folder(db, parent, name, folder_class, _extended(node))
+        try:
+            made = folders.create_folder(db, parent, name, folder_class, _extended(node))
+        except FolderExistsError as error:
+            raise EwsError(
+                "ErrorFolderExists", f"{TEXTS['ErrorFolderExists']}, Could not create folder '{name}'."
+            ) from error
         return f"<m:Folders>{show_id(mailbox, made)}</m:Folders>"
 
     with context.store.writing() as db:

@@ -73,26 +73,33 @@ def upload_items(context: Context, request: etree._Element) -> str:
             raise EwsError("ErrorInvalidOperation", "An item id cannot be given with CreateNew.")
         if xml.truth(node.get("IsAssociated")):
             raise EwsError("ErrorInvalidOperation", "Associated items cannot be uploaded.")
-        if id_node is not None:
-            _replace(context, db, id_node, may_lack=action == "UpdateOrCreate")
-        item = _insert(db, mailbox, folder.id, exported)
+        old = None if id_node is None else _found(context, db, id_node, may_lack=action == "UpdateOrCreate")
+        if old is None:
+            item = _insert(db, mailbox, folder.id, exported)
+        else:
+            # It stays the item that it was, where it was; the folder that is named here is for new ones.
+            mailbox, replaced = old
+            item = items.replace(db, replaced, exported.bag, mime=exported.mime, attachments=exported.attachments)
         return item_id_xml(View(db, mailbox, item)).replace("<t:", "<m:")
 
     with context.store.writing() as db:
         return batch(context, "UploadItems", children(child(request, "Items")), upload, changing=db)
 
 
-def _replace(context: Context, db: sqlite3.Connection, id_node: etree._Element, *, may_lack: bool) -> None:
+def _found(
+    context: Context, db: sqlite3.Connection, id_node: etree._Element, *, may_lack: bool
+) -> tuple[Mailbox, Item] | None:
+    """Return the item that is to be replaced, None where there is none and none has to be."""
     try:
-        _, old = context.item_of(db, id_node)
+        mailbox, old = context.item_of(db, id_node)
     except EwsError as error:
         if may_lack and error.code == "ErrorItemNotFound":
-            return
+            return None
         raise
     change = change_of(id_node)
     if change is not None and change != old.change:
         raise EwsError("ErrorStaleObject")
-    items.destroy(db, old)
+    return mailbox, old
 
 
 def _insert(db: sqlite3.Connection, mailbox: Mailbox, folder: int, exported: _Exported) -> Item:
@@ -151,4 +158,5 @@ def _bag(given: p.Bag) -> p.Bag:
     for key, kind in ((p.MESSAGE_CLASS, str), (p.SUBJECT, str), (p.MESSAGE_FLAGS, int), (p.DELIVERY_TIME, int)):
         if not isinstance(given.get(key), kind):
             raise TypeError(key)
-    return given
+    # How many attachments there were is counted anew.
+    return {key: value for key, value in given.items() if key not in _STAYS_HERE}

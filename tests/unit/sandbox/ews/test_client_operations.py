@@ -161,12 +161,68 @@ def test_an_exported_item_comes_back_byte_for_byte(ews: Ews) -> None:
 
     code, fresh = upload(ews, data)
     assert (code, ews.store.mime(ADDRESS, fresh)) == ("NoError", a_mail(7))
-    code, again = upload(ews, data, action="Update", item=f'<t:ItemId Id="{fresh}"/>')
-    assert code == "NoError"
+    other = export(ews, ews.store.deliver(ADDRESS, a_mail(8)).item_id)
+    code, again = upload(ews, other, action="Update", item=f'<t:ItemId Id="{fresh}"/>', folder="inbox")
+    assert (code, again) == ("NoError", fresh)
     assert ews.store.mails(ADDRESS, "drafts").total == 1
-    assert upload(ews, data, action="Update", item=f'<t:ItemId Id="{fresh}"/>') == ["ErrorItemNotFound"]
-    assert upload(ews, data, action="UpdateOrCreate", item=f'<t:ItemId Id="{fresh}"/>')[0] == "NoError"
-    assert ews.store.mime(ADDRESS, again) == a_mail(7)
+    assert ews.store.mime(ADDRESS, again) == a_mail(8)
+
+
+def test_an_upload_in_place_of_an_item_that_is_gone_makes_one_only_where_that_is_asked_for(ews: Ews) -> None:
+    """Update wants it there, UpdateOrCreate does not."""
+    data = export(ews, ews.store.deliver(ADDRESS, a_mail(7)).item_id)
+    _, gone = upload(ews, data)
+    ews.call(f'<m:DeleteItem DeleteType="HardDelete">{listed(gone)}</m:DeleteItem>')
+    item = f'<t:ItemId Id="{gone}"/>'
+
+    assert upload(ews, data, action="Update", item=item) == ["ErrorItemNotFound"]
+    code, fresh = upload(ews, data, action="UpdateOrCreate", item=item)
+    assert code == "NoError"
+    assert fresh != gone
+
+
+def test_an_upload_with_an_old_change_key_replaces_nothing(ews: Ews) -> None:
+    """The first one makes the key old."""
+    data = export(ews, ews.store.deliver(ADDRESS, a_mail(7)).item_id)
+    answer = ews.call(f"<m:ExportItems>{listed(upload(ews, data)[1])}</m:ExportItems>")
+    known = next(answer.iter(M + "ItemId"))
+    item = f'<t:ItemId Id="{known.get("Id")}" ChangeKey="{known.get("ChangeKey")}"/>'
+
+    assert upload(ews, data, action="Update", item=item)[0] == "NoError"
+    assert upload(ews, data, action="Update", item=item) == ["ErrorStaleObject"]
+
+
+def test_attachments_that_an_upload_replaced_open_nothing(ews: Ews) -> None:
+    """Nor do those that came instead answer to the old ids."""
+    made = ews.call(
+        '<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>s</t:Subject><t:Attachments>'
+        "<t:FileAttachment><t:Name>a.txt</t:Name><t:Content>QQ==</t:Content></t:FileAttachment></t:Attachments>"
+        "</t:Message></m:Items></m:CreateItem>"
+    )
+    old, item = next(made.iter(T + "AttachmentId")).get("Id"), next(made.iter(T + "ItemId")).get("Id")
+    data = export(ews, str(item))
+
+    assert upload(ews, data, action="Update", item=f'<t:ItemId Id="{item}"/>') == ["NoError", item]
+
+    assert ews.codes(
+        f'<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="{old}"/></m:AttachmentIds></m:GetAttachment>'
+    ) == ["ErrorInvalidAttachmentId"]
+
+
+def test_an_answer_that_was_asked_for_is_kept_as_said(ews: Ews) -> None:
+    """IsResponseRequested, true, false, and not said at all."""
+    for said in ("true", "false", None):
+        element = f"<t:IsResponseRequested>{said}</t:IsResponseRequested>" if said else ""
+        made = ews.call(
+            f'<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>s</t:Subject>{element}'
+            "</t:Message></m:Items></m:CreateItem>"
+        )
+        shown = ews.call(
+            "<m:GetItem><m:ItemShape><t:BaseShape>AllProperties</t:BaseShape></m:ItemShape>"
+            + listed(item_ids(made)[0][0])
+            + "</m:GetItem>"
+        )
+        assert texts(shown, "IsResponseRequested") == ([said] if said else [])
 
 
 @pytest.mark.parametrize("data", ["", "QUI=", b64encode(b"\x01\x00\x00\x00sandbox-item-1\x00garbage").decode()])

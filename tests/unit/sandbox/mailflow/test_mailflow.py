@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.sandbox.mailflow import MailFlow
-from bridge.sandbox.store import Store, folders, items, sends
+from bridge.sandbox.store import Store, folders, items, properties, sends
 from bridge.sandbox.tenant import Tenant, new_tenant
 
 if TYPE_CHECKING:
@@ -119,6 +120,17 @@ async def test_a_recipient_that_does_not_exist_makes_a_bounce(store: Store, tena
     assert original.get_content_type() == "message/rfc822"
     assert original.get_payload(0)["Message-ID"] == submitted.internet_message_id
     assert len(store.sends()) == 1
+
+
+async def test_a_bounce_points_to_the_mail_that_came_back(store: Store, tenant: Tenant) -> None:
+    _submit(store, _mime(to="nobody@example.org"))
+    (await _flow(store, tenant)).settle_pending()
+
+    with store.reading() as db:
+        keys = dict(db.execute("SELECT f.distinguished, i.props FROM items AS i JOIN folders AS f ON f.id = i.folder"))
+    bounce, copy = (json.loads(keys[name]) for name in ("inbox", "sentitems"))
+    assert bounce[properties.PARENT_KEY] == copy[properties.SEARCH_KEY]
+    assert bounce[properties.SEARCH_KEY] != copy[properties.SEARCH_KEY]
 
 
 async def test_one_bounce_tells_of_all_that_do_not_exist(store: Store, tenant: Tenant) -> None:
