@@ -14,7 +14,8 @@ import jwt
 
 from bridge.sandbox.entra.tokens import EXCHANGE_APP_ID, generation_of, is_exchange, issuer
 from bridge.sandbox.ews.hooks import RefusedError
-from bridge.sandbox.tenant import FULL_ACCESS
+from bridge.sandbox.grants import TenantGrants
+from bridge.sandbox.tenant import ACCESS_AS_USER, FULL_ACCESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,9 @@ _NO_ROLE: Final = (
     "invalid_grant",
     "The token should have valid permissions or linked account associated with partner application '{client_id}'.",
 )
+# Recorded by several people, with HTTP 403: the token says what it is for, and that is not this.
+_NOT_ENOUGH: Final = (2000008, "invalid_grant", "The token contains not enough scope to make this call.")
+_NO_USER: Final = (2000005, "invalid_user", "The user specified by the user-context in the token does not exist.")
 
 BEARER_CHALLENGE: Final = (
     f'Bearer client_id="{EXCHANGE_APP_ID}", trusted_issuers="00000001-0000-0000-c000-000000000000@*", '
@@ -67,13 +71,19 @@ class AppCaller:
         """Tell whether the app's rights cover a mailbox."""
         return self.has_full_access or self.app.is_assigned(address)
 
+    def may_impersonate(self, address: str) -> bool:
+        """Tell the same: an app opens mailboxes in no other way."""
+        return self.may_open(address)
+
 
 @dataclass(frozen=True, slots=True)
 class UserCaller:
-    """Somebody with a name and a password: a user in the own mailbox, or the service account in anybody's."""
+    """A user, by name and password or by a token that an app got for the user; or an account without a mailbox."""
 
     user: User
-    is_service_account: bool
+    tenant: Tenant
+    app: App | None = None
+    """The app that the token was issued to."""
 
     @property
     def must_impersonate(self) -> bool:
@@ -83,11 +93,15 @@ class UserCaller:
     @property
     def mailbox(self) -> str | None:
         """Return the user's own mailbox; the service account has none."""
-        return None if self.is_service_account else self.user.address
+        return self.user.address or None
 
     def may_open(self, address: str) -> bool:
-        """Tell whether a mailbox is the user's own, or the caller may impersonate everybody."""
-        return self.is_service_account or self.user.address.lower() == address.lower()
+        """Tell whether a mailbox is the user's own, or one with full access for the user."""
+        return TenantGrants(self.tenant).opens(self.user.address or self.user.username, address)
+
+    def may_impersonate(self, address: str) -> bool:
+        """Tell whether a mailbox is in the scope of the user's right to impersonate."""
+        return self.user.may_impersonate(address)
 
 
 @dataclass(slots=True)
@@ -99,12 +113,12 @@ class BearerAuthenticator:
     now: Callable[[], float]
     _verified: OrderedDict[str, dict[str, Any]] = field(default_factory=OrderedDict)
 
-    async def __call__(self, request: web.Request) -> AppCaller:
+    async def __call__(self, request: web.Request) -> AppCaller | UserCaller:
         """
-        Return the app that the request's token names.
+        Return the app that the request's token names, or the user whom it was issued for.
 
         Raises:
-            RefusedError: 401; there is no token, or none that Exchange takes.
+            RefusedError: 401, there is no token, or none that Exchange takes; 403, it is for something else.
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -135,7 +149,7 @@ class BearerAuthenticator:
             self._verified.move_to_end(token)
         return claims
 
-    def _caller(self, claims: dict[str, Any]) -> AppCaller:
+    def _caller(self, claims: dict[str, Any]) -> AppCaller | UserCaller:
         if not is_exchange(str(claims["aud"])):
             raise _refusal(_WRONG_AUDIENCE, audience=str(claims["aud"]))
         if claims["iss"] != issuer(self.tenant):
@@ -144,18 +158,39 @@ class BearerAuthenticator:
         if not (current and int(claims["nbf"]) <= self.now() < int(claims["exp"])):
             raise _refusal(_EXPIRED)
         app = self.tenant.app(str(claims["appid"]))
-        has_full_access = FULL_ACCESS in claims.get("roles", [])
-        if app is None or not (has_full_access or app.assigned_mailboxes()):
+        if app is None:
             raise _refusal(_NO_ROLE, client_id=str(claims["appid"]))
-        return AppCaller(app, has_full_access)
+        if "scp" in claims:
+            return self._user(app, claims)
+        roles = claims.get("roles", [])
+        if FULL_ACCESS in roles or app.assigned_mailboxes():
+            return AppCaller(app, FULL_ACCESS in roles)
+        if roles:
+            raise _forbidden(_NOT_ENOUGH)
+        raise _refusal(_NO_ROLE, client_id=app.client_id)
+
+    def _user(self, app: App, claims: dict[str, Any]) -> UserCaller:
+        if ACCESS_AS_USER not in str(claims["scp"]).split():
+            raise _forbidden(_NOT_ENOUGH)
+        user = self.tenant.user(str(claims.get("upn", "")))
+        if user is None:
+            raise _refusal(_NO_USER)
+        return UserCaller(user, self.tenant, app)
 
 
 def _refusal(reason: tuple[int, str, str], **details: str) -> RefusedError:
+    challenge = ("WWW-Authenticate", f'{BEARER_CHALLENGE}, error="invalid_token"')
+    return RefusedError(401, [challenge, _diagnostics(reason, **details)])
+
+
+def _forbidden(reason: tuple[int, str, str]) -> RefusedError:
+    return RefusedError(403, [_diagnostics(reason)])
+
+
+def _diagnostics(reason: tuple[int, str, str], **details: str) -> tuple[str, str]:
     number, category, text = reason
-    diagnostics = f'{number};reason="{_header_safe(text.format(**details))}";error_category="{category}"'
-    return RefusedError(
-        401, [("WWW-Authenticate", f'{BEARER_CHALLENGE}, error="invalid_token"'), ("x-ms-diagnostics", diagnostics)]
-    )
+    shown = _header_safe(text.format(**details))
+    return "x-ms-diagnostics", f'{number};reason="{shown}";error_category="{category}"'
 
 
 def _header_safe(text: str) -> str:

@@ -48,7 +48,7 @@ class OnPremisesAuthenticator:
 
     def write_users(self) -> None:
         """Let those sign in by NTLM who are users now; the library reads the file at each handshake."""
-        lines = (f":{user.username}:{user.password}\n" for user, _ in self._accounts())
+        lines = (f":{user.username}:{user.password}\n" for user in self._accounts())
         write_atomically(self._ntlm_file, "".join(lines).encode())
 
     async def __call__(self, request: web.Request) -> Caller:
@@ -67,7 +67,7 @@ class OnPremisesAuthenticator:
             case "ntlm" if request.transport is not None:
                 return self._ntlm(request.transport, credentials)
         known = self._proved.get(request.transport) if request.transport is not None else None
-        if known is None:
+        if known is None or not known.user.enabled:
             raise RefusedError(401, _CHALLENGES)
         return known
 
@@ -101,14 +101,13 @@ class OnPremisesAuthenticator:
         # DOMAIN\name and the bare name mean the same account to Exchange Server.
         bare = name.rpartition("\\")[2].lower()
         return next(
-            (UserCaller(user, service) for user, service in self._accounts() if user.username.lower() == bare), None
+            (UserCaller(user, self._tenant) for user in self._accounts() if user.username.lower() == bare), None
         )
 
-    def _accounts(self) -> Iterator[tuple[User, bool]]:
-        for user in self._tenant.users:
-            yield user, False
-        if self._tenant.service_account is not None:
-            yield self._tenant.service_account, True
+    def _accounts(self) -> Iterator[User]:
+        """Yield all who may sign in."""
+        everybody = (*self._tenant.users, self._tenant.service_account)
+        return (user for user in everybody if user is not None and user.enabled)
 
 
 def _name_and_password(credentials: str) -> tuple[str, str]:

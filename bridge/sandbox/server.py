@@ -29,6 +29,7 @@ from bridge.sandbox.faults.ews import EwsFaults, count_calls, count_refusals
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
 from bridge.sandbox.gate import Gate
+from bridge.sandbox.grants import TenantGrants
 from bridge.sandbox.logs import configure_logging
 from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.passwords import OnPremisesAuthenticator
@@ -141,6 +142,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         faults=EwsFaults(book, log),
         temper=temper,
         front_end=FrontEnd(on_premises=options.on_premises),
+        grants=TenantGrants(tenant),
     )
     stack.push_async_callback(ews.close)
     ews_application = web.Application(

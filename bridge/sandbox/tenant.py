@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EVERY_MAILBOX: Final = "*"
 FULL_ACCESS: Final = "full_access_as_app"
+ACCESS_AS_USER: Final = "EWS.AccessAsUser.All"
 
 # Aliases name queues of a mail bridge, where these words have a meaning of their own.
 _RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
@@ -50,6 +51,10 @@ class App:
     mailboxes: list[str]
     """Addresses that Exchange assigned to the app, lower case; `*` for every mailbox."""
     secrets: list[Secret] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=lambda: [ACCESS_AS_USER])
+    """Delegated permissions with consent; with those that a client asks for they become a user token's `scp`."""
+    public_client: bool = False
+    """Whether users may sign in to it without that the app proves itself ("Allow public client flows")."""
     earlier_mailboxes: list[str] | None = None
     """What was assigned before the last change, which counts until it has arrived everywhere."""
     earlier_until: float = 0.0
@@ -79,12 +84,27 @@ class App:
 
 @dataclass(slots=True)
 class User:
-    """A mailbox and the name and password that open it on-premises."""
+    """A mailbox and the name and password of its owner, and whom else the owner or an administrator lets in."""
 
     address: str
     alias: str
     username: str
     password: str
+    enabled: bool = True
+    """Whether the user may sign in; the mailbox is there all the same."""
+    impersonates: list[str] = field(default_factory=list)
+    """Whom the user may impersonate (ApplicationImpersonation and its scope): addresses, `*@domain`, `*` for all."""
+    full_access: list[str] = field(default_factory=list)
+    """Users who may open the whole mailbox, lower case."""
+    generation: int = 0
+    """How often the password was changed or the refresh tokens were revoked: those of before are not taken."""
+    folder_permissions: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By distinguished name or id of a folder: permission levels of other users, lower case."""
+
+    def may_impersonate(self, address: str) -> bool:
+        """Tell whether an address is in the scope of the user's right to impersonate."""
+        wanted = address.lower()
+        return any(scope in (EVERY_MAILBOX, wanted, f"*@{domain_of(wanted)}") for scope in self.impersonates)
 
 
 @dataclass(slots=True)
@@ -95,7 +115,7 @@ class Tenant:
     apps: list[App]
     users: list[User] = field(default_factory=list)
     service_account: User | None = None
-    """An on-premises account with the right to impersonate every user; it has no mailbox."""
+    """An on-premises account with the right to impersonate, at first every user; it has no mailbox."""
     token_lifetime_seconds: int = 3599
     token_generation: int = 0
     """Tokens of an earlier generation count as expired; `POST /expire` starts a new one."""
@@ -110,6 +130,13 @@ class Tenant:
         """Return the user who owns an address, in any case of letters."""
         wanted = address.lower()
         return next((user for user in self.users if user.address.lower() == wanted), None)
+
+    def account(self, name: str) -> User | None:
+        """Return the user who signs in by a name or owns an address, or the service account, in any case of letters."""
+        account = self.service_account
+        if account is not None and account.username.lower() == name.lower():
+            return account
+        return next((user for user in self.users if user.username.lower() == name.lower()), None) or self.user(name)
 
     def domains(self) -> frozenset[str]:
         """Return the domains that the sandbox accepts mail for, lower case."""
@@ -152,22 +179,26 @@ def new_secret() -> Secret:
     return Secret(str(uuid.uuid4()), f"{text[:3]}8Q~{text[3:37]}")
 
 
-def new_tenant() -> Tenant:
-    """Return a tenant with one app that may open every mailbox and has one secret."""
-    app = App(
+def new_app(name: str, roles: list[str]) -> App:
+    """Return an app with these roles and one secret."""
+    return App(
         client_id=str(uuid.uuid4()),
         object_id=str(uuid.uuid4()),
-        name="mail-bridge",
-        roles=[FULL_ACCESS],
+        name=name,
+        roles=roles,
         mailboxes=[],
         secrets=[new_secret()],
     )
-    return Tenant(tenant_id=str(uuid.uuid4()), apps=[app])
+
+
+def new_tenant() -> Tenant:
+    """Return a tenant with one app that may open every mailbox and has one secret."""
+    return Tenant(tenant_id=str(uuid.uuid4()), apps=[new_app("mail-bridge", [FULL_ACCESS])])
 
 
 def new_service_account() -> User:
     """Return an account that may impersonate every user."""
-    return User(address="", alias="", username="svc-mail", password=secrets.token_hex(12))
+    return User("", "", "svc-mail", secrets.token_hex(12), impersonates=[EVERY_MAILBOX])
 
 
 class TenantFile:
@@ -188,6 +219,9 @@ def _load(path: Path) -> Tenant:
     apps = [App(**{**app, "secrets": [Secret(**secret) for secret in app["secrets"]]}) for app in kept.pop("apps")]
     users = [User(**user) for user in kept.pop("users")]
     account = kept.pop("service_account")
+    if account:
+        # Directories of earlier versions do not say it: there the service account impersonated all, always.
+        account.setdefault("impersonates", [EVERY_MAILBOX])
     return Tenant(apps=apps, users=users, service_account=account and User(**account), **kept)
 
 

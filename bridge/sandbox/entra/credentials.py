@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Final, Protocol
 
-from bridge.sandbox.entra.errors import EXPIRED_SECRET, NO_CREDENTIAL, WRONG_SECRET, EntraError
+from bridge.sandbox.entra.errors import EXPIRED_SECRET, MISSING_PROOF, NO_CREDENTIAL, WRONG_SECRET, EntraError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,3 +65,17 @@ def authenticate(app: App, form: Mapping[str, str]) -> str:
             credential.verify(app, form)
             return credential.context_class
     raise EntraError(NO_CREDENTIAL)
+
+
+def authenticate_client(app: App, form: Mapping[str, str]) -> str:
+    """
+    Return the context class of an app that asks for a user's token: `0` for a public client, which proves nothing.
+
+    Raises:
+        EntraError: It must prove itself and does not, or with what is wrong or expired.
+    """
+    if any(credential.presented(form) for credential in CREDENTIAL_FORMS):
+        return authenticate(app, form)
+    if not app.public_client:
+        raise EntraError(MISSING_PROOF)
+    return "0"

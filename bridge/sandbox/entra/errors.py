@@ -19,6 +19,7 @@ class Meaning:
     error: str
     status: int
     text: str
+    suberror: str = ""
 
 
 # Status, error and wording as seen in answers of the real service that people published; docs/sandbox-guesses.md says
@@ -100,6 +101,71 @@ UNKNOWN_RESOURCE: Final = Meaning(
     "application has not been installed by the administrator of the tenant or consented to by any user in the tenant. "
     "You might have sent your authentication request to the wrong tenant.",
 )
+MISSING_PROOF: Final = Meaning(
+    7000218,
+    "invalid_client",
+    401,
+    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+)
+NOT_OVER_COMMON: Final = Meaning(
+    9001023,
+    "invalid_request",
+    400,
+    "The grant type is not supported over the /common or /consumers endpoints. Please use the /organizations or "
+    "tenant-specific endpoint.",
+)
+UNKNOWN_USER: Final = Meaning(
+    50034,
+    "invalid_grant",
+    400,
+    "The user account {user} does not exist in the {tenant} directory. To sign into this application, the account must "
+    "be added to the directory.",
+)
+WRONG_PASSWORD: Final = Meaning(
+    50126, "invalid_grant", 400, "Error validating credentials due to invalid username or password."
+)
+DISABLED_USER: Final = Meaning(50057, "invalid_grant", 400, "The user account is disabled.")
+NO_CONSENT: Final = Meaning(
+    65001,
+    "invalid_grant",
+    400,
+    "The user or administrator has not consented to use the application with ID '{client_id}' named '{name}'. Send an "
+    "interactive authorization request for this user and resource.",
+    "consent_required",
+)
+UNKNOWN_SCOPE: Final = Meaning(
+    650053,
+    "invalid_client",
+    400,
+    "The application asked for scope '{scope}' that doesn't exist on the resource '{resource}'. Contact the app "
+    "vendor.",
+)
+MORE_THAN_ONE_RESOURCE: Final = Meaning(
+    28000,
+    "invalid_request",
+    400,
+    "Provided value for the input parameter scope is not valid because it contains more than one resource. Scope "
+    "{scope} is not valid.",
+)
+MALFORMED_GRANT: Final = Meaning(
+    9002313, "invalid_grant", 400, "Invalid request. Request is malformed or invalid.", "bad_token"
+)
+OLD_GRANT: Final = Meaning(
+    700082,
+    "invalid_grant",
+    400,
+    "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for "
+    "90.00:00:00.",
+    "bad_token",
+)
+REVOKED_GRANT: Final = Meaning(
+    50173,
+    "invalid_grant",
+    400,
+    "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have changed "
+    "or reset their password. The grant was issued on '{issued}'.",
+    "bad_token",
+)
 TOO_MANY_REQUESTS: Final = Meaning(
     90055, "temporarily_unavailable", 429, "The server has terminated the request due to excessive request rate."
 )
@@ -119,6 +185,7 @@ class EntraError(Exception):
         """Return the JSON body; `now` in seconds since the epoch."""
         stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         code, text = self.meaning.code, self.meaning.text.format(**self._details)
+        more = {"suberror": self.meaning.suberror} if self.meaning.suberror else {}
         return {
             "error": self.meaning.error,
             "error_description": (
@@ -129,6 +196,7 @@ class EntraError(Exception):
             "trace_id": trace_id,
             "correlation_id": correlation_id,
             "error_uri": f"{login_url}/error?code={code}",
+            **more,
         }
 
 

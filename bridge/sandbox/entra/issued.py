@@ -26,6 +26,9 @@ class IssuedRecord:
     at: float
     expires_at: float
     generation: int
+    user: str = ""
+    """Whom the app got it for; empty for one of its own."""
+    scopes: tuple[str, ...] = ()
 
     def state(self, *, now: float, generation: int) -> str:
         """Return `expired`, `revoked` for one that was made to expire before its time, or `valid`."""
@@ -42,20 +45,33 @@ class IssuedTokens:
         self._records: deque[IssuedRecord] = deque(maxlen=_KEPT)
         self._numbers = count(1)
 
-    def add(self, tenant: Tenant, app: App, *, audience: str, context_class: str, now: float, expires_in: int) -> None:
-        """Record a token that was just issued."""
-        proof = {"1": "secret", "2": "certificate"}.get(context_class, "other")
+    def add(
+        self,
+        tenant: Tenant,
+        app: App,
+        *,
+        audience: str,
+        context_class: str,
+        now: float,
+        expires_in: int,
+        user: str = "",
+        scopes: tuple[str, ...] = (),
+    ) -> None:
+        """Record a token that was just issued, with a `user` one for a user, which carries `scopes` and no roles."""
+        proof = {"0": "none", "1": "secret", "2": "certificate"}.get(context_class, "other")
         self._records.append(
             IssuedRecord(
                 next(self._numbers),
                 app.client_id,
                 app.name,
                 audience,
-                tuple(app.roles),
+                () if user else tuple(app.roles),
                 proof,
                 now,
                 now + expires_in,
                 tenant.token_generation,
+                user,
+                scopes,
             )
         )
 

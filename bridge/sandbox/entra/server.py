@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from aiohttp import web
 
-from bridge.sandbox.entra.credentials import authenticate
+from bridge.sandbox.entra.credentials import authenticate, authenticate_client
+from bridge.sandbox.entra.delegated import GRANTS, UserGrants, realm
 from bridge.sandbox.entra.errors import (
     MISSING_PARAMETER,
     NO_TENANT,
+    NOT_OVER_COMMON,
     NOT_POST,
     REPEATED_PARAMETER,
     TOO_MANY_REQUESTS,
@@ -24,7 +26,7 @@ from bridge.sandbox.entra.errors import (
     EntraError,
     correlation_id,
 )
-from bridge.sandbox.entra.tokens import issue, issuer, resource_of
+from bridge.sandbox.entra.tokens import issue, issuer, lifetime_answer, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 # Endpoints for whoever belongs to any tenant; an app must name its own.
 _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
+_NOT_FOR_PASSWORDS = frozenset({"common", "consumers"})
 _NO_CACHE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache", "Expires": "-1"}
 
 
@@ -56,6 +59,7 @@ class EntraServer:
         self._key = key
         self._base_url = base_url
         self._now = now
+        self._users = UserGrants(tenant, key, base_url)
 
     def routes(self) -> list[web.RouteDef]:
         """Return all routes, to be added to an application."""
@@ -66,6 +70,7 @@ class EntraServer:
             web.get("/{tenant}/discovery/v2.0/keys", self._keys),
             web.get("/{tenant}/discovery/keys", self._keys),
             web.route("*", "/{tenant}/oauth2/v2.0/token", self._token),
+            web.get("/{tenant}/userrealm/{username}", self._realm),
         ]
 
     async def _instance_discovery(self, request: web.Request) -> web.Response:
@@ -134,6 +139,8 @@ class EntraServer:
 
     def _grant(self, tenant_name: str, form: dict[str, str]) -> dict[str, Any]:
         grant = _required(form, "grant_type")
+        if grant in GRANTS:
+            return self._grant_for_user(tenant_name, grant, form)
         if grant != "client_credentials":
             raise EntraError(UNSUPPORTED_GRANT, grant=grant)
         if tenant_name.lower() in _SHARED_TENANTS:
@@ -157,15 +164,36 @@ class EntraServer:
                 now=now,
                 expires_in=token.expires_in,
             )
-        answer: dict[str, Any] = {
-            "token_type": "Bearer",
-            "expires_in": token.expires_in,
-            "ext_expires_in": token.expires_in,
-        }
-        if token.refresh_in is not None:
-            answer["refresh_in"] = token.refresh_in
-        answer["access_token"] = token.text
-        return answer
+        return {"token_type": "Bearer", **lifetime_answer(token.expires_in), "access_token": token.text}
+
+    def _grant_for_user(self, tenant_name: str, grant: str, form: dict[str, str]) -> dict[str, Any]:
+        if grant == "password" and tenant_name.lower() in _NOT_FOR_PASSWORDS:
+            raise EntraError(NOT_OVER_COMMON)
+        self._check_tenant(tenant_name)
+        client_id = _required(form, "client_id")
+        for name in ("username", "password", "scope") if grant == "password" else ("refresh_token",):
+            _required(form, name)
+        app = self._tenant.app(client_id)
+        if app is None:
+            raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
+        context_class = authenticate_client(app, form)
+        now = self._now()
+        token = self._users.grant(app, form, context_class=context_class, now=now)
+        if self._issued is not None:
+            self._issued.add(
+                self._tenant,
+                app,
+                audience=token.audience,
+                context_class=context_class,
+                now=now,
+                expires_in=token.expires_in,
+                user=token.user,
+                scopes=token.scopes,
+            )
+        return token.answer
+
+    async def _realm(self, request: web.Request) -> web.Response:
+        return web.json_response(realm(self._tenant, request.match_info["username"]))
 
     def _check_tenant(self, name: str) -> None:
         if name.lower() not in _SHARED_TENANTS and not self._tenant.answers_to(name):

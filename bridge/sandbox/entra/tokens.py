@@ -36,11 +36,10 @@ _REFRESH_ADVISED_FROM_SECONDS = 7200
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A signed token and what the answer says about it, in seconds."""
+    """A signed token and how many seconds it lives."""
 
     text: str
     expires_in: int
-    refresh_in: int | None
 
 
 def issuer(tenant: Tenant) -> str:
@@ -59,7 +58,16 @@ def resource_of(scope: str, tenant: Tenant) -> str:
     wanted = [part for part in scope.split() if part not in {"openid", "profile", "offline_access"}]
     if len(wanted) != 1 or not wanted[0].endswith(_DEFAULT_SUFFIX):
         raise EntraError(NOT_DEFAULT_SCOPE, scope=scope)
-    resource = wanted[0].removesuffix(_DEFAULT_SUFFIX)
+    return check_resource(wanted[0].removesuffix(_DEFAULT_SUFFIX), scope, tenant)
+
+
+def check_resource(resource: str, scope: str, tenant: Tenant) -> str:
+    """
+    Return the resource out of a scope if the tenant has it.
+
+    Raises:
+        EntraError: It is not named, or there is none of that name.
+    """
     if not resource:
         raise EntraError(BAD_SCOPE, scope=scope)
     if not (is_exchange(resource) or _names(resource, GRAPH_APP_ID, _GRAPH_HOSTS)):
@@ -91,7 +99,7 @@ def issue(tenant: Tenant, app: App, *, resource: str, context_class: str, key: S
         "oid": app.object_id,
         "sub": app.object_id,
         "tid": tenant.tenant_id,
-        "uti": _unique_id(tenant.token_generation),
+        "uti": unique_id(tenant.token_generation),
         "ver": "1.0",
         "wids": [_APP_ONLY_WID],
     }
@@ -99,8 +107,15 @@ def issue(tenant: Tenant, app: App, *, resource: str, context_class: str, key: S
         claims["roles"] = list(app.roles)
     headers = {"kid": key.key_id, "x5t": key.key_id}
     text = jwt.encode(claims, key.private, algorithm="RS256", headers=headers)
-    refresh_in = lifetime // 2 if lifetime >= _REFRESH_ADVISED_FROM_SECONDS else None
-    return IssuedToken(text, lifetime, refresh_in)
+    return IssuedToken(text, lifetime)
+
+
+def lifetime_answer(seconds: int) -> dict[str, int]:
+    """Return what the token endpoint's answer says of a token's life."""
+    answer = {"expires_in": seconds, "ext_expires_in": seconds}
+    if seconds >= _REFRESH_ADVISED_FROM_SECONDS:
+        answer["refresh_in"] = seconds // 2
+    return answer
 
 
 def generation_of(unique_id: str) -> int:
@@ -111,7 +126,7 @@ def generation_of(unique_id: str) -> int:
         return -1
 
 
-def _unique_id(generation: int) -> str:
+def unique_id(generation: int) -> str:
     """Return a `uti`: sixteen bytes that look random, the first four of which are the generation."""
     return base64.urlsafe_b64encode(generation.to_bytes(4) + secrets.token_bytes(12)).rstrip(b"=").decode()
 

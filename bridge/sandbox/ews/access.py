@@ -36,7 +36,7 @@ def mailbox_of_call(
     if mailbox is None:
         raise FaultError("ErrorNonExistentMailbox")
     own = caller.mailbox is not None and caller.mailbox.lower() == mailbox.address.lower()
-    if not own and not caller.may_open(mailbox.address):
+    if not own and not caller.may_impersonate(mailbox.address):
         raise FaultError("ErrorImpersonateUserDenied")
     return mailbox
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
+from bridge.sandbox.ews.hooks import NoGrants
+from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, check_right
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.hooks import Caller, ItemError, Strikes
+    from bridge.sandbox.ews.hooks import Caller, Grants, ItemError, Strikes
     from bridge.sandbox.store import Folder, Mailbox, Store, SubmittedMail
     from bridge.sandbox.store.ids import EntryId
     from bridge.sandbox.store.items import Item
@@ -37,11 +39,13 @@ class Context:
     impersonating: bool
     strikes: Strikes
     temper: Temper
+    operation: str = ""
     version: SchemaVersion = LATEST
     """What the request asked for by RequestServerVersion."""
     submitted: list[SubmittedMail] = field(default_factory=list)
     """Mails that the call's transaction accepted for sending; handed on once it is committed."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    grants: Grants = field(default_factory=NoGrants)
 
     def submit(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> None:
         """Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does."""
@@ -72,19 +76,14 @@ class Context:
         if node.tag == xml.T + "DistinguishedFolderId":
             mailbox = self._mailbox_named(db, node)
             try:
-                return mailbox, folders.folder(db, mailbox.id, str(node.get("Id")))
+                folder = folders.folder(db, mailbox.id, str(node.get("Id")))
             except FolderNotFoundError as error:
                 raise EwsError("ErrorFolderNotFound") from error
+            self._check_right(mailbox, folder, missing="ErrorFolderNotFound")
+            return mailbox, folder
         if node.tag != xml.T + "FolderId":
             raise EwsError("ErrorFolderNotFound")
-        entry = entry_of(str(node.get("Id")))
-        if entry.item is not None:
-            raise EwsError("ErrorCannotUseItemIdForFolderId")
-        mailbox = self._mailbox_of(db, entry)
-        try:
-            return mailbox, folders.folder(db, mailbox.id, entry.folder)
-        except FolderNotFoundError as error:
-            raise EwsError("ErrorItemNotFound") from error
+        return self._folder_by(db, entry_of(str(node.get("Id"))))
 
     def item_of(self, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item]:
         """
@@ -113,19 +112,26 @@ class Context:
             raise of_store(error) from error
         if item.folder != entry.folder:
             raise EwsError("ErrorItemNotFound")
+        if mailbox is not self.mailbox:
+            holder = folders.folder(db, mailbox.id, item.folder)
+            self._check_right(mailbox, holder, item=True, missing="ErrorItemNotFound")
         return mailbox, item
 
     def find_folder_id(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
         """Return the folder whose bare id stands in an element's ParentFolderId."""
         node = holder.find(xml.T + "ParentFolderId")
-        entry = entry_of("" if node is None else str(node.get("Id")))
+        return self._folder_by(db, entry_of("" if node is None else str(node.get("Id"))))
+
+    def _folder_by(self, db: sqlite3.Connection, entry: EntryId) -> tuple[Mailbox, Folder]:
         if entry.item is not None:
             raise EwsError("ErrorCannotUseItemIdForFolderId")
         mailbox = self._mailbox_of(db, entry)
         try:
-            return mailbox, folders.folder(db, mailbox.id, entry.folder)
+            folder = folders.folder(db, mailbox.id, entry.folder)
         except FolderNotFoundError as error:
             raise EwsError("ErrorItemNotFound") from error
+        self._check_right(mailbox, folder, missing="ErrorItemNotFound")
+        return mailbox, folder
 
     def view_of(self, db: sqlite3.Connection, node: etree._Element) -> View:
         """Return the view of the item that an ItemId names."""
@@ -139,18 +145,28 @@ class Context:
         found = folders.mailbox_by(db, "address", address)
         if found is None:
             raise EwsError("ErrorNonExistentMailbox")
-        # Impersonation gives the rights of the one impersonated, who opens nobody else's mailbox here.
-        if self.impersonating or not self.caller.may_open(found.address):
-            raise EwsError("ErrorAccessDenied")
         return found
 
     def _mailbox_of(self, db: sqlite3.Connection, entry: EntryId) -> Mailbox:
         if self.mailbox is not None and entry.mailbox == self.mailbox.guid:
             return self.mailbox
         found = folders.mailbox_by(db, "guid", str(entry.mailbox))
-        if found is None or self.impersonating or not self.caller.may_open(found.address):
+        if found is None:
             raise EwsError("ErrorItemNotFound")
         return found
+
+    def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: bool = False) -> None:
+        """Return if the caller, or who is impersonated, may do this operation with a folder or an item in it."""
+        if mailbox is self.mailbox or (not self.impersonating and self.caller.may_open(mailbox.address)):
+            return
+        # Impersonation gives the rights of the one impersonated, those in mailboxes of others included.
+        account = self.mailbox.address if self.impersonating and self.mailbox else self.caller.mailbox
+        granted = Right.NONE
+        if account is not None:
+            names = [mailbox.mint.folder_id(folder.id), folder.distinguished or ""]
+            whole = self.grants.opens(account, mailbox.address)
+            granted = EVERYTHING if whole else LEVELS[self.grants.level(account, mailbox.address, names)]
+        check_right(self.operation, granted, item=item, missing=missing)
 
 
 def entry_of(text: str) -> EntryId:

@@ -42,8 +42,8 @@ class Caller(Protocol):
     """
     Who calls, as proved by the request's credentials.
 
-    An application must name a mailbox by ExchangeImpersonation and X-AnchorMailbox. A user opens the own one, and
-    others by impersonation where `may_open` says so.
+    An application must name a mailbox by ExchangeImpersonation and X-AnchorMailbox. A user opens the own one, others as
+    `Grants` say, and acts as somebody else by impersonation.
     """
 
     @property
@@ -55,7 +55,32 @@ class Caller(Protocol):
         """The address of the caller's own mailbox; None for an application."""
 
     def may_open(self, address: str) -> bool:
-        """Tell whether the caller may act in the mailbox of this address, which exists."""
+        """Tell whether the whole mailbox of this address, which exists, is open to the caller under the own name."""
+
+    def may_impersonate(self, address: str) -> bool:
+        """Tell whether the caller may act as the owner of this address, which exists."""
+
+
+class Grants(Protocol):
+    """What owners of mailboxes, and administrators, allow others; it counts for who is impersonated too."""
+
+    def opens(self, account: str, address: str) -> bool:
+        """Tell whether the owner of `account` may open the whole mailbox of `address`."""
+
+    def level(self, account: str, address: str, folder: Sequence[str]) -> str:
+        """Return the permission level of `account` on a folder of `address`, given the folder's names and ids."""
+
+
+class NoGrants:
+    """Nobody is allowed anything in mailboxes of others."""
+
+    def opens(self, account: str, address: str) -> bool:  # noqa: ARG002 - the protocol's parameters
+        """Refuse."""
+        return False
+
+    def level(self, account: str, address: str, folder: Sequence[str]) -> str:  # noqa: ARG002 - likewise
+        """Grant nothing."""
+        return "None"
 
 
 class Authenticator(Protocol):

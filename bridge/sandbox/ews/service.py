@@ -19,7 +19,7 @@ from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
 from bridge.sandbox.ews.frontend import FrontEnd, new_cookie
 from bridge.sandbox.ews.grammar.check import ViolationError
-from bridge.sandbox.ews.hooks import Call, NoFaults, RefusedError
+from bridge.sandbox.ews.hooks import Call, NoFaults, NoGrants, RefusedError
 from bridge.sandbox.ews.named import folders_named
 from bridge.sandbox.ews.operations import OPERATIONS
 from bridge.sandbox.ews.recording import Recorder
@@ -30,7 +30,7 @@ from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
-    from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, MailFlow, Strikes
+    from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, Grants, MailFlow, Strikes
     from bridge.sandbox.store import Mailbox, Store
 
 PATH: Final = "/ews/exchange.asmx"
@@ -63,6 +63,7 @@ class EwsService:
         record_dir: Path | None = None,
         stream_times: StreamTimes | None = None,
         front_end: FrontEnd | None = None,
+        grants: Grants | None = None,
     ) -> None:
         """
         Serve a store, by Exchange's limits as they are by default where no `temper` is given.
@@ -75,6 +76,7 @@ class EwsService:
         self._faults = faults or NoFaults()
         self._temper = temper or Temper(TemperBook(), store)
         self._front_end = front_end or FrontEnd()
+        self._grants = grants or NoGrants()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews")
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
@@ -222,8 +224,10 @@ class EwsService:
             envelope.impersonated is not None,
             strikes,
             self._temper,
+            operation=envelope.operation,
             version=envelope.version,
             subscriptions=self.subscriptions,
+            grants=self._grants,
         )
         operation = envelope.operation
         try:

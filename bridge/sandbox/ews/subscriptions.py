@@ -121,7 +121,7 @@ class Subscriptions:
             if found is None:
                 raise EwsError("ErrorSubscriptionNotFound")
             own = caller.mailbox is not None and caller.mailbox.lower() == found.mailbox.address.lower()
-            if found.owner != caller.mailbox or not (own or caller.may_open(found.mailbox.address)):
+            if found.owner != caller.mailbox or not (own or caller.may_impersonate(found.mailbox.address)):
                 raise EwsError("ErrorSubscriptionAccessDenied")
             found.used = self.clock()
             return found

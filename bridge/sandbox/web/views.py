@@ -134,6 +134,8 @@ class WebViews:
                 "app": token.app,
                 "audience": token.audience,
                 "roles": token.roles,
+                "user": token.user,
+                "scopes": token.scopes,
                 "proof": token.proof,
                 "at": _iso(token.at),
                 "expires_at": _iso(token.expires_at),

@@ -16,7 +16,7 @@ from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.tenant import Tenant, new_tenant
 
 if TYPE_CHECKING:
-    from bridge.sandbox.authentication import AppCaller
+    from bridge.sandbox.authentication import AppCaller, UserCaller
 
 _EXCHANGE = "https://outlook.office365.com"
 _NOW = 1_800_000_000
@@ -42,7 +42,7 @@ def _changed(token: str, key: SigningKey, **claims: Any) -> str:
     return jwt.encode({**known, **claims}, key.private, algorithm="RS256")
 
 
-async def _authenticate(tenant: Tenant, key: SigningKey, authorization: str | None) -> AppCaller:
+async def _authenticate(tenant: Tenant, key: SigningKey, authorization: str | None) -> AppCaller | UserCaller:
     headers = {} if authorization is None else {"Authorization": authorization}
     request = make_mocked_request("POST", "/EWS/Exchange.asmx", headers=headers)
     return await BearerAuthenticator(tenant, key, lambda: _NOW)(request)

@@ -81,7 +81,7 @@ async def test_a_user_opens_the_own_mailbox_alone(
     assert not caller.may_open("dispatch@example.org")
 
 
-async def test_the_service_account_may_open_every_mailbox_and_has_none(
+async def test_the_service_account_impersonates_everybody_and_opens_nothing_under_its_own_name(
     authenticator: OnPremisesAuthenticator, tenant: Tenant
 ) -> None:
     account = tenant.service_account
@@ -90,7 +90,49 @@ async def test_the_service_account_may_open_every_mailbox_and_has_none(
     caller = await _call(authenticator, _basic(account.username, account.password))
 
     assert caller.mailbox is None
-    assert caller.may_open(_CREW)
+    assert caller.may_impersonate(_CREW)
+    assert not caller.may_open(_CREW)
+
+
+async def test_the_right_to_impersonate_has_a_scope(authenticator: OnPremisesAuthenticator, tenant: Tenant) -> None:
+    crew = tenant.users[0]
+    crew.impersonates = ["*@depot.example", "dispatch@example.org"]
+
+    caller = await _call(authenticator, _basic(_CREW, crew.password))
+
+    assert caller.may_impersonate("Dispatch@Example.org")
+    assert caller.may_impersonate("anybody@depot.example")
+    assert not caller.may_impersonate("chief@example.org")
+    assert not caller.may_impersonate("x@sub.depot.example")
+
+
+async def test_full_access_opens_a_mailbox_under_the_own_name_at_once(
+    authenticator: OnPremisesAuthenticator, tenant: Tenant
+) -> None:
+    crew, dispatch = tenant.users
+    caller = await _call(authenticator, _basic(_CREW, crew.password))
+    assert not caller.may_open(dispatch.address)
+
+    dispatch.full_access = [_CREW]
+
+    assert caller.may_open(dispatch.address)
+    assert not caller.may_impersonate(dispatch.address)
+
+
+async def test_a_user_who_is_switched_off_is_refused_on_an_open_connection_too(
+    authenticator: OnPremisesAuthenticator, tenant: Tenant
+) -> None:
+    crew, connection = tenant.users[0], _Transport()
+    client = spnego.client(_CREW, crew.password, protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm)
+    first = client.step() or b""
+    (challenge,) = await _refusal(authenticator, f"NTLM {base64.b64encode(first).decode()}", connection)
+    proof = client.step(base64.b64decode(challenge.removeprefix("NTLM "))) or b""
+    await _call(authenticator, f"NTLM {base64.b64encode(proof).decode()}", connection)
+
+    crew.enabled = False
+
+    assert await _refusal(authenticator, None, connection)
+    assert await _refusal(authenticator, _basic(_CREW, crew.password))
 
 
 @pytest.mark.parametrize(

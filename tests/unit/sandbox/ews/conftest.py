@@ -48,6 +48,10 @@ class User:
         """Answer for the addresses that the test gave."""
         return address.lower() in self.opens
 
+    def may_impersonate(self, address: str) -> bool:
+        """Answer for the same addresses."""
+        return self.may_open(address)
+
 
 USERS = {
     "app": User(None, must_impersonate=True, opens=(ADDRESS, OTHER)),

@@ -185,7 +185,7 @@ def test_user_opens_no_other_mailbox(ews: Ews) -> None:
         f'Id="inbox"><t:Mailbox><t:EmailAddress>{OTHER}</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId>',
     )
 
-    assert ews.codes(request) == ["ErrorAccessDenied"]
+    assert ews.codes(request) == ["ErrorFolderNotFound"]
     assert ews.codes(get([foreign], "")) == ["ErrorItemNotFound"]
     assert ews.codes(delete(foreign, "HardDelete")) == ["ErrorItemNotFound"]
 

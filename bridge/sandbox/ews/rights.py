@@ -1,0 +1,83 @@
+"""
+What a level of permission on somebody else's folder allows, and what each operation needs of the folder and its items.
+
+The levels are Exchange's own. Who made an item is not kept, so the levels that allow to change one's own items alone
+allow to change none.
+"""
+
+from __future__ import annotations
+
+from enum import Flag, auto
+from typing import Final
+
+from bridge.sandbox.ews.errors import EwsError
+
+
+class Right(Flag):
+    """Rights on a folder and on what lies in it."""
+
+    NONE = 0
+    READ = auto()
+    CREATE = auto()
+    EDIT = auto()
+    DELETE = auto()
+    SUBFOLDERS = auto()
+    OWN = auto()
+    """To rename, move or delete the folder itself."""
+
+
+_AUTHOR: Final = Right.READ | Right.CREATE
+_EDITOR: Final = _AUTHOR | Right.EDIT | Right.DELETE
+EVERYTHING: Final = _EDITOR | Right.SUBFOLDERS | Right.OWN
+LEVELS: Final = {
+    "None": Right.NONE,
+    "Contributor": Right.CREATE,
+    "Reviewer": Right.READ,
+    "NoneditingAuthor": _AUTHOR,
+    "Author": _AUTHOR,
+    "PublishingAuthor": _AUTHOR | Right.SUBFOLDERS,
+    "Editor": _EDITOR,
+    "PublishingEditor": _EDITOR | Right.SUBFOLDERS,
+    "Owner": EVERYTHING,
+}
+"""The levels of learn.microsoft.com, "PermissionLevel"."""
+
+_OF_FOLDERS: Final = {
+    "CreateItem": Right.CREATE,
+    "CopyItem": Right.CREATE,
+    "MoveItem": Right.CREATE,
+    "UploadItems": Right.CREATE,
+    "CreateFolder": Right.SUBFOLDERS,
+    "EmptyFolder": Right.DELETE,
+    "MarkAllItemsAsRead": Right.EDIT,
+    "UpdateFolder": Right.OWN,
+    "DeleteFolder": Right.OWN,
+    "MoveFolder": Right.OWN,
+    "CopyFolder": Right.OWN,
+    "CreateUserConfiguration": Right.OWN,
+    "UpdateUserConfiguration": Right.OWN,
+    "DeleteUserConfiguration": Right.OWN,
+}
+_OF_ITEMS: Final = {
+    "UpdateItem": Right.EDIT,
+    "MarkAsJunk": Right.EDIT,
+    "SendItem": Right.EDIT,
+    "CreateAttachment": Right.EDIT,
+    "DeleteAttachment": Right.EDIT,
+    "DeleteItem": Right.DELETE,
+    "MoveItem": Right.DELETE,
+    "ArchiveItem": Right.DELETE,
+}
+
+
+def check_right(operation: str, granted: Right, *, item: bool, missing: str) -> None:
+    """
+    Return if an operation may do what it does with a folder, or with an `item` in it.
+
+    Raises:
+        EwsError: `missing`, for what cannot even be seen, else ErrorAccessDenied.
+    """
+    needed = (_OF_ITEMS if item else _OF_FOLDERS).get(operation, Right.READ)
+    if needed in granted:
+        return
+    raise EwsError("ErrorAccessDenied" if Right.READ in granted else missing)
