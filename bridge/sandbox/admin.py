@@ -18,7 +18,8 @@ from aiohttp import web
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.faults.errors import FaultRuleError
-from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, text, texts
+from bridge.sandbox.identities import Identities
+from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, text
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
 from bridge.sandbox.temper import SettingError, TemperBook
 from bridge.sandbox.temper.backends import back_end
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.faults.rules import FaultBook
     from bridge.sandbox.settings import Announcement
     from bridge.sandbox.store import MailSummary, Send, Store
-    from bridge.sandbox.tenant import App, TenantFile
+    from bridge.sandbox.tenant import TenantFile
 
 _PAGE_DEFAULT: Final = 1000
 _PAGE_MOST: Final = 100_000
@@ -72,6 +73,8 @@ class AdminApi:
         # Ids are base64: they may hold a slash, and not everybody encodes it.
         folder = "/mailboxes/{address}/folders/{folder:.+}"
         views = WebViews(self.store, self.tenants, self.faults, self.log, self.issued)
+        changed = self.users_changed or (lambda: None)
+        identities = Identities(self.store, self.tenants, self.temper, self.announcement, changed)
         application.add_routes([
             *page_routes(),
             *views.routes(),
@@ -87,8 +90,7 @@ class AdminApi:
             web.post("/expire", self._expire),
             web.post("/issue", self._issue),
             web.get("/calls", self._calls),
-            web.get("/apps", self._get_apps),
-            web.put("/apps/{client_id}", self._put_app),
+            *identities.routes(),
             web.get("/settings", self._get_settings),
             web.put("/settings", self._put_settings),
             web.post("/mailboxes/{address}/move", self._move),
@@ -205,23 +207,6 @@ class AdminApi:
     async def _calls(self, _request: web.Request) -> web.Response:
         return web.json_response(self.log.report())
 
-    async def _get_apps(self, _request: web.Request) -> web.Response:
-        return web.json_response([_app(app) for app in self.tenants.tenant.apps])
-
-    async def _put_app(self, request: web.Request) -> web.Response:
-        app = self.tenants.tenant.app(request.match_info["client_id"])
-        if app is None:
-            raise web.HTTPNotFound
-        given = await json_object(request, ("mailboxes", "roles"))
-        lists = {key: texts(given, key) for key in given}
-        if "mailboxes" in lists:
-            delay = self.temper.of_all("access_delay_seconds")
-            app.assign([address.lower() for address in lists["mailboxes"]], delay_seconds=delay)
-        if "roles" in lists:
-            app.roles = lists["roles"]
-        self.tenants.save()
-        return web.json_response(_app(app))
-
     async def _get_settings(self, _request: web.Request) -> web.Response:
         lifetime = {_TOKEN_LIFETIME: self.tenants.tenant.token_lifetime_seconds}
         return web.json_response({**lifetime, **self.temper.report()})
@@ -283,10 +268,6 @@ def _names_a_request(key: str) -> bool:
     """Tell whether a named property stamps the id of a request: `…RequestId`, however it is spelt, in any set."""
     name = key.split(":")[1]
     return "".join(filter(str.isalpha, name)).lower().endswith("requestid")
-
-
-def _app(app: App) -> dict[str, Any]:
-    return {"client_id": app.client_id, "name": app.name, "roles": app.roles, "mailboxes": app.mailboxes}
 
 
 def _iso(moment: datetime) -> str:

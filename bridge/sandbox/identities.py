@@ -1,0 +1,247 @@
+"""The part of the admin API that makes and changes who exists: apps with secrets and rights, users and their grants."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from bridge.sandbox.ews.rights import LEVELS
+from bridge.sandbox.requests import RefusedError, json_object, text, texts
+from bridge.sandbox.tenant import EVERY_MAILBOX, is_address, new_app, new_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.sandbox.settings import Announcement
+    from bridge.sandbox.store import Store
+    from bridge.sandbox.temper import TemperBook
+    from bridge.sandbox.tenant import App, TenantFile, User
+
+_OF_APPS: Final = ("name", "roles", "scopes", "mailboxes", "public_client")
+_OF_USERS: Final = ("password", "enabled", "impersonates")
+_OF_GRANTS: Final = ("full_access", "folders")
+_MOST_APPS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """The routes. Everything that is given is judged before anything is changed."""
+
+    store: Store
+    tenants: TenantFile
+    temper: TemperBook
+    announcement: Announcement
+    users_changed: Callable[[], None]
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return all routes, to be added to the admin API."""
+        return [
+            web.get("/apps", self._apps),
+            web.post("/apps", self._add_app),
+            web.put("/apps/{client_id}", self._put_app),
+            web.delete("/apps/{client_id}", self._delete_app),
+            web.post("/apps/{client_id}/secrets", self._add_secret),
+            web.delete("/apps/{client_id}/secrets/{secret_id}", self._expire_secret),
+            web.get("/users", self._users),
+            web.put("/users/{name}", self._put_user),
+            web.post("/users/{name}/revoke", self._revoke),
+            web.get("/mailboxes/{address}/grants", self._get_grants),
+            web.put("/mailboxes/{address}/grants", self._put_grants),
+        ]
+
+    async def _apps(self, _request: web.Request) -> web.Response:
+        return web.json_response([_app(app) for app in self.tenants.tenant.apps])
+
+    async def _add_app(self, request: web.Request) -> web.Response:
+        given = _judged(await json_object(request, _OF_APPS))
+        if len(self.tenants.tenant.apps) >= _MOST_APPS:
+            raise RefusedError(f"there are {_MOST_APPS} apps already")
+        # Unlike the first one, an app begins without any right.
+        app = new_app(given.get("name") or "app", [])
+        self._change(app, given)
+        self.tenants.tenant.apps.append(app)
+        self.tenants.save()
+        return web.json_response({**_app(app), "client_secret": app.current_secret().value})
+
+    async def _put_app(self, request: web.Request) -> web.Response:
+        app = self._app(request)
+        self._change(app, _judged(await json_object(request, _OF_APPS)))
+        self.tenants.save()
+        return web.json_response(_app(app))
+
+    async def _delete_app(self, request: web.Request) -> web.Response:
+        app, apps = self._app(request), self.tenants.tenant.apps
+        if app is apps[0]:
+            raise RefusedError("the app that sandbox.json names stays")
+        apps.remove(app)
+        self.tenants.save()
+        return web.json_response(_app(app))
+
+    async def _add_secret(self, request: web.Request) -> web.Response:
+        app, secret = self._app(request), new_secret()
+        app.secrets.append(secret)
+        self._keep_secrets()
+        return web.json_response({"secret_id": secret.secret_id, "client_secret": secret.value})
+
+    async def _expire_secret(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["secret_id"]
+        secret = next((one for one in self._app(request).secrets if one.secret_id == wanted), None)
+        if secret is None:
+            raise web.HTTPNotFound(reason="no such secret")
+        secret.expired = True
+        self._keep_secrets()
+        return web.json_response({"secret_id": secret.secret_id, "expired": True})
+
+    def _change(self, app: App, given: dict[str, Any]) -> None:
+        if "mailboxes" in given:
+            delay = self.temper.of_all("access_delay_seconds")
+            app.assign([address.lower() for address in given["mailboxes"]], delay_seconds=delay)
+        app.name = given.get("name") or app.name
+        app.roles = given.get("roles", app.roles)
+        app.scopes = given.get("scopes", app.scopes)
+        app.public_client = given.get("public_client", app.public_client)
+
+    def _keep_secrets(self) -> None:
+        self.tenants.save()
+        self.announcement.write()
+
+    def _app(self, request: web.Request) -> App:
+        app = self.tenants.tenant.app(request.match_info["client_id"])
+        if app is None:
+            raise web.HTTPNotFound(reason="no such app")
+        return app
+
+    async def _users(self, _request: web.Request) -> web.Response:
+        tenant = self.tenants.tenant
+        return web.json_response([_user(user) for user in (*tenant.users, tenant.service_account) if user is not None])
+
+    async def _put_user(self, request: web.Request) -> web.Response:
+        user = self._user(request.match_info["name"])
+        given = await json_object(request, _OF_USERS)
+        password = text(given, "password")
+        # The library that knows NTLM reads names and passwords from a file of lines, with colons between.
+        if "password" in given and not (password and password.isprintable() and ":" not in password):
+            raise RefusedError("password is empty, or holds a colon or what cannot be printed")
+        enabled, scopes = _switch(given, "enabled"), _scopes(given)
+        if enabled is not None:
+            user.enabled = enabled
+        if scopes is not None:
+            user.impersonates = scopes
+        if password:
+            user.password = password
+            user.generation += 1
+        self.tenants.save()
+        self.users_changed()
+        self.announcement.write()
+        return web.json_response(_user(user))
+
+    async def _revoke(self, request: web.Request) -> web.Response:
+        user = self._user(request.match_info["name"])
+        user.generation += 1
+        self.tenants.save()
+        return web.json_response(_user(user))
+
+    def _user(self, name: str) -> User:
+        user = self.tenants.tenant.account(name)
+        if user is None:
+            raise web.HTTPNotFound(reason="no such user")
+        return user
+
+    async def _get_grants(self, request: web.Request) -> web.Response:
+        return web.json_response(_grants(self._owner(request)))
+
+    async def _put_grants(self, request: web.Request) -> web.Response:
+        owner = self._owner(request)
+        given = await json_object(request, _OF_GRANTS)
+        full_access = None
+        if "full_access" in given:
+            full_access = [self._user(name) for name in texts(given, "full_access")]
+        folders = await self._folders(owner, given["folders"]) if "folders" in given else None
+        if full_access is not None:
+            owner.full_access = [_account(user) for user in full_access]
+        if folders is not None:
+            owner.folder_permissions = folders
+        self.tenants.save()
+        return web.json_response(_grants(owner))
+
+    async def _folders(self, owner: User, given: Any) -> dict[str, dict[str, str]]:  # noqa: ANN401 - JSON that is judged
+        if not isinstance(given, dict) or not all(isinstance(levels, dict) for levels in given.values()):
+            raise RefusedError("folders is not an object of users and levels by folder")
+        known = {folder.id: folder for folder in await asyncio.to_thread(self.store.folders, owner.address)}
+        names = {*known, *(folder.distinguished for folder in known.values())}
+        judged: dict[str, dict[str, str]] = {}
+        for name, levels in given.items():
+            if name not in names:
+                raise RefusedError("a folder is neither a distinguished name nor an id of the mailbox")
+            if not all(isinstance(level, str) and level in LEVELS for level in levels.values()):
+                raise RefusedError("a level is unknown", tuple(LEVELS))
+            judged[name] = {_account(self._user(user)): level for user, level in levels.items()}
+        return judged
+
+    def _owner(self, request: web.Request) -> User:
+        owner = self.tenants.tenant.user(request.match_info["address"])
+        if owner is None:
+            raise web.HTTPNotFound(reason="no such mailbox")
+        return owner
+
+
+def _judged(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what is given of an app, each part of its kind."""
+    for key in ("roles", "scopes", "mailboxes"):
+        if key in given:
+            texts(given, key)
+    if any(not entry or entry.split() != [entry] for entry in given.get("scopes", ())):
+        raise RefusedError("a scope is empty or holds spaces")
+    if not text(given, "name").isprintable():
+        raise RefusedError("name holds what cannot be printed")
+    _switch(given, "public_client")
+    return given
+
+
+def _switch(given: dict[str, Any], key: str) -> bool | None:
+    value = given.get(key)
+    if key in given and type(value) is not bool:
+        raise RefusedError(f"{key} is neither true nor false")
+    return value
+
+
+def _scopes(given: dict[str, Any]) -> list[str] | None:
+    if "impersonates" not in given:
+        return None
+    scopes = [scope.lower() for scope in texts(given, "impersonates")]
+    for scope in scopes:
+        if scope != EVERY_MAILBOX and not is_address(scope.replace(f"{EVERY_MAILBOX}@", "x@", 1)):
+            raise RefusedError("impersonates holds what is neither an address nor *@domain nor *")
+    return scopes
+
+
+def _account(user: User) -> str:
+    return (user.address or user.username).lower()
+
+
+def _app(app: App) -> dict[str, Any]:
+    return {
+        "client_id": app.client_id,
+        "name": app.name,
+        "roles": app.roles,
+        "scopes": app.scopes,
+        "mailboxes": app.mailboxes,
+        "public_client": app.public_client,
+        "secrets": [{"secret_id": secret.secret_id, "expired": secret.expired} for secret in app.secrets],
+    }
+
+
+def _user(user: User) -> dict[str, Any]:
+    return {
+        "username": user.username,
+        "address": user.address,
+        "enabled": user.enabled,
+        "impersonates": user.impersonates,
+    }
+
+
+def _grants(owner: User) -> dict[str, Any]:
+    return {"full_access": owner.full_access, "folders": owner.folder_permissions}
