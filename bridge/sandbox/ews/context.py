@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
@@ -12,6 +13,7 @@ from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, check_right
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
+from bridge.sandbox.ews.zones import UTC_NAME
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
 from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_id
@@ -19,6 +21,7 @@ from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_i
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+    from datetime import tzinfo
 
     from lxml import etree
 
@@ -42,6 +45,9 @@ class Context:
     operation: str = ""
     version: SchemaVersion = LATEST
     """What the request asked for by RequestServerVersion."""
+    zone: tzinfo = UTC
+    """Where times of the request are meant that name no zone themselves (TimeZoneContext)."""
+    zone_name: str = UTC_NAME
     submitted: list[SubmittedMail] = field(default_factory=list)
     """Mails that the call's transaction accepted for sending; handed on once it is committed."""
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
@@ -105,6 +111,8 @@ class Context:
         """Return the item of an id that was read, and its mailbox."""
         if entry.item is None:
             raise EwsError("ErrorCannotUseFolderIdForItemId")
+        if entry.occurrence is not None:
+            raise EwsError("ErrorCalendarCannotMoveOrCopyOccurrence")
         mailbox = self._mailbox_of(db, entry)
         try:
             item = items.read(db, mailbox.id, entry.item)

@@ -14,7 +14,21 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorAffectedTaskOccurrencesRequired": "AffectedTaskOccurrences attribute is required for Task objects.",
     "ErrorAttachmentSizeLimitExceeded": "The attachment size limit has been exceeded.",
     "ErrorBatchProcessingStopped": "Batch processing was stopped; this item was not looked at.",
+    "ErrorCalendarCannotMoveOrCopyOccurrence": "An occurrence of a recurring item cannot be moved, copied or sent by "
+    "itself.",
+    "ErrorCalendarCannotUseIdForOccurrenceId": "The Id does not belong to an occurrence of a recurring item.",
+    "ErrorCalendarCannotUseIdForRecurringMasterId": "The Id does not belong to an occurrence of a recurring "
+    "item, so it has no recurring master.",
+    "ErrorCalendarDurationIsTooLong": "The duration of a calendar item cannot be longer than five years.",
+    "ErrorCalendarEndDateIsEarlierThanStartDate": "EndDate is earlier than StartDate",
+    "ErrorCalendarFolderIsInvalidForCalendarView": "Calendar view can only be used on calendar folders.",
+    "ErrorCalendarInvalidRecurrence": "The recurrence is invalid.",
+    "ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange": "Occurrence index is out of recurrence range.",
+    "ErrorCalendarOccurrenceIsDeletedFromRecurrence": "The occurrence is deleted from the recurrence.",
+    "ErrorCalendarViewRangeTooBig": "The specified view range exceeds the maximum range of two years.",
     "ErrorCannotCreateCalendarItemInNonCalendarFolder": "Cannot create a calendar item in a non-calendar folder.",
+    "ErrorCannotCreateContactInNonContactFolder": "Cannot create a contact in a non-contact folder.",
+    "ErrorCannotCreateTaskInNonTaskFolder": "Cannot create a task in a non-task folder.",
     "ErrorCannotEmptyFolder": "Folder cannot be emptied.",
     "ErrorCannotUseFolderIdForItemId": "Id must be an item id, not a folder id.",
     "ErrorCannotUseItemIdForFolderId": "Id must be a folder id, not an item id.",
@@ -73,6 +87,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorMessageDispositionRequired": "Message disposition is required.",
     "ErrorMimeContentInvalid": "The mime content is invalid.",
     "ErrorMimeContentInvalidBase64String": "The mime content is not a valid base64 string.",
+    "ErrorMissingInformationReferenceItemId": "The reference item id is missing.",
     "ErrorMissedNotificationEvents": "Notification events have been missed. The subscription must be created again.",
     "ErrorMissingEmailAddress": "When making a request as an account that does not have a mailbox, you must specify "
     "the mailbox primary SMTP address for any distinguished folder Ids.",
@@ -89,6 +104,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorPropertyUpdate": "One or more properties could not be updated.",
     "ErrorSendAsDenied": "The user account which was used to submit this request does not have the right to send mail "
     "on behalf of the specified sending account.",
+    "ErrorSendMeetingInvitationsOrCancellationsRequired": "SendMeetingInvitationsOrCancellations attribute is required "
+    "for calendar items.",
+    "ErrorSendMeetingInvitationsRequired": "SendMeetingInvitations attribute is required for calendar items.",
     "ErrorSendMeetingCancellationsRequired": "SendMeetingCancellations attribute is required for Calendar items.",
     "ErrorStaleObject": "The send or update operation could not be performed because the change key passed in the "
     "request does not match the current change key for the item.",
@@ -96,7 +114,9 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorSubscriptionDelegateAccessNotSupported": "Subscriptions are not supported for delegate user access.",
     "ErrorSubscriptionNotFound": "The specified subscription was not found.",
     "ErrorSyncFolderNotFound": "The folder to be synchronized could not be found.",
+    "ErrorTimeZone": "The specified time zone isn't valid.",
     "ErrorToFolderNotFound": "The destination folder could not be found.",
+    "ErrorUnsupportedMimeConversion": "Mime conversion is not supported for this item type.",
     "ErrorUnsupportedPathForQuery": "Property path is not supported for query.",
     "ErrorUnsupportedPathForSortGroup": "Property path is not supported for sort or grouping.",
     "ErrorUnsupportedPropertyDefinition": "The property definition is not supported.",

@@ -20,8 +20,13 @@ from bridge.sandbox.store.structure import decode_words, xml_safe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lxml import etree
+
     from bridge.sandbox.ews.values import Kind
     from bridge.sandbox.ews.view import View
+
+    Element = etree._Element  # noqa: SLF001 - the only name that it has
+    Take = Callable[[Element, p.Bag, set[str]], None]
 
 # In which shapes a field is: default and all properties, of GetItem (G, g) and of FindItem (F, f).
 _EVERYWHERE = "GgFf"
@@ -48,6 +53,10 @@ class Field:
     settable: bool = False
     fixed_once_sent: bool = False
     default: Any = None
+    take: Take | None = None
+    """Puts what an element of a request says into a bag, and what it does away with into a set of keys."""
+    gone: tuple[str, ...] = ()
+    """The keys that deleting the property takes away, where they are more than its own."""
 
     def show(self, view: View) -> str:
         """Return the element with the item's value, or nothing."""
@@ -359,6 +368,11 @@ def element_for(message_class: str) -> str:
         ("ipm.schedule.meeting.request", "MeetingRequest"),
         ("ipm.schedule.meeting.canceled", "MeetingCancellation"),
         ("ipm.schedule.meeting.resp", "MeetingResponse"),
+        ("ipm.appointment", "CalendarItem"),
+        ("ipm.contact", "Contact"),
+        ("ipm.distlist", "DistributionList"),
+        ("ipm.task", "Task"),
+        ("ipm.post", "PostItem"),
     ):
         if lowered.startswith(start):
             return element

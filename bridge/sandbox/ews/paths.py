@@ -8,7 +8,8 @@ from xml.sax.saxutils import quoteattr
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_URI, Field
+from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.kinds import BY_URI
 from bridge.sandbox.ews.values import EXTENDED
 from bridge.sandbox.store import properties as p
 
@@ -66,7 +67,7 @@ class Extended:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A property that Exchange knows and no item of this store ever has, such as `calendar:Start`."""
+    """A property that Exchange knows and no item of this store ever has, such as `contacts:SkypeId`."""
 
     uri: str
 
@@ -91,7 +92,8 @@ def read_path(node: etree._Element) -> Field | Extended | Foreign:
         uri = str(node.get("FieldURI"))
         return BY_URI.get(uri) or Foreign(uri)
     if name == "IndexedFieldURI":
-        return Foreign(f"{node.get('FieldURI')}:{node.get('FieldIndex')}")
+        uri = f"{node.get('FieldURI')}:{node.get('FieldIndex')}"
+        return BY_URI.get(uri) or Foreign(uri)
     return read_extended(node)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 
-from bridge.sandbox.ews import soapfaults, xml
+from bridge.sandbox.ews import soapfaults, xml, zones
 from bridge.sandbox.ews.access import mailbox_of_call
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
@@ -226,6 +226,8 @@ class EwsService:
             self._temper,
             operation=envelope.operation,
             version=envelope.version,
+            zone=zones.zone(envelope.zone),
+            zone_name=envelope.zone,
             subscriptions=self.subscriptions,
             grants=self._grants,
         )

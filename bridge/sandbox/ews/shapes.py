@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import xml
@@ -17,6 +17,7 @@ from bridge.sandbox.ews.fields import (
     item_id_xml,
     stands_before_extended,
 )
+from bridge.sandbox.ews.kinds import fields_shown
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.ews.view import View
 
+_COMMON = frozenset(BY_URI)
 _SHAPE_LETTERS = {
     ("Default", False): "G",
     ("AllProperties", False): "g",
@@ -37,12 +39,37 @@ _SHAPE_LETTERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class OtherKinds:
+    """The properties that items of other kinds than mail show of the same shape."""
+
+    letter: str | None
+    wanted: frozenset[str]
+    version: SchemaVersion
+    _known: dict[str, tuple[tuple[Field, ...], tuple[Field, ...]]] = field(default_factory=dict)
+
+    def parts(self, kind: str, of_mail: tuple[Field, ...]) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+        """Return what stands before the extended properties and what after; `of_mail` knows how bodies are wanted."""
+        if kind not in self._known:
+            made = {one.uri: one for one in of_mail}
+            fields = [
+                made.get(one.uri, one)
+                for one in fields_shown(kind, self.letter, self.wanted)
+                if knows(self.version, one.uri)
+            ]
+            before = tuple(one for one in fields if one.uri in _COMMON and stands_before_extended(BY_URI[one.uri]))
+            self._known[kind] = before, tuple(fields[len(before) :])
+        return self._known[kind]
+
+
+@dataclass(frozen=True, slots=True)
 class ItemShape:
     """The properties to show, in the schema's order."""
 
     before: tuple[Field, ...]
     extended: tuple[Extended, ...]
     after: tuple[Field, ...]
+    others: OtherKinds | None = None
+    """What items that are no mails show."""
 
     @property
     def ids_only(self) -> bool:
@@ -52,10 +79,13 @@ class ItemShape:
     def show(self, view: View) -> str:
         """Return the item as an element of its class, with all that the shape asks for."""
         name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
+        before, after = self.before, self.after
+        if self.others is not None and name != "Message":
+            before, after = self.others.parts(name, (*before, *after))
         parts = [f"<t:{name}>"]
-        parts.extend(field.show(view) for field in self.before)
+        parts.extend(field.show(view) for field in before)
         parts.extend(one.show(view) for one in self.extended)
-        parts.extend(field.show(view) for field in self.after)
+        parts.extend(field.show(view) for field in after)
         parts.append(f"</t:{name}>")
         return "".join(parts)
 
@@ -129,4 +159,5 @@ def read_item_shape(
         if field.uri in wanted
     ]
     before = tuple(field for field in fields if stands_before_extended(BY_URI[field.uri]))
-    return ItemShape(before, tuple(extended.values()), tuple(fields[len(before) :]))
+    others = OtherKinds(_SHAPE_LETTERS.get((base, finding)), frozenset(wanted), version)
+    return ItemShape(before, tuple(extended.values()), tuple(fields[len(before) :]), others)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from lxml import etree
 
 from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.errors import FaultError
 from bridge.sandbox.ews.grammar.check import MESSAGES_NAMESPACE, ViolationError, check_header, check_request, is_known
 from bridge.sandbox.ews.servers import ONLINE
 from bridge.sandbox.ews.versions import UNNAMED, check_content, check_operation, read_version
+from bridge.sandbox.ews.zones import UTC_NAME, of_definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +47,8 @@ class Envelope:
     version: SchemaVersion
     impersonated: tuple[str, str] | None
     """The kind of identifier in ConnectingSID and its text."""
+    zone: str = UTC_NAME
+    """The Windows name of the TimeZoneContext's zone."""
 
 
 def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
@@ -66,6 +70,7 @@ def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
         raise NoSoapError
     request = requests[0]
     version, impersonated = _headers(root.find(xml.SOAP + "Header"), server)
+    zone = _zone(root.find(xml.SOAP + "Header"))
     name = etree.QName(request)
     if name.namespace != MESSAGES_NAMESPACE or not is_known(request):
         raise UnknownOperationError(name.localname)
@@ -74,7 +79,17 @@ def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
     check_operation(version, operation)
     check_request(request)
     check_content(version, request)
-    return Envelope(request, operation, version, impersonated)
+    return Envelope(request, operation, version, impersonated, zone)
+
+
+def _zone(header: etree._Element | None) -> str:
+    definition = None if header is None else header.find(f"{xml.T}TimeZoneContext/{xml.T}TimeZoneDefinition")
+    if definition is None:
+        return UTC_NAME
+    name = of_definition(definition)
+    if name is None:
+        raise FaultError("ErrorTimeZone")
+    return name
 
 
 def _headers(header: etree._Element | None, server: Server) -> tuple[SchemaVersion, tuple[str, str] | None]:

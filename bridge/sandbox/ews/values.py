@@ -15,6 +15,7 @@ from bridge.sandbox.store.properties import to_micros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ def _read_bool(text: str) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
 
 
-def read_time(text: str) -> int:
-    """Return an xs:dateTime as the bag keeps times; without a zone it is UTC. Finer than microseconds is cut off."""
+def read_time(text: str, default: tzinfo = UTC) -> int:
+    """Return an xs:dateTime as the bag keeps times, by `default` without a zone. Finer than microseconds is cut off."""
     found = re.fullmatch(r"([0-9-]{10})T([0-9:]{8})(?:\.([0-9]+))?(Z|[+-][0-9:]{5})?", text.strip())
     if not found:
         raise ValueError("no xs:dateTime")
@@ -41,7 +42,7 @@ def read_time(text: str) -> int:
     value = (
         datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{'' if zone in (None, 'Z') else zone}") + extra
     )
-    return to_micros(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return to_micros(value if value.tzinfo else value.replace(tzinfo=default))
 
 
 def _read_binary(text: str) -> str:
@@ -79,6 +80,8 @@ def _within(bits: int) -> Callable[[str], int]:
 
 STRING: Final = Kind(str, xml.text)
 BOOLEAN: Final = Kind(_guarded(_read_bool), xml.boolean)
+INVERTED: Final = Kind(lambda text: not BOOLEAN.read(text), lambda value: xml.boolean(not value))
+"""A boolean that the store keeps as its opposite."""
 INTEGER: Final = Kind(_within(32), str)
 TIME: Final = Kind(_guarded(read_time), xml.moment)
 BINARY: Final = Kind(_read_binary, str)

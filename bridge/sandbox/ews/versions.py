@@ -91,14 +91,16 @@ Exchange2016: SetUserPhoto
 
 _PROPERTIES: Final[Mapping[str, SchemaVersion]] = _since("""
 Exchange2010: item:IsAssociated item:WebClientReadFormQueryString item:WebClientEditFormQueryString
-  item:ConversationId item:UniqueBody folder:SharingEffectiveRights
+  item:ConversationId item:UniqueBody folder:SharingEffectiveRights calendar:StartTimeZone calendar:EndTimeZone
+  contacts:HasPicture
 Exchange2010_SP2: item:StoreEntryId
 Exchange2013: item:InstanceKey item:NormalizedBody item:EntityExtractionResult item:Flag item:PolicyTag item:ArchiveTag
   item:RetentionDate item:Preview item:TextBody item:IconIndex item:ReminderNextTime item:RightsManagementLicenseData
   item:BlockStatus item:HasBlockedImages item:PredictedActionReasons item:IsClutter message:ApprovalRequestData
   message:VotingInformation message:ReminderMessageData folder:DistinguishedFolderId folder:PolicyTag
   folder:ArchiveTag folder:ReplicaList
-Exchange2013_SP1: item:MimeContentUTF8
+Exchange2013_SP1: item:MimeContentUTF8 calendar:EnhancedLocation calendar:StartWallClock calendar:EndWallClock
+  calendar:StartTimeZoneId calendar:EndTimeZoneId calendar:IsOrganizer
 Exchange2015: item:Hashtags item:Mentions item:MentionedMe item:Likes
 Exchange2016: item:DisplayBcc item:MentionsPreview item:MentionsEx item:AppliedHashtags item:AppliedHashtagsPreview
   item:LikesPreview item:PendingSocialActivityTagIds item:AtAllMention item:CanDelete item:InferenceClassification

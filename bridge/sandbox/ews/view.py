@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.store import conversations, items, mime
 from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.personal import OCCURRENCE
 from bridge.sandbox.store.structure import Part, decode_words, header_block, parse, xml_safe
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ class View:
 
     @property
     def item_id(self) -> str:
-        """The item's id."""
+        """The item's id, or that of the occurrence that it is."""
+        occurrence = self.item.bag.get(OCCURRENCE)
+        if occurrence is not None:
+            return self.mailbox.mint.occurrence_id(self.item.folder, self.item.id, occurrence)
         return self.mailbox.mint.item_id(self.item.folder, self.item.id)
 
     @property

@@ -37,6 +37,8 @@ class EntryId:
     folder: int
     item: int | None
     attachment: int | None = None
+    occurrence: int | None = None
+    """The number of an occurrence, of which the item is the master."""
 
 
 class IdMint:
@@ -66,6 +68,10 @@ class IdMint:
         """Return the id of the conversation of a topic's number."""
         return b64encode(self._conversation_head + _short_counter(topic)).decode()
 
+    def occurrence_id(self, folder: int, item: int, occurrence: int) -> str:
+        """Return the id of an occurrence: the master's, and the occurrence's number."""
+        return b64encode(self._item_bytes(folder, item) + b"\x01\x10" + struct.pack(">I", occurrence)).decode()
+
     def item_change_key(self, change: int) -> str:
         """Return the change key of an item."""
         return b64encode(b"\x09\x00\x00\x00" + self._key_tail + _short_counter(change)).decode()
@@ -93,9 +99,10 @@ def parse_id(text: str) -> EntryId:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedIdError from error
-    attachment = None
-    if len(raw) == _COUNTERS_AT + 48 + 6 and raw[-6:-4] == b"\x01\x12":
-        attachment = struct.unpack(">I", raw[-4:])[0]
+    attachment = occurrence = None
+    if len(raw) == _COUNTERS_AT + 48 + 6 and raw[-6:-4] in (b"\x01\x12", b"\x01\x10"):
+        number = struct.unpack(">I", raw[-4:])[0]
+        attachment, occurrence = (number, None) if raw[-5] == 0x12 else (None, number)
         raw = raw[:-6]
     if len(raw) not in _ID_LENGTHS or raw[:4] != _HEAD or b64encode(raw).decode()[:8] != text[:8]:
         raise MalformedIdError
@@ -109,7 +116,7 @@ def parse_id(text: str) -> EntryId:
         raise MalformedIdError from error
     folder = int.from_bytes(raw[_COUNTERS_AT + 16 : _COUNTERS_AT + 22], "big")
     item = int.from_bytes(raw[-8:-2], "big") if is_item else None
-    return EntryId(mailbox, folder, item, attachment)
+    return EntryId(mailbox, folder, item, attachment, occurrence)
 
 
 def read_conversation_id(text: str) -> tuple[UUID, int]:

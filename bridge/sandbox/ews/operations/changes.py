@@ -7,21 +7,25 @@ import re
 from base64 import b64decode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_ELEMENT, Field
+from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.paths import read_extended
+from bridge.sandbox.ews.values import TIME, read_time
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
 from bridge.sandbox.store.mime import Attachment, bag_of, set_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from lxml import etree
+
+    from bridge.sandbox.ews.fields import Field
 
 MAX_DEPTH: Final = 16
 MAX_ATTACHMENT_BYTES: Final = 150 * 1024 * 1024
@@ -40,6 +44,10 @@ class Changes:
     attachments: list[Attachment] = field(default_factory=list)
     depth: int = 0
     """How many mails the item is inside of."""
+    kind: str = "Message"
+    """The element whose properties these are."""
+    zone: tzinfo = UTC
+    """Where times are meant that name no zone."""
 
     def flags(self, before: int) -> int:
         """Return the message flags after the change."""
@@ -58,7 +66,7 @@ def read_element(node: etree._Element, into: Changes) -> None:
     if name == "ExtendedProperty":
         _read_extended(node, into)
         return
-    known = BY_ELEMENT.get(name)
+    known = BY_ELEMENT[into.kind].get(name)
     if known is None or not known.settable:
         raise EwsError(
             "ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{known.uri if known else f"item:{name}"}"/>'
@@ -66,12 +74,21 @@ def read_element(node: etree._Element, into: Changes) -> None:
     special = _SPECIAL.get(known.uri)
     if special is not None:
         special(node, into)
+    elif known.take is not None:
+        known.take(node, into.bag, into.removals)
     elif known.mask:
         on = xml.truth(node.text) != known.inverted
         into.flags_on |= known.mask if on else 0
         into.flags_off |= 0 if on else known.mask
     elif known.key is not None:
-        into.bag[known.key] = known.kind.read(node.text or "")
+        into.bag[known.key] = _value(known, node.text or "", into)
+
+
+def _value(known: Field, text: str, into: Changes) -> Any:  # noqa: ANN401 - whatever JSON value the property has
+    try:
+        return read_time(text, into.zone) if known.kind is TIME else known.kind.read(text)
+    except ValueError as error:
+        raise EwsError("ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{known.uri}"/>') from error
 
 
 def read_mime(node: etree._Element) -> bytes:
@@ -145,6 +162,8 @@ def removal(path: Field) -> set[str]:
         if path.uri == "item:Body":
             return {p.BODY_TEXT, p.BODY_HTML}
         raise EwsError("ErrorInvalidPropertyDelete", xml=f'<t:FieldURI FieldURI="{path.uri}"/>')
+    if path.gone:
+        return set(path.gone)
     person = _PEOPLE_KEYS.get(path.uri)
     return set(person) if person else {path.key}
 

@@ -9,9 +9,11 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
+from bridge.sandbox.ews.operations.personal import create_personal
 from bridge.sandbox.ews.operations.responses import TAGS as RESPONSES
 from bridge.sandbox.ews.operations.responses import read_response, suppress_read_receipt
 from bridge.sandbox.ews.operations.send import check_sendable
+from bridge.sandbox.ews.settling import FOLDERS
 from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items, mime, sends
@@ -31,13 +33,15 @@ def create_item(context: Context, request: etree._Element) -> str:
     """Make items of MIME or of properties: keep them as drafts, or send them at once."""
     nodes = children(child(request, "Items"))
     disposition = request.get("MessageDisposition")
-    if disposition is None and any(node.tag in (xml.T + "Message", *RESPONSES) for node in nodes):
-        raise FaultError("ErrorMessageDispositionRequired")
+    _check_attributes(request, nodes)
 
     def create(node: etree._Element) -> str:
         if node.tag == xml.T + "SuppressReadReceipt":
             suppress_read_receipt(context, db, node)
             return "<m:Items/>"
+        kind = str(node.tag).rpartition("}")[2]
+        if kind in FOLDERS:
+            return create_personal(context, db, request, node, kind)
         if node.tag in RESPONSES:
             changes = read_response(context, db, node)
         elif node.tag in (xml.T + "Message", xml.T + "Item"):
@@ -74,6 +78,15 @@ def create_item(context: Context, request: etree._Element) -> str:
 
     with context.store.writing() as db:
         return batch(context, "CreateItem", nodes, create, on_error="<m:Items/>", changing=db)
+
+
+def _check_attributes(request: etree._Element, nodes: list[etree._Element]) -> None:
+    """Make sure that the request says of each kind of item that it makes what is to be sent."""
+    kinds = {node.tag for node in nodes}
+    if request.get("MessageDisposition") is None and kinds & {xml.T + "Message", *RESPONSES}:
+        raise FaultError("ErrorMessageDispositionRequired")
+    if request.get("SendMeetingInvitations") is None and xml.T + "CalendarItem" in kinds:
+        raise FaultError("ErrorSendMeetingInvitationsRequired")
 
 
 def _insert(db: sqlite3.Connection, mailbox: Mailbox, folder: int, changes: Changes) -> Item:

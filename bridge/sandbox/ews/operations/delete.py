@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bridge.sandbox.ews import occurrences
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.store import items
@@ -21,13 +22,16 @@ def delete_item(context: Context, request: etree._Element) -> str:
     disposal = cast("Disposal", request.get("DeleteType"))
 
     def delete(node: etree._Element) -> str:
-        _, item = context.item_of(db, node)
+        _, item, occurrence = occurrences.find(context, db, node)
         item_class = str(item.bag.get(p.MESSAGE_CLASS, "")).lower()
         if item_class.startswith("ipm.appointment") and request.get("SendMeetingCancellations") is None:
             raise EwsError("ErrorSendMeetingCancellationsRequired")
         if item_class.startswith("ipm.task") and request.get("AffectedTaskOccurrences") is None:
             raise EwsError("ErrorAffectedTaskOccurrencesRequired")
-        items.delete(db, item, disposal)
+        if occurrence is not None:
+            occurrences.delete(db, item, occurrence)
+        else:
+            items.delete(db, item, disposal)
         return ""
 
     with context.store.writing() as db:

@@ -9,6 +9,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
+from bridge.sandbox.ews.operations.calendarview import calendar_view
 from bridge.sandbox.ews.operations.paging import read_page, read_seek, seek_page
 from bridge.sandbox.ews.operations.searches import CLASS, NEWEST_FIRST, Search, read_grouping
 from bridge.sandbox.ews.query import read_query
@@ -56,6 +57,8 @@ def _found(  # noqa: PLR0917 - what a find is made of
     limits: tuple[int, int],
 ) -> str:
     """Return the page of one folder; `limits` is what it may hold, the second number with a restriction."""
+    if request.find(xml.M + "CalendarView") is not None:
+        return calendar_view(db, request, shape, mailbox, folder)
     restriction = _restriction(request)
     most = limits[restriction is not None]
     restriction = restriction or Restriction()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.ews import occurrences
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
+from bridge.sandbox.ews.view import View
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -25,7 +27,8 @@ def get_item(context: Context, request: etree._Element) -> str:
     def get(node: etree._Element) -> str:
         if isinstance(shape, EwsError):
             raise shape
-        view = context.view_of(db, node)
+        mailbox, item, number = occurrences.find(context, db, node)
+        view = View(db, mailbox, item if number is None else occurrences.occurrence(item, number))
         if any(field.uri == "item:MimeContent" for field in shape.before):
             context.temper.check_conversion(view)
         return f"<m:Items>{shape.show(view)}</m:Items>"

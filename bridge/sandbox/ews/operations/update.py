@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.ews import xml
+from bridge.sandbox.ews import occurrences, xml
 from bridge.sandbox.ews.context import batch, change_of, child, children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_ELEMENT, Field
+from bridge.sandbox.ews.fields import Field, element_for
+from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.operations.changes import Changes, read_element, removal
+from bridge.sandbox.ews.operations.personal import update_personal, zone_of
 from bridge.sandbox.ews.operations.send import check_sendable
 from bridge.sandbox.ews.paths import Extended, Foreign, path_xml, read_extended, read_path
+from bridge.sandbox.ews.settling import FOLDERS
 from bridge.sandbox.ews.shapes import id_only
 from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.ews.view import View
@@ -28,7 +31,17 @@ if TYPE_CHECKING:
 
 _UPDATED = "<m:ConflictResults><t:Count>0</t:Count></m:ConflictResults>"
 _APPENDABLE = frozenset(
-    {"item:Body", "message:ToRecipients", "message:CcRecipients", "message:BccRecipients", "message:ReplyTo"}
+    {
+        "item:Body",
+        "message:ToRecipients",
+        "message:CcRecipients",
+        "message:BccRecipients",
+        "message:ReplyTo",
+        "calendar:RequiredAttendees",
+        "calendar:OptionalAttendees",
+        "calendar:Resources",
+        "distributionlist:Members",
+    }
 )
 
 
@@ -43,17 +56,25 @@ def update_item(context: Context, request: etree._Element) -> str:
     disposition = request.get("MessageDisposition")
 
     def update(node: etree._Element) -> str:
-        if disposition is None:
-            raise EwsError("ErrorMessageDispositionRequired")
         id_node, updates = children(node)[:2]
         check_paths(context.version, updates)
         change = change_of(id_node)
-        mailbox, item = context.item_of(db, id_node)
+        mailbox, item, occurrence = occurrences.find(context, db, id_node)
+        kind = element_for(str(item.bag.get(p.MESSAGE_CLASS, "")))
+        if disposition is None and kind not in FOLDERS:
+            raise EwsError("ErrorMessageDispositionRequired")
         if conflict != "AlwaysOverwrite" and change is None:
             raise EwsError("ErrorChangeKeyRequiredForWriteOperations")
         if conflict == "NeverOverwrite" and change != item.change:
             raise EwsError("ErrorIrresolvableConflict")
-        changes = _read_updates(View(db, mailbox, item), updates)
+        if kind in FOLDERS:
+            looked_at = item if occurrence is None else occurrences.occurrence(item, occurrence)
+            changes = Changes(kind=kind, zone=zone_of(context, updates))
+            _read_updates(View(db, mailbox, looked_at), updates, changes)
+            item = update_personal(context, db, request, (mailbox, item, occurrence), changes)
+            return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>{_UPDATED}"
+        changes = Changes(kind=kind, zone=context.zone)
+        _read_updates(View(db, mailbox, item), updates, changes)
         if disposition != "SaveOnly":
             # Looked at before anything is stored: an update that is refused must leave nothing behind.
             check_sendable(mailbox, {**item.bag, **changes.bag})
@@ -102,14 +123,14 @@ def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Change
 _OUTLIVES_MIME = frozenset({p.SEARCH_KEY, p.CREATION_TIME, p.DELIVERY_TIME, p.MESSAGE_FLAGS, p.KEYWORDS, p.FLAG_STATUS})
 
 
-def _read_updates(view: View, updates: etree._Element) -> Changes:
-    changes = Changes()
+def _read_updates(view: View, updates: etree._Element, changes: Changes) -> None:
+    own = BY_ELEMENT[changes.kind]
     sent = not view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT
     for update in children(updates):
         action = str(update.tag).rpartition("}")[2]
         path_node = children(update)[0]
         path = read_path(path_node)
-        if isinstance(path, Foreign):
+        if isinstance(path, Foreign) or (isinstance(path, Field) and path.element not in own):
             raise EwsError("ErrorInvalidPropertySet", xml=path_xml(path_node))
         if isinstance(path, Field) and sent and path.fixed_once_sent:
             raise EwsError("ErrorInvalidPropertyUpdateSentMessage", xml=path_xml(path_node))
@@ -124,7 +145,6 @@ def _read_updates(view: View, updates: etree._Element) -> Changes:
             _append(view, path, path_node, element, changes)
         else:
             read_element(element, changes)
-    return changes
 
 
 def _the_property(holder: etree._Element, path: Field | Extended, path_node: etree._Element) -> etree._Element:
@@ -137,7 +157,7 @@ def _the_property(holder: etree._Element, path: Field | Extended, path_node: etr
         uri = element.find(xml.T + "ExtendedFieldURI")
         matches = uri is not None and read_extended(uri).key == path.key
     else:
-        matches = BY_ELEMENT.get(name) == path
+        matches = path.element == name
     if not matches:
         raise EwsError(
             "ErrorUpdatePropertyMismatch", "The update property mismatch error occurred.", path_xml(path_node)
@@ -150,7 +170,7 @@ def _append(
 ) -> None:
     if isinstance(path, Extended) or path.uri not in _APPENDABLE:
         raise EwsError("ErrorInvalidPropertyAppend", xml=path_xml(path_node))
-    added = Changes()
+    added = Changes(kind=changes.kind, zone=changes.zone)
     read_element(element, added)
     for key, value in added.bag.items():
         before = changes.bag.get(key, view.value(key))

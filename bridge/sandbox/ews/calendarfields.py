@@ -1,0 +1,383 @@
+"""The properties of appointments, and of the mails that tell of meetings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bridge.sandbox.ews import values, xml, zones
+from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import Field, mailbox_xml
+from bridge.sandbox.ews.recurrences import read_recurrence, recurrence_xml
+from bridge.sandbox.store import personal as k
+from bridge.sandbox.store import properties as p
+from bridge.sandbox.store import recurrence as rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lxml import etree
+
+    from bridge.sandbox.ews.fields import Take
+    from bridge.sandbox.ews.view import View
+
+_ALL = "gf"
+_EVERYWHERE = "GgFf"
+BUSY: Final = ("Free", "Tentative", "Busy", "OOF", "WorkingElsewhere", "NoData")
+RESPONSES: Final = ("Unknown", "Organizer", "Tentative", "Accept", "Decline", "NoResponseReceived")
+_PEOPLE: Final = {"RequiredAttendees": k.REQUIRED, "OptionalAttendees": k.OPTIONAL, "Resources": k.RESOURCES}
+
+
+def is_meeting(bag: p.Bag) -> bool:
+    """Tell whether others are invited, or the own mailbox was."""
+    return bool(bag.get(k.STATE, 0) & k.STATE_MEETING) or any(bag.get(key) for key in _PEOPLE.values())
+
+
+def my_response(bag: p.Bag) -> int:
+    """Return the number of the response that the mailbox's owner gave: the organizer's own without any."""
+    return int(bag.get(k.RESPONSE_STATUS) or 1)
+
+
+def kind_of(bag: p.Bag) -> str:
+    """Return the CalendarItemType."""
+    if k.OCCURRENCE in bag:
+        return "Exception" if bag.get(k.CHANGED) else "Occurrence"
+    return "RecurringMaster" if bag.get(k.RECURRENCE) else "Single"
+
+
+def _made(element: str, value: Callable[[p.Bag], str | None]) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        shown = value(view.item.bag)
+        return "" if shown is None else xml.element(element, shown)
+
+    return render
+
+
+def _attendees(element: str) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        people = view.item.bag.get(_PEOPLE[element])
+        listed = "".join(_attendee(*one) for one in people or ())
+        return f"<t:{element}>{listed}</t:{element}>" if listed else ""
+
+    return render
+
+
+def _attendee(name: str, address: str, response: str, at: int | None) -> str:
+    answered = f"<t:LastResponseTime>{xml.moment(at)}</t:LastResponseTime>" if at is not None else ""
+    return f"<t:Attendee>{mailbox_xml(name, address)}<t:ResponseType>{response}</t:ResponseType>{answered}</t:Attendee>"
+
+
+def _take_attendees(key: str) -> Take:
+    def take(node: etree._Element, bag: p.Bag, _gone: set[str]) -> None:
+        found: list[list[Any]] = []
+        for attendee in node.iter(xml.T + "Attendee"):
+            address = (attendee.findtext(f"{xml.T}Mailbox/{xml.T}EmailAddress") or "").strip()
+            if not address:
+                raise EwsError("ErrorInvalidRecipients")
+            name = attendee.findtext(f"{xml.T}Mailbox/{xml.T}Name") or address
+            at = attendee.findtext(xml.T + "LastResponseTime")
+            response = attendee.findtext(xml.T + "ResponseType") or "Unknown"
+            found.append([name, address, response, None if at is None else values.read_time(at)])
+        bag[key] = found
+
+    return take
+
+
+def _organizer(view: View) -> str:
+    bag = view.item.bag
+    if not bag.get(p.SENT_REPRESENTING_ADDRESS):
+        return ""
+    who = mailbox_xml(bag.get(p.SENT_REPRESENTING_NAME, ""), bag[p.SENT_REPRESENTING_ADDRESS], "Mailbox")
+    return f"<t:Organizer>{who}</t:Organizer>"
+
+
+def _duration(bag: p.Bag) -> str | None:
+    if k.START not in bag or k.END not in bag:
+        return None
+    return zones.duration(p.from_micros(bag[k.END]) - p.from_micros(bag[k.START]))
+
+
+def _take_zone(key: str) -> Take:
+    def take(node: etree._Element, bag: p.Bag, _gone: set[str]) -> None:
+        name = zones.of_definition(node)
+        if name is None:
+            raise EwsError("ErrorTimeZone")
+        bag[key] = name
+        if key == k.START_ZONE:
+            bag.setdefault(k.END_ZONE, name)
+
+    return take
+
+
+def _zone(element: str, key: str) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        name = view.item.bag.get(key)
+        return zones.definition_xml(name, element) if name else ""
+
+    return render
+
+
+def _zone_field(element: str, key: str, render: Callable[[View], str]) -> Field:
+    return Field(f"calendar:{element}", element, "g", key, render=render, settable=True, take=_take_zone(key))
+
+
+def _zone_shown(bag: p.Bag) -> str | None:
+    return zones.shown(bag[k.START_ZONE]) if bag.get(k.START_ZONE) else None
+
+
+def _recurrence(view: View) -> str:
+    bag = view.item.bag
+    return recurrence_xml(bag[k.RECURRENCE], zones.zone(bag.get(k.START_ZONE))) if bag.get(k.RECURRENCE) else ""
+
+
+def _take_recurrence(node: etree._Element, bag: p.Bag, gone: set[str]) -> None:
+    bag[k.RECURRENCE] = read_recurrence(node)
+    # A new pattern knows nothing of what was changed in the old one's occurrences.
+    gone.update((k.EXCEPTIONS, k.DELETED))
+
+
+def series(bag: p.Bag) -> list[tuple[int, int, int]]:
+    """Return the number, start and end of each occurrence of a master that was not deleted, as they are by now."""
+    if not bag.get(k.RECURRENCE):
+        return []
+    deleted, changed = set(bag.get(k.DELETED) or ()), bag.get(k.EXCEPTIONS) or {}
+    length = bag[k.END] - bag[k.START]
+    found = []
+    for number, start in rules.occurrences(bag[k.RECURRENCE], bag[k.START], zones.zone(bag.get(k.START_ZONE))):
+        if number not in deleted:
+            own = changed.get(str(number), {})
+            found.append((number, own.get(k.START, start), own.get(k.END, start + length)))
+    return found
+
+
+def original_start(bag: p.Bag, number: int) -> int:
+    """Return when an occurrence of a master would be, had nobody changed it."""
+    found = rules.occurrences(bag[k.RECURRENCE], bag[k.START], zones.zone(bag.get(k.START_ZONE)))
+    return next((start for index, start in found if index == number), bag[k.START])
+
+
+def _occurrence(element: str, which: int) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        if k.OCCURRENCE in view.item.bag or not view.item.bag.get(k.RECURRENCE):
+            return ""
+        if which < 0 and view.item.bag[k.RECURRENCE]["range"][0] == "NoEndRecurrence":
+            return ""
+        found = series(view.item.bag)
+        return _occurrence_xml(view, element, *found[which]) if found else ""
+
+    return render
+
+
+def _occurrence_xml(view: View, element: str, number: int, start: int, end: int) -> str:
+    item_id = view.mailbox.mint.occurrence_id(view.item.folder, view.item.id, number)
+    original = original_start(view.item.bag, number)
+    return (
+        f'<t:{element}><t:ItemId Id="{item_id}" ChangeKey="{view.change_key}"/><t:Start>{xml.moment(start)}</t:Start>'
+        f"<t:End>{xml.moment(end)}</t:End><t:OriginalStart>{xml.moment(original)}</t:OriginalStart></t:{element}>"
+    )
+
+
+def _modified(view: View) -> str:
+    changed = view.item.bag.get(k.EXCEPTIONS) or {}
+    if k.OCCURRENCE in view.item.bag or not changed:
+        return ""
+    listed = "".join(
+        _occurrence_xml(view, "Occurrence", *one) for one in series(view.item.bag) if str(one[0]) in changed
+    )
+    return f"<t:ModifiedOccurrences>{listed}</t:ModifiedOccurrences>" if listed else ""
+
+
+def _deleted(view: View) -> str:
+    bag = view.item.bag
+    if k.OCCURRENCE in bag or not bag.get(k.DELETED):
+        return ""
+    listed = "".join(
+        f"<t:DeletedOccurrence><t:Start>{xml.moment(original_start(bag, number))}</t:Start></t:DeletedOccurrence>"
+        for number in bag[k.DELETED]
+    )
+    return f"<t:DeletedOccurrences>{listed}</t:DeletedOccurrences>"
+
+
+def _enhanced(view: View) -> str:
+    name = view.item.bag.get(k.LOCATION)
+    if not name:
+        return ""
+    return (
+        f"<t:EnhancedLocation><t:DisplayName>{xml.text(name)}</t:DisplayName><t:PostalAddress><t:Type>Business</t:Type>"
+        "<t:LocationSource>None</t:LocationSource></t:PostalAddress></t:EnhancedLocation>"
+    )
+
+
+def _take_enhanced(node: etree._Element, bag: p.Bag, _gone: set[str]) -> None:
+    bag[k.LOCATION] = node.findtext(xml.T + "DisplayName") or ""
+
+
+def _wall_clock(element: str, key: str, zone_key: str) -> Callable[[View], str]:
+    def render(view: View) -> str:
+        bag = view.item.bag
+        if key not in bag:
+            return ""
+        local = p.from_micros(bag[key]).astimezone(zones.zone(bag.get(zone_key)))
+        return f"<t:{element}>{local.isoformat(timespec='seconds').replace('+00:00', 'Z')}</t:{element}>"
+
+    return render
+
+
+def _plain(element: str, key: str, kind: values.Kind = values.STRING, **more: Any) -> Field:
+    more.setdefault("shapes", _ALL)
+    more.setdefault("settable", True)
+    return Field(f"calendar:{element}", element, key=key, kind=kind, **more)
+
+
+def _shown(element: str, render: Callable[[View], str], **more: Any) -> Field:
+    more.setdefault("shapes", _ALL)
+    return Field(f"calendar:{element}", element, render=render, **more)
+
+
+def _flag(test: Callable[[p.Bag], object]) -> Callable[[p.Bag], str]:
+    return lambda bag: xml.boolean(test(bag))
+
+
+_BUSY_KIND: Final = values.choice(*BUSY)
+_START: Final = _plain("Start", k.START, values.TIME, shapes=_EVERYWHERE)
+_END: Final = _plain("End", k.END, values.TIME, shapes=_EVERYWHERE)
+_LOCATION: Final = _plain("Location", k.LOCATION, shapes=_EVERYWHERE)
+_ATTENDEES: Final = tuple(
+    _shown(element, _attendees(element), key=key, settable=True, take=_take_attendees(key), found=False, shapes="g")
+    for element, key in _PEOPLE.items()
+)
+_UID: Final = _plain("UID", k.UID, gone=(k.UID, k.GLOBAL_ID, k.CLEAN_GLOBAL_ID))
+_STAMP: Final = _plain("DateTimeStamp", k.OWNER_CRITICAL_CHANGE, values.TIME, settable=False)
+_RECURRENCE_ID: Final = _plain("RecurrenceId", k.ORIGINAL_START, values.TIME, settable=False, shapes="")
+_TIMES: Final = (
+    _START,
+    _END,
+    _plain("OriginalStart", k.ORIGINAL_START, values.TIME, settable=False),
+    _plain("IsAllDayEvent", k.ALL_DAY, values.BOOLEAN, default=False),
+    _plain("LegacyFreeBusyStatus", k.BUSY_STATUS, _BUSY_KIND, default=2, shapes=_EVERYWHERE),
+    _LOCATION,
+    _plain("When", k.WHEN),
+    _shown("IsMeeting", _made("IsMeeting", _flag(is_meeting))),
+    _shown("IsCancelled", _made("IsCancelled", _flag(lambda bag: bag.get(k.STATE, 0) & k.STATE_CANCELLED))),
+    _shown("IsRecurring", _made("IsRecurring", _flag(lambda bag: k.OCCURRENCE in bag))),
+    _plain("MeetingRequestWasSent", k.INVITED, values.BOOLEAN, default=False, settable=False),
+)
+_RESPONSE_REQUESTED: Final = _plain("IsResponseRequested", k.RESPONSE_REQUESTED, values.BOOLEAN, default=True)
+_TYPE: Final = _shown("CalendarItemType", _made("CalendarItemType", kind_of), shapes=_EVERYWHERE)
+_PEOPLE_FIELDS: Final = (
+    _shown("MyResponseType", _made("MyResponseType", lambda bag: RESPONSES[my_response(bag)])),
+    _shown("Organizer", _organizer, key=p.SENT_REPRESENTING_ADDRESS, shapes=_EVERYWHERE),
+    *_ATTENDEES,
+)
+_NO_CONFLICTS: Final = (
+    _shown(
+        "ConflictingMeetingCount",
+        lambda _view: "<t:ConflictingMeetingCount>0</t:ConflictingMeetingCount>",
+        shapes="",
+        found=False,
+    ),
+    _shown(
+        "AdjacentMeetingCount",
+        lambda _view: "<t:AdjacentMeetingCount>0</t:AdjacentMeetingCount>",
+        shapes="",
+        found=False,
+    ),
+    _shown("ConflictingMeetings", lambda _view: "", shapes="", found=False),
+    _shown("AdjacentMeetings", lambda _view: "", shapes="", found=False),
+)
+_DETAILS: Final = (
+    _shown("Duration", _made("Duration", _duration)),
+    _shown("TimeZone", _made("TimeZone", _zone_shown)),
+    _plain("AppointmentReplyTime", k.REPLY_TIME, values.TIME, settable=False),
+    _plain("AppointmentSequenceNumber", k.SEQUENCE, values.INTEGER, default=0, settable=False),
+    _plain("AppointmentState", k.STATE, values.INTEGER, default=0, settable=False),
+    _shown("Recurrence", _recurrence, key=k.RECURRENCE, settable=True, take=_take_recurrence, found=False, shapes="g",
+           gone=(k.RECURRENCE, k.EXCEPTIONS, k.DELETED)),
+    _shown("FirstOccurrence", _occurrence("FirstOccurrence", 0), found=False, shapes="g"),
+    _shown("LastOccurrence", _occurrence("LastOccurrence", -1), found=False, shapes="g"),
+    _shown("ModifiedOccurrences", _modified, found=False, shapes="g"),
+    _shown("DeletedOccurrences", _deleted, found=False, shapes="g"),
+    _zone_field("MeetingTimeZone", k.START_ZONE, lambda _view: ""),
+    _zone_field("StartTimeZone", k.START_ZONE, _zone("StartTimeZone", k.START_ZONE)),
+    _zone_field("EndTimeZone", k.END_ZONE, _zone("EndTimeZone", k.END_ZONE)),
+    _plain("ConferenceType", k.CONFERENCE_TYPE, values.INTEGER),
+    _plain("AllowNewTimeProposal", k.NO_NEW_TIME, values.INVERTED),
+    _shown("IsOnlineMeeting", lambda _view: "<t:IsOnlineMeeting>false</t:IsOnlineMeeting>"),
+    _plain("MeetingWorkspaceUrl", k.WORKSPACE_URL),
+    _plain("NetShowUrl", k.NET_SHOW_URL),
+    _shown("EnhancedLocation", _enhanced, key=k.LOCATION, settable=True, take=_take_enhanced, shapes=""),
+)  # fmt: skip
+_CLOCKS: Final = (
+    _shown("StartWallClock", _wall_clock("StartWallClock", k.START, k.START_ZONE), shapes=""),
+    _shown("EndWallClock", _wall_clock("EndWallClock", k.END, k.END_ZONE), shapes=""),
+    _shown("StartTimeZoneId", _made("StartTimeZoneId", lambda bag: bag.get(k.START_ZONE)), shapes=""),
+    _shown("EndTimeZoneId", _made("EndTimeZoneId", lambda bag: bag.get(k.END_ZONE)), shapes=""),
+)
+
+CALENDAR_FIELDS: Final[Sequence[Field]] = (
+    _UID, _RECURRENCE_ID, _STAMP, *_TIMES, _RESPONSE_REQUESTED, _TYPE, *_PEOPLE_FIELDS, *_NO_CONFLICTS, *_DETAILS,
+    *_CLOCKS,
+    _shown("IsOrganizer", _made("IsOrganizer", _flag(lambda bag: my_response(bag) == 1)), shapes=""),
+)  # fmt: skip
+"""In the schema's order."""
+
+
+def _associated(view: View) -> str:
+    found = view.db.execute(
+        "SELECT item FROM looked_up WHERE key = ? AND value = ?",
+        (k.CLEAN_GLOBAL_ID, view.item.bag.get(k.CLEAN_GLOBAL_ID, "")),
+    ).fetchall()
+    for (number,) in found:
+        row = view.db.execute(
+            "SELECT folder, change FROM items WHERE id = ? AND mailbox = ? "  # noqa: S608 - a constant
+            f"AND json_extract(props, '$.\"{p.MESSAGE_CLASS}\"') LIKE 'IPM.Appointment%'",
+            (number, view.mailbox.id),
+        ).fetchone()
+        if row is not None:
+            item_id, key = view.mailbox.mint.item_id(row[0], number), view.mailbox.mint.item_change_key(row[1])
+            return f'<t:AssociatedCalendarItemId Id="{item_id}" ChangeKey="{key}"/>'
+    return ""
+
+
+def _meeting(element: str, render: Callable[[View], str], **more: Any) -> Field:
+    return Field(f"meeting:{element}", element, _ALL, render=render, **more)
+
+
+def _constant(content: str) -> Callable[[View], str]:
+    return lambda _view: content
+
+
+def _response_type(bag: p.Bag) -> str:
+    kind = str(bag.get(p.MESSAGE_CLASS, "")).rpartition(".")[2].lower()
+    return {"pos": "Accept", "neg": "Decline", "tent": "Tentative"}.get(kind, "Unknown")
+
+
+MEETING_FIELDS: Final[Sequence[Field]] = (
+    _meeting("AssociatedCalendarItemId", _associated, found=False),
+    _meeting("IsDelegated", _constant("<t:IsDelegated>false</t:IsDelegated>")),
+    _meeting("IsOutOfDate", _constant("<t:IsOutOfDate>false</t:IsOutOfDate>")),
+    _meeting("HasBeenProcessed", _made("HasBeenProcessed", _flag(lambda bag: bag.get(k.PROCESSED)))),
+    _meeting("ResponseType", _made("ResponseType", _response_type)),
+    _UID,
+    _RECURRENCE_ID,
+    _STAMP,
+    _shown("IsOrganizer", _constant("<t:IsOrganizer>false</t:IsOrganizer>"), shapes=""),
+)
+
+REQUEST_FIELDS: Final[Sequence[Field]] = (
+    Field("meetingRequest:MeetingRequestType", "MeetingRequestType", _ALL,
+          render=_constant("<t:MeetingRequestType>NewMeetingRequest</t:MeetingRequestType>")),
+    Field("meetingRequest:IntendedFreeBusyStatus", "IntendedFreeBusyStatus", _ALL, k.INTENDED_BUSY_STATUS, _BUSY_KIND,
+          default=2),
+    *_TIMES, _TYPE, *_PEOPLE_FIELDS, *_NO_CONFLICTS, *_DETAILS, *_CLOCKS,
+)  # fmt: skip
+
+# The schema has the type of a series as a text here.
+RESPONSE_FIELDS: Final[Sequence[Field]] = (
+    _START, _END, _LOCATION, next(one for one in _DETAILS if one.element == "Recurrence"), _TYPE,
+    Field("meeting:ProposedStart", "ProposedStart", _ALL, k.COUNTER_START, values.TIME),
+    Field("meeting:ProposedEnd", "ProposedEnd", _ALL, k.COUNTER_END, values.TIME),
+    next(one for one in _DETAILS if one.element == "EnhancedLocation"),
+)  # fmt: skip
+CANCELLATION_FIELDS: Final[Sequence[Field]] = tuple(
+    one for one in RESPONSE_FIELDS if not one.element.startswith("Proposed")
+)
