@@ -76,9 +76,11 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorInvalidScheduledOofDuration": "The duration of the out-of-office message is invalid.",
     "ErrorInvalidSendItemSaveSettings": "If SaveItemToFolder is false, it is illegal to specify SavedItemFolderId.",
     "ErrorInvalidServerVersion": "The specified server version is invalid.",
+    "ErrorInvalidSmtpAddress": "The SMTP address format is invalid.",
     "ErrorInvalidSubscription": "Subscription is invalid.",
     "ErrorInvalidSubscriptionRequest": "The subscription request is invalid.",
     "ErrorInvalidSyncStateData": "Synchronization state data is corrupt or otherwise invalid.",
+    "ErrorInvalidValueForProperty": "The specified value is invalid for property.",
     "ErrorInvalidWatermark": "The watermark is invalid.",
     "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in "
     "the request does not match the current change key for the item.",
@@ -102,6 +104,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorObjectTypeChanged": "The type of the object cannot be changed.",
     "ErrorParentFolderNotFound": "The specified parent folder could not be found.",
     "ErrorPropertyUpdate": "One or more properties could not be updated.",
+    "ErrorRequiredPropertyMissing": "Required property is missing.",
     "ErrorSendAsDenied": "The user account which was used to submit this request does not have the right to send mail "
     "on behalf of the specified sending account.",
     "ErrorSendMeetingInvitationsOrCancellationsRequired": "SendMeetingInvitationsOrCancellations attribute is required "
@@ -116,6 +119,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorSyncFolderNotFound": "The folder to be synchronized could not be found.",
     "ErrorTimeZone": "The specified time zone isn't valid.",
     "ErrorToFolderNotFound": "The destination folder could not be found.",
+    "ErrorTooManyObjectsOpened": "Too many concurrent connections opened.",
     "ErrorUnsupportedMimeConversion": "Mime conversion is not supported for this item type.",
     "ErrorUnsupportedPathForQuery": "Property path is not supported for query.",
     "ErrorUnsupportedPathForSortGroup": "Property path is not supported for sort or grouping.",

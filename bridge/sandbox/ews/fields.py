@@ -129,8 +129,8 @@ def body_xml(element: str, wanted: str, *, whole_said: bool = True) -> Callable[
     return render
 
 
-def attachment_xml(view: View, number: int, *, content: str = "") -> str:
-    """Return a t:FileAttachment or the head of a t:ItemAttachment; `content` is put at its end."""
+def attachment_xml(view: View, number: int) -> str:
+    """Return a t:FileAttachment or a t:ItemAttachment without its content, as items list it."""
     attachment = view.attachments()[number]
     folder, item = view.item.folder, view.item.id
     inner = "".join((
@@ -143,8 +143,8 @@ def attachment_xml(view: View, number: int, *, content: str = "") -> str:
         f"<t:IsInline>{xml.boolean(attachment.inline)}</t:IsInline>",
     ))  # fmt: skip
     if attachment.content_type == "message/rfc822":
-        return f"<t:ItemAttachment>{inner}{content}</t:ItemAttachment>"
-    return f"<t:FileAttachment>{inner}<t:IsContactPhoto>false</t:IsContactPhoto>{content}</t:FileAttachment>"
+        return f"<t:ItemAttachment>{inner}</t:ItemAttachment>"
+    return f"<t:FileAttachment>{inner}<t:IsContactPhoto>false</t:IsContactPhoto></t:FileAttachment>"
 
 
 def attachment_id_xml(view: View, number: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from bridge.sandbox.ews.errors import TEXTS
 from bridge.sandbox.ews.hooks import ItemError, StreamFault
 from bridge.sandbox.ews.soapfaults import soap_fault
 from bridge.sandbox.faults.effects import strike_after, strike_before
@@ -54,7 +55,7 @@ class EwsRefusals:
 
     def soap_fault(self, code: str, values: Mapping[str, str]) -> web.Response:
         """Return HTTP 500 with a SOAP fault."""
-        body = soap_fault(code, _TEXTS.get(code, _OTHER_TEXT), values=dict(values))
+        body = soap_fault(code, _text_of(code), values=dict(values))
         return web.Response(status=500, body=body, headers={"Content-Type": "text/xml; charset=utf-8"})
 
 
@@ -95,7 +96,7 @@ class EwsStrikes:
             return ItemError("ErrorInternalServerError", _TEXTS["ErrorInternalServerError"], inner)
         code, back_off = fault.parameters["code"], fault.parameters.get("back_off_milliseconds")
         values = {} if back_off is None else {"BackOffMilliseconds": str(back_off)}
-        return ItemError(code, _TEXTS.get(code, _OTHER_TEXT), values, done=fault.stage is Stage.ITEM_AFTER)
+        return ItemError(code, _text_of(code), values, done=fault.stage is Stage.ITEM_AFTER)
 
     def stream(self) -> Sequence[StreamFault]:
         """Return what strikes within the stream that the call is answered by."""
@@ -109,6 +110,10 @@ class EwsStrikes:
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
         """Strike after the work; returns the answer to send."""
         return await strike_after(self._strikes.after, request, answer)
+
+
+def _text_of(code: str) -> str:
+    return _TEXTS.get(code) or TEXTS.get(code, _OTHER_TEXT)
 
 
 @web.middleware

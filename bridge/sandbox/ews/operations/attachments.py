@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, change_of, child, children, entry_of
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_URI, ITEM_FIELDS, attachment_xml, stands_before_extended
+from bridge.sandbox.ews.fields import BY_URI, ITEM_FIELDS, stands_before_extended
 from bridge.sandbox.ews.operations.changes import read_attachment
 from bridge.sandbox.ews.shapes import ItemShape
 from bridge.sandbox.ews.view import View
@@ -36,11 +36,19 @@ def get_attachment(context: Context, request: etree._Element) -> str:
         attachment = view.attachments().get(number)
         if attachment is None:
             raise EwsError("ErrorInvalidAttachmentId")
+        # Size, times and flags are in the item's list alone.
+        head = (
+            f'<t:AttachmentId Id="{mailbox.mint.attachment_id(item.folder, item.id, number)}"/>'
+            f"{xml.element('Name', attachment.name)}"
+        )
         if attachment.content_type == "message/rfc822":
-            content = _inner_mail(view, attachment.content, with_mime=with_mime)
-        else:
-            content = f"<t:Content>{b64encode(attachment.content).decode()}</t:Content>"
-        return f"<m:Attachments>{attachment_xml(view, number, content=content)}</m:Attachments>"
+            inner = _inner_mail(view, attachment.content, with_mime=with_mime)
+            return f"<m:Attachments><t:ItemAttachment>{head}{inner}</t:ItemAttachment></m:Attachments>"
+        head += xml.element("ContentType", attachment.content_type)
+        if attachment.content_id:
+            head += xml.element("ContentId", attachment.content_id)
+        content = f"<t:Content>{b64encode(attachment.content).decode()}</t:Content>"
+        return f"<m:Attachments><t:FileAttachment>{head}{content}</t:FileAttachment></m:Attachments>"
 
     with context.store.reading() as db:
         return batch(
@@ -53,6 +61,8 @@ def create_attachment(context: Context, request: etree._Element) -> str:
     parent = child(request, "ParentItemId")
 
     def create(node: etree._Element) -> str:
+        if node.find(xml.T + "Name") is None:
+            raise EwsError("ErrorRequiredPropertyMissing", xml='<t:ExceptionFieldURI FieldURI="attachment:Name"/>')
         change_of(parent)
         mailbox, item = context.item_by(db, entry_of(str(parent.get("Id"))))
         number = items.add_attachment(db, item, read_attachment(node))

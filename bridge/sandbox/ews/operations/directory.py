@@ -52,6 +52,8 @@ def convert_id(context: Context, request: etree._Element) -> str:
     def convert(node: etree._Element) -> str:
         if node.tag != xml.T + "AlternateId":
             raise EwsError("ErrorInvalidOperation")
+        if "@" not in str(node.get("Mailbox")):
+            raise EwsError("ErrorInvalidSmtpAddress")
         raw = _decode_id(str(node.get("Id")), str(node.get("Format")))
         entry_of(b64encode(raw).decode())
         mailbox = xml.attribute(str(node.get("Mailbox")))
