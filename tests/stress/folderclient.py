@@ -115,6 +115,7 @@ class FolderClient(Client):
         return held
 
     def _folder_call(self, opening: str, folder_id: str, operation: str, *, again: bool = False) -> None:
+        self._shared.gate.delicate.set()
         (answer,) = self._link.call(f"{opening}<m:FolderIds>{soap.folder(folder_id)}</m:FolderIds></m:{operation}>")
         if not answer.done and not (again and answer.code in NO_FOLDER):
             raise WrongAnswerError(f"{operation}: {answer.code}")

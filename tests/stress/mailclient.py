@@ -32,6 +32,7 @@ class MailClient(Client):
         self._journal.groups.append(group)
         for mail in group:
             mail.may_become((Place("inbox"),))
+        self._shared.gate.delicate.set()
         deliver(self._shared.gate, mailboxes, self._mime(message_id))
         for mail in group:
             self._journal.settle(mail, mail.worlds[1])

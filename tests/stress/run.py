@@ -19,6 +19,8 @@ from tests.support.sandbox import SandboxProcess
 
 _CLIENTS_A_MAILBOX = 10
 _SETTLE_SECONDS = 120.0
+_AIM_SECONDS = 2.0
+_DELICATE_SECONDS = 0.02
 _MIRRORED = ("inbox", "deleteditems", "sentitems", "drafts", "archive")
 _TOLERANT = {
     "sends_per_minute": None,
@@ -144,6 +146,10 @@ class Run:
                 break
             clock.wait(wait)
             self._note_memory()
+            if self._chance.random() < 0.7:
+                gate.delicate.clear()
+                gate.delicate.wait(_AIM_SECONDS)
+                clock.wait(self._chance.uniform(0, _DELICATE_SECONDS))
             gate.shut()
             started = time.monotonic()
             self.sandbox.restart()

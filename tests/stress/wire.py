@@ -47,6 +47,8 @@ class Gate:
         self.info = info
         self.context = ssl.create_default_context(cafile=info["ca_file"])
         self.generation = 1
+        self.delicate = threading.Event()
+        """Set whenever something is about to be asked that touches many things at once: a good moment for a kill."""
         self._open = threading.Event()
         self._open.set()
 
