@@ -24,6 +24,11 @@ _ENVELOPE = """<?xml version="1.0" encoding="utf-8"?>
 <s:Body>{body}</s:Body></s:Envelope>"""
 
 
+def envelope(address: str, body: str) -> bytes:
+    """Return a whole request that acts in a mailbox."""
+    return _ENVELOPE.format(address=escape(address), body=body).encode()
+
+
 class EwsClient:
     """Calls EWS for one mailbox. One connection, no retries; the CA is the sandbox's."""
 
@@ -57,8 +62,8 @@ class EwsClient:
             "Content-Type": "text/xml; charset=utf-8",
             "X-AnchorMailbox": self._address,
         }
-        envelope = _ENVELOPE.format(address=escape(self._address), body=body).encode()
-        return self.session.post(self._info["ews_url"], data=envelope, headers=headers, timeout=self._timeout)
+        data = envelope(self._address, body)
+        return self.session.post(self._info["ews_url"], data=data, headers=headers, timeout=self._timeout)
 
     def call(self, body: str) -> etree._Element:
         """Return the tree of an answer that came with 200."""

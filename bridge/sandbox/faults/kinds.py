@@ -181,7 +181,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "wrong_date": Kind(
         Stage.AFTER,
         "the Date header is so many seconds ahead, as a proxy's clock would have it",
-        {"seconds": number(-315_360_000, 315_360_000)},
+        {"seconds": number(-315_360_000, 315_360_000, 3600)},
     ),
     "wrong_length": Kind(
         Stage.AFTER,
