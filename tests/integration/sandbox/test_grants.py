@@ -1,0 +1,218 @@
+"""Users who call EWS by tokens of their own, over real HTTPS: the own mailbox, and what owners of others grant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+
+from tests.support.callers import AS_USER, EXCHANGE, INBOX, app_token, call, codes, folder_of, get_folder, user_tokens
+from tests.support.sandbox import AdminRefusedError, SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DISPATCH, _CREW, _CHIEF = "dispatch@example.org", "crew@example.org", "chief@example.org"
+_FIND = (
+    '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+    "<m:ParentFolderIds>{}</m:ParentFolderIds></m:FindItem>"
+)
+_MAIL = b"From: a@example.net\r\nTo: dispatch@example.org\r\nSubject: Coal\r\nMessage-ID: <1@example.net>\r\n\r\nx\r\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    folder = tmp_path_factory.mktemp("identity") / "sandbox"
+    with SandboxProcess(folder, mailboxes=[_DISPATCH, _CREW, _CHIEF]) as running:
+        yield running
+
+
+@pytest.fixture
+def main(sandbox: SandboxProcess) -> dict[str, Any]:
+    """The app of sandbox.json, which may open every mailbox."""
+    return {key: sandbox.info[key] for key in ("client_id", "client_secret")}
+
+
+def test_a_user_opens_the_own_mailbox_without_further_ado(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
+    sandbox.deliver(_CREW, _MAIL)
+    tokens = user_tokens(sandbox, main, _CREW)
+
+    answer = call(sandbox, get_folder(), token=tokens["access_token"])
+
+    assert codes(answer) == ["NoError"]
+    assert tokens["scope"] == AS_USER
+    claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+    assert (claims["aud"], claims["upn"], claims["scp"]) == (EXCHANGE, _CREW, "EWS.AccessAsUser.All")
+    assert "roles" not in claims
+
+
+def test_a_user_opens_nobody_elses_mailbox(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
+    """By item errors, not by a fault: the others of a batch are answered."""
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+
+    answer = call(sandbox, get_folder(INBOX + folder_of(_DISPATCH) + folder_of("nobody@example.org")), token=token)
+
+    assert codes(answer) == ["NoError", "ErrorFolderNotFound", "ErrorNonExistentMailbox"]
+
+
+def test_a_user_without_the_right_impersonates_nobody_but_the_own_self(
+    sandbox: SandboxProcess, main: dict[str, Any]
+) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+
+    refused = call(sandbox, get_folder(), token=token, impersonate=_DISPATCH)
+
+    assert (refused.status_code, codes(refused)) == (500, ["ErrorImpersonateUserDenied"])
+    assert "The account does not have permission to impersonate the requested user." in refused.text
+    assert codes(call(sandbox, get_folder(), token=token, impersonate=_CREW)) == ["NoError"]
+
+
+def test_the_right_to_impersonate_has_a_scope(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    sandbox.admin(f"/users/{_CREW}", method="PUT", body={"impersonates": [_DISPATCH]})
+    try:
+        found = {to: codes(call(sandbox, get_folder(), token=token, impersonate=to)) for to in (_DISPATCH, _CHIEF)}
+    finally:
+        sandbox.admin(f"/users/{_CREW}", method="PUT", body={"impersonates": []})
+
+    assert found == {_DISPATCH: ["NoError"], _CHIEF: ["ErrorImpersonateUserDenied"]}
+
+
+def test_an_app_list_holds_users_off_by_their_app(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    sandbox.admin("/settings", method="PUT", body={"allowed_app_ids": ["11111111-1111-1111-1111-111111111111"]})
+    try:
+        answer = call(sandbox, get_folder(), token=token)
+    finally:
+        sandbox.admin("/settings", method="PUT", body={"allowed_app_ids": None})
+
+    assert answer.status_code == 403
+    assert answer.headers["X-EWS-Policy-Reason"] == "EWS is blocked by policy for this user or tenant"
+
+
+# What owners grant.
+
+
+@pytest.fixture
+def item(sandbox: SandboxProcess) -> str:
+    """The id of a mail in the inbox of dispatch."""
+    sandbox.deliver(_DISPATCH, _MAIL)
+    return str(sandbox.mails(_DISPATCH)[-1]["item_id"])
+
+
+def _work(item: str) -> dict[str, str]:
+    """Return what somebody may want to do in another's inbox."""
+    ids = f'<m:ItemIds><t:ItemId Id="{item}"/></m:ItemIds>'
+    where = folder_of(_DISPATCH)
+    return {
+        "read": f"<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>{ids}</m:GetItem>",
+        "create": f'<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId>{where}</m:SavedItemFolderId>'
+        "<m:Items><t:Message><t:Subject>s</t:Subject></t:Message></m:Items></m:CreateItem>",
+        "edit": '<m:UpdateItem ConflictResolution="AlwaysOverwrite" MessageDisposition="SaveOnly"><m:ItemChanges>'
+        f'<t:ItemChange><t:ItemId Id="{item}"/><t:Updates><t:SetItemField><t:FieldURI FieldURI="message:IsRead"/>'
+        "<t:Message><t:IsRead>true</t:IsRead></t:Message></t:SetItemField></t:Updates></t:ItemChange></m:ItemChanges>"
+        "</m:UpdateItem>",
+        "subfolder": f"<m:CreateFolder><m:ParentFolderId>{where}</m:ParentFolderId><m:Folders><t:Folder>"
+        f"<t:DisplayName>{item[-12:-4].replace('/', '-')}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>",
+        "delete": f'<m:DeleteItem DeleteType="HardDelete">{ids}</m:DeleteItem>',
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "allowed"),
+    [
+        ("None", set()),
+        ("Contributor", {"create"}),
+        ("Reviewer", {"read"}),
+        ("Author", {"read", "create"}),
+        ("Editor", {"read", "create", "edit", "delete"}),
+        ("PublishingEditor", {"read", "create", "edit", "subfolder", "delete"}),
+        ("Owner", {"read", "create", "edit", "subfolder", "delete"}),
+    ],
+)
+def test_a_permission_level_allows_what_it_says(
+    sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, allowed: set[str]
+) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    try:
+        found = {name: codes(call(sandbox, body, token=token)) for name, body in _work(item).items()}
+        elsewhere = codes(call(sandbox, get_folder(folder_of(_DISPATCH, "drafts")), token=token))
+    finally:
+        sandbox.admin(grants, method="PUT", body={"folders": {}})
+
+    assert {name for name, code in found.items() if code == ["NoError"]} == allowed
+    refused = {code for name, (code,) in found.items() if name not in allowed}
+    seen = {"ErrorAccessDenied"} if "read" in allowed else {
+        "ErrorItemNotFound", "ErrorFolderNotFound", "ErrorParentFolderNotFound",
+    }  # fmt: skip
+    assert refused <= seen
+    assert elsewhere == ["ErrorFolderNotFound"]
+
+
+def test_full_access_opens_the_whole_mailbox_and_ends_at_once(
+    sandbox: SandboxProcess, main: dict[str, Any], item: str
+) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    ask = get_folder(folder_of(_DISPATCH) + folder_of(_DISPATCH, "drafts") + folder_of(_CHIEF))
+    sandbox.admin(grants, method="PUT", body={"full_access": [_CREW]})
+    try:
+        whole = codes(call(sandbox, ask, token=token))
+        found = codes(call(sandbox, _FIND.format(folder_of(_DISPATCH)), token=token))
+        read = codes(call(sandbox, _work(item)["read"], token=token))
+    finally:
+        sandbox.admin(grants, method="PUT", body={"full_access": []})
+
+    assert whole == ["NoError", "NoError", "ErrorFolderNotFound"]
+    assert found == read == ["NoError"]
+    assert codes(call(sandbox, _work(item)["read"], token=token)) == ["ErrorItemNotFound"]
+
+
+def test_who_is_impersonated_brings_the_own_grants(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
+    """The app opens the mailbox of crew, and with it what crew may open."""
+    token = app_token(sandbox, main)
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"full_access": [_CREW]})
+    try:
+        crew = codes(call(sandbox, get_folder(folder_of(_DISPATCH)), token=token, impersonate=_CREW))
+        chief = codes(call(sandbox, get_folder(folder_of(_DISPATCH)), token=token, impersonate=_CHIEF))
+    finally:
+        sandbox.admin(grants, method="PUT", body={"full_access": []})
+
+    assert (crew, chief) == (["NoError"], ["ErrorFolderNotFound"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {_CREW: "Emperor"}}}, 400),
+        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {_CREW: ["Owner"]}}}, 400),
+        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"attic": {_CREW: "Owner"}}}, 400),
+        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {"nobody@example.org": "Owner"}}}, 404),
+        (f"/mailboxes/{_DISPATCH}/grants", {"folders": []}, 400),
+        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": "crew@example.org"}, 400),
+        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": ["nobody@example.org"]}, 404),
+        ("/mailboxes/nobody@example.org/grants", {"full_access": []}, 404),
+        (f"/users/{_CREW}", {"password": "with:colon"}, 400),
+        (f"/users/{_CREW}", {"password": ""}, 400),
+        (f"/users/{_CREW}", {"password": "two\nlines"}, 400),
+        (f"/users/{_CREW}", {"impersonates": ["everybody"]}, 400),
+        (f"/users/{_CREW}", {"impersonates": ["*@*"]}, 400),
+        (f"/users/{_CREW}", {"enabled": "yes"}, 400),
+        (f"/users/{_CREW}", {"emperor": True}, 400),
+        ("/users/nobody@example.org", {"enabled": True}, 404),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(
+    sandbox: SandboxProcess, path: str, body: dict[str, Any], status: int
+) -> None:
+    before = sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{_DISPATCH}/grants")
+
+    with pytest.raises(AdminRefusedError) as refused:
+        sandbox.admin(path, method="PUT", body={"enabled": False, **body} if "password" in body else body)
+
+    assert refused.value.status == status
+    assert (sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{_DISPATCH}/grants")) == before
