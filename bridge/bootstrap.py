@@ -294,14 +294,23 @@ def rabbit_settings(settings: RabbitMqSettings, *, name: str) -> RabbitSettings:
 
 
 def entra_tokens(settings: EntraSettings) -> EntraTokens:
-    """Return the token source; a secret in a file is read anew for each request."""
-    app = EntraApp(
+    """Return the token source."""
+    return EntraTokens(entra_app(settings), secret_reader(settings))
+
+
+def entra_app(settings: EntraSettings) -> EntraApp:
+    """Return who asks Entra, and where."""
+    return EntraApp(
         authority_url=settings.authority,
         client_id=settings.client_id,
         scope=settings.scopes[0],
         ca_file=str(settings.ca_file) if settings.ca_file else None,
         timeout_seconds=settings.timeout_seconds,
     )
+
+
+def secret_reader(settings: EntraSettings) -> Callable[[], str]:
+    """Return what gives the client secret; one in a file is read anew each time."""
     file, loaded = settings.client_secret_file, settings.client_secret
 
     def read_secret() -> str:
@@ -314,7 +323,7 @@ def entra_tokens(settings: EntraSettings) -> EntraTokens:
                     raise
         return loaded.get_secret_value() if loaded is not None else ""
 
-    return EntraTokens(app, read_secret)
+    return read_secret
 
 
 def ews_client(

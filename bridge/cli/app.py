@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import client_commands, config_commands, schema_commands, topology_commands
+from bridge.cli import client_commands, config_commands, probe_command, schema_commands, topology_commands
 from bridge.cli.exits import answer
 from bridge.cli.options import AsJson, Config  # noqa: TC001 - typer evaluates the annotations
 from bridge.cli.workers import GRACE_SECONDS, work
@@ -99,6 +99,7 @@ def check(config: Config = None, *, as_json: AsJson = False) -> None:
 # The help shows the panels in the order in which their first command is registered.
 app.command(rich_help_panel="Develop")(client_commands.send)
 app.command(rich_help_panel="Develop")(client_commands.tail)
+app.command(rich_help_panel="Develop")(probe_command.probe_exchange)
 
 
 @app.command(context_settings=_PASSED_ON, add_help_option=False, rich_help_panel="Develop")

@@ -1,0 +1,36 @@
+"""The guesses that only a person can check, and why; `docs/sandbox-guesses.md` has the way to do it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_ADMIN: Final = "an administrator has to change the tenant for it, and back"
+_OTHERS: Final = "mail would have to go to somebody else, and the probe sends to the mailbox itself alone"
+_SMTP: Final = "the probe speaks EWS and Entra, not SMTP"
+_HARM: Final = "it would use up what the mailbox needs for its work"
+
+BY_HAND: Final[dict[int, tuple[str, str]]] = {
+    8: ("an overload of Entra is 429 AADSTS90055", "it cannot be brought about without harm"),
+    9: ("an expired token is 2000002 token_expired", "a token has to grow two hours old first"),
+    10: ("without consent the mailboxes that Exchange assigned are open", _ADMIN),
+    14: ("an unknown recipient of an own domain makes one notification", _OTHERS),
+    15: ("the bounce goes to the From address where that is a mailbox", _OTHERS),
+    17: ("mail by SMTP is kept byte for byte, nothing added", _SMTP),
+    18: ("an unknown recipient is refused at RCPT", _SMTP),
+    28: ("IsSubmitted shows on a draft that is delayed in Drafts", f"sixty mails in a minute: {_HARM}"),
+    31: ("a SendItem without an answer takes no effect minutes later", "it cannot be brought about without harm"),
+    32: ("thirty mails leave in a sliding minute, the others wait", f"ninety mails in a minute: {_HARM}"),
+    33: ("recipients of a day are counted when a mail is accepted", f"ten thousand recipients: {_HARM}"),
+    34: ("a mail to more recipients than allowed is accepted and comes back", _ADMIN),
+    36: ("a full mailbox refuses what is new with ErrorQuotaExceeded", _ADMIN),
+    37: ("mail for a full mailbox is refused in the SMTP dialogue", _SMTP),
+    38: ("the twenty-eighth connection is ErrorExceededConnectionCount", f"twenty-eight long calls at once: {_HARM}"),
+    39: ("what a batch does not get to is the warning ErrorBatchProcessingStopped",
+         "a thousand large mails are needed, which the probe does not make"),
+    40: ("a mailbox that moves is ErrorMailboxMoveInProgress item by item", _ADMIN),
+    41: ("a changed assignment arrives at one moment", _ADMIN),
+    42: ("the policy's 403 has no body and comes after authentication", _ADMIN),
+    55: ("lost subscriptions end streams with ErrorMissedNotificationEvents", _ADMIN),
+    62: ("LastModifiedName of a mail from outside is the mailbox's owner", "a mail from outside has to come first"),
+}  # fmt: skip
+"""By number: what the sandbox assumes, and why the probe does not find out."""
