@@ -68,7 +68,7 @@ async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: a
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
             [worker.run(stop) for worker in (*readers, *senders)],
-            [process.watch(readers), watch_loop(process.metrics), *(reader.watch_junk(stop) for reader in readers)],
+            [process.watch(readers), watch_loop(process.metrics)],
         )
     return 0
 

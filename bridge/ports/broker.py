@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol, final
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import Event, Future
     from collections.abc import AsyncGenerator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
 HeaderValue = str | int | bool | bytes | None
@@ -73,6 +74,19 @@ class Publisher(Protocol):
             MessageTooLarge: Larger than `largest_body_bytes`; nothing was written.
             TopologyMissing: The amqp_exchange does not exist.
             BrokerAccessRefused: This login may not publish there.
+        """
+
+    def lease(self, name: str) -> AbstractAsyncContextManager[Event]:
+        """
+        Hold the lease of this name for as long as the context lasts; the event is set once it is lost or unproved.
+
+        Advisory: a holder that was frozen does not know that it has passed on. It is held on the connection that
+        confirms publishes.
+
+        Raises:
+            QueueTaken: Somebody else holds it.
+            BrokerAccessRefused: This login has no right to it.
+            BrokerUnavailable: Not connected.
         """
 
 

@@ -3,7 +3,8 @@ What works and what does not, part by part, with the reason.
 
 A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume` or `entra`. Whoever
 does the work of a part says so as it goes: `ok` when the work is proved to succeed, `progress` when it is alive
-without news (an empty listing is `ok`; a wait between two attempts is `progress`), `trouble` when it fails. A part that
+without news (an empty listing is `ok`; a wait between two attempts is `progress`), `trouble` when it fails, `standby`
+when another worker does the work and this one is prepared to. A part that
 says nothing for longer than its bound is stale, whatever it said last: a hung task cannot report itself.
 
 Everything here is called from the event loop's thread.
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 STALE_AFTER_SECONDS = 45.0
 """Silence is told after this; with the interval of a scrape that stays under a minute."""
 
-Status = Literal["starting", "ok", "trouble", "stale"]
+Status = Literal["starting", "ok", "standby", "trouble", "stale"]
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class _Part:
     stale_after_seconds: float
     since: float
     heard: float
-    status: Literal["starting", "ok", "trouble"] = "starting"
+    status: Literal["starting", "ok", "standby", "trouble"] = "starting"
     code: str = "starting"
     detail: str = ""
 
@@ -72,7 +73,7 @@ class PartState:
 
 
 class Health:
-    """The parts of this process and how they are; ready means that every one of them works."""
+    """The parts of this process and how they are; ready means that every one of them works, here or elsewhere."""
 
     def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -90,6 +91,10 @@ class Health:
     def ok(self, part: str) -> None:
         """The part is proved to work."""
         self._change(part, "ok", "ok", "")
+
+    def standby(self, part: str) -> None:
+        """Another worker does the work of the part; this one takes over when that one ends."""
+        self._change(part, "standby", "standby", "")
 
     def trouble(self, part: str, code: str, detail: str = "") -> None:
         """The part does not work at the moment; `code` is out of the closed set, `detail` holds nothing private."""
@@ -114,13 +119,15 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether every part is proved to work; a process without parts is not ready."""
+        """Whether every part is proved to work, or another worker does it; a process without parts is not ready."""
         report = self.report()
-        return bool(report) and all(state.status == "ok" for state in report)
+        return bool(report) and all(state.status in {"ok", "standby"} for state in report)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges for a scrape (register this object with a registry)."""
-        up = GaugeMetricFamily("bridge_health_part_up", "1 while the part is proved to work", labels=["part", "code"])
+        up = GaugeMetricFamily(
+            "bridge_health_part_up", "1 while the part is proved to work in this process", labels=["part", "code"]
+        )
         silent = GaugeMetricFamily("bridge_health_silence_seconds", "Since the part was last heard of", labels=["part"])
         for state in self.report():
             up.add_metric([state.part, state.code], 1.0 if state.status == "ok" else 0.0)
@@ -128,7 +135,7 @@ class Health:
         yield up
         yield silent
 
-    def _change(self, part: str, status: Literal["ok", "trouble"], code: str, detail: str) -> None:
+    def _change(self, part: str, status: Literal["ok", "standby", "trouble"], code: str, detail: str) -> None:
         if part not in self._parts:
             self.expect(part)
         state, now = self._parts[part], self._monotonic()

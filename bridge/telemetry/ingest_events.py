@@ -174,3 +174,31 @@ class ReadingResumed(Event):
     def record(self, metrics: Metrics) -> None:
         """Reset the gauge."""
         metrics.ingest_paused.labels(self.mailbox).set(0)
+
+
+@dataclass(frozen=True)
+class MailboxTaken(Event):
+    """This worker reads the mailbox from now on; others stand by."""
+
+    name = "ingest.mailbox_taken"
+
+    mailbox: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Set the gauge."""
+        metrics.ingest_owned.labels(self.mailbox).set(1)
+
+
+@dataclass(frozen=True)
+class MailboxLeft(Event):
+    """This worker reads the mailbox no more, and whoever stands by takes it."""
+
+    name = "ingest.mailbox_left"
+
+    mailbox: str
+    why: str
+    """`stopping`, `lost` (the broker does not confirm the lease any more) or `trouble` (another may fare better)."""
+
+    def record(self, metrics: Metrics) -> None:
+        """Reset the gauge."""
+        metrics.ingest_owned.labels(self.mailbox).set(0)

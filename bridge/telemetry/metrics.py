@@ -106,6 +106,9 @@ class Metrics:
         self.ingest_pauses = self._counter(
             "ingest_pauses", "Times reading a mailbox paused, by reason", "mailbox", "code"
         )
+        self.ingest_owned = self._gauge(
+            "ingest_owned", "1 while this worker is the one that reads a mailbox", "mailbox"
+        )
         self.ingest_in_flight = self._gauge("ingest_in_flight_mails", "Mails between publish and removal", "mailbox")
         self.ingest_in_flight_bytes = self._gauge("ingest_in_flight_bytes", "Bytes of mail between fetch and confirm")
         self.ingest_waiting = self._gauge(

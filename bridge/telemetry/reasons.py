@@ -5,6 +5,7 @@ from __future__ import annotations
 _REASONS: dict[str, tuple[str, str]] = {
     "ok": ("works", ""),
     "starting": ("has not reported yet", ""),
+    "standby": ("another worker has it; this one is ready to take over", ""),
     "stalled": ("has shown no sign of life", "it hangs: look at the log for the last call, then restart the worker"),
     "stopping": ("is stopping", ""),
     # wait and try again
@@ -78,7 +79,10 @@ _REASONS: dict[str, tuple[str, str]] = {
         "RabbitMQ refuses the login, the virtual host or a right",
         "check the user, its password and its permissions",
     ),
-    "queue_taken": ("another consumer holds the queue", "stop the other egress worker of this mailbox"),
+    "queue_taken": (
+        "another worker has this queue or mailbox",
+        "nothing, as long as that worker works: this one takes over when it ends",
+    ),
     "configuration": ("the configuration is wrong", "bridge config show"),
     "unexpected_error": ("an error that nobody foresaw: a bug", "report it with the log line; mail stays where it was"),
     "bridge_error": ("an error without a more exact name", "look at the log"),

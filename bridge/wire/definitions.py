@@ -20,7 +20,7 @@ class Role:
 
 
 ROLES = (
-    Role("bridge-ingest", configure="^$", write=r"^mail\.(inbound|events)$", read="^$"),
+    Role("bridge-ingest", configure=r"^mail\.lease\.inbound\.", write=r"^mail\.(inbound|events)$", read="^$"),
     Role(
         "bridge-egress",
         configure=r"^mail\.lease\.outbound\.",

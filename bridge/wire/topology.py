@@ -84,6 +84,11 @@ def lease_queue(queue: str) -> str:
     return "mail.lease." + queue.removeprefix("mail.")
 
 
+def reader_lease(alias: str) -> str:
+    """Return the name of the exclusive queue that a worker holds while it alone reads a mailbox."""
+    return f"mail.lease.inbound.{alias}"
+
+
 def parse_outbound_key(routing_key: str) -> tuple[str, bool]:
     """Return the alias and whether the request is urgent; whether there is such a mailbox is another question."""
     if routing_key.endswith(_URGENT):

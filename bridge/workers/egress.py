@@ -37,7 +37,7 @@ from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left, SendOptions, SendRun
 from bridge.workers.egress_settle import SettleOptions, Settler
 from bridge.workers.egress_ticket import Ticket, read_ticket
-from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.loop import Patience, any_of, wait_for_any, wait_of
 from bridge.workers.reads import read_again
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class EgressOptions:
     settle: SettleOptions = field(default_factory=SettleOptions)
     pauses: PauseOptions = field(default_factory=PauseOptions)
     sweep_every_seconds: float = 3600.0
-    consuming: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
+    consuming: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=10.0, pause_seconds=1.0))
 
     @property
     def ordinary_prefetch(self) -> int:
@@ -137,6 +137,7 @@ class MailboxSender:
         self._others_sent = True
         """Whether somebody else may have drained the mailbox since the rate window was read."""
         self._urgent_told = asyncio.Event()
+        self._urgent_taken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
@@ -354,12 +355,10 @@ class MailboxSender:
             self._mend(source)
             return self.handle(delivery, source)
 
-        await take_deliveries(
-            deliveries,
-            take,
-            stop,
-            stop_within_seconds=self._options.stop_within_seconds,
-        )
+        # Whoever takes the urgent queue over takes the ordinary one, too.
+        ends = (stop,) if urgent else (stop, self._urgent_taken)
+        async with any_of(*ends) as ended:
+            await take_deliveries(deliveries, take, ended, stop_within_seconds=self._options.stop_within_seconds)
 
     async def _close_gate(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -452,6 +451,8 @@ class MailboxSender:
             self._others_sent = True
         if what == "urgent":
             self._urgent_told.set()
+            if isinstance(error, QueueTaken):
+                self._urgent_taken.set()
         self._report()
 
     def _mend(self, what: str) -> None:
@@ -460,11 +461,14 @@ class MailboxSender:
             self._report()
         if what == "urgent":
             self._urgent_told.set()
+            self._urgent_taken.clear()
 
     def _report(self) -> None:
-        """Draining works when the mailbox, both queues and the settling do."""
+        """Draining works when the mailbox, both queues and the settling do; or another worker does it."""
         if self._pauses.code is not None:
             self._health.trouble(self.part, self._pauses.code, self._pauses.detail)
+        elif {code for code, _ in self._trouble.values()} == {QueueTaken.code}:
+            self._health.standby(self.part)
         elif self._trouble:
             self._health.trouble(self.part, *next(iter(self._trouble.values())))
         elif self._consumer.trouble is not None:

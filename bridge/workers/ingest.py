@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
-from bridge.errors import BridgeError, PublishUnroutable, RemovalImpossible
+from bridge.errors import (
+    BridgeError,
+    BrokerUnavailable,
+    CredentialsRejected,
+    MailboxUnavailable,
+    PublishUnroutable,
+    QueueTaken,
+    RemovalImpossible,
+    TokenUnavailable,
+)
 from bridge.telemetry.ingest_events import (
     BacklogFound,
     InboxListed,
     JunkCounted,
     JunkFound,
+    MailboxLeft,
+    MailboxTaken,
     ReadingFailed,
     ReadingResumed,
 )
+from bridge.wire.topology import reader_lease
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_transfer import Transfer, TransferLimits
-from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.loop import Patience, any_of, wait_for_any, wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
     from bridge.domain.mail import FetchedMail, Listing, UnconvertibleMail
@@ -38,6 +51,8 @@ if TYPE_CHECKING:
 _JUNK = "junkemail"
 _BACKLOG_COUNT = 1_000
 _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
+# What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
+_MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,8 @@ class IngestOptions:
     junk_seconds: float = 60.0
     keep_seconds: float = 30.0
     """How long a mail that stays is passed over before it is tried again."""
+    standby_seconds: float = 1.0
+    """How often a worker looks whether a mailbox that another one reads has become free."""
     limits: TransferLimits = field(default_factory=TransferLimits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -58,8 +75,10 @@ class MailboxReader:
     """
     One mailbox, from its folders to the broker, until it is stopped.
 
-    Stateless across restarts: the listing is the work list. `wake` may be set by whoever hears of new mail; the
-    periodic listing is the truth in any case.
+    Stateless across restarts: the listing is the work list. One worker at a time reads a mailbox, the one that holds
+    its lease on the broker; the others stand by. That is for order and against repeats: a worker that lost its lease
+    without knowing removes only what it holds receipts for, and gets no more of those. `wake` may be set by whoever
+    hears of new mail; the periodic listing is the truth in any case.
     """
 
     def __init__(
@@ -104,17 +123,58 @@ class MailboxReader:
         return (self._transferring.unconfirmed if self._transferring is not None else 0) + self._memory.held_count
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop` is set; what is under way is finished first."""
+        """Read whenever the mailbox is this worker's, until `stop` is set; what is under way is finished first."""
         while not stop.is_set():
+            wait = 0.0
+            try:
+                await self._publisher_ready(stop)
+                if not stop.is_set():
+                    async with self._publisher.lease(reader_lease(self.alias)) as lost:
+                        wait = await self._read_as_owner(stop, lost)
+            except QueueTaken:
+                await self._stand_by(stop)
+            except BridgeError as error:
+                wait = self._failed(error)
+            await wait_for_any(wait, stop)
+
+    async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
+        """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
+        self._emit(MailboxTaken(self.alias))
+        why = "trouble"
+        try:
+            async with any_of(stop, lost) as ended, self._watching_junk(ended):
+                wait = await self._read(ended)
+                why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
+        finally:
+            self._emit(MailboxLeft(self.alias, why))
+            if why == "lost":
+                self._health.trouble(self.part, BrokerUnavailable.code, "the mailbox's lease was lost")
+        return wait
+
+    async def _read(self, ended: asyncio.Event) -> float:
+        while not ended.is_set():
             try:
                 self.wake.clear()
-                published = await self.read_once(stop)
+                published = await self.read_once(ended)
             except BridgeError as error:
-                await wait_for_any(self._failed(error), stop)
+                wait = self._failed(error)
+                # Not while receipts are held: whoever came next would publish those mails again.
+                if isinstance(error, _MAY_BE_THIS_WORKER) and not self._memory.owes:
+                    return wait
+                await wait_for_any(wait, ended)
             else:
                 self._passed(published)
                 if not published:  # otherwise more may have come meanwhile
-                    await wait_for_any(self._options.poll_seconds, stop, self.wake)
+                    await wait_for_any(self._options.poll_seconds, ended, self.wake)
+        return 0.0
+
+    async def _stand_by(self, stop: asyncio.Event) -> None:
+        self._health.standby(self.part)
+        if self._memory.held_count:
+            # Confirmed while the mailbox was this worker's. The receipts are good for ever.
+            with contextlib.suppress(BridgeError):  # who reads the mailbox meets the same trouble, and tells of it
+                await self._transfer().run((), stop)
+        await wait_for_any(self._options.standby_seconds * random.uniform(0.5, 1.0), stop)  # noqa: S311 - spread
 
     async def read_once(self, stop: asyncio.Event) -> int:
         """
@@ -138,6 +198,15 @@ class MailboxReader:
                     self._emit(JunkFound(self.alias, count))
                 before = count
             await wait_for_any(self._options.junk_seconds, stop)
+
+    @contextlib.asynccontextmanager
+    async def _watching_junk(self, ended: asyncio.Event) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self.watch_junk(ended))
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _publisher_ready(self, stop: asyncio.Event) -> None:
         """Wait for the broker before Exchange is asked for anything; health shows the broker's own trouble."""

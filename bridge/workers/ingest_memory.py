@@ -55,6 +55,11 @@ class MailMemory:
         """How many mails are confirmed and not yet removed."""
         return len(self._held)
 
+    @property
+    def owes(self) -> bool:
+        """Whether any mail is confirmed and not removed: another reader would publish it again."""
+        return bool(self._held or self._stuck)
+
     def held(self) -> Sequence[tuple[MailRef, PublishReceipt]]:
         """Return the mails that are confirmed and not yet removed, oldest receipt first."""
         return list(self._held.values())

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from bridge.domain.disposition import Disposition, Pause, Retry, RetryPolicy, disposition
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bridge.errors import BridgeError
 
 
@@ -53,3 +55,23 @@ async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
             waiter.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*waiters, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def any_of(*events: asyncio.Event) -> AsyncIterator[asyncio.Event]:
+    """Yield an event that is set as soon as one of these is."""
+    either = asyncio.Event()
+
+    async def pass_on(event: asyncio.Event) -> None:
+        await event.wait()
+        either.set()
+
+    if any(event.is_set() for event in events):
+        either.set()
+    tasks = [asyncio.create_task(pass_on(event)) for event in events]
+    try:
+        yield either
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from bridge.errors import (
 from bridge.ports.broker import Message, PublishReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from bridge.ports.broker import Tell
@@ -47,6 +48,7 @@ class MemoryBroker:
         self._bindings = list(topology.bindings)
         self._queues: dict[str, deque[_Stored]] = {one.name: deque() for one in topology.queues}
         self.consumers: list[_Consumption] = []
+        self.leases: dict[str, asyncio.Event] = {}
 
     def messages(self, queue: str) -> list[Message]:
         """Return what waits in a queue, oldest first; what consumers hold unsettled is not there."""
@@ -167,6 +169,18 @@ class MemoryPublisher:
         else:
             loop.call_soon(settle)
         return future
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[asyncio.Event]:
+        """Hold a lease of the broker; a test takes it away by setting and removing its event."""
+        if name in self._broker.leases:
+            raise QueueTaken(f"{name} is held")
+        lost = self._broker.leases[name] = asyncio.Event()
+        try:
+            yield lost
+        finally:
+            if self._broker.leases.get(name) is lost:
+                del self._broker.leases[name]
 
     def fail_next(self, *errors: BridgeError) -> None:
         """Let the next publishes end with these errors, one each; the broker does not get the message."""

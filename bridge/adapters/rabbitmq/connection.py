@@ -103,7 +103,7 @@ async def connect(settings: RabbitSettings, url: str, purpose: str) -> Connectio
         # The name look-up has no timeout in pika, hence one around all of it.
         await _first(opened, failed, settings.connect_timeout_seconds)
     except BaseException:
-        _abandon(connection)
+        abandon(connection)
         raise
     return Connection(connection, closed, settings.answer_timeout_seconds)
 
@@ -133,7 +133,7 @@ async def close(connection: Connection) -> None:
         connection.amqp.close()
     await asyncio.wait({connection.closed}, timeout=_CLOSE_SECONDS)
     if not connection.closed.done():
-        _abandon(connection.amqp)
+        abandon(connection.amqp)
         await asyncio.wait({connection.closed}, timeout=_CLOSE_SECONDS)
 
 
@@ -220,7 +220,7 @@ class Link:
                 await close(connection)
                 raise
             self.down = lost
-            _abandon(connection.amqp)
+            abandon(connection.amqp)
             self._emit(BrokerConnectionLost(self._purpose, node_of(url), lost.code, lost.detail))
             attempt = 0 if loop.time() - opened >= _STEADY_SECONDS else attempt + 1
             # A little even after a steady connection: all workers lose theirs at the same moment.
@@ -262,7 +262,7 @@ def _settle(future: asyncio.Future[_Value], value: _Value) -> None:
         future.set_result(value)
 
 
-def _abandon(connection: AsyncioConnection) -> None:
+def abandon(connection: AsyncioConnection) -> None:
     """End a connection without waiting for the broker."""
     if not connection.is_closed:
         # pika has no public way: `close` waits for the broker's answers, which a frozen node never gives.

@@ -12,6 +12,7 @@ from pika import exceptions as amqp
 
 from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, open_channel
 from bridge.adapters.rabbitmq.errors import translate
+from bridge.adapters.rabbitmq.lease import Leases, close_channel
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken, TransientError
 from bridge.telemetry.broker_events import BrokerChannelLost
@@ -47,7 +48,7 @@ class RabbitConsumer:
         self._link = Link(settings, _PURPOSE, self._session, emit)
         self._connection: Connection | None = None
         self._connected = asyncio.Event()
-        self._held: set[str] = set()
+        self._leases = Leases(settings.heartbeat_seconds)
 
     def start(self) -> None:
         """Begin to connect; needs a running loop. Nothing is raised when the broker is away: see `trouble`."""
@@ -97,10 +98,11 @@ class RabbitConsumer:
             await self._link.wait_for(self._connected)
             assert self._connection is not None  # noqa: S101 - for the type checker; `_connected` says so
             try:
-                async with (
-                    self._lease(self._connection, queue, wanted=exclusive),
-                    _consuming(self._connection, queue, prefetch) as consumption,
-                ):
+                async with contextlib.AsyncExitStack() as stack:
+                    lost = None
+                    if exclusive:
+                        lost = await stack.enter_async_context(self._leases.hold(self._connection, lease_queue(queue)))
+                    consumption = await stack.enter_async_context(_consuming(self._connection, queue, prefetch, lost))
                     tell(None)
                     while (delivery := await consumption.next()) is not None:
                         failures = 0
@@ -120,21 +122,6 @@ class RabbitConsumer:
             tell(error)
             self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
             await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
-
-    @contextlib.asynccontextmanager
-    async def _lease(self, connection: Connection, queue: str, *, wanted: bool) -> AsyncIterator[None]:
-        if not wanted:
-            yield
-            return
-        # The broker lets one connection declare its own exclusive queue twice.
-        if queue in self._held:
-            raise QueueTaken(f"{queue} is consumed exclusively by this very process")
-        self._held.add(queue)
-        try:
-            async with _exclusive_queue(connection, lease_queue(queue)):
-                yield
-        finally:
-            self._held.discard(queue)
 
     async def _session(self, connection: Connection) -> BridgeError:
         self._connection = connection
@@ -256,13 +243,13 @@ class _Consumption:
         self._channel = channel
         # Bounded by the prefetch.
         self._arrived: asyncio.Queue[RabbitDelivery | None] = asyncio.Queue()
-        self._ended_by_broker = False
+        self._ended_because = ""
         channel.amqp.add_on_cancel_callback(self._on_cancel)
         channel.closed.add_done_callback(lambda _: self._arrived.put_nowait(None))
 
     @property
     def alive(self) -> bool:
-        return self._channel.is_open and not self._ended_by_broker
+        return self._channel.is_open and not self._ended_because
 
     def on_message(
         self, _channel: object, method: spec.Basic.Deliver, properties: spec.BasicProperties, body: bytes
@@ -285,48 +272,43 @@ class _Consumption:
                 self._channel.amqp.basic_ack(delivery_tag)
 
     def reason(self) -> BridgeError:
-        if self._ended_by_broker or not self._channel.closed.done():
-            return BrokerUnavailable(f"the broker ended the consumption of {self.queue}")
+        if self._ended_because or not self._channel.closed.done():
+            return BrokerUnavailable(f"the consumption of {self.queue} ended: {self._ended_because}")
         return translate(self._channel.closed.result())
 
     def _on_cancel(self, _frame: object) -> None:
-        # The queue was deleted, or lost its leader. Deliveries in hand cannot be settled for certain any more.
-        self._ended_by_broker = True
+        # Deliveries in hand cannot be settled for certain any more.
+        self.end("its queue was deleted, or lost its leader")
+
+    def end(self, because: str) -> None:
+        """Take nothing more; what is unsettled goes back with the channel."""
+        self._ended_because = because
         self._arrived.put_nowait(None)
 
 
 @contextlib.asynccontextmanager
-async def _consuming(connection: Connection, queue: str, prefetch: int) -> AsyncIterator[_Consumption]:
+async def _consuming(
+    connection: Connection, queue: str, prefetch: int, lost: asyncio.Event | None
+) -> AsyncIterator[_Consumption]:
     channel = await open_channel(connection)
+    ending: asyncio.Task[None] | None = None
     try:
         consumption = _Consumption(queue, channel)
+        if lost is not None:
+            ending = asyncio.create_task(_end_once(lost, consumption))
         # For the consumers of this channel, of which there is one; a global prefetch is refused by quorum queues.
         await channel.call(channel.amqp.basic_qos, prefetch_count=prefetch)
         await channel.call(channel.amqp.basic_consume, queue=queue, on_message_callback=consumption.on_message)
         yield consumption
     finally:
-        await _closed(channel)
+        if ending is not None:
+            ending.cancel()
+        await close_channel(channel)
 
 
-@contextlib.asynccontextmanager
-async def _exclusive_queue(connection: Connection, name: str) -> AsyncIterator[None]:
-    channel = await open_channel(connection)
-    try:
-        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
-        try:
-            yield
-        finally:
-            if channel.is_open:
-                with contextlib.suppress(BridgeError):  # it goes with the connection at the latest
-                    await channel.call(channel.amqp.queue_delete, queue=name)
-    finally:
-        await _closed(channel)
-
-
-async def _closed(channel: OpenChannel) -> None:
-    """Close a channel and wait until the broker has done so, or does not answer."""
-    channel.close()
-    await asyncio.wait({channel.closed}, timeout=channel.answer_timeout_seconds)
+async def _end_once(lost: asyncio.Event, consumption: _Consumption) -> None:
+    await lost.wait()
+    consumption.end("its lease was lost")
 
 
 def _now() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -10,11 +11,13 @@ from pika import exceptions as amqp
 
 from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, open_channel
 from bridge.adapters.rabbitmq.errors import translate
+from bridge.adapters.rabbitmq.lease import Leases
 from bridge.adapters.rabbitmq.outstanding import Outstanding, Written
 from bridge.errors import BridgeError, BrokerBlocked, BrokerUnavailable, MessageError, MessageTooLarge
 from bridge.telemetry.broker_events import BrokerBlockedChanged, BrokerChannelLost, PublishSettled
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from types import TracebackType
     from typing import Self
 
@@ -47,6 +50,8 @@ class RabbitPublisher:
         self._settings = settings
         self._emit = emit
         self._link = Link(settings, _PURPOSE, self._session, emit)
+        self._connection: Connection | None = None
+        self._leases = Leases(settings.heartbeat_seconds)
         self._channel: OpenChannel | None = None
         self._outstanding = Outstanding(self._settled)
         self._blocked = False
@@ -122,6 +127,15 @@ class RabbitPublisher:
         if refusal is not None:
             future.set_exception(refusal)
         return future
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[asyncio.Event]:
+        """Hold a lease on the connection that confirms publishes: whoever has lost it gets no receipts either."""
+        if self._connection is None:
+            raise BrokerUnavailable("not connected")
+        # Under an alarm the broker reads nothing from a connection that publishes.
+        async with self._leases.hold(self._connection, name, silent=lambda: self._blocked) as lost:
+            yield lost
 
     # Writing.
 
@@ -233,6 +247,7 @@ class RabbitPublisher:
         loop = asyncio.get_running_loop()
         self._dead = loop.create_future()
         self._blocked = False
+        self._connection = connection
         connection.amqp.add_on_connection_blocked_callback(lambda *_: self._set_blocked(blocked=True))
         connection.amqp.add_on_connection_unblocked_callback(lambda *_: self._set_blocked(blocked=False))
         lost: BridgeError = BrokerUnavailable("the connection was lost before the answer")
@@ -259,7 +274,7 @@ class RabbitPublisher:
                 self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
                 self._outstanding.channel_lost(error, str(getattr(reason, "reply_text", "")))
         finally:
-            self._channel = None
+            self._connection = self._channel = None
             self._outstanding.connection_lost(BrokerUnavailable(lost.detail))
             if self._blocked:
                 self._set_blocked(blocked=False)

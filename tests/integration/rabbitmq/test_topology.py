@@ -26,7 +26,9 @@ from bridge.wire.topology import (
     TopologyOptions,
     egress_needs,
     ingest_needs,
+    lease_queue,
     outbound_queue,
+    reader_lease,
     topology,
 )
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
@@ -175,6 +177,12 @@ async def test_the_ingest_user_can_do_its_work_and_nothing_else(login: Callable[
         for exchange in exchanges:
             await publisher.wait_ready()
             await publisher.publish(mail(amqp_exchange=exchange))
+        async with publisher.lease(reader_lease("dispatch")) as lost:
+            assert not lost.is_set()
+        for name in (lease_queue(outbound_queue("dispatch")), INBOUND):
+            with pytest.raises(BrokerAccessRefused):
+                async with publisher.lease(name):
+                    pass
         for exchange in (OUTBOUND, DEAD, ""):
             await publisher.wait_ready()
             with pytest.raises(BrokerAccessRefused):

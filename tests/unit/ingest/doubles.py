@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bridge.adapters.memory.inbox import StoredMail
 from bridge.domain.mail import MailRef
+from bridge.errors import QueueTaken
 from bridge.ports.broker import Message, PublishReceipt
 from tests.support.clock import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from bridge.domain.mail import FetchedMail, UnconvertibleMail
 
@@ -27,10 +29,22 @@ class ScriptedPublisher:
         self.published: list[Message] = []
         self.answer: Callable[[Message], Exception | None] = lambda _: None
         self.withhold = False
+        self.taken: set[str] = set()
+        self.leases: dict[str, asyncio.Event] = {}
         self.outstanding: list[tuple[Message, asyncio.Future[PublishReceipt]]] = []
 
     async def wait_ready(self) -> None:
         return
+
+    @contextlib.asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[asyncio.Event]:
+        if name in self.taken:
+            raise QueueTaken(name)
+        self.leases[name] = asyncio.Event()
+        try:
+            yield self.leases[name]
+        finally:
+            del self.leases[name]
 
     def publish(self, message: Message) -> asyncio.Future[PublishReceipt]:
         self.published.append(message)

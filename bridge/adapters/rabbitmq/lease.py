@@ -1,0 +1,106 @@
+"""
+Leases: an exclusive queue of a name, which the broker gives to one connection at a time and takes away with it.
+
+Advisory. A worker that is frozen or cut off does not know that its lease has passed on (F:G15), so nothing rests on it
+but order and rare repeats. What is promised here: a holder that cannot prove its lease within a heartbeat hears so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from bridge.adapters.rabbitmq.connection import abandon, open_channel
+from bridge.errors import BridgeError, QueueTaken
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
+
+
+class Leases:
+    """The leases of one process. Names are those of `bridge.wire.topology.lease_queue`."""
+
+    def __init__(self, proof_seconds: float) -> None:
+        """Each lease is proved anew so often; a connection that gives no proof for as long is given up."""
+        self._proof_seconds = proof_seconds
+        self._held: set[str] = set()
+
+    @contextlib.asynccontextmanager
+    async def hold(
+        self, connection: Connection, name: str, *, silent: Callable[[], bool] = lambda: False
+    ) -> AsyncIterator[asyncio.Event]:
+        """
+        Hold a lease; the event is set once it is lost, or cannot be proved any more.
+
+        While `silent` says that the broker does not read from this connection, no proof is asked for.
+
+        Raises:
+            QueueTaken: Somebody else holds it.
+            BrokerAccessRefused: This login has no right to configure the name.
+            BrokerUnavailable: The connection was lost.
+        """
+        # The broker lets one connection declare its own exclusive queue twice.
+        if name in self._held:
+            raise QueueTaken(f"{name} is held by this very process")
+        self._held.add(name)
+        try:
+            async with _exclusive_queue(connection, name) as channel:
+                lost = asyncio.Event()
+                proving = asyncio.create_task(self._keep_proving(connection, channel, name, lost, silent))
+                try:
+                    yield lost
+                finally:
+                    proving.cancel()
+                    await asyncio.gather(proving, return_exceptions=True)
+        finally:
+            self._held.discard(name)
+
+    async def _keep_proving(
+        self,
+        connection: Connection,
+        channel: OpenChannel,
+        name: str,
+        lost: asyncio.Event,
+        silent: Callable[[], bool],
+    ) -> None:
+        try:
+            while True:
+                await asyncio.wait({channel.closed}, timeout=self._proof_seconds)
+                if channel.closed.done():
+                    return
+                if silent():
+                    continue
+                # Also where somebody deleted the queue by hand: it is there again, or another's by now.
+                async with asyncio.timeout(self._proof_seconds):
+                    await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+        except BridgeError:
+            return
+        except TimeoutError:
+            # What was published on it stays unanswered: better known now than after all of its heartbeats.
+            abandon(connection.amqp)
+        finally:
+            lost.set()
+
+
+@contextlib.asynccontextmanager
+async def _exclusive_queue(connection: Connection, name: str) -> AsyncIterator[OpenChannel]:
+    channel = await open_channel(connection)
+    try:
+        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+        try:
+            yield channel
+        finally:
+            if channel.is_open:
+                with contextlib.suppress(BridgeError):  # it goes with the connection at the latest
+                    await channel.call(channel.amqp.queue_delete, queue=name)
+    finally:
+        await close_channel(channel)
+
+
+async def close_channel(channel: OpenChannel) -> None:
+    """Close a channel and wait until the broker has done so, or does not answer."""
+    channel.close()
+    await asyncio.wait({channel.closed}, timeout=channel.answer_timeout_seconds)

@@ -1,0 +1,110 @@
+"""Leases: held by one, passed on at once, and noticed when they are gone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.connection import connect
+from bridge.adapters.rabbitmq.lease import Leases
+from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken
+from bridge.wire.topology import reader_lease
+from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
+from tests.support.proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from bridge.demo.broker_node import BrokerNode
+
+_LEASE = reader_lease("dispatch")
+
+
+@pytest.fixture
+async def url(broker_url: str) -> str:
+    """A virtual host with the topology."""
+    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    return broker_url
+
+
+async def test_one_holds_a_lease_and_the_next_has_it_as_soon_as_it_is_free(url: str) -> None:
+    async with RabbitPublisher(quick(url)) as first, RabbitPublisher(quick(url)) as second:
+        await first.wait_ready()
+        await second.wait_ready()
+        async with first.lease(_LEASE) as lost:
+            for one in (second, first):
+                with pytest.raises(QueueTaken):
+                    async with one.lease(_LEASE):
+                        pass
+            assert not lost.is_set()
+
+        async with second.lease(_LEASE):
+            # Nobody's publishes were disturbed by the refusals.
+            assert (await first.publish(mail())).message_id == "m-1"
+
+
+async def test_a_lease_goes_with_the_connection_and_so_do_the_receipts(url: str, broker: BrokerNode) -> None:
+    with TcpProxy(broker.amqp_port) as proxy:
+        through = url.replace(f":{broker.amqp_port}", f":{proxy.port}")
+        async with RabbitPublisher(quick(through)) as first, RabbitPublisher(quick(url)) as second:
+            await first.wait_ready()
+            await second.wait_ready()
+            async with first.lease(_LEASE) as lost:
+                await asyncio.to_thread(proxy.blackhole)
+                publish = first.publish(mail())
+
+                async with asyncio.timeout(10):  # two heartbeats of two seconds, and a margin
+                    await lost.wait()
+
+                with pytest.raises(BridgeError):
+                    await publish
+            async with asyncio.timeout(20):
+                while True:
+                    try:
+                        async with second.lease(_LEASE):
+                            break
+                    except QueueTaken:
+                        await asyncio.sleep(0.1)
+
+
+async def test_a_lease_that_is_not_proved_within_its_time_counts_as_lost(url: str, broker: BrokerNode) -> None:
+    """Before the heartbeats say anything."""
+    with TcpProxy(broker.amqp_port) as proxy:
+        connection = await connect(quick(url), url.replace(f":{broker.amqp_port}", f":{proxy.port}"), "test")
+        async with Leases(0.2).hold(connection, _LEASE) as lost:
+            await asyncio.to_thread(proxy.blackhole)
+
+            async with asyncio.timeout(1.5):
+                await lost.wait()
+                await connection.closed  # whatever was published on it hears so, too
+
+
+async def test_a_lease_is_asked_for_nothing_while_the_broker_is_known_not_to_listen(
+    url: str, broker: BrokerNode
+) -> None:
+    with TcpProxy(broker.amqp_port) as proxy:
+        connection = await connect(quick(url), url.replace(f":{broker.amqp_port}", f":{proxy.port}"), "test")
+        asked = 0
+
+        def silent() -> bool:
+            nonlocal asked
+            asked += 1
+            return True
+
+        async with Leases(0.1).hold(connection, _LEASE, silent=silent) as lost:
+            await asyncio.to_thread(proxy.blackhole)
+            async with asyncio.timeout(5):
+                while asked < 5:
+                    await asyncio.sleep(0.01)
+            assert not lost.is_set()
+        await asyncio.to_thread(proxy.cut)
+        await connection.closed
+
+
+async def test_nobody_holds_a_lease_without_a_connection() -> None:
+    async with RabbitPublisher(quick("amqp://localhost:1/")) as publisher:
+        with pytest.raises(BrokerUnavailable):
+            async with publisher.lease(_LEASE):
+                pass

@@ -1,0 +1,128 @@
+"""One worker at a time reads a mailbox; the others stand by."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.domain.disposition import RetryPolicy
+from bridge.errors import CallRefused, CredentialsRejected, MailboxThrottled, MailboxUnavailable, TokenUnavailable
+from bridge.telemetry.ingest_events import MailboxLeft, MailboxTaken, ReadingFailed
+from bridge.workers.ingest import IngestOptions
+from tests.unit.ingest.doubles import a_mail
+from tests.unit.ingest.test_reader import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bridge.errors import BridgeError
+
+LEASE = "mail.lease.inbound.dispatch"
+QUICK = IngestOptions(
+    poll_seconds=0.01,
+    standby_seconds=0.01,
+    retry=RetryPolicy(first_seconds=0.05, pause_seconds=0.05, longest_seconds=0.05),
+)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.create_task(bench.reader.run(bench.stop))
+    try:
+        yield
+    finally:
+        bench.stop.set()
+        await task
+
+
+def status(bench: Bench) -> str:
+    state = bench.health.state(bench.reader.part)
+    return state.status if state is not None else ""
+
+
+async def test_a_mailbox_that_another_worker_reads_is_left_alone_and_taken_when_it_is_free() -> None:
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.publisher.taken.add(LEASE)
+    async with running(bench):
+        await eventually(lambda: status(bench) == "standby")
+        assert bench.health.ready
+        assert bench.left == ["m1"]
+
+        bench.publisher.taken.clear()
+
+        await eventually(lambda: bench.left == [])
+        await eventually(lambda: status(bench) == "ok")
+    assert bench.publisher.leases == {}
+    assert [event.why for event in bench.events if isinstance(event, MailboxLeft)] == ["stopping"]
+
+
+async def test_a_worker_that_hears_of_its_lost_lease_reads_no_more() -> None:
+    bench = Bench(options=QUICK)
+    async with running(bench):
+        await eventually(lambda: LEASE in bench.publisher.leases)
+        bench.publisher.taken.add(LEASE)
+        bench.publisher.leases[LEASE].set()
+        await eventually(lambda: status(bench) == "standby")
+        bench.inbox.mails.append(a_mail(1))
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+
+        assert bench.left == ["m1"]
+    assert [event.why for event in bench.events if isinstance(event, MailboxLeft)] == ["lost"]
+
+
+async def test_what_was_confirmed_is_removed_also_after_the_lease_is_lost() -> None:
+    """A receipt is good for ever; without it the next reader would repeat the mail."""
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["remove"] = CallRefused()
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(ReadingFailed)))
+        bench.publisher.taken.add(LEASE)
+        bench.publisher.leases[LEASE].set()
+        await eventually(lambda: status(bench) == "standby")
+        del bench.inbox.fails["remove"]
+
+        await eventually(lambda: bench.left == [])
+    assert bench.publisher.ids == ["m1"]
+
+
+@pytest.mark.parametrize("error", [MailboxUnavailable(), TokenUnavailable(), CredentialsRejected()])
+async def test_trouble_that_may_be_this_workers_own_leaves_the_mailbox_to_others(error: BridgeError) -> None:
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["list"] = error
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(MailboxLeft)))
+        assert LEASE not in bench.publisher.leases
+        assert status(bench) == "trouble"
+        await eventually(lambda: len(bench.told(MailboxTaken)) == 2)
+        del bench.inbox.fails["list"]
+
+        await eventually(lambda: bench.left == [])
+
+
+async def test_a_wait_that_exchange_asks_for_is_kept_with_the_lease() -> None:
+    """Another worker would not know of it."""
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["list"] = MailboxThrottled()
+    async with running(bench):
+        await eventually(lambda: len(bench.told(ReadingFailed)) >= 3)
+        assert bench.told(MailboxLeft) == []
+
+
+async def test_a_mailbox_is_not_left_while_receipts_are_held() -> None:
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["remove"] = MailboxUnavailable()
+    async with running(bench):
+        await eventually(lambda: len(bench.told(ReadingFailed)) >= 3)
+        assert bench.told(MailboxLeft) == []
+        del bench.inbox.fails["remove"]
+        await eventually(lambda: bench.left == [])
+    assert bench.publisher.ids == ["m1"]
