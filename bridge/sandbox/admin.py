@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.calls import CallLog
     from bridge.sandbox.faults.rules import FaultBook
+    from bridge.sandbox.presented import Presented
     from bridge.sandbox.settings import Announcement
     from bridge.sandbox.store import MailSummary, Send, Store
     from bridge.sandbox.tenant import TenantFile
@@ -43,11 +44,11 @@ if TYPE_CHECKING:
 _PAGE_DEFAULT: Final = 1000
 _PAGE_MOST: Final = 100_000
 _BODY_LIMIT_BYTES: Final = 4 << 20
-_EXPIRING: Final = ("secret", "tokens", "certificate", "subscriptions")
+_EXPIRING: Final = ("secret", "tokens", "certificate", "ca", "subscriptions")
 _TOKEN_LIFETIME: Final = "token_lifetime_seconds"  # noqa: S105 - the name of a setting
 _MOVE_SECONDS: Final = 10
 _MOVE_SECONDS_MOST: Final = 86_400
-_ISSUED: Final = ("secret", "old")
+_ISSUED: Final = ("secret", "old", "certificate", "ca")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class AdminApi:
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     users_changed: Callable[[], None] | None = None
     """Called when a user was added, for those who keep a list of their own."""
+    presented: Presented = field(kw_only=True)
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
@@ -187,12 +189,21 @@ class AdminApi:
             expired = 1
         elif what == "subscriptions":
             expired = self.subscriptions.lose_all()
-        # There is no way yet to give an app a certificate: of these, none expired.
+        elif what == "certificate":
+            self.presented.expire()
+            expired = 1
+        elif what == "ca":
+            expired = self.presented.drop_old_authorities()
         self.tenants.save()
         return web.json_response({"what": what, "expired": expired})
 
     async def _issue(self, request: web.Request) -> web.Response:
         what = await _what(request, _ISSUED, default="secret")
+        if what == "certificate":
+            return web.json_response({"what": what, "ends_at": _iso(self.presented.renew())})
+        if what == "ca":
+            known = self.presented.add_authority()
+            return web.json_response({"what": what, "ca_file": str(self.presented.ca_file), "certificates": known})
         app = self.tenants.tenant.apps[0]
         if what == "secret":
             app.secrets.append(new_secret())

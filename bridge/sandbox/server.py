@@ -150,7 +150,18 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     )
     ews_application.router.add_route("*", "/{path:.*}", ews.handle)
     announcement = Announcement(directory, tenant, presented.ca_file, options.on_premises)
-    admin = AdminApi(store, tenants, book, log, announcement, issued, temper.book, ews.subscriptions, users_changed)
+    admin = AdminApi(
+        store,
+        tenants,
+        book,
+        log,
+        announcement,
+        issued,
+        temper.book,
+        ews.subscriptions,
+        users_changed,
+        presented=presented,
+    )
 
     for service, application in (("entra", entra_application(entra, book, log)), ("ews", ews_application)):
         runner = await _runner(stack, application)

@@ -55,7 +55,7 @@ def unchunked(body: bytes) -> tuple[bytes, list[bytes]]:
     Raises:
         ValueError: They are no chunks, or not all of them.
     """
-    parts = []
+    parts: list[bytes] = []
     while True:
         line, _, body = body.partition(b"\r\n")
         size = int(line.partition(b";")[0], 16)

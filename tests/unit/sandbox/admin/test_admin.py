@@ -12,10 +12,12 @@ from urllib.parse import quote
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography import x509
 
 from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.faults.rules import FaultBook
+from bridge.sandbox.presented import Presented
 from bridge.sandbox.settings import Announcement
 from bridge.sandbox.store import Store, folders, items, sends
 from bridge.sandbox.store.properties import named_key
@@ -35,6 +37,11 @@ class _Admin:
     tenants: TenantFile
     log: CallLog
     directory: Path
+
+    def ends_at(self) -> datetime:
+        """When the certificate that the servers show ends."""
+        shown = (self.directory / "certificates" / "server.pem").read_bytes()
+        return x509.load_pem_x509_certificate(shown).not_valid_after_utc
 
     async def ask(
         self,
@@ -60,7 +67,8 @@ async def _admin(directory: Path) -> AsyncIterator[_Admin]:
     store.add_mailbox(_DISPATCH)
     log = CallLog()
     announcement = Announcement(directory, tenants.tenant, directory / "ca.pem", on_premises=False)
-    api = AdminApi(store, tenants, FaultBook(directory / "faults.json"), log, announcement)
+    presented = Presented(directory / "certificates")
+    api = AdminApi(store, tenants, FaultBook(directory / "faults.json"), log, announcement, presented=presented)
     async with TestClient(TestServer(api.application(port=8025))) as client:
         yield _Admin(client, store, tenants, log, directory)
     store.close()
@@ -197,7 +205,7 @@ async def test_what_cannot_expire_is_refused_with_what_can(tmp_path: Path, body:
         status, answer = await admin.ask("/expire", "POST", body)
 
     assert status == 400
-    assert answer["known"] in (["what"], ["secret", "tokens", "certificate", "subscriptions"])
+    assert answer["known"] in (["what"], ["secret", "tokens", "certificate", "ca", "subscriptions"])
 
 
 async def test_an_app_s_rights_are_configuration(tmp_path: Path) -> None:
@@ -270,3 +278,23 @@ async def test_a_send_shows_the_stamp_of_its_request(tmp_path: Path, name: str) 
     assert (send["request_id"], send["internet_message_id"]) == ("r-1", "<1@x>")
     assert (send["from"], send["recipients"], send["mailbox"]) == (_DISPATCH, ["away@elsewhere.example"], _DISPATCH)
     assert send["at"].endswith("Z")
+
+
+async def test_certificates_and_authorities_expire_and_are_issued(tmp_path: Path) -> None:
+    async with _admin(tmp_path) as admin:
+        ends = admin.ends_at
+
+        assert await admin.ask("/expire", "POST", {"what": "certificate"}) == (
+            200,
+            {"what": "certificate", "expired": 1},
+        )
+        assert ends() < datetime.now(UTC)
+
+        status, answer = await admin.ask("/issue", "POST", {"what": "certificate"})
+        assert (status, datetime.fromisoformat(answer["ends_at"])) == (200, ends())
+        assert ends() > datetime.now(UTC)
+
+        status, answer = await admin.ask("/issue", "POST", {"what": "ca"})
+        assert (status, answer["certificates"]) == (200, 2)
+        assert await admin.ask("/expire", "POST", {"what": "ca"}) == (200, {"what": "ca", "expired": 1})
+        assert await admin.ask("/expire", "POST", {"what": "ca"}) == (200, {"what": "ca", "expired": 0})

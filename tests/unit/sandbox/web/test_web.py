@@ -15,6 +15,7 @@ from bridge.sandbox.calls import CallLog
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.faults.kinds import KINDS
 from bridge.sandbox.faults.rules import Call, FaultBook
+from bridge.sandbox.presented import Presented
 from bridge.sandbox.settings import Announcement
 from bridge.sandbox.store import Store
 from bridge.sandbox.tenant import TenantFile
@@ -57,7 +58,9 @@ async def _web(directory: Path) -> AsyncIterator[_Web]:
     store.add_mailbox(_DISPATCH)
     announcement = Announcement(directory, tenants.tenant, directory / "ca.pem", on_premises=False)
     book = FaultBook(directory / "faults.json")
-    api = AdminApi(store, tenants, book, CallLog(), announcement, IssuedTokens())
+    api = AdminApi(
+        store, tenants, book, CallLog(), announcement, IssuedTokens(), presented=Presented(directory / "certificates")
+    )
     async with TestClient(TestServer(api.application(port=8025))) as client:
         yield _Web(api, client)
     store.close()
