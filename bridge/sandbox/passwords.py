@@ -48,7 +48,9 @@ class OnPremisesAuthenticator:
 
     def write_users(self) -> None:
         """Let those sign in by NTLM who are users now; the library reads the file at each handshake."""
-        lines = (f":{user.username}:{user.password}\n" for user in self._accounts())
+        # DOMAIN\name: the library takes a domain only where a line has it.
+        domains = ["", *sorted({domain.partition(".")[0].upper() for domain in self._tenant.domains()})]
+        lines = (f"{domain}:{user.username}:{user.password}\n" for user in self._accounts() for domain in domains)
         write_atomically(self._ntlm_file, "".join(lines).encode())
 
     async def __call__(self, request: web.Request) -> Caller:
