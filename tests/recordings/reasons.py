@@ -31,7 +31,7 @@ REASONS: Final[tuple[tuple[str, str], ...]] = (
     (r"not “The specified object was not found in the store\.”", _OLD),
     (r"exchange2007_sp1/.*Fault|ms-docs/(updateitem|addimgroup|getserviceconfiguration|findconversation).*Fault|samples/.*: Fault/", _OLD),
     (r": Fault/(faultstring|detail)", "The recorded request broke the schema at another place, so another violation is named."),
-    (r"Could not create folder", _OLD),
+    (r"already exists\., Could not", _OLD),
     (r"ErrorNonExistentMailbox|No mailbox with such guid|exchange2007_sp1/create_folder_with_invalid_non.*MessageXml", _OLD),
     (r"Es wurden keine Ergebnisse", "That server speaks German."),
     (r"PermissionSet|ViewPrivateItems", _GAP_FOLDERS),

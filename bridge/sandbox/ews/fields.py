@@ -132,9 +132,9 @@ def body_xml(element: str, wanted: str, *, whole_said: bool = True) -> Callable[
 def attachment_xml(view: View, number: int) -> str:
     """Return a t:FileAttachment or a t:ItemAttachment without its content, as items list it."""
     attachment = view.attachments()[number]
-    folder, item = view.item.folder, view.item.id
+    identifier = view.attachment_id(number)
     inner = "".join((
-        f'<t:AttachmentId Id="{view.mailbox.mint.attachment_id(folder, item, number)}"/>' if view.raw is None else "",
+        f'<t:AttachmentId Id="{identifier}"/>' if identifier else "",
         xml.element("Name", attachment.name),
         xml.element("ContentType", attachment.content_type),
         xml.element("ContentId", attachment.content_id) if attachment.content_id else "",
@@ -150,8 +150,7 @@ def attachment_xml(view: View, number: int) -> str:
 def attachment_id_xml(view: View, number: int) -> str:
     """Return an attachment of an item with nothing but its id."""
     kind = "ItemAttachment" if view.attachments()[number].content_type == "message/rfc822" else "FileAttachment"
-    attachment_id = view.mailbox.mint.attachment_id(view.item.folder, view.item.id, number)
-    return f'<t:{kind}><t:AttachmentId Id="{attachment_id}"/></t:{kind}>'
+    return f'<t:{kind}><t:AttachmentId Id="{view.attachment_id(number)}"/></t:{kind}>'
 
 
 def _attachments(view: View) -> str:

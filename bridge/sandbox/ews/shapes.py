@@ -110,10 +110,15 @@ def _of_base_shape(base: str, version: SchemaVersion, *, finding: bool) -> Itera
 
 
 def read_item_shape(
-    node: etree._Element, *, finding: bool, whole: bool = False, version: SchemaVersion = LATEST
+    node: etree._Element,
+    *,
+    finding: bool,
+    whole: bool = False,
+    version: SchemaVersion = LATEST,
+    base: str = "IdOnly",
 ) -> ItemShape:
     """
-    Return the shape that an ItemShape element asks for.
+    Return the shape that an ItemShape or AttachmentShape element asks for; `base` is for one that has no BaseShape.
 
     Base shapes hold less where items are found than where they are fetched. What only fetching can give is refused
     there when it is asked for by name, unless the `whole` item may be asked for. So is what came after the `version`.
@@ -121,7 +126,7 @@ def read_item_shape(
     Raises:
         EwsError: ErrorInvalidPropertyRequest for a property that this operation cannot give.
     """
-    base = node.findtext(xml.T + "BaseShape", "IdOnly")
+    base = node.findtext(xml.T + "BaseShape", base)
     wanted = {"item:ItemId", *_of_base_shape(base, version, finding=finding)}
     if xml.truth(node.findtext(xml.T + "IncludeMimeContent")):
         if finding and not whole:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.store import conversations, items, mime
 from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.ids import MAX_ATTACHMENT_DEPTH
 from bridge.sandbox.store.personal import OCCURRENCE
 from bridge.sandbox.store.structure import Part, decode_words, header_block, parse, xml_safe
 
@@ -26,14 +28,23 @@ _HTML_BINARY = p.tag_key(0x1013, "Binary")
 _PARENT_ENTRY_ID = p.tag_key(0x0E09, "Binary")
 
 
+_OF_ITS_PLACE = frozenset({p.ARTICLE_NUMBER, p.RECORD_KEY, _ENTRY_ID, _PARENT_ENTRY_ID})
+
+
 @dataclass(slots=True)
 class View:
-    """An item with lazy access to its MIME, bodies and attachments; `raw` is set for a mail inside another."""
+    """
+    An item with lazy access to its MIME, bodies and attachments.
+
+    For a mail inside another, `raw` is its MIME, `path` the numbers of the attachments that lead to it, and the item
+    has the place of the outer one with a bag of its own.
+    """
 
     db: sqlite3.Connection
     mailbox: Mailbox
     item: Item
     raw: bytes | None = None
+    path: tuple[int, ...] = ()
     _bodies: tuple[str | None, str | None] | None = field(default=None, init=False)
     _attachments: dict[int, Attachment] | None = field(default=None, init=False)
 
@@ -49,6 +60,18 @@ class View:
     def change_key(self) -> str:
         """The item's change key."""
         return self.mailbox.mint.item_change_key(self.item.change)
+
+    def attachment_id(self, number: int) -> str | None:
+        """Return an attachment's id, None where mails are nested too deep for one."""
+        if len(self.path) >= MAX_ATTACHMENT_DEPTH:
+            return None
+        return self.mailbox.mint.attachment_id(self.item.folder, self.item.id, *self.path, number)
+
+    def inner(self, number: int) -> View:
+        """Return the mail that is attached under a number."""
+        attachment = self.attachments()[number]
+        bag = mime.bag_of(attachment.content, datetime.now(UTC)) | (attachment.bag or {})
+        return View(self.db, self.mailbox, replace(self.item, bag=bag), attachment.content, (*self.path, number))
 
     def mime(self) -> bytes:
         """Return the item's MIME."""
@@ -72,7 +95,7 @@ class View:
         """Return (`HTML` or `Text`, the body in it), converted when the mail has only the other."""
         text, html = self.bodies()
         if wanted == "Text" or (wanted == "Best" and html is None):
-            return "Text", text if text is not None else mime.text_from_html(html or "")
+            return "Text", text if text is not None else _text_of(html or "")
         if html is None:
             html = f"<html><body><pre>{escape(text)}</pre></body></html>" if text else ""
         return "HTML", html
@@ -97,7 +120,7 @@ class View:
         if header is not None:
             found = self.parsed().header(header)
             return None if found is None else xml_safe(decode_words(found))
-        return self._made(key)
+        return None if self.raw is not None and key in _OF_ITS_PLACE else self._made(key)
 
     def _made(self, key: str) -> str | int | None:
         bag = self.item.bag
@@ -126,3 +149,9 @@ class View:
         topic = str(self.item.bag.get(p.CONVERSATION_TOPIC, ""))
         number = conversations.number_of(self.db, self.mailbox.id, topic)
         return None if number is None else self.mailbox.mint.conversation_id(number)
+
+
+def _text_of(html: str) -> str:
+    """Return HTML as text, which ends its last line."""
+    text = mime.text_from_html(html)
+    return f"{text}\r\n" if text else ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.store.mime import Attachment
 
+MAIL = "message/rfc822"
 _IMPORTANCE = {0: "low", 2: "high"}
 _SENSITIVITY = {1: "personal", 2: "private", 3: "company-confidential"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -27,7 +28,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~. -]*")
 
 def compose(bag: p.Bag, attachments: Sequence[Attachment]) -> bytes:
     """Return the MIME of a mail that has these properties and attachments, Bcc included."""
-    mark = hashlib.sha256(str(bag.get(p.SEARCH_KEY, "")).encode()).hexdigest()[:24]
+    mark = _mark(str(bag.get(p.SEARCH_KEY, "")), [one.content for one in attachments if one.content_type == MAIL])
     inline = [one for one in attachments if one.inline]
     outer = [one for one in attachments if not one.inline]
     head, body = _text_parts(bag, f"_alt_{mark}")
@@ -162,9 +163,22 @@ def _multipart(kind: str, boundary: str, parts: Sequence[tuple[list[str], bytes]
     return [f'Content-Type: multipart/{kind}; boundary="{boundary}"'], body + mark + b"--\r\n"
 
 
+def _mark(key: str, plain: Sequence[bytes]) -> str:
+    """Return the part of the boundaries that is the mail's own; what stands in the mail as it is does not hold it."""
+    mark = hashlib.sha256(key.encode()).hexdigest()[:24]
+    while any(mark.encode() in content for content in plain):
+        mark = hashlib.sha256(mark.encode()).hexdigest()[:24]
+    return mark
+
+
 def _attachment_part(attachment: Attachment) -> tuple[list[str], bytes]:
+    if attachment.content_type == MAIL:
+        # Not coded (RFC 2046 5.2.1): a mail in a mail stays one for whoever reads it.
+        disposition = f"Content-Disposition: attachment; {_parameter('filename', attachment.name)}"
+        encoding = "7bit" if attachment.content.isascii() else "8bit"
+        return [f"Content-Type: {MAIL}", disposition, f"Content-Transfer-Encoding: {encoding}"], attachment.content
     kind = attachment.content_type if _TOKEN.fullmatch(attachment.content_type) else "application/octet-stream"
-    # A part of type multipart or message must not be base64 coded (RFC 2046 5); as a file it carries the same bytes.
+    # Other parts of type multipart or message must not be base64 coded either (RFC 2046 5); a file has the same bytes.
     if kind.lower().startswith(("multipart/", "message/")):
         kind = "application/octet-stream"
     name = _parameter("name", attachment.name)

@@ -20,6 +20,9 @@ _CONVERSATION_HEAD = b"\x00\x04\x24\x00"
 _CONVERSATION_KIND = b"\x00\x10\x00"
 _FOLDER_TAG = b"\x01\x00"
 _ITEM_TAG = b"\x07\x00"
+_ATTACHMENT = b"\x12"
+MAX_ATTACHMENT_DEPTH = 16
+"""How deep attachments have ids of their own."""
 _GUID_TEXT = 36
 _COUNTERS_AT = len(_HEAD) + _GUID_TEXT + len(_ITEM_KIND) + 16 + len(_ITEM_TAG)
 _ID_LENGTHS = {_COUNTERS_AT + 24: False, _COUNTERS_AT + 48: True}
@@ -31,12 +34,16 @@ class MalformedIdError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EntryId:
-    """What an id says: the mailbox, the folder, and for an item the item; attachments add their number."""
+    """
+    What an id says: the mailbox, the folder, and for an item the item.
+
+    An attachment adds its number, one in an attached mail the numbers of the mails around it before.
+    """
 
     mailbox: UUID
     folder: int
     item: int | None
-    attachment: int | None = None
+    attachment: tuple[int, ...] = ()
     occurrence: int | None = None
     """The number of an occurrence, of which the item is the master."""
 
@@ -60,9 +67,10 @@ class IdMint:
         """Return the id of an item where it lies now; a move gives it another."""
         return b64encode(self._item_bytes(folder, item)).decode()
 
-    def attachment_id(self, folder: int, item: int, attachment: int) -> str:
-        """Return the id of an attachment: the item's, and the attachment's number."""
-        return b64encode(self._item_bytes(folder, item) + b"\x01\x12" + struct.pack(">I", attachment)).decode()
+    def attachment_id(self, folder: int, item: int, *numbers: int) -> str:
+        """Return the id of an attachment: the item's, the numbers of the mails it is inside of, and its own."""
+        path = b"".join(_ATTACHMENT + struct.pack(">I", number) for number in numbers)
+        return b64encode(self._item_bytes(folder, item) + bytes([len(numbers)]) + path).decode()
 
     def conversation_id(self, topic: int) -> str:
         """Return the id of the conversation of a topic's number."""
@@ -99,11 +107,11 @@ def parse_id(text: str) -> EntryId:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedIdError from error
-    attachment = occurrence = None
-    if len(raw) == _COUNTERS_AT + 48 + 6 and raw[-6:-4] in (b"\x01\x12", b"\x01\x10"):
-        number = struct.unpack(">I", raw[-4:])[0]
-        attachment, occurrence = (number, None) if raw[-5] == 0x12 else (None, number)
-        raw = raw[:-6]
+    end = raw[_COUNTERS_AT + 48 :]
+    occurrence = struct.unpack(">I", end[2:])[0] if len(end) == 6 and end[:2] == b"\x01\x10" else None
+    attachment = _attachment_path(end)
+    if attachment or occurrence is not None:
+        raw = raw[: _COUNTERS_AT + 48]
     if len(raw) not in _ID_LENGTHS or raw[:4] != _HEAD or b64encode(raw).decode()[:8] != text[:8]:
         raise MalformedIdError
     is_item = _ID_LENGTHS[len(raw)]
@@ -117,6 +125,16 @@ def parse_id(text: str) -> EntryId:
     folder = int.from_bytes(raw[_COUNTERS_AT + 16 : _COUNTERS_AT + 22], "big")
     item = int.from_bytes(raw[-8:-2], "big") if is_item else None
     return EntryId(mailbox, folder, item, attachment, occurrence)
+
+
+def _attachment_path(end: bytes) -> tuple[int, ...]:
+    """Return the numbers that stand after an item's id, none if that is no such end."""
+    if not end or end[0] > MAX_ATTACHMENT_DEPTH or len(end) != 1 + 5 * end[0]:
+        return ()
+    parts = [end[at : at + 5] for at in range(1, len(end), 5)]
+    if any(part[:1] != _ATTACHMENT for part in parts):
+        return ()
+    return tuple(struct.unpack(">I", part[1:])[0] for part in parts)
 
 
 def read_conversation_id(text: str) -> tuple[UUID, int]:

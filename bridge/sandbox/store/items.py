@@ -322,6 +322,7 @@ def _insert_attachment(db: sqlite3.Connection, item: Item, number: int, attachme
         "content_type": attachment.content_type,
         "content_id": attachment.content_id,
         "inline": attachment.inline,
+        **({} if attachment.bag is None else {"bag": attachment.bag}),
     }
     db.execute(
         "INSERT INTO attachments (item, number, props, content) VALUES (?,?,?,?)",

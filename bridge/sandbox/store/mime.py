@@ -42,6 +42,8 @@ class Attachment:
     content_id: str
     inline: bool
     content: bytes
+    bag: p.Bag | None = None
+    """What the mail is beside its content, for a mail that was attached by its properties."""
 
 
 def bag_of(mime: bytes, at: datetime) -> p.Bag:

@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from lxml import etree
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, change_of, child, children, entry_of
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_URI, ITEM_FIELDS, stands_before_extended
 from bridge.sandbox.ews.operations.changes import read_attachment
-from bridge.sandbox.ews.shapes import ItemShape
+from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import items, mime
-from bridge.sandbox.store.items import Item
+from bridge.sandbox.store import items
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from lxml import etree
-
     from bridge.sandbox.ews.context import Context
+    from bridge.sandbox.ews.versions import SchemaVersion
     from bridge.sandbox.store import Mailbox
+    from bridge.sandbox.store.items import Item
+    from bridge.sandbox.store.mime import Attachment
 
 
 def get_attachment(context: Context, request: etree._Element) -> str:
     """Answer attachments by id, each on its own."""
-    shape = request.find(xml.M + "AttachmentShape")
-    with_mime = shape is not None and xml.truth(shape.findtext(xml.T + "IncludeMimeContent"))
+    asked = request.find(xml.M + "AttachmentShape")
+    shape: ItemShape | EwsError
+    try:
+        shape = _shape_of_mails(
+            asked if asked is not None else etree.Element(xml.M + "AttachmentShape"), context.version
+        )
+    except EwsError as error:
+        shape = error
 
     def get(node: etree._Element) -> str:
-        mailbox, item, number = _find(context, db, node)
+        if isinstance(shape, EwsError):
+            raise shape
+        mailbox, item, path = _find(context, db, node)
         view = View(db, mailbox, item)
+        for number in path[:-1]:
+            if not _is_mail(view.attachments().get(number)):
+                raise EwsError("ErrorInvalidAttachmentId")
+            view = view.inner(number)
+        number = path[-1]
         attachment = view.attachments().get(number)
         if attachment is None:
             raise EwsError("ErrorInvalidAttachmentId")
         # Size, times and flags are in the item's list alone.
-        head = (
-            f'<t:AttachmentId Id="{mailbox.mint.attachment_id(item.folder, item.id, number)}"/>'
-            f"{xml.element('Name', attachment.name)}"
-        )
-        if attachment.content_type == "message/rfc822":
-            inner = _inner_mail(view, attachment.content, with_mime=with_mime)
+        head = f'<t:AttachmentId Id="{view.attachment_id(number)}"/>{xml.element("Name", attachment.name)}'
+        if _is_mail(attachment):
+            inner = shape.show(view.inner(number))
             return f"<m:Attachments><t:ItemAttachment>{head}{inner}</t:ItemAttachment></m:Attachments>"
         head += xml.element("ContentType", attachment.content_type)
         if attachment.content_id:
@@ -90,8 +101,10 @@ def delete_attachment(context: Context, request: etree._Element) -> str:
     """Take attachments away; each changes the item's change key."""
 
     def delete(node: etree._Element) -> str:
-        mailbox, item, number = _find(context, db, node)
-        if number not in {known for known, _ in items.numbered_attachments(db, item)}:
+        mailbox, item, path = _find(context, db, node)
+        number = path[0]
+        # What is inside an attached mail goes with it, not by itself.
+        if len(path) > 1 or number not in {known for known, _ in items.numbered_attachments(db, item)}:
             raise EwsError("ErrorInvalidAttachmentId")
         items.remove_attachment(db, item, number)
         view = View(db, mailbox, item)
@@ -101,23 +114,26 @@ def delete_attachment(context: Context, request: etree._Element) -> str:
         return batch(context, "DeleteAttachment", children(child(request, "AttachmentIds")), delete, changing=db)
 
 
-def _find(context: Context, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item, int]:
+def _find(context: Context, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item, tuple[int, ...]]:
     entry = entry_of(str(node.get("Id")))
-    if entry.attachment is None:
+    if not entry.attachment:
         raise EwsError("ErrorInvalidAttachmentId")
     mailbox, item = context.item_by(db, entry)
     return mailbox, item, entry.attachment
 
 
-def _inner_mail(view: View, raw: bytes, *, with_mime: bool) -> str:
-    """Return a mail inside a mail as a t:Message, without an id of its own."""
-    bag = mime.bag_of(raw, datetime.now(UTC))
-    inner = View(view.db, view.mailbox, Item(0, view.mailbox.id, 0, 0, None, bag), raw)
-    fields = [field for field in ITEM_FIELDS if "g" in field.shapes and field.uri not in _OUTER_ONLY]
-    if with_mime:
-        fields.insert(0, BY_URI["item:MimeContent"])
-    before = tuple(field for field in fields if stands_before_extended(field))
-    return ItemShape(before, (), tuple(fields[len(before) :])).show(inner)
+def _is_mail(attachment: Attachment | None) -> bool:
+    return attachment is not None and attachment.content_type == "message/rfc822"
+
+
+def _shape_of_mails(node: etree._Element, version: SchemaVersion) -> ItemShape:
+    """Return how mails inside mails are shown: whole, with what is asked for besides, without what only items have."""
+    whole = read_item_shape(node, finding=False, version=version, base="AllProperties")
+    return replace(
+        whole,
+        before=tuple(field for field in whole.before if field.uri not in _OUTER_ONLY),
+        after=tuple(field for field in whole.after if field.uri not in _OUTER_ONLY),
+    )
 
 
 _OUTER_ONLY = frozenset({

@@ -17,7 +17,7 @@ from bridge.sandbox.ews.paths import read_extended
 from bridge.sandbox.ews.values import TIME, read_time
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
-from bridge.sandbox.store.mime import Attachment, bag_of, set_people
+from bridge.sandbox.store.mime import Attachment, bag_of, preview_of, set_display, set_people, topic_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,18 +132,27 @@ def read_attachment(node: etree._Element, depth: int = 0) -> Attachment:
         raise EwsError("ErrorInvalidOperation", "Only files and mails can be attached.")
     if depth >= MAX_DEPTH:
         raise EwsError("ErrorInvalidOperation", "The attachments are nested too deep.")
-    return Attachment(name or "message", "message/rfc822", "", inline=False, content=_mime_of_inner(inner, depth))
+    mime, bag = _inner_mail(inner, depth)
+    return Attachment(name or "message", "message/rfc822", "", inline=False, content=mime, bag=bag)
 
 
-def _mime_of_inner(node: etree._Element, depth: int) -> bytes:
-    """Return the mail that an element inside an item attachment describes."""
+def _inner_mail(node: etree._Element, depth: int) -> tuple[bytes, p.Bag]:
+    """Return the mail that an element inside an item attachment describes, and what its MIME does not say of it."""
     given = Changes(depth=depth + 1)
     for element in children(node):
         read_element(element, given)
     if given.mime is not None:
-        return given.mime
+        return given.mime, {**given.bag, p.MESSAGE_FLAGS: given.flags(p.FLAG_READ)}
     bag = {**bag_of(b"", datetime.now(UTC)), p.RECIPIENTS_TO: [], **given.bag}
-    return compose(bag, given.attachments)
+    bag[p.CONVERSATION_TOPIC] = topic_of(bag[p.SUBJECT])
+    bag[p.HAS_ATTACHMENTS] = any(not one.inline for one in given.attachments)
+    bag[p.PREVIEW] = preview_of(bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML))
+    bag[p.MESSAGE_FLAGS] = given.flags(p.FLAG_READ) | (p.FLAG_HAS_ATTACHMENT if bag[p.HAS_ATTACHMENTS] else 0)
+    set_display(bag)
+    mime = compose(bag, given.attachments)
+    bag[p.MESSAGE_SIZE] = len(mime)
+    # The bodies are in the MIME, as long as they may be.
+    return mime, {key: value for key, value in bag.items() if key not in (p.BODY_TEXT, p.BODY_HTML)}
 
 
 def removal(path: Field) -> set[str]:

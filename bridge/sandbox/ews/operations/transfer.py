@@ -121,6 +121,7 @@ def _packed(db: sqlite3.Connection, item: Item) -> bytes:
                 "content_type": one.content_type,
                 "content_id": one.content_id,
                 "inline": one.inline,
+                "bag": one.bag,
                 "content": b64encode(one.content).decode(),
             }
             for one in ([] if taken else items.attachments_of(db, item))

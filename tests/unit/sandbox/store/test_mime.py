@@ -130,7 +130,9 @@ def test_composed_mail_says_what_its_properties_say() -> None:
     assert text.get_content().splitlines() == ["Zeile ä", ".", "From x", "lang " * 500]
     contents = {part.get_filename(): part.get_payload(decode=True) for part in mail.walk() if part.get_filename()}
     assert contents["Plan ä.pdf"] == bytes(range(256))
-    assert contents["m.eml"] == b"Subject: inner\r\n\r\n"
+    (inner,) = [part for part in mail.walk() if part.get_filename() == "m.eml"]
+    assert "message/rfc822" in str(inner["Content-Type"])
+    assert [one.content for one in attachments(mime) if one.name == "m.eml"] == [b"Subject: inner\r\n\r\n"]
     assert len(contents) == 4
 
 
