@@ -67,8 +67,12 @@ def connect(url: str, ca_file: Path | None) -> pika.BlockingConnection:
         except OSError as error:
             raise ConfigurationError("the CA file cannot be read") from error
         parameters.ssl_options = pika.SSLOptions(context, server_hostname=parameters.host)
-    with translated():
-        return pika.BlockingConnection(parameters)
+    try:
+        with translated():
+            return pika.BlockingConnection(parameters)
+    except BrokerUnavailable as error:
+        # Which one, of several, and whether it was the one that was meant; the url also holds the password.
+        raise BrokerUnavailable(f"{parameters.host}:{parameters.port}: {error.detail}") from error.__cause__
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MASK = "********"
 DEFAULT = "default"
+UNSET = "(not set)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Row:
     @property
     def text(self) -> str:
         """Return the value for people."""
+        if self.value is None:
+            return UNSET
         return self.value if isinstance(self.value, str) else json.dumps(self.value)
 
     def as_fields(self) -> dict[str, object]:

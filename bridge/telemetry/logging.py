@@ -38,6 +38,8 @@ WRAPPED_LIBRARIES = ("exchangelib", "msal", "oauthlib", "pika", "requests", "req
 """Their adapters tell with events of ours what became of a call; what these say beside it shows at level debug."""
 
 _LONGEST_TEXT = 500
+_FLOAT_DIGITS = 3
+"""Milliseconds, where it is seconds."""
 _WORDS = structlog.get_logger("bridge")
 
 
@@ -154,6 +156,8 @@ def _without_private_fields(_: WrappedLogger, __: str, fields: EventDict) -> Eve
     for name, value in list(fields.items()):
         if name in PRIVATE_FIELDS and not isinstance(value, int | float | None):  # a number is a count
             fields[name] = "(left out)"
+        elif isinstance(value, float):
+            fields[name] = round(value, _FLOAT_DIGITS)
         elif isinstance(value, datetime):
             fields[name] = value.isoformat()
         elif isinstance(value, bytes | bytearray | memoryview):

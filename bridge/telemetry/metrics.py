@@ -185,8 +185,12 @@ class Metrics:
         GCCollector(registry=self.registry)
 
     def set_build(self, version: str, role: str) -> None:
-        """Say what runs."""
+        """Say what runs. A worker of one direction does not show the other's metrics, which would be zero for ever."""
         self.build_info.labels(version, platform.python_version(), role).set(1)
+        other = {"ingest": "egress_", "egress": "ingest_"}.get(role)
+        for name, metric in vars(self).items():
+            if other is not None and name.startswith(other):
+                self.registry.unregister(metric)
 
     def render(self) -> bytes:
         """Return the exposition for a scrape, in the text format 0.0.4."""

@@ -120,6 +120,17 @@ def test_config_show_is_a_table_for_people() -> None:
     assert result.returncode == Exit.OK
     assert "BRIDGE_ENTRA__CLIENT_SECRET" in result.stdout
     assert "mArKeR" not in result.stdout
+    assert "(not set)" in result.stdout
+    assert "null" not in result.stdout
+
+
+@pytest.mark.parametrize("command", [("send", "dispatch", "--to", "a@b.example", "--text", "x"), ("tail",)])
+def test_a_broker_that_cannot_be_reached_is_named_without_its_password(command: tuple[str, ...]) -> None:
+    result = bridge(*command, BRIDGE_RABBITMQ__URLS="amqp://cad:mArKeR@127.0.0.1:1/")
+
+    assert result.returncode == Exit.OUTSIDE
+    assert "127.0.0.1:1" in result.stderr
+    assert "mArKeR" not in result.stdout + result.stderr
 
 
 def test_the_configuration_schema_is_shown() -> None:

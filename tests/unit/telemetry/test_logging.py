@@ -136,6 +136,13 @@ def test_bytes_become_their_length_times_iso_and_long_texts_are_cut(out: io.Stri
     assert len(line["long"]) < 600
 
 
+def test_seconds_are_told_to_the_millisecond(out: io.StringIO) -> None:
+    logger().info("x", wait_seconds=1.0416666666666667, count=3)
+
+    (line,) = lines(out)
+    assert (line["wait_seconds"], line["count"]) == (1.042, 3)
+
+
 def test_what_nobody_catches_loses_its_text(out: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
     thread = threading.Thread(target=fail)
     thread.start()

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from bridge.telemetry import metrics_page
@@ -90,6 +91,18 @@ def test_the_exposition_says_what_runs() -> None:
 
     assert b'bridge_build_info{python="' in metrics.render()
     assert b'version="1.2.3"' in metrics.render()
+
+
+@pytest.mark.parametrize(("role", "others"), [("ingest", "egress"), ("egress", "ingest"), ("run", "neither")])
+def test_a_worker_of_one_direction_does_not_show_the_other_s_metrics(role: str, others: str) -> None:
+    metrics = Metrics()
+
+    metrics.set_build("1.2.3", role)
+    metrics.ingest_payload_bytes.observe(1)
+    metrics.egress_held.labels("a").set(1)
+
+    shown = {direction for direction in ("ingest", "egress") if f"bridge_{direction}_".encode() in metrics.render()}
+    assert shown == {"ingest", "egress"} - {others}
 
 
 def test_the_page_about_metrics_fits_the_code() -> None:
