@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.read import read
+from tests.bench.sandbox import sandbox
 from tests.bench.stage import Drained, Figure, Stage, alternating, machine
 
 if TYPE_CHECKING:
@@ -60,7 +61,12 @@ def _tell(name: str, who: str, done: Drained) -> None:
     )
 
 
-BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {"read": read, "drain-lan": drain_lan, "drain": drain}
+BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
+    "read": read,
+    "drain-lan": drain_lan,
+    "drain": drain,
+    "sandbox": sandbox,
+}
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews.errors import EwsError
@@ -19,7 +20,7 @@ from bridge.sandbox.ews.operands import (
     persons_name,
     read_operand,
 )
-from bridge.sandbox.ews.paths import PATH_TAGS, Extended, constant_value
+from bridge.sandbox.ews.paths import PATH_TAGS, constant_value
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MalformedIdError, read_conversation_id
 from bridge.sandbox.store.searching import DATA
@@ -55,6 +56,8 @@ class Restriction:
         self.sql = sql
         self.parameters: list[Any] = list(parameters)
         self.looks_up = False
+        self.since: tuple[str, int] | None = None
+        """The sign and the moment, where it is nothing but a comparison with the time of receipt."""
 
     @property
     def reads_items(self) -> bool:
@@ -74,6 +77,8 @@ def read_restriction(node: etree._Element | None, operand: Operand = item_operan
         expression = next(child for child in node if isinstance(child.tag, str))
         restriction.sql = _expression(expression, operand, restriction, 0)
         restriction.looks_up = _begins_with_lookup(restriction.sql)
+        found = re.fullmatch(r"\(received (<=?|>=?) \?\)", restriction.sql)
+        restriction.since = (found[1], restriction.parameters[0]) if found else None
     return restriction
 
 
@@ -163,10 +168,9 @@ def _expression(node: etree._Element, operand: Operand, into: Restriction, depth
 def _exists(path: Path, operand: Operand) -> str:
     if path.key is not None and is_recipients(path):
         return any_of(path.key, "1")
-    if operand is item_operand and isinstance(path, Extended) and p.is_named(path.key) and not path.multiple:
+    if operand is item_operand and path.key is not None and _is_looked_up(path):
         key = path.key.replace("'", "''")
-        found = f"EXISTS (SELECT 1 FROM looked_up WHERE looked_up.item = items.id AND looked_up.key = '{key}')"  # noqa: S608 - quoted
-        return found if p.header_of(path.key) is None else f"({found} OR {operand(path)} IS NOT NULL)"
+        return f"EXISTS (SELECT 1 FROM looked_up AS l WHERE l.item = items.id AND l.key = '{key}')"  # noqa: S608 - quoted
     return f"({operand(path)} IS NOT NULL)"
 
 
@@ -193,15 +197,11 @@ def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, 
         # Categories and their like are compared without regard to case.
         found = any_of(path.key, f"folded(value) {'IS' if name == 'IsNotEqualTo' else sign} folded(?)")
         return f"(NOT {found})" if name == "IsNotEqualTo" else found
-    if (
-        name == "IsEqualTo"
-        and path.key is not None
-        and operand is item_operand
-        and (p.is_named(path.key) or path.key in _LOOKED_UP)
-        and p.header_of(path.key) is None
-    ):
+    if name in ("IsEqualTo", "IsNotEqualTo") and operand is item_operand and _is_looked_up(path):
         into.parameters += [path.key, value]
-        return "(id IN (SELECT item FROM looked_up WHERE key = ? AND value = ?))"
+        if name == "IsEqualTo":
+            return "(id IN (SELECT item FROM looked_up WHERE key = ? AND value = ?))"
+        return "(NOT EXISTS (SELECT 1 FROM looked_up AS l WHERE l.item = items.id AND l.key = ? AND l.value = ?))"
     person = persons_name(path) if operand is item_operand else None
     if person is not None:
         into.parameters += [value, value]
@@ -253,6 +253,13 @@ def _contains(node: etree._Element, path: Path, needle: str, operand: Operand, i
         return f"(contains({person}, ?, ?, ?) OR contains({operand(path)}, ?, ?, ?))"
     into.parameters += tail
     return f"contains({operand(path)}, ?, ?, ?)"
+
+
+def _is_looked_up(path: Path) -> bool:
+    """Tell whether the table of looked up properties answers for this one; headers may stand in the MIME alone."""
+    if path.key is None or is_list(path):
+        return False
+    return (p.is_named(path.key) and p.header_of(path.key) is None) or path.key in _LOOKED_UP
 
 
 def _begins_with_lookup(sql: str) -> bool:

@@ -12,7 +12,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.store import changes, conversations, searching
+from bridge.sandbox.store import arrivals, changes, conversations, searching
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A store of an older version gets what it lacks when it is opened; a new one gets all of it.
-_UPGRADES = {2: changes.SCHEMA, 3: conversations.SCHEMA + searching.SCHEMA}
+_UPGRADES = {2: changes.SCHEMA, 3: conversations.SCHEMA + searching.SCHEMA, 4: arrivals.SCHEMA}
 _VERSION = max(_UPGRADES)
 
 # The columns beside the bag are made of the bag by SQLite itself, so they cannot differ from it.
@@ -224,7 +224,8 @@ class Database:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA foreign_keys = ON")
-            db.execute("PRAGMA cache_size = -32768")
+            # For each thread: the system keeps the file's pages for all of them.
+            db.execute("PRAGMA cache_size = -8192")
             db.execute("PRAGMA wal_autocheckpoint = 4000")
             db.execute("PRAGMA temp_store = MEMORY")
             searching.install(db)

@@ -11,6 +11,7 @@ from bridge.sandbox.ews.operands import item_operand, of_uri, read_operand
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended
 from bridge.sandbox.ews.restrictions import sort_key
 from bridge.sandbox.ews.values import EXTENDED
+from bridge.sandbox.store import arrivals
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Search:
 
     def count(self) -> int:
         """Return how many there are."""
+        if self.restriction.since is not None:
+            return arrivals.count(self.db, self.folder, *self.restriction.since)
         query = f"SELECT count(*) FROM items WHERE {self._where()}"  # noqa: S608 - built of the request's own tables
         return int(self.db.execute(query, self._parameters()).fetchone()[0])
 
