@@ -44,7 +44,8 @@ shared=${BRIDGE_SHARED:-$PWD/../shared}
 export BRIDGE_SHARED=$shared
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-# Every answer of every sandbox of the run is kept, and validated at the end where the official schema is at hand.
+# Every request to every sandbox of the run is kept with its answers, and validated at the end where the official schema
+# is at hand.
 export BRIDGE_SANDBOX_RECORD=$results/answers
 failed=() not_run=() lines=()
 

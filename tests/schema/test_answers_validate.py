@@ -1,4 +1,4 @@
-"""What the sandbox answers is what the official schema allows."""
+"""What the sandbox takes and answers is what the official schema allows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.schema.official import invalid_answers
+import pytest
+
+from bridge.sandbox.ews.recording import Recorder
+from bridge.sandbox.ews.soapfaults import schema_fault, soap_fault
+from tests.schema.official import invalid_answers, wrong_requests
 
 _CHECKOUT = Path(__file__).parents[2]
 _RECORD = "BRIDGE_SANDBOX_RECORD"
@@ -22,13 +26,14 @@ def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=400,
         check=False,
     )
     operations = {path.name.split("-")[2].split(".")[0] for path in tmp_path.rglob("*.response.xml")}
 
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert invalid_answers(tmp_path) == []
+    assert wrong_requests(tmp_path) == []
     assert operations >= {
         "ConvertId", "CopyItem", "CreateAttachment", "CreateFolder", "CreateItem", "DeleteAttachment", "DeleteFolder",
         "DeleteItem", "EmptyFolder", "FindFolder", "FindItem", "GetAttachment", "GetFolder", "GetItem",
@@ -36,8 +41,60 @@ def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_answers_kept_by_other_runs_validate() -> None:
-    """A run of other suites with BRIDGE_SANDBOX_RECORD set leaves its answers there to be checked."""
-    folder = os.environ.get(_RECORD)
+def test_what_other_runs_kept_validates() -> None:
+    """A run of other suites with BRIDGE_SANDBOX_RECORD set leaves its requests and answers there to be checked."""
+    named = os.environ.get(_RECORD)
+    folder = Path(named) if named else Path("/nonexistent")
 
-    assert invalid_answers(Path(folder) if folder else Path("/nonexistent")) == []
+    assert invalid_answers(folder) == []
+    assert wrong_requests(folder) == []
+
+
+_ENVELOPE = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+    'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
+    'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header><t:RequestServerVersion '
+    'Version="{version}"/></s:Header><s:Body>{body}</s:Body></s:Envelope>'
+)
+_RIGHT = "<m:GetEvents><m:SubscriptionId>a</m:SubscriptionId><m:Watermark>b</m:Watermark></m:GetEvents>"
+_WRONG = "<m:GetEvents><m:SubscriptionId>a</m:SubscriptionId></m:GetEvents>"
+_REFUSED = schema_fault("it is wrong", 1, 1)
+_TAKEN = _ENVELOPE.format(version="Exchange2016", body="").encode()
+_OTHER_FAULT = soap_fault("ErrorServerBusy", "Later.")
+
+
+@pytest.mark.parametrize(
+    ("body", "version", "answer", "agree"),
+    [
+        (_RIGHT, "Exchange2016", (200, _TAKEN), True),
+        (_RIGHT, "V2018_01_08", (200, _TAKEN), True),
+        (_RIGHT, "Exchange2016", (500, _OTHER_FAULT), True),
+        (_RIGHT, "Exchange2016", None, True),
+        (_RIGHT, "Exchange2016", (500, _REFUSED), False),
+        (_RIGHT, "Exchange2016", (400, b""), False),
+        (_WRONG, "Exchange2016", (500, _REFUSED), True),
+        (_WRONG, "Exchange2016", (200, _TAKEN), False),
+        (_WRONG, "V2018_01_08", (200, _TAKEN), False),
+        (_WRONG, "Exchange2016", (500, _OTHER_FAULT), False),
+        (_WRONG, "Exchange2016", None, False),
+        (f"{_RIGHT}{_RIGHT}", "Exchange2016", (400, b""), True),
+        ("<m:NoSuchThing/>", "Exchange2016", (500, soap_fault("ErrorInvalidRequest", "No.")), True),
+        ("&", "Exchange2016", (500, _REFUSED), True),
+        ("&", "Exchange2016", (200, _TAKEN), False),
+    ],
+)
+def test_a_request_about_which_sandbox_and_schema_disagree_is_found(
+    tmp_path: Path, body: str, version: str, answer: tuple[int, bytes] | None, agree: bool
+) -> None:
+    kept = Recorder(tmp_path).request("GetEvents", _ENVELOPE.format(version=version, body=body).encode())
+    if answer is not None:
+        kept.answer(*answer)
+
+    assert (wrong_requests(tmp_path) == []) == agree
+
+
+def test_what_two_services_of_a_process_keep_lies_side_by_side(tmp_path: Path) -> None:
+    for _ in range(2):
+        Recorder(tmp_path).request("GetEvents", b"<a/>").answer(200, b"<b/>")
+
+    assert len(list(tmp_path.iterdir())) == 4

@@ -9,18 +9,34 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Of the process, not of a recorder: a process with many services must not write one's files over another's.
+_numbers = itertools.count(1)
+
 
 class Recorder:
-    """Writes `<process>-<number>-<operation>.request.xml` and `.response.xml` into a folder that it makes."""
+    """Writes `<process>-<number>-<operation>.request.xml` and its answers into a folder that it makes."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+
+    def request(self, operation: str, body: bytes) -> Kept:
+        """Keep the body of a request, whether an answer of EWS follows or none."""
+        name = f"{os.getpid()}-{next(_numbers):06d}-{operation}"
+        (self._folder / f"{name}.request.xml").write_bytes(body)
+        return Kept(self._folder, name)
+
+
+class Kept:
+    """A request that is kept."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Know where its answers go."""
+        self._folder = folder
+        self._name = name
         self._numbers = itertools.count(1)
 
-    def write(self, operation: str, request: bytes, status: int, response: bytes) -> None:
-        """Keep one call's bodies; the answer's HTTP status is part of its file's name."""
-        name = f"{os.getpid()}-{next(self._numbers):06d}-{operation}"
-        (self._folder / f"{name}.request.xml").write_bytes(request)
-        (self._folder / f"{name}.{status}.response.xml").write_bytes(response)
+    def answer(self, status: int, body: bytes) -> None:
+        """Keep an answer as `<request>.<status>.<number>.response.xml`; a stream has several."""
+        (self._folder / f"{self._name}.{status}.{next(self._numbers)}.response.xml").write_bytes(body)

@@ -31,6 +31,7 @@ from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
     from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, Grants, MailFlow, Strikes
+    from bridge.sandbox.ews.recording import Kept
     from bridge.sandbox.store import Mailbox, Store
 
 PATH: Final = "/ews/exchange.asmx"
@@ -126,24 +127,26 @@ class EwsService:
         anchor = request.headers.get("X-AnchorMailbox")
         prepared = await loop.run_in_executor(self._pool, self._prepare, caller, anchor, body)
         if isinstance(prepared, _Outcome):
-            return _chunked(request, await self._answer(request, caller, body, prepared))
+            kept = await self._keep(prepared.operation, body)
+            return _chunked(request, await self._answer(request, caller, kept, prepared))
         envelope, mailbox, call = prepared
+        kept = await self._keep(envelope.operation, body)
         reason = self._blocked(request, caller, call.mailbox)
         if reason is not None:
             return _forbidden(reason)
         strikes = self._faults.begin(call)
         if envelope.operation == _STREAMED:
             # Streams have a limit of their own, and no thread.
-            return await self._stream(request, caller, body, (envelope, mailbox), strikes)
+            return await self._stream(request, caller, kept, (envelope, mailbox), strikes)
         limit = self._temper.book.of("connections", call.mailbox or "")
         with self._temper.connections.entered(policy.budget_of(caller, call.mailbox), limit) as allowed:
             if not allowed:
-                return await self._over_connections(request, caller, body, call.operation, limit)
+                return await self._over_connections(request, caller, kept, call.operation, limit)
             struck = await strikes.before(request)
             if struck is not None:
                 return struck
             outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
-            answer = await self._answer(request, caller, body, outcome)
+            answer = await self._answer(request, caller, kept, outcome)
             answer.headers.extend(backends.headers(self._temper.book, call.mailbox, request.headers))
             struck = await strikes.after(request, answer)
             # What faults make of an answer has the length, or the want of one, that is the fault's own.
@@ -153,7 +156,7 @@ class EwsService:
         self,
         request: web.Request,
         caller: Caller,
-        body: bytes,
+        kept: Kept | None,
         prepared: tuple[Envelope, Mailbox | None],
         strikes: Strikes,
     ) -> web.StreamResponse:
@@ -163,8 +166,8 @@ class EwsService:
             return struck
 
         async def keep(written: bytes) -> None:
-            if self._recorder is not None:
-                await asyncio.to_thread(self._recorder.write, _STREAMED, body, 200, written)
+            if kept is not None:
+                await asyncio.to_thread(kept.answer, 200, written)
 
         response = web.StreamResponse(headers=self._headers(request, caller, _STREAMED, 200))
         address = mailbox.address if mailbox else None
@@ -184,14 +187,14 @@ class EwsService:
         )
 
     async def _over_connections(
-        self, request: web.Request, caller: Caller, body: bytes, operation: str, limit: int | None
+        self, request: web.Request, caller: Caller, kept: Kept | None, operation: str, limit: int | None
     ) -> web.Response:
         if self._temper.book.of_all("connections_answer") == "unavailable":
             return web.Response(status=503, text="The service is unavailable.")
         fault = soapfaults.soap_fault(
             "ErrorExceededConnectionCount", policy.TOO_MANY_CONNECTIONS, values=policy.over_connections(limit)
         )
-        return await self._answer(request, caller, body, _Outcome(500, fault, operation))
+        return await self._answer(request, caller, kept, _Outcome(500, fault, operation))
 
     def _prepare(
         self, caller: Caller, anchor: str | None, body: bytes
@@ -254,9 +257,12 @@ class EwsService:
         whole = xml.envelope(f"{operation}Response", content, attributes, server=self._server)
         return _Outcome(200, whole, operation)
 
-    async def _answer(self, request: web.Request, caller: Caller, body: bytes, outcome: _Outcome) -> web.Response:
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.write, outcome.operation, body, outcome.status, outcome.body)
+    async def _keep(self, operation: str, body: bytes) -> Kept | None:
+        return None if self._recorder is None else await asyncio.to_thread(self._recorder.request, operation, body)
+
+    async def _answer(self, request: web.Request, caller: Caller, kept: Kept | None, outcome: _Outcome) -> web.Response:
+        if kept is not None:
+            await asyncio.to_thread(kept.answer, outcome.status, outcome.body)
         headers = self._headers(request, caller, outcome.operation, outcome.status)
         return web.Response(status=outcome.status, body=outcome.body, headers=headers)
 
