@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from tests.recordings.compare import differences
 from tests.recordings.mailbox import ADDRESS, OTHER, Mailbox, NotBuiltError
 from tests.recordings.requests import request_for
 from tests.schema.official import FAULT, SOAP_BODY, shared
+from tests.support.callers import call
 from tests.support.sandbox import SandboxProcess
+from tests.support.soap import TYPES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +27,9 @@ _BY_RULE = {
     "ErrorServerBusy": {"kind": "server_busy", "back_off_milliseconds": 297749},
     "ErrorExceededConnectionCount": {"kind": "soap_fault", "code": "ErrorExceededConnectionCount"},
 }
+_ASKED = re.compile(r'RequestServerVersion[^>]*Version="\s*(Exchange\w+)"')
+# Its answers hold what Exchange 2010 has in their shapes, and nothing that came later.
+_PHP_EWS = "php-ews-exchange-online"
 _AROUND = ("no HTTP header", "HTTP header", "Header/", "no SOAP header")
 _PROBE = "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>{}</m:GetFolder>"
 _INBOX = '<m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds>'
@@ -75,7 +81,9 @@ def _replay(mailbox: Mailbox, recordings: Path, row: dict[str, str]) -> Replay:
     except NotBuiltError as error:
         replay.not_compared = str(error)
         return replay
-    response = mailbox.client.post(request)
+    response = call(
+        mailbox.sandbox, request, token=mailbox.client.token, impersonate=ADDRESS, version=_version(path, envelope)
+    )
     mailbox.sandbox.faults()
     given = etree.fromstring(response.content)
     replay.found = _compare(answer, given, envelope)
@@ -85,6 +93,22 @@ def _replay(mailbox: Mailbox, recordings: Path, row: dict[str, str]) -> Replay:
     if headers.exists():
         replay.found += _headers(headers.read_text(errors="replace"), dict(response.headers))
     return replay
+
+
+def _version(path: Path, answer: etree._Element) -> str:
+    """Return the version that an answer was asked for in: as its request says it, else the newest it can have been."""
+    request = path.with_name(path.name.replace(".response.", ".request."))
+    asked = _ASKED.search(request.read_text(errors="replace")) if request.exists() else None
+    if asked:
+        return asked[1]
+    if _PHP_EWS in path.parts:
+        return "Exchange2010_SP2"
+    server = next((one for one in answer.iter(f"{TYPES}ServerVersionInfo")), None)
+    if server is None or (server.get("MajorVersion") or "15", server.get("MinorVersion")) > ("15", "0"):
+        return "Exchange2016"
+    if server.get("MajorVersion") == "15":
+        return "Exchange2013_SP1"
+    return server.get("Version") or "Exchange2007_SP1"
 
 
 def _request(mailbox: Mailbox, operation: str, answer: etree._Element) -> str:
