@@ -155,6 +155,37 @@ async def test_an_app_without_consent_and_without_assignment_is_refused(tenant: 
     assert (await _refusal(tenant, key, f"Bearer {_token(tenant, key)}"))["x-ms-diagnostics"].startswith("2000008;")
 
 
+async def test_a_users_token_opens_the_users_mailbox_and_names_the_app(tenant: Tenant, key: SigningKey) -> None:
+    tenant.add_users(["crew@example.org"])
+    token = _changed(_token(tenant, key), key, scp="EWS.AccessAsUser.All Mail.Send", upn="Crew@example.org")
+
+    caller = await _authenticate(tenant, key, f"Bearer {token}")
+
+    assert (caller.mailbox, caller.must_impersonate) == ("crew@example.org", False)
+    assert caller.app is tenant.apps[0]
+    assert not caller.may_open("dispatch@example.org")
+    assert not caller.may_impersonate("dispatch@example.org")
+
+
+async def test_a_token_of_a_user_who_is_gone_is_refused(tenant: Tenant, key: SigningKey) -> None:
+    token = _changed(_token(tenant, key), key, scp="EWS.AccessAsUser.All", upn="nobody@example.org")
+
+    assert (await _refusal(tenant, key, f"Bearer {token}"))["x-ms-diagnostics"] == (
+        '2000005;reason="The user specified by the user-context in the token does not exist.";'
+        'error_category="invalid_user"'
+    )
+
+
+@pytest.mark.parametrize("claims", [{"scp": "Mail.Read"}, {"scp": "ews.accessasuser.all"}, {"roles": ["Mail.Read"]}])
+async def test_a_token_for_something_else_is_forbidden(tenant: Tenant, key: SigningKey, claims: dict[str, Any]) -> None:
+    token = _changed(_token(tenant, key), key, **claims)
+
+    with pytest.raises(RefusedError) as refused:
+        await _authenticate(tenant, key, f"Bearer {token}")
+
+    assert (refused.value.status, [name for name, _ in refused.value.headers]) == (403, ["x-ms-diagnostics"])
+
+
 async def test_a_claim_cannot_break_out_of_the_header(tenant: Tenant, key: SigningKey) -> None:
     hostile = _changed(_token(tenant, key), key, aud='x"\r\nSet-Cookie: a=b\r\n')
 
