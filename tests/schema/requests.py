@@ -56,6 +56,45 @@ _SHAPE = "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape><t:IncludeMimeContent>tr
 _TO = "<m:ToFolderId><t:DistinguishedFolderId Id='deleteditems'/></m:ToFolderId>"
 _SAVED = "<m:SavedItemFolderId><t:FolderId Id='AAMk'/></m:SavedItemFolderId>"
 
+_ATTENDEE = "<t:Attendee>" + _MAILBOX + "<t:ResponseType>Accept</t:ResponseType></t:Attendee>"
+_APPOINTMENT = (
+    "<t:CalendarItem><t:Subject>s</t:Subject><t:UID>u</t:UID><t:Start>2026-11-24T08:00:00Z</t:Start><t:End>2026-11-24T09:00:00"
+    "</t:End><t:IsAllDayEvent>false</t:IsAllDayEvent><t:LegacyFreeBusyStatus>Busy</t:LegacyFreeBusyStatus><t:Location>l"
+    "</t:Location><t:IsResponseRequested>1</t:IsResponseRequested><t:RequiredAttendees>" + _ATTENDEE + _ATTENDEE
+    + "</t:RequiredAttendees><t:Recurrence><t:WeeklyRecurrence><t:Interval>1</t:Interval><t:DaysOfWeek>Monday Friday"
+    "</t:DaysOfWeek><t:FirstDayOfWeek>Monday</t:FirstDayOfWeek></t:WeeklyRecurrence><t:NumberedRecurrence><t:StartDate>"
+    "2026-11-24Z</t:StartDate><t:NumberOfOccurrences>3</t:NumberOfOccurrences></t:NumberedRecurrence></t:Recurrence>"
+    "<t:StartTimeZone Id='UTC'/><t:EndTimeZone Id='X' Name='x'><t:Periods><t:Period Bias='-PT1H' Name='Standard' Id='s'/>"
+    "</t:Periods><t:TransitionsGroups><t:TransitionsGroup Id='0'><t:RecurringDayTransition><t:To Kind='Period'>s</t:To>"
+    "<t:TimeOffset>PT2H</t:TimeOffset><t:Month>3</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek><t:Occurrence>-1</t:Occurrence>"
+    "</t:RecurringDayTransition></t:TransitionsGroup></t:TransitionsGroups><t:Transitions><t:Transition><t:To Kind='Group'>0"
+    "</t:To></t:Transition></t:Transitions></t:EndTimeZone><t:AllowNewTimeProposal>true</t:AllowNewTimeProposal>"
+    "</t:CalendarItem>"
+)  # fmt: skip
+_CONTACT = (
+    "<t:Contact><t:FileAs>f</t:FileAs><t:FileAsMapping>LastCommaFirst</t:FileAsMapping><t:DisplayName>d</t:DisplayName>"
+    "<t:EmailAddresses><t:Entry Key='EmailAddress1' Name='n'>a@b</t:Entry></t:EmailAddresses><t:PhysicalAddresses><t:Entry "
+    "Key='Home'><t:Street>s</t:Street><t:City>c</t:City></t:Entry></t:PhysicalAddresses><t:PhoneNumbers><t:Entry "
+    "Key='HomePhone'>1</t:Entry></t:PhoneNumbers><t:Birthday>2000-02-29T11:59:00Z</t:Birthday><t:Children><t:String>x</t:String>"
+    "</t:Children><t:ImAddresses><t:Entry Key='ImAddress1'>i</t:Entry></t:ImAddresses><t:PostalAddressIndex>Home"
+    "</t:PostalAddressIndex></t:Contact>"
+)
+_LIST = (
+    "<t:DistributionList><t:DisplayName>d</t:DisplayName><t:Members><t:Member Key='k'>" + _MAILBOX
+    + "<t:Status>Normal</t:Status></t:Member></t:Members></t:DistributionList>"
+)  # fmt: skip
+_TASK = (
+    "<t:Task><t:Subject>s</t:Subject><t:ActualWork>1</t:ActualWork><t:DueDate>2026-11-24T08:00:00Z</t:DueDate><t:PercentComplete>"
+    "12.5</t:PercentComplete><t:Recurrence><t:DailyRegeneration><t:Interval>1</t:Interval></t:DailyRegeneration>"
+    "<t:EndDateRecurrence><t:StartDate>2026-11-24</t:StartDate><t:EndDate>2026-11-25+01:00</t:EndDate></t:EndDateRecurrence>"
+    "</t:Recurrence><t:Status>InProgress</t:Status></t:Task>"
+)
+_POST = "<t:PostItem><t:Subject>s</t:Subject><t:IsRead>true</t:IsRead></t:PostItem>"
+_ANSWER = (
+    "<t:{0}><t:Body BodyType='Text'>b</t:Body><t:ReferenceItemId Id='AAMk' ChangeKey='CQAA'/><t:ProposedStart>"
+    "2026-11-24T08:00:00Z</t:ProposedStart></t:{0}>"
+)
+
 _CONFIGURATION_NAME = (
     "<m:UserConfigurationName Name='Test'><t:DistinguishedFolderId Id='inbox'/></m:UserConfigurationName>"
 )
@@ -90,6 +129,17 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("GetItem", "", _SHAPE + _PATHS + "</m:ItemShape>" + _IDS),
     ("CreateItem", " MessageDisposition='SaveOnly'", _SAVED + "<m:Items>" + _MESSAGE + _MIME + "</m:Items>"),
     ("CreateItem", " MessageDisposition='SendAndSaveCopy'", "<m:Items>" + _MIME + "</m:Items>"),
+    ("CreateItem", " SendMeetingInvitations='SendToAllAndSaveCopy'", "<m:Items>" + _APPOINTMENT + _CONTACT + "</m:Items>"),
+    ("CreateItem", "", "<m:Items>" + _LIST + _TASK + _POST + "</m:Items>"),
+    ("CreateItem", " MessageDisposition='SendAndSaveCopy'", "<m:Items>" + _ANSWER.format("AcceptItem")
+     + _ANSWER.format("DeclineItem") + _ANSWER.format("TentativelyAcceptItem")
+     + "<t:CancelCalendarItem><t:ReferenceItemId Id='AAMk'/><t:NewBodyContent BodyType='HTML'>x</t:NewBodyContent>"
+     "</t:CancelCalendarItem><t:RemoveItem><t:ReferenceItemId Id='AAMk'/></t:RemoveItem></m:Items>"),
+    ("UpdateItem", " ConflictResolution='AutoResolve' SendMeetingInvitationsOrCancellations='SendToChangedAndSaveCopy'",
+     "<m:ItemChanges><t:ItemChange><t:OccurrenceItemId RecurringMasterId='AAMk' InstanceIndex='2'/><t:Updates><t:SetItemField>"
+     "<t:FieldURI FieldURI='calendar:Start'/><t:CalendarItem><t:Start>2026-11-24T08:00:00Z</t:Start></t:CalendarItem>"
+     "</t:SetItemField><t:DeleteItemField><t:IndexedFieldURI FieldURI='contacts:PhysicalAddress:City' FieldIndex='Home'/>"
+     "</t:DeleteItemField></t:Updates></t:ItemChange></m:ItemChanges>"),
     ("UpdateItem", " ConflictResolution='NeverOverwrite' MessageDisposition='SaveOnly'", "<m:ItemChanges><t:ItemChange>"
      "<t:ItemId Id='AAMk' ChangeKey='CQAA'/><t:Updates><t:SetItemField><t:ExtendedFieldURI PropertyTag='0x0E07' "
      "PropertyType='Integer'/><t:Message>" + _EXTENDED + "</t:Message></t:SetItemField><t:AppendToItemField><t:FieldURI "

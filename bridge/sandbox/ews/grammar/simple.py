@@ -23,6 +23,13 @@ _DATE_TIME: Final = re.compile(
     r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?|24:00:00(?:\.0+)?)"
     r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
 )
+_OFFSET = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
+_DATE: Final = re.compile(_YEAR + r"-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12][0-9]|3[01])" + _OFFSET)
+_TIME: Final = re.compile(r"(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?|24:00:00(?:\.0+)?)" + _OFFSET)
+_DURATION: Final = re.compile(
+    r"-?P(?=.)(?:[0-9]+Y)?(?:[0-9]+M)?(?:[0-9]+D)?(?:T(?=.)(?:[0-9]+H)?(?:[0-9]+M)?(?:[0-9]+(?:\.[0-9]*)?S)?)?"
+)
+_DOUBLE: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NaN")
 _BASE64_END: Final = re.compile("(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?")
 _NO_SPACES: Final = str.maketrans("", "", _SPACES)
 _ENUMERATION = "The Enumeration constraint failed."
@@ -66,6 +73,25 @@ def _days(text: str, month: int) -> int:
     year = int(text[: text.index("-", 1)])
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     return (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
+def _date(text: str) -> str | None:
+    found = _DATE.fullmatch(text.strip(_SPACES))
+    if found and int(found["day"]) <= _days(text.strip(_SPACES), int(found["month"])):
+        return None
+    return f"The string '{text}' is not a valid Date value."
+
+
+def _clock(text: str) -> str | None:
+    return None if _TIME.fullmatch(text.strip(_SPACES)) else f"The string '{text}' is not a valid Time value."
+
+
+def _duration(text: str) -> str | None:
+    return None if _DURATION.fullmatch(text.strip(_SPACES)) else f"The string '{text}' is not a valid TimeSpan value."
+
+
+def _double(text: str) -> str | None:
+    return None if _DOUBLE.fullmatch(text.strip(_SPACES)) else f"The string '{text}' is not a valid Double value."
 
 
 def _base64(text: str) -> str | None:
@@ -134,6 +160,10 @@ SIMPLE: Final[Mapping[str, Simple]] = {
     "StreamingSubscriptionConnectionTimeout": _whole(1, 30, "Int32"),
     "nonNegativeInteger": _whole(0, 10**40, "NonNegativeInteger"),
     "dateTime": _date_time,
+    "date": _date,
+    "time": _clock,
+    "duration": _duration,
+    "double": _double,
     "base64Binary": _base64,
     "language": _language,
     "XmlLanguage": lambda text: None if text == "" else _language(text),

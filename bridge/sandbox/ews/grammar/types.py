@@ -9,11 +9,11 @@ $Path = FieldURI=PathToUnindexedField | IndexedFieldURI=PathToIndexedField | Ext
 $SearchExpression = Exists | Excludes | IsEqualTo=TwoOperands | IsNotEqualTo=TwoOperands
   | IsGreaterThan=TwoOperands | IsGreaterThanOrEqualTo=TwoOperands | IsLessThan=TwoOperands
   | IsLessThanOrEqualTo=TwoOperands | Contains | Not | And=Several | Or=Several | Near
-$StoredItem = Item | Message | SharingMessage=Any | CalendarItem=Any | Contact=Any | DistributionList=Any
-  | MeetingMessage=Any | MeetingRequest=Any | MeetingResponse=Any | MeetingCancellation=Any | Task=Any | PostItem=Any
+$StoredItem = Item | Message | SharingMessage=Any | CalendarItem | Contact | DistributionList
+  | MeetingMessage | MeetingRequest | MeetingResponse | MeetingCancellation | Task | PostItem
   | RoleMember=Any | Network=Any | Person=Any
-$AttachedItem = Item | Message | SharingMessage=Any | CalendarItem=Any | Contact=Any | MeetingMessage=Any
-  | MeetingRequest=Any | MeetingResponse=Any | MeetingCancellation=Any | Task=Any | PostItem=Any | RoleMember=Any
+$AttachedItem = Item | Message | SharingMessage=Any | CalendarItem | Contact | MeetingMessage
+  | MeetingRequest | MeetingResponse | MeetingCancellation | Task | PostItem | RoleMember=Any
   | Network=Any | Person=Any
 $AnyFolder = Folder | CalendarFolder=Any | ContactsFolder=Any | SearchFolder=Any | TasksFolder=Any
 
@@ -122,8 +122,9 @@ FolderChange : (FolderId | DistinguishedFolderId) Updates=FolderUpdates
 FolderUpdates : (AppendToFolderField=FolderField | SetFolderField=FolderField | DeleteFolderField=DeletedField)+
 FolderField : ($Path) ($AnyFolder)
 
-AllItems : ($StoredItem | ReplyToItem=SmartResponse | ForwardItem=SmartResponse | ReplyAllToItem | AcceptItem=Any
-  | TentativelyAcceptItem=Any | DeclineItem=Any | CancelCalendarItem=Any | RemoveItem=Any | SuppressReadReceipt
+AllItems : ($StoredItem | ReplyToItem=SmartResponse | ForwardItem=SmartResponse | ReplyAllToItem
+  | AcceptItem=MeetingAnswer | TentativelyAcceptItem=MeetingAnswer | DeclineItem=MeetingAnswer
+  | CancelCalendarItem=SmartResponse | RemoveItem | SuppressReadReceipt
   | PostReplyItem=Any | AcceptSharingInvitation=Any)+
 $SmartResponse = Subject=string? Body? ToRecipients=Recipients? CcRecipients=Recipients? BccRecipients=Recipients?
   IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean? From=SingleRecipient? ReferenceItemId=ItemId?
@@ -131,6 +132,11 @@ $SmartResponse = Subject=string? Body? ToRecipients=Recipients? CcRecipients=Rec
 SmartResponse : $SmartResponse
 ReplyAllToItem : $SmartResponse IsSpecificMessageReply=boolean?
 SuppressReadReceipt : ReferenceItemId=ItemId?
+RemoveItem : ReferenceItemId=ItemId?
+MeetingAnswer : ItemClass=ItemClass? Sensitivity=SensitivityChoices? Body? Attachments? InternetMessageHeaders?
+  Sender=SingleRecipient? ToRecipients=Recipients? CcRecipients=Recipients? BccRecipients=Recipients?
+  IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean? From=SingleRecipient? ReferenceItemId=ItemId?
+  ProposedStart=dateTime? ProposedEnd=dateTime?
 ItemChanges : ItemChange+
 ItemChange : (ItemId | OccurrenceItemId | RecurringMasterItemId) Updates=ItemUpdates CalendarActivityData=Any?
 ItemUpdates : (AppendToItemField=ItemField | SetItemField=ItemField | DeleteItemField=DeletedField)+
@@ -154,13 +160,114 @@ $ItemFields = MimeContent? ItemId? ParentFolderId=FolderId? ItemClass=ItemClass?
   Likes=Any? LikesPreview=Any? PendingSocialActivityTagIds=Strings? AtAllMention=boolean? CanDelete=boolean?
   InferenceClassification=InferenceClassification?
 Item : $ItemFields
-Message : $ItemFields Sender=SingleRecipient? ToRecipients=Recipients? CcRecipients=Recipients?
+$MessageFields = $ItemFields Sender=SingleRecipient? ToRecipients=Recipients? CcRecipients=Recipients?
   BccRecipients=Recipients? IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean?
   ConversationIndex=base64Binary? ConversationTopic=string? From=SingleRecipient? InternetMessageId=string?
   IsRead=boolean? IsResponseRequested=boolean? References=string? ReplyTo=Recipients? ReceivedBy=SingleRecipient?
   ReceivedRepresenting=SingleRecipient? ApprovalRequestData=Any? VotingInformation=Any? ReminderMessageData=Any?
   MessageSafety=Any? SenderSMTPAddress=NonEmptyString? MailboxGuids=Any? PublishedCalendarItemIcs=string?
   PublishedCalendarItemName=string?
+Message : $MessageFields
+$MeetingFields = $MessageFields AssociatedCalendarItemId=ItemId? IsDelegated=boolean? IsOutOfDate=boolean?
+  HasBeenProcessed=boolean? ResponseType? UID=string? RecurrenceId=dateTime? DateTimeStamp=dateTime?
+  IsOrganizer=boolean?
+$MeetingTime = Start=dateTime? End=dateTime? OriginalStart=dateTime? IsAllDayEvent=boolean?
+  LegacyFreeBusyStatus=LegacyFreeBusy? Location=string? When=string? IsMeeting=boolean? IsCancelled=boolean?
+  IsRecurring=boolean? MeetingRequestWasSent=boolean?
+$MeetingPeople = CalendarItemType? MyResponseType=ResponseType? Organizer=SingleRecipient?
+  RequiredAttendees=Attendees? OptionalAttendees=Attendees? Resources=Attendees?
+$MeetingDetails = ConflictingMeetingCount=int? AdjacentMeetingCount=int? ConflictingMeetings=Any? AdjacentMeetings=Any?
+  Duration=string? TimeZone=string? AppointmentReplyTime=dateTime? AppointmentSequenceNumber=int? AppointmentState=int?
+  Recurrence? FirstOccurrence=OccurrenceInfo? LastOccurrence=OccurrenceInfo? ModifiedOccurrences? DeletedOccurrences?
+  MeetingTimeZone? StartTimeZone=TimeZoneDefinition? EndTimeZone=TimeZoneDefinition? ConferenceType=int?
+  AllowNewTimeProposal=boolean? IsOnlineMeeting=boolean? MeetingWorkspaceUrl=string? NetShowUrl=string?
+  EnhancedLocation?
+$MeetingClocks = StartWallClock=dateTime? EndWallClock=dateTime? StartTimeZoneId=string? EndTimeZoneId=string?
+MeetingMessage : $MeetingFields
+MeetingRequest : $MeetingFields MeetingRequestType? IntendedFreeBusyStatus=LegacyFreeBusy? $MeetingTime $MeetingPeople
+  $MeetingDetails ChangeHighlights=Any? $MeetingClocks DoNotForwardMeeting=boolean?
+MeetingResponse : $MeetingFields Start=dateTime? End=dateTime? Location=string? Recurrence? CalendarItemType=string?
+  ProposedStart=dateTime? ProposedEnd=dateTime? EnhancedLocation?
+MeetingCancellation : $MeetingFields Start=dateTime? End=dateTime? Location=string? Recurrence? CalendarItemType=string?
+  EnhancedLocation? DoNotForwardMeeting=boolean?
+CalendarItem : $ItemFields UID=string? RecurrenceId=dateTime? DateTimeStamp=dateTime? $MeetingTime
+  IsResponseRequested=boolean? $MeetingPeople InboxReminders=Any? $MeetingDetails $MeetingClocks
+  IntendedFreeBusyStatus=LegacyFreeBusy? JoinOnlineMeetingUrl=string? OnlineMeetingSettings=Any? IsOrganizer=boolean?
+  CalendarActivityData=Any? DoNotForwardMeeting=boolean?
+Attendees : Attendee+
+Attendee : Mailbox ResponseType? LastResponseTime=dateTime? ProposedStart=dateTime? ProposedEnd=dateTime?
+OccurrenceInfo : ItemId Start=dateTime End=dateTime OriginalStart=dateTime
+ModifiedOccurrences : Occurrence=OccurrenceInfo+
+DeletedOccurrences : DeletedOccurrence+
+DeletedOccurrence : Start=dateTime
+EnhancedLocation : DisplayName=string Annotation=string? PostalAddress?
+PostalAddress : Street=string? City=string? State=string? Country=string? PostalCode=string? PostOfficeBox=string?
+  Type=string? Latitude=double? Longitude=double? Accuracy=double? Altitude=double? AltitudeAccuracy=double?
+  FormattedAddress=string? LocationUri=string? LocationSource?
+$Pattern = RelativeYearlyRecurrence | AbsoluteYearlyRecurrence | RelativeMonthlyRecurrence | AbsoluteMonthlyRecurrence
+  | WeeklyRecurrence | DailyRecurrence=Interval
+$Range = NoEndRecurrence | EndDateRecurrence | NumberedRecurrence
+Recurrence : ($Pattern) ($Range)
+TaskRecurrence : ($Pattern | DailyRegeneration=Interval | WeeklyRegeneration=Interval | MonthlyRegeneration=Interval
+  | YearlyRegeneration=Interval) ($Range)
+RelativeYearlyRecurrence : DaysOfWeek=DayOfWeek DayOfWeekIndex Month=MonthNames
+AbsoluteYearlyRecurrence : DayOfMonth=int Month=MonthNames
+RelativeMonthlyRecurrence : Interval=int DaysOfWeek=DayOfWeek DayOfWeekIndex
+AbsoluteMonthlyRecurrence : Interval=int DayOfMonth=int
+WeeklyRecurrence : Interval=int DaysOfWeek FirstDayOfWeek=DayOfWeek?
+Interval : Interval=int
+NoEndRecurrence : StartDate=date
+EndDateRecurrence : StartDate=date EndDate=date
+NumberedRecurrence : StartDate=date NumberOfOccurrences=int
+MeetingTimeZone TimeZoneName=string : (BaseOffset=duration (Standard=TimeChange Daylight=TimeChange)?)?
+TimeChange TimeZoneName=string : Offset=duration (RelativeYearlyRecurrence | AbsoluteDate=date)? Time=time
+TimeZoneDefinition Id=string Name=string : (Periods TransitionsGroups? Transitions=TransitionsGroup?)?
+Periods : Period+
+Period Bias=duration Name=string Id=string :
+TransitionsGroups : TransitionsGroup+
+TransitionsGroup Id=string : (Transition | AbsoluteDateTransition | RecurringDayTransition | RecurringDateTransition)+
+Transition : To
+AbsoluteDateTransition : To DateTime=dateTime
+RecurringDayTransition : To TimeOffset=duration Month=int DayOfWeek Occurrence=int
+RecurringDateTransition : To TimeOffset=duration Month=int Day=int
+To Kind!=TransitionTargetKind : Text string
+
+Contact : $ItemFields FileAs=string? FileAsMapping? DisplayName=string? GivenName=string? Initials=string?
+  MiddleName=string? Nickname=string? CompleteName=Any? CompanyName=string? EmailAddresses? AbchEmailAddresses=Any?
+  PhysicalAddresses? PhoneNumbers? AssistantName=string? Birthday=dateTime? BusinessHomePage=string? Children=Strings?
+  Companies=Strings? ContactSource? Department=string? Generation=string? ImAddresses? JobTitle=string? Manager=string?
+  Mileage=string? OfficeLocation=string? PostalAddressIndex? Profession=string? SpouseName=string? Surname=string?
+  WeddingAnniversary=dateTime? HasPicture=boolean? PhoneticFullName=string? PhoneticFirstName=string?
+  PhoneticLastName=string? Alias=string? Notes=string? Photo=base64Binary? UserSMIMECertificate=Any?
+  MSExchangeCertificate=Any? DirectoryId=string? ManagerMailbox=SingleRecipient? DirectReports=Recipients?
+  AccountName=string? IsAutoUpdateDisabled=boolean? IsMessengerEnabled=boolean? Comment=string? ContactShortId=int?
+  ContactType=string? Gender=string? IsHidden=boolean? ObjectId=string? PassportId=long? IsPrivate=boolean?
+  SourceId=string? TrustLevel=int? CreatedBy=string? Urls=Any? Cid=long? SkypeAuthCertificate=string?
+  SkypeContext=string? SkypeId=string? SkypeRelationship=string? YomiNickname=string? XboxLiveTag=string?
+  InviteFree=boolean? HidePresenceAndProfile=boolean? IsPendingOutbound=boolean? SupportGroupFeeds=boolean?
+  UserTileHash=string? UnifiedInbox=boolean? Mris=Strings? Wlid=string? AbchContactId=Guid?
+  NotInBirthdayCalendar=boolean? ShellContactType=string? ImMri=string? PresenceTrustLevel=int? OtherMri=string?
+  ProfileLastChanged=string? MobileIMEnabled=boolean? PartnerNetworkProfilePhotoUrl=string?
+  PartnerNetworkThumbnailPhotoUrl=string? PersonId=string? ConversationGuid=Guid?
+EmailAddresses : Entry=EmailEntry+
+EmailEntry Key!=EmailAddressKey Name=string RoutingType=string MailboxType=MailboxType : Text string
+PhysicalAddresses : Entry=PhysicalAddressEntry+
+PhysicalAddressEntry Key!=PhysicalAddressKey : Street=string? City=string? State=string? CountryOrRegion=string?
+  PostalCode=string?
+PhoneNumbers : Entry=PhoneEntry+
+PhoneEntry Key!=PhoneNumberKey : Text string
+ImAddresses : Entry=ImEntry+
+ImEntry Key!=ImAddressKey : Text string
+DistributionList : $ItemFields DisplayName=string? FileAs=string? ContactSource? Members?
+Members : Member*
+Member Key=string : Mailbox? Status=MemberStatus?
+Task : $ItemFields ActualWork=int? AssignedTime=dateTime? BillingInformation=string? ChangeCount=int? Companies=Strings?
+  CompleteDate=dateTime? Contacts=Strings? DelegationState=TaskDelegateState? Delegator=string? DueDate=dateTime?
+  IsAssignmentEditable=int? IsComplete=boolean? IsRecurring=boolean? IsTeamTask=boolean? Mileage=string? Owner=string?
+  PercentComplete=double? Recurrence=TaskRecurrence? StartDate=dateTime? Status=TaskStatus? StatusDescription=string?
+  TotalWork=int?
+PostItem : $ItemFields ConversationIndex=base64Binary? ConversationTopic=string? From=SingleRecipient?
+  InternetMessageId=string? IsRead=boolean? PostedTime=dateTime? References=string? Sender=SingleRecipient?
 MimeContent CharacterSet=string : Text string
 Body BodyType!=BodyType IsTruncated=boolean : Text string
 Strings : String=string*
@@ -209,6 +316,29 @@ CalendarItemUpdateOperation : SendToNone SendOnlyToAll SendOnlyToChanged SendToA
 AffectedTaskOccurrences : AllOccurrences SpecifiedOccurrenceOnly
 ResolveNamesSearchScope : ActiveDirectory ActiveDirectoryContacts Contacts ContactsActiveDirectory
 MailboxType : Unknown OneOff Mailbox PublicDL PrivateDL Contact PublicFolder GroupMailbox ImplicitContact
+LegacyFreeBusy : Free Tentative Busy OOF WorkingElsewhere NoData
+ResponseType : Unknown Organizer Tentative Accept Decline NoResponseReceived
+CalendarItemType : Single Occurrence Exception RecurringMaster
+MeetingRequestType : None FullUpdate InformationalUpdate NewMeetingRequest Outdated SilentUpdate PrincipalWantsCopy
+LocationSource : None LocationServices PhonebookServices Device Contact Resource
+DayOfWeek : Sunday Monday Tuesday Wednesday Thursday Friday Saturday Day Weekday WeekendDay
+DayOfWeekIndex : First Second Third Fourth Last
+MonthNames : January February March April May June July August September October November December
+TransitionTargetKind : Period Group
+FileAsMapping : None LastCommaFirst FirstSpaceLast Company LastCommaFirstCompany CompanyLastFirst LastFirst
+  LastFirstCompany CompanyLastCommaFirst LastFirstSuffix LastSpaceFirstCompany CompanyLastSpaceFirst LastSpaceFirst
+  DisplayName FirstName LastFirstMiddleSuffix LastName Empty
+ContactSource : ActiveDirectory Store
+PostalAddressIndex : None Home Business Other
+EmailAddressKey : EmailAddress1 EmailAddress2 EmailAddress3
+PhysicalAddressKey : Home Business Other
+PhoneNumberKey : AssistantPhone BusinessFax BusinessPhone BusinessPhone2 Callback CarPhone CompanyMainPhone HomeFax
+  HomePhone HomePhone2 Isdn MobilePhone OtherFax OtherTelephone Pager PrimaryPhone RadioPhone Telex TtyTddPhone
+  BusinessMobile IPPhone Mms Msn
+ImAddressKey : ImAddress1 ImAddress2 ImAddress3
+MemberStatus : Unrecognized Normal Demoted
+TaskDelegateState : NoMatch OwnNew Owned Accepted Declined Max
+TaskStatus : NotStarted InProgress Completed WaitingOnOthers Deferred
 SensitivityChoices : Normal Personal Private Confidential
 ImportanceChoices : Low Normal High
 FlagStatus : NotFlagged Flagged Complete
@@ -257,6 +387,7 @@ DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalA
 
 # Texts that are any number of these words, with spaces between.
 LISTS: Final = """
+DaysOfWeek : Sunday Monday Tuesday Wednesday Thursday Friday Saturday Day Weekday WeekendDay
 MailTipTypes : All OutOfOfficeMessage MailboxFullStatus CustomMailTip ExternalMemberCount TotalMemberCount
   MaxMessageSize DeliveryRestriction ModerationStatus InvalidRecipient Scope RecipientSuggestions
   PreferAccessibleContent
