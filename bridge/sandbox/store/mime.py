@@ -14,6 +14,7 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.icalendar import bag_of as meeting_bag
 from bridge.sandbox.store.structure import Part, body_of, decode_words, parse, text_of, xml_safe
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def bag_of(mime: bytes, at: datetime) -> p.Bag:
     }
     set_people(bag, author[:1], sender[:1] or author[:1])
     set_display(bag)
+    if bag[p.MESSAGE_CLASS].startswith("IPM.Schedule.Meeting."):
+        bag.update(meeting_bag(b"".join(body_of(mime, part) for part in _calendars(root)[:1])))
     optional: p.Bag = {
         p.IN_REPLY_TO: xml_safe(root.header("In-Reply-To") or "")[:4000],
         p.INTERNET_REFERENCES: xml_safe(root.header("References") or "")[:16000],
@@ -176,10 +179,13 @@ def message_class(mime: bytes, root: Part) -> str:
         return "IPM.Note.SMIME"
     if kind == "multipart/report":
         return _report_class(mime, root)
-    for part in root.walk():
-        if part.content_type == "text/calendar" and part.disposition != "attachment":
-            return _meeting_class(mime, part)
+    for part in _calendars(root):
+        return _meeting_class(mime, part)
     return "IPM.Note"
+
+
+def _calendars(root: Part) -> list[Part]:
+    return [part for part in root.walk() if part.content_type == "text/calendar" and part.disposition != "attachment"]
 
 
 def _report_class(mime: bytes, root: Part) -> str:

@@ -58,6 +58,8 @@ OCCURRENCE = "calendar:occurrence"
 CHANGED = "calendar:changed"
 """Whether the occurrence looked at differs from its series."""
 ORIGINAL_START = "calendar:original-start"
+NAMED_ZONE = "calendar:tzid"
+"""The name that a mail gives the zone of a meeting."""
 
 # Contacts.
 DISPLAY_NAME = tag_key(0x3001, "String")

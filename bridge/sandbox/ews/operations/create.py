@@ -9,6 +9,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
+from bridge.sandbox.ews.operations.meetings import ANSWERS, answer_meeting
 from bridge.sandbox.ews.operations.personal import create_personal
 from bridge.sandbox.ews.operations.responses import TAGS as RESPONSES
 from bridge.sandbox.ews.operations.responses import read_response, suppress_read_receipt
@@ -42,6 +43,8 @@ def create_item(context: Context, request: etree._Element) -> str:
         kind = str(node.tag).rpartition("}")[2]
         if kind in FOLDERS:
             return create_personal(context, db, request, node, kind)
+        if kind in ANSWERS:
+            return answer_meeting(context, db, request, node, kind)
         if node.tag in RESPONSES:
             changes = read_response(context, db, node)
         elif node.tag in (xml.T + "Message", xml.T + "Item"):
@@ -83,7 +86,8 @@ def create_item(context: Context, request: etree._Element) -> str:
 def _check_attributes(request: etree._Element, nodes: list[etree._Element]) -> None:
     """Make sure that the request says of each kind of item that it makes what is to be sent."""
     kinds = {node.tag for node in nodes}
-    if request.get("MessageDisposition") is None and kinds & {xml.T + "Message", *RESPONSES}:
+    answers = {xml.T + name for name in ANSWERS}
+    if request.get("MessageDisposition") is None and kinds & {xml.T + "Message", *RESPONSES, *answers}:
         raise FaultError("ErrorMessageDispositionRequired")
     if request.get("SendMeetingInvitations") is None and xml.T + "CalendarItem" in kinds:
         raise FaultError("ErrorSendMeetingInvitationsRequired")

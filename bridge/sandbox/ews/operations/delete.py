@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from bridge.sandbox.ews import occurrences
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.operations.meetings import call_off
 from bridge.sandbox.store import items
 from bridge.sandbox.store import properties as p
 
@@ -22,7 +23,7 @@ def delete_item(context: Context, request: etree._Element) -> str:
     disposal = cast("Disposal", request.get("DeleteType"))
 
     def delete(node: etree._Element) -> str:
-        _, item, occurrence = occurrences.find(context, db, node)
+        mailbox, item, occurrence = occurrences.find(context, db, node)
         item_class = str(item.bag.get(p.MESSAGE_CLASS, "")).lower()
         if item_class.startswith("ipm.appointment") and request.get("SendMeetingCancellations") is None:
             raise EwsError("ErrorSendMeetingCancellationsRequired")
@@ -31,6 +32,8 @@ def delete_item(context: Context, request: etree._Element) -> str:
         if occurrence is not None:
             occurrences.delete(db, item, occurrence)
         else:
+            if item_class.startswith("ipm.appointment"):
+                call_off(context, db, mailbox, item, request.get("SendMeetingCancellations"))
             items.delete(db, item, disposal)
         return ""
 

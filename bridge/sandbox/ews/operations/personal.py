@@ -8,6 +8,7 @@ from bridge.sandbox.ews import occurrences, xml, zones
 from bridge.sandbox.ews.context import children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
+from bridge.sandbox.ews.operations.meetings import attendees_of, invite
 from bridge.sandbox.ews.settling import FOLDERS, check_folder, new_bag, settle
 from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
@@ -60,6 +61,8 @@ def create_personal(
     item.bag["attachments"] = len(changes.attachments)
     items.rewrite(db, item)
     context.temper.check_stored(db, mailbox, item)
+    if kind == "CalendarItem":
+        invite(context, db, mailbox, item, str(request.get("SendMeetingInvitations")))
     view = View(db, mailbox, item)
     return f"<m:Items>{created(view) if changes.attachments else id_only(view)}</m:Items>"
 
@@ -77,6 +80,7 @@ def update_personal(
         raise EwsError("ErrorSendMeetingInvitationsOrCancellationsRequired")
     if changes.mime is not None:
         raise EwsError("ErrorUnsupportedMimeConversion")
+    known = {one[1].lower() for one in attendees_of(item.bag)}
     changed = dict(changes.bag)
     if p.SUBJECT in changed:
         changed[p.CONVERSATION_TOPIC] = mime.topic_of(changed[p.SUBJECT])
@@ -96,4 +100,8 @@ def update_personal(
     for attachment in changes.attachments:
         items.add_attachment(db, item, attachment)
     context.temper.check_stored(db, mailbox, item)
+    if changes.kind == "CalendarItem":
+        how = str(request.get("SendMeetingInvitationsOrCancellations"))
+        added = {one[1].lower() for one in attendees_of(item.bag)} - known
+        invite(context, db, mailbox, item, how, only=added if "Changed" in how else None)
     return item
