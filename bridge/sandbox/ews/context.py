@@ -84,7 +84,8 @@ class Context:
             try:
                 folder = folders.folder(db, mailbox.id, str(node.get("Id")))
             except FolderNotFoundError as error:
-                raise EwsError("ErrorFolderNotFound") from error
+                public = node.get("Id") == "publicfoldersroot"
+                raise EwsError("ErrorNoPublicFolderReplicaAvailable" if public else "ErrorFolderNotFound") from error
             self._check_right(mailbox, folder, missing="ErrorFolderNotFound")
             return mailbox, folder
         if node.tag != xml.T + "FolderId":

@@ -105,6 +105,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorNameResolutionMultipleResults": "Multiple results were found.",
     "ErrorNameResolutionNoResults": "No results were found.",
     "ErrorNameResolutionNoMailbox": "The name has no mailbox associated with it.",
+    "ErrorNoPublicFolderReplicaAvailable": "There is no public folder replica available.",
     "ErrorNonExistentMailbox": "The SMTP address has no mailbox associated with it.",
     "ErrorObjectTypeChanged": "The type of the object cannot be changed.",
     "ErrorParentFolderNotFound": "The specified parent folder could not be found.",

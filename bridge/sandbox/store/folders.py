@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from bridge.sandbox.store import newmailbox
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import DistinguishedFolderError, FolderExistsError, FolderNotFoundError
 from bridge.sandbox.store.ids import IdMint
@@ -21,33 +22,6 @@ if TYPE_CHECKING:
     _Named = tuple[str | None, str, str]
     """Distinguished name, display name, class."""
 
-# Distinguished name, parent, display name, folder class; what Exchange Online shows of a new mailbox.
-_NEW_MAILBOX: tuple[tuple[str, str, str, str], ...] = (
-    ("root", "", "", ""),
-    ("msgfolderroot", "root", "Top of Information Store", "IPF.Note"),
-    ("searchfolders", "root", "Finder", ""),
-    ("recoverableitemsroot", "root", "Recoverable Items", ""),
-    ("recoverableitemsdeletions", "recoverableitemsroot", "Deletions", ""),
-    ("recoverableitemspurges", "recoverableitemsroot", "Purges", ""),
-    ("recoverableitemsversions", "recoverableitemsroot", "Versions", ""),
-    ("archive", "msgfolderroot", "Archive", "IPF.Note"),
-    ("calendar", "msgfolderroot", "Calendar", "IPF.Appointment"),
-    ("contacts", "msgfolderroot", "Contacts", "IPF.Contact"),
-    ("conversationhistory", "msgfolderroot", "Conversation History", "IPF.Note"),
-    ("deleteditems", "msgfolderroot", "Deleted Items", "IPF.Note"),
-    ("drafts", "msgfolderroot", "Drafts", "IPF.Note"),
-    ("inbox", "msgfolderroot", "Inbox", "IPF.Note"),
-    ("journal", "msgfolderroot", "Journal", "IPF.Journal"),
-    ("junkemail", "msgfolderroot", "Junk Email", "IPF.Note"),
-    ("notes", "msgfolderroot", "Notes", "IPF.StickyNote"),
-    ("outbox", "msgfolderroot", "Outbox", "IPF.Note"),
-    ("sentitems", "msgfolderroot", "Sent Items", "IPF.Note"),
-    ("syncissues", "msgfolderroot", "Sync Issues", "IPF.Note"),
-    ("conflicts", "syncissues", "Conflicts", "IPF.Note"),
-    ("localfailures", "syncissues", "Local Failures", "IPF.Note"),
-    ("serverfailures", "syncissues", "Server Failures", "IPF.Note"),
-    ("tasks", "msgfolderroot", "Tasks", "IPF.Task"),
-)
 _FOLDER_COLUMNS = """f.id, f.mailbox, f.parent, f.distinguished, f.name, f.class, f.change, f.total, f.unread,
   (SELECT count(*) FROM folders AS c WHERE c.parent = f.id), f.props"""
 _MAILBOX_COLUMNS = "id, guid, address, alias, display_name, username, password, sid"
@@ -104,8 +78,8 @@ def add_mailbox(
     if number is None:
         raise AssertionError("SQLite gave no row number")
     made: dict[str, int] = {}
-    for distinguished, parent, name, folder_class in _NEW_MAILBOX:
-        made[distinguished] = _insert(db, number, made.get(parent), (distinguished, name, folder_class), {})
+    for distinguished, parent, name, folder_class in (*newmailbox.SEEN, *newmailbox.HIDDEN):
+        made[distinguished] = _insert(db, number, made.get(parent), (distinguished or None, name, folder_class), {})
     return Mailbox(number, guid, address, alias, display_name, username, password, sid)
 
 

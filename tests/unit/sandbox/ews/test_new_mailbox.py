@@ -1,0 +1,39 @@
+"""What a client finds that walks through a new mailbox."""
+
+from __future__ import annotations
+
+from tests.unit.sandbox.ews.conftest import Ews, texts
+
+_SHAPE = (
+    "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
+    '<t:FieldURI FieldURI="folder:DisplayName"/></t:AdditionalProperties></m:FolderShape>'
+)
+
+
+def below(ews: Ews, parent: str, traversal: str = "Deep") -> list[str]:
+    """Return the names of the folders below a distinguished one."""
+    where = f'<m:ParentFolderIds><t:DistinguishedFolderId Id="{parent}"/></m:ParentFolderIds>'
+    return texts(ews.call(f'<m:FindFolder Traversal="{traversal}">{_SHAPE}{where}</m:FindFolder>'), "DisplayName")
+
+
+def test_what_exchange_keeps_for_itself_lies_outside_of_what_people_see(ews: Ews) -> None:
+    """More than forty folders in all, of which a mail program shows a few."""
+    everything, seen = below(ews, "root"), below(ews, "msgfolderroot")
+
+    assert len(everything) > 40
+    for hidden in ("Common Views", "Freebusy Data", "Spooler Queue", "Reminders"):
+        assert hidden in everything
+        assert hidden not in seen
+    assert below(ews, "msgfolderroot", "Shallow") == [
+        "Archive", "Calendar", "Contacts", "Conversation History", "Deleted Items", "Drafts", "Inbox", "Journal",
+        "Junk Email", "Notes", "Outbox", "Sent Items", "Sync Issues", "Tasks",
+    ]  # fmt: skip
+    assert "Recipient Cache" in below(ews, "contacts")
+
+
+def test_there_are_no_public_folders_and_the_answer_says_so(ews: Ews) -> None:
+    """Unlike a folder that this mailbox only has not."""
+    get = "<m:GetFolder>" + _SHAPE + '<m:FolderIds><t:DistinguishedFolderId Id="{}"/></m:FolderIds></m:GetFolder>'
+
+    assert ews.codes(get.format("publicfoldersroot")) == ["ErrorNoPublicFolderReplicaAvailable"]
+    assert ews.codes(get.format("voicemail")) == ["ErrorFolderNotFound"]
