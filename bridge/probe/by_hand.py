@@ -7,6 +7,7 @@ from typing import Final
 _ADMIN: Final = "an administrator has to change the tenant for it, and back"
 _OTHERS: Final = "mail would have to go to somebody else, and the probe sends to the mailbox itself alone"
 _SMTP: Final = "the probe speaks EWS and Entra, not SMTP"
+_SIGN_IN: Final = "a user of the tenant would have to give the probe the password"
 _HARM: Final = "it would use up what the mailbox needs for its work"
 
 BY_HAND: Final[dict[int, tuple[str, str]]] = {
@@ -32,5 +33,15 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     42: ("the policy's 403 has no body and comes after authentication", _ADMIN),
     55: ("lost subscriptions end streams with ErrorMissedNotificationEvents", _ADMIN),
     62: ("LastModifiedName of a mail from outside is the mailbox's owner", "a mail from outside has to come first"),
+    72: ("events, attachments and addresses look to Exchange 2007's clients as to those of 2010",
+         "the two differ in more places than one look settles"),
+    74: ("a token with other roles or scopes is 403 without a body", _ADMIN),
+    75: ("the token endpoint looks at user, password, sign-in, scope and consent in this order", _SIGN_IN),
+    76: ("a refresh token lasts ninety days from its issue, and any number of uses", _SIGN_IN),
+    77: ("a token of a user who is gone is 2000005 invalid_user", _ADMIN),
+    78: ("a folder of others is not found without a right, and denied with too little", _ADMIN),
+    79: ("a user who may impersonate nobody gets ErrorImpersonateUserDenied", _ADMIN),
+    80: ("who is impersonated brings the own grants, also to an app", _ADMIN),
+    81: ("an account without a mailbox opens nothing under its own name", _ADMIN),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

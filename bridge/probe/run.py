@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
-from bridge.probe import steps_calls, steps_entra, steps_flow, steps_items, steps_notifications, steps_sync
+from bridge.probe import (
+    steps_calls,
+    steps_entra,
+    steps_flow,
+    steps_items,
+    steps_notifications,
+    steps_sync,
+    steps_versions,
+)
 from bridge.probe.by_hand import BY_HAND
 from bridge.probe.ground import Ground
 from bridge.probe.guesses import STEPS, Needs, NotCheckable, Step
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from bridge.probe.token_endpoint import TokenEndpoint
     from bridge.probe.wire import Target
 
-MODULES: Final = (steps_entra, steps_calls, steps_sync, steps_notifications, steps_items, steps_flow)
+MODULES: Final = (steps_entra, steps_calls, steps_sync, steps_notifications, steps_items, steps_flow, steps_versions)
 """Importing them has put their steps on the list."""
 
 

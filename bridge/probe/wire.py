@@ -151,6 +151,7 @@ class Wire:
         impersonate: bool = True,
         anchor: bool = True,
         headers: Mapping[str, str] | None = None,
+        version: str = _SERVER_VERSION,
     ) -> Answer:
         """
         Return what comes back for a SOAP body.
@@ -158,7 +159,8 @@ class Wire:
         Raises:
             NotCheckable: No answer.
         """
-        content = etree.tostring(self._envelope(body, impersonate=impersonate), xml_declaration=True, encoding="utf-8")
+        envelope = self._envelope(body, impersonate=impersonate, version=version)
+        content = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
         return self.post(content, signed=signed, anchor=anchor, headers=headers)
 
     def post(
@@ -221,10 +223,10 @@ class Wire:
             timeout=(min(seconds, 15.0), seconds),
         )
 
-    def _envelope(self, body: etree._Element, *, impersonate: bool) -> etree._Element:
+    def _envelope(self, body: etree._Element, *, impersonate: bool, version: str = _SERVER_VERSION) -> etree._Element:
         envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"s": SOAP})
         header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
-        header.append(element("t:RequestServerVersion", Version=_SERVER_VERSION))
+        header.append(element("t:RequestServerVersion", Version=version))
         if impersonate and self.target.tokens is not None:
             who = element("t:SmtpAddress", text=self.target.address)
             header.append(element("t:ExchangeImpersonation", element("t:ConnectingSID", who)))
