@@ -59,6 +59,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
     for name in ("entra", "ews", "smtp", "admin"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
     parser.add_argument("--on-premises", action="store_true", help="sign in by name and password, too (basic, NTLM)")
+    parser.add_argument("--listen", type=_loopback, metavar=HOST, help="there is no other choice")
     parser.add_argument(
         "--stop-with-stdin", action="store_true", help="end with standard input, so with the program that holds it"
     )
@@ -78,6 +79,16 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
 def _address(text: str) -> str:
     if not is_address(text):
         message = f"not a mail address: {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _loopback(text: str) -> str:
+    if text not in {HOST, "localhost"}:
+        message = (
+            f"the sandbox listens on {HOST} alone: whoever reaches it reads every mail and secret in it. "
+            "In a container, let the clients share its network (docs/sandbox.md, In a container)"
+        )
         raise argparse.ArgumentTypeError(message)
     return text
 

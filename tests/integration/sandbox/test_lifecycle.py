@@ -125,6 +125,21 @@ def test_it_listens_on_loopback_alone(tmp_path: Path) -> None:
         assert {entry.partition(":")[0] for entry in listening if entry.partition(":")[2] in ports} == {"0100007F"}
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", ""])  # noqa: S104 - what is refused
+def test_asked_to_listen_elsewhere_it_says_why_it_does_not(tmp_path: Path, address: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "bridge.sandbox", "--dir", str(tmp_path / "sandbox"), f"--listen={address}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "listens on 127.0.0.1 alone" in ended.stderr
+    assert not (tmp_path / "sandbox").exists()
+
+
 def _addresses(sandbox: SandboxProcess) -> list[str]:
     info = sandbox.info
     return [

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.sandbox.ews.operations import OPERATIONS
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -43,6 +45,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
 
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+def test_the_sandbox_s_page_tells_the_state_of_every_operation() -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
+    rows = text.partition("\n## Operations\n")[2].partition("\n## ")[0]
+
+    assert [name for name in OPERATIONS if not re.search(rf"^\|[^|]*\b{name}\b[^|]*\|", rows, re.MULTILINE)] == []
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:

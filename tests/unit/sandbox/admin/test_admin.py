@@ -298,3 +298,31 @@ async def test_certificates_and_authorities_expire_and_are_issued(tmp_path: Path
         assert (status, answer["certificates"]) == (200, 2)
         assert await admin.ask("/expire", "POST", {"what": "ca"}) == (200, {"what": "ca", "expired": 1})
         assert await admin.ask("/expire", "POST", {"what": "ca"}) == (200, {"what": "ca", "expired": 0})
+
+
+async def test_a_mailbox_is_made_at_once_and_kept_with_its_password(tmp_path: Path) -> None:
+    async with _admin(tmp_path) as admin:
+        status, made = await admin.ask("/mailboxes", "POST", {"address": "Crew@example.org"})
+        again = await admin.ask("/mailboxes", "POST", {"address": "crew@example.org"})
+        folders_status, _ = await admin.ask("/mailboxes/crew@example.org/folders")
+        _, listed = await admin.ask("/mailboxes")
+        kept = TenantFile(tmp_path / "tenant.json").tenant.user("crew@example.org")
+
+    assert (status, made["address"], made["alias"]) == (200, "Crew@example.org", "crew")
+    assert again == (200, made)
+    assert folders_status == 200
+    assert [one["address"] for one in listed] == [_DISPATCH, "Crew@example.org"]
+    assert kept is not None
+    assert kept.password == made["password"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"address": ""}, {"address": "no"}, {"address": 7}, {"address": "a@b/../c"}, {"x": 1}, []]
+)
+async def test_a_mailbox_of_no_address_is_not_made(tmp_path: Path, body: object) -> None:
+    async with _admin(tmp_path) as admin:
+        status, _ = await admin.ask("/mailboxes", "POST", body)
+        _, listed = await admin.ask("/mailboxes")
+
+    assert status == 400
+    assert [one["address"] for one in listed] == [_DISPATCH]
