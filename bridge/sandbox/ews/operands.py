@@ -127,7 +127,8 @@ def persons_name(path: Path) -> str | None:
 
 def is_list(path: Path) -> bool:
     """Tell whether a property holds a list of values."""
-    return path.multiple if isinstance(path, Extended) else path.key == p.KEYWORDS
+    # The type is the end of a key: a list of texts.
+    return path.multiple if isinstance(path, Extended) else path.key is not None and path.key.endswith("101F")
 
 
 def is_recipients(path: Path) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _HALF_HOUR: Final = timedelta(minutes=30) // timedelta(microseconds=1)
 _LONGEST: Final = timedelta(days=5 * 366) // timedelta(microseconds=1)
 _COMPLETED: Final = 2
+_LONGEST_NAME: Final = 255
 _ATTENDEES: Final = ((k.REQUIRED, p.RECIPIENTS_TO), (k.OPTIONAL, p.RECIPIENTS_CC), (k.RESOURCES, p.RECIPIENTS_BCC))
 FOLDERS: Final = {
     "CalendarItem": "calendar",
@@ -69,6 +70,8 @@ def new_bag(mailbox: Mailbox, kind: str, given: p.Bag, flags: int) -> p.Bag:
     bag |= given
     bag[p.CONVERSATION_TOPIC] = mime.topic_of(str(bag.get(p.SUBJECT, "")))
     bag[p.PREVIEW] = mime.preview_of(bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML))
+    if kind in ("Contact", "DistributionList"):
+        _name_contact(bag)
     settle(kind, bag, given.keys())
     mime.set_display(bag)
     return bag
@@ -135,7 +138,14 @@ def _next_midnight(moment: int, name: str) -> int:
     return p.to_micros(p.from_micros(moment).astimezone(zones.zone(name)) + timedelta(days=1))
 
 
-def _contact(bag: p.Bag, _changed: Collection[str]) -> None:
+def _contact(bag: p.Bag, changed: Collection[str]) -> None:
+    for key in (k.GIVEN_NAME, k.MIDDLE_NAME, k.SURNAME):
+        if key in changed and len(bag[key]) > _LONGEST_NAME:
+            raise EwsError("ErrorPropertyUpdate")
+
+
+def _name_contact(bag: p.Bag) -> None:
+    """Give a new contact the names that its others make."""
     names = [bag[key] for key in (k.GIVEN_NAME, k.MIDDLE_NAME, k.SURNAME) if bag.get(key)]
     if not bag.get(k.DISPLAY_NAME) and names:
         bag[k.DISPLAY_NAME] = " ".join(names)

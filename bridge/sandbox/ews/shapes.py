@@ -74,7 +74,8 @@ class ItemShape:
     @property
     def ids_only(self) -> bool:
         """Tell whether nothing but the id is asked for."""
-        return not self.extended and not self.after and [field.uri for field in self.before] == ["item:ItemId"]
+        named = self.others.wanted if self.others is not None else {"item:ItemId"}
+        return not self.extended and not self.after and named == {"item:ItemId"}
 
     def show(self, view: View) -> str:
         """Return the item as an element of its class, with all that the shape asks for."""

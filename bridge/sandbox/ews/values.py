@@ -40,7 +40,8 @@ def read_time(text: str, default: tzinfo = UTC) -> int:
     if clock == "24:00:00":
         clock, extra = "00:00:00", timedelta(days=1)
     value = (
-        datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{'' if zone in (None, 'Z') else zone}") + extra
+        datetime.fromisoformat(f"{day}T{clock}.{(fraction or '')[:6]:0<6}{'+00:00' if zone == 'Z' else zone or ''}")
+        + extra
     )
     return to_micros(value if value.tzinfo else value.replace(tzinfo=default))
 

@@ -84,7 +84,7 @@ def test_an_appointment_comes_back_as_it_was_made(ews: Ews) -> None:
         create(at_nine("<t:LegacyFreeBusyStatus>OOF</t:LegacyFreeBusyStatus><t:Location>Room 1</t:Location>"))
     )
 
-    answer = get(ews, the_id(made))
+    answer = get(ews, the_id(made), "AllProperties", "calendar:StartTimeZone")
 
     assert [node.tag for node in next(answer.iter(M + "Items"))] == [T + "CalendarItem"]
     assert texts(answer, "ItemClass") == ["IPM.Appointment"]
@@ -118,9 +118,12 @@ def test_times_without_a_zone_are_meant_in_the_zone_of_the_request(ews: Ews) -> 
     header = '<t:TimeZoneContext><t:TimeZoneDefinition Id="{}"/></t:TimeZoneContext>'
 
     made = ews.call(create(inner), header=header.format("Tokyo Standard Time"))
-    answer = get(ews, the_id(made))
+    answer = get(ews, the_id(made), "AllProperties", "calendar:StartTimeZone")
+
+    in_utc = ews.call(create(inner.replace("00</", "00Z</")), header=header.format("Tokyo Standard Time"))
 
     assert texts(answer, "Start") == ["2026-07-01T00:00:00Z"]
+    assert texts(get(ews, the_id(in_utc)), "Start") == ["2026-07-01T09:00:00Z"]
     assert next(answer.iter(T + "StartTimeZone")).get("Id") == "Tokyo Standard Time"
     assert ews.codes(create(inner), header=header.format("Middle of Nowhere")) == ["ErrorTimeZone"]
 
@@ -315,7 +318,7 @@ def test_views_that_cannot_be_shown_are_refused(ews: Ews, attributes: str, folde
 
 def delivered(ews: Ews) -> list[str]:
     """Deliver what was sent to the mailboxes of its recipients; returns their addresses."""
-    to = []
+    to: list[str] = []
     while ews.submitted:
         mail = ews.submitted.pop(0)
         ews.store.settle(mail.submission, [(one, mail.mime) for one in mail.recipients])
