@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
 
 class RawServer:
     """Calls `answer` with the connection and each request that came on it, until one side ends."""
 
-    def __init__(self, answer: Callable[[socket.socket, bytes], None]) -> None:
+    def __init__(
+        self, answer: Callable[[socket.socket, bytes], None], *, read_bytes_per_second: int | None = None
+    ) -> None:
         self._answer = answer
+        self._rate = read_bytes_per_second
+        self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.connections = 0
@@ -24,6 +29,7 @@ class RawServer:
 
     def close(self) -> None:
         """End everything."""
+        self._over.set()
         for one in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -39,8 +45,18 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as reader:
-            while request := _read_request(iter(reader.readline, b""), reader.read):
+            while request := _read_request(iter(reader.readline, b""), lambda size: self._read(reader, size)):
                 self._answer(connection, request)
+
+    def _read(self, reader: BinaryIO, size: int) -> bytes:
+        if self._rate is None:
+            return reader.read(size)
+        piece, parts = self._rate // 20, list[bytes]()
+        for start in range(0, size, piece):
+            parts.append(reader.read(min(piece, size - start)))
+            if self._over.wait(piece / self._rate):
+                break
+        return b"".join(parts)
 
 
 def _read_request(lines: Iterator[bytes], read: Callable[[int], bytes]) -> bytes:

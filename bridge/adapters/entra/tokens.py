@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msal
 import requests
-import requests.adapters
 
 from bridge.adapters.entra.errors import error_for_answer
 from bridge.adapters.http_body import read_body
+from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from bridge.ports.tokens import AccessToken
 
@@ -27,6 +28,7 @@ logging.getLogger("msal").addHandler(logging.NullHandler())
 _REFRESH_BEFORE_SECONDS = 300.0
 _USABLE_SECONDS = 10.0
 _LARGEST_ANSWER_BYTES = 4 << 20
+_TOO_MANY_REQUESTS = 429
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 60.0
 
 
@@ -42,7 +44,16 @@ class EntraApp:
     timeout_seconds: float = 15.0
 
 
-class _HttpAdapter(requests.adapters.HTTPAdapter):
+class UnusableAnswerError(requests.RequestException):
+    """
+    An answer that is not Entra's word, or says no more than that there were too many requests.
+
+    Entra answers every request with a JSON object. MSAL takes anything else that it gets for the authority's
+    configuration, and also 429, for a tenant that does not exist, which pauses mailboxes until a person acts.
+    """
+
+
+class _HttpAdapter(DeadlineAdapter):
     """A timeout on every request, and verification by the configured CA only; the environment cannot override it."""
 
     def __init__(self, app: EntraApp) -> None:
@@ -51,15 +62,27 @@ class _HttpAdapter(requests.adapters.HTTPAdapter):
         super().__init__(max_retries=0)
 
     def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
-        deadline = time.monotonic() + self._timeout
         kwargs.update(verify=self._verify, timeout=self._timeout, stream=True)
-        response = super().send(request, **kwargs)
-        read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
+        with until(time.monotonic() + self._timeout) as deadline:
+            try:
+                response = super().send(request, **kwargs)
+                read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
+            except ValueError as error:  # such as a length that is given twice
+                raise UnusableAnswerError(type(error).__name__) from error
+        if response.status_code == _TOO_MANY_REQUESTS or not _is_json_object(response.content):
+            raise UnusableAnswerError(f"HTTP {response.status_code}")
         return response
 
 
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def session_for(app: EntraApp) -> requests.Session:
-    """Return a session that ends each request in time, with the whole answer or a `requests.RequestException`."""
+    """Return a session that ends each request in time, with a JSON object or a `requests.RequestException`."""
     session = requests.Session()
     for scheme in ("https://", "http://"):
         session.mount(scheme, _HttpAdapter(app))

@@ -25,6 +25,7 @@ from exchangelib.transport import NOAUTH
 
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
+from bridge.adapters.http_deadline import until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -176,8 +177,11 @@ class EwsClient:
         code = "ok"
         try:
             account = _Account(address, lane, impersonate=self._connection.impersonate)
-            service = _Service(account=account, timeout=timeout_seconds or self._connection.call_timeout_seconds)
-            answer, date = service.post(payload)
+            timeout = timeout_seconds or self._connection.call_timeout_seconds
+            service = _Service(account=account, timeout=timeout)
+            # One deadline, though a login takes several requests and a token may have to be had first.
+            with until(time.monotonic() + timeout):
+                answer, date = service.post(payload)
             self._note_date(date)
             messages = parse_answer(answer, operation)
             code = _outcome(messages)

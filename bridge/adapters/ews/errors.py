@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from bridge.errors import (
@@ -150,7 +151,18 @@ def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | N
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    return stated_seconds(headers.get("Retry-After", "").strip())
+    stated = headers.get("Retry-After", "").strip()
+    seconds = stated_seconds(stated)
+    return _seconds_from(headers.get("Date", ""), stated) if seconds is None else seconds
+
+
+def _seconds_from(date: str, until: str) -> float | None:
+    """Return the time between two HTTP dates; the first is the answer's own, whatever our clock says."""
+    try:
+        wait = (parsedate_to_datetime(until) - parsedate_to_datetime(date)).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # no dates, or one of them without a zone
+        return None
+    return max(wait, 0.0) if wait < 10**_STATED_DIGITS else None
 
 
 def stated_seconds(text: str, *, per_second: int = 1) -> float | None:

@@ -20,6 +20,7 @@ from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instanc
 
 from bridge.adapters.ews.errors import error_for_status
 from bridge.adapters.http_body import read_body
+from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.errors import CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class BearerAuth(requests.auth.AuthBase):
             self._tokens.reject(token)
 
 
-class EwsHttpAdapter(requests.adapters.HTTPAdapter):
+class EwsHttpAdapter(DeadlineAdapter):
     """
     One connection; verification by the configured CA only, whatever the environment says.
 
@@ -79,7 +80,12 @@ class EwsHttpAdapter(requests.adapters.HTTPAdapter):
             BridgeError: What the HTTP status means (see `error_for_status`).
         """
         timeout = float(kwargs["timeout"])
-        deadline = time.monotonic() + timeout
+        with until(time.monotonic() + timeout) as deadline:
+            return self._send(request, deadline, timeout, kwargs)
+
+    def _send(
+        self, request: requests.PreparedRequest, deadline: float, timeout: float, kwargs: dict[str, Any]
+    ) -> requests.Response:
         kwargs.update(verify=self._verify, stream=True, timeout=(min(timeout, 15.0), timeout))
         try:
             response = super().send(request, **kwargs)

@@ -229,13 +229,21 @@ def test_an_answer_that_makes_no_sense_is_trouble_and_no_bug(bench: Bench, answe
         bench.tokens.token()
 
 
-def test_an_answer_of_entra_that_trickles_ends_at_the_deadline() -> None:
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_an_answer_of_entra_that_trickles_ends_at_the_deadline(begin: bytes, more: bytes) -> None:
     over = threading.Event()
 
     def trickle(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        connection.sendall(begin)
         while not over.wait(0.05):
-            connection.sendall(b" ")
+            connection.sendall(more)
 
     session = session_for(EntraApp("https://localhost/tenant", "client", "scope", timeout_seconds=0.4))
     started = time.monotonic()

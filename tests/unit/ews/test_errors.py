@@ -44,3 +44,24 @@ def test_the_stated_wait_is_taken_over(text: str, seconds: float | None) -> None
 
     assert isinstance(error, MailboxThrottled)
     assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("date", "until", "seconds"),
+    [
+        ("Tue, 24 Nov 2026 03:00:00 GMT", "Tue, 24 Nov 2026 03:01:30 GMT", 90.0),
+        ("Tue, 24 Nov 2026 03:00:00 GMT", "Tue, 24 Nov 2026 02:00:00 GMT", 0.0),
+        ("Tue, 24 Nov 2026 03:00:00 GMT", "Tue, 24 Nov 9026 03:00:00 GMT", None),
+        ("Tue, 24 Nov 2026 03:00:00 GMT", "Tue, 24 Nov 2026 03:01:30", None),
+        ("Tue, 24 Nov 2026 03:00:00 GMT", "Tue, 99 Nov 2026 03:01:30 GMT", None),
+        ("no date", "Tue, 24 Nov 2026 03:01:30 GMT", None),
+    ],
+)
+def test_a_wait_stated_as_a_date_counts_from_the_date_of_the_answer(
+    date: str, until: str, seconds: float | None
+) -> None:
+    """Our own clock has no say in it."""
+    error = error_for_status(503, {"Date": date, "Retry-After": until})
+
+    assert isinstance(error, MailboxThrottled)
+    assert error.retry_after_seconds == seconds

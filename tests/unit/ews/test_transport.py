@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.adapters import http_deadline
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
@@ -38,8 +39,14 @@ class Place:
         self.over = threading.Event()
         self.server: RawServer
 
-    def client(self, answer: Callable[[socket.socket, bytes], None], **options: object) -> EwsClient:
-        self.server = RawServer(answer)
+    def client(
+        self,
+        answer: Callable[[socket.socket, bytes], None],
+        *,
+        read_bytes_per_second: int | None = None,
+        **options: object,
+    ) -> EwsClient:
+        self.server = RawServer(answer, read_bytes_per_second=read_bytes_per_second)
         connection = EwsConnection(
             **{"url": self.server.url, "connections": 1, "call_timeout_seconds": 0.5, **options}  # type: ignore[arg-type]
         )
@@ -75,6 +82,64 @@ async def test_an_answer_that_trickles_ends_at_the_deadline(place: Place, framin
     with pytest.raises(MailboxUnavailable):
         await client.call("dispatch@example.org", element("m:GetItem"))
 
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n"])
+@pytest.mark.parametrize("more", [b"x", b"X-More: and more\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
+async def test_a_head_that_trickles_ends_at_the_deadline(place: Place, begin: bytes, more: bytes) -> None:
+    """A timeout of each wait for the socket never ends it."""
+
+    def trickle(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(begin)
+        while not place.over.wait(0.05):
+            connection.sendall(more)
+
+    client = place.client(trickle)
+    started = time.monotonic()
+
+    with pytest.raises(MailboxUnavailable):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert time.monotonic() - started < 2
+
+
+async def test_a_server_that_reads_a_large_request_slowly_is_given_up_at_the_deadline(place: Place) -> None:
+    """What has to be sent is told from what was: each piece is given what is left, not a time of its own."""
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(answer, read_bytes_per_second=200_000)
+    payload = element("m:GetItem")
+    payload.text = "x" * (32 << 20)  # more than the kernel takes off our hands
+    started = time.monotonic()
+
+    with pytest.raises(MailboxUnavailable):
+        await client.call("dispatch@example.org", payload)
+
+    assert time.monotonic() - started < 3
+
+
+async def test_a_name_with_many_silent_addresses_costs_no_more_than_the_deadline(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = place.client(lambda connection, _: connection.sendall(_HEAD))
+    asked: list[float] = []
+
+    def silent(address: tuple[str, int], timeout: float, **_: object) -> socket.socket:
+        asked.append(timeout)
+        time.sleep(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(http_deadline, "_addresses", lambda *_: [f"192.0.2.{number}" for number in range(1, 9)])
+    monkeypatch.setattr("urllib3.util.connection.create_connection", silent)
+    started = time.monotonic()
+
+    with pytest.raises(MailboxUnavailable):
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert len(asked) == 8
     assert time.monotonic() - started < 2
 
 

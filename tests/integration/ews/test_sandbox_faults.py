@@ -1,0 +1,221 @@
+"""The bridge's own clients under every kind of fault: in time, and never taking for success what is none."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.soap import element
+from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable, TokenUnavailable
+from bridge.ports.tokens import AccessToken
+from bridge.sandbox.faults.kinds import KINDS, Stage
+from tests.support.sandbox import SandboxProcess
+from tests.support.soap import TYPES
+from tests.support.soap import EwsClient as RawEws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ADDRESS = "dispatch@example.org"
+_MAIL = f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: Request\r\n\r\nnow\r\n".encode()
+_SECONDS = 1.0
+_SLACK_SECONDS = 1.0
+_LARGEST_BYTES = 8 << 20
+
+# Where the answer is right after all, if not as anybody expects it.
+_HARMLESS: list[dict[str, Any]] = [
+    {"kind": "latency", "seconds": 0.1},
+    {"kind": "late_answer", "seconds": 0.1},
+    {"kind": "slow_upload", "bytes_per_second": 1_000_000},
+    {"kind": "slow_line", "request_bytes_per_second": 100_000, "answer_bytes_per_second": 100_000},
+    {"kind": "slow_drip", "bytes_per_second": 100_000},
+    {"kind": "trickle_headers", "lines": 3, "seconds_per_line": 0.1},
+    {"kind": "interim_answers", "answers": 3, "seconds_per_answer": 0.1},
+    {"kind": "chunked"},
+    {"kind": "chunked", "form": "extensions"},
+    {"kind": "chunked", "form": "trailers"},
+    {"kind": "gzip"},
+    {"kind": "wrong_length", "how": "chunked"},
+    {"kind": "wrong_type"},
+    {"kind": "wrong_type", "content_type": "application/json"},
+    {"kind": "wrong_date", "seconds": -86_400},
+]
+# Where there is no answer, or none that may be believed.
+_UNAVAILABLE: list[dict[str, Any]] = [
+    {"kind": "tcp_reset"},
+    {"kind": "tcp_silent"},
+    {"kind": "tls_reset"},
+    {"kind": "tls_stall"},
+    {"kind": "tls_alert"},
+    {"kind": "tls_version_refused"},
+    {"kind": "tls_plaintext"},
+    {"kind": "certificate_expired"},
+    {"kind": "certificate_not_yet_valid"},
+    {"kind": "certificate_wrong_host"},
+    {"kind": "certificate_untrusted"},
+    {"kind": "slow_line", "request_bytes_per_second": 500},
+    {"kind": "slow_line", "answer_bytes_per_second": 500},
+    {"kind": "latency", "seconds": 3600},
+    {"kind": "slow_upload", "bytes_per_second": 1},
+    {"kind": "soap_fault", "code": "ErrorMailboxStoreUnavailable"},
+    {"kind": "http_error"},
+    {"kind": "gateway_error"},
+    {"kind": "cut_before"},
+    {"kind": "stall_before"},
+    {"kind": "item_error", "code": "ErrorInternalServerError"},
+    {"kind": "item_error_after", "code": "ErrorTimeoutExpired"},
+    {"kind": "cut_after"},
+    {"kind": "stall_after"},
+    {"kind": "late_answer", "seconds": 3600},
+    *({"kind": "reset_within", "at": at} for at in ("status", "headers", "body", "middle")),
+    *({"kind": "stall_within", "at": at} for at in ("status", "headers", "body", "middle")),
+    {"kind": "trickle_headers", "seconds_per_line": 0.2},
+    {"kind": "trickle_headers", "lines": 200, "seconds_per_line": 0},
+    {"kind": "interim_answers", "seconds_per_answer": 0.2},
+    {"kind": "interim_answers", "answers": 100_000, "seconds_per_answer": 0.001},
+    {"kind": "slow_drip", "bytes_per_second": 100},
+    {"kind": "truncated"},
+    {"kind": "cut_within"},
+    {"kind": "malformed"},
+    {"kind": "empty"},
+    {"kind": "html_page"},
+    {"kind": "no_http"},
+    *({"kind": "wrong_length", "how": how} for how in ("too_long", "too_short", "negative", "not_a_number", "twice")),
+    *({"kind": "chunked_broken", "how": how} for how in ("bad_size", "huge_size", "early_end", "short", "no_end")),
+    *({"kind": "gzip_broken", "how": how} for how in ("truncated", "corrupt", "unlabelled", "mislabelled")),
+    {"kind": "gzip_bomb", "megabytes": 64},
+]
+_TROUBLE: list[tuple[dict[str, Any], type[BridgeError]]] = [
+    *((fault, MailboxUnavailable) for fault in _UNAVAILABLE),
+    ({"kind": "unavailable"}, MailboxThrottled),
+    ({"kind": "unavailable", "status": 429, "retry_after_seconds": 7}, MailboxThrottled),
+    ({"kind": "unavailable", "retry_after_seconds": 7, "retry_after_form": "date"}, MailboxThrottled),
+    ({"kind": "server_busy"}, MailboxThrottled),
+    ({"kind": "server_busy", "back_off_milliseconds": None}, MailboxThrottled),
+    ({"kind": "item_server_busy"}, MailboxThrottled),
+    ({"kind": "item_error", "code": "ErrorServerBusy", "back_off_milliseconds": 4000}, MailboxThrottled),
+    ({"kind": "blocked_by_policy"}, EwsBlocked),
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    directory: Path = tmp_path_factory.mktemp("faults") / "sandbox"
+    with SandboxProcess(directory, mailboxes=[_ADDRESS]) as process:
+        process.deliver(_ADDRESS, _MAIL)
+        yield process
+        assert process.running
+
+
+@pytest.fixture(autouse=True)
+def _whole_again(sandbox: SandboxProcess) -> Iterator[None]:
+    sandbox.faults()
+    yield
+    sandbox.faults()
+
+
+class _OneToken:
+    """A token that was had while nothing was wrong."""
+
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self._token = AccessToken(RawEws(sandbox, _ADDRESS).token, time.time() + 3600)
+
+    def token(self) -> AccessToken:
+        return self._token
+
+    def reject(self, token: AccessToken) -> None:
+        raise AssertionError("Exchange took this token a moment ago")
+
+
+def _on(operation: str, fault: dict[str, Any]) -> dict[str, Any]:
+    of_connections = KINDS[fault["kind"]].stage is Stage.CONNECTION
+    return {"match": {"service": "ews"} if of_connections else {"operation": operation}, "fault": fault}
+
+
+async def _read_one(sandbox: SandboxProcess, fault: dict[str, Any]) -> bytes:
+    """Return the bytes of the one mail, got under a fault with a client of its own."""
+    [mail] = sandbox.mails(_ADDRESS)
+    connection = EwsConnection(
+        sandbox.info["ews_url"],
+        ca_file=sandbox.info["ca_file"],
+        connections=1,
+        call_timeout_seconds=_SECONDS,
+        largest_answer_bytes=_LARGEST_BYTES,
+    )
+    request = element(
+        "m:GetItem",
+        element("m:ItemShape", element("t:BaseShape", text="IdOnly"), element("t:IncludeMimeContent", text="true")),
+        element("m:ItemIds", element("t:ItemId", Id=mail["item_id"])),
+    )
+    with contextlib.closing(EwsClient(connection, tokens=_OneToken(sandbox))) as client:
+        sandbox.faults(_on("GetItem", fault))
+        message = await client.call_one(_ADDRESS, request)
+    content = message.element.findtext(f".//{TYPES}MimeContent")
+    return base64.b64decode(content or "")
+
+
+def _name(value: object) -> str:
+    return "-".join(str(one) for one in value.values()) if isinstance(value, dict) else getattr(value, "__name__", "")
+
+
+@pytest.mark.parametrize("fault", _HARMLESS, ids=_name)
+async def test_an_answer_that_is_right_is_taken_in_whatever_form(
+    sandbox: SandboxProcess, fault: dict[str, Any]
+) -> None:
+    assert await _read_one(sandbox, fault) == _MAIL
+    assert sandbox.fault_report()[0]["fired"] == 1
+
+
+@pytest.mark.parametrize(("fault", "error"), _TROUBLE, ids=_name)
+async def test_a_call_without_an_answer_to_believe_ends_in_time_with_its_error(
+    sandbox: SandboxProcess, fault: dict[str, Any], error: type[BridgeError]
+) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(error):
+        await _read_one(sandbox, fault)
+
+    assert time.monotonic() - started < _SECONDS + _SLACK_SECONDS
+    assert sandbox.fault_report()[0]["fired"] == 1
+
+
+def test_every_kind_of_fault_that_a_call_can_meet_was_tried() -> None:
+    tried = {fault["kind"] for fault in (*_HARMLESS, *(fault for fault, _ in _TROUBLE))}
+
+    assert tried == {name for name, kind in KINDS.items() if kind.stage is not Stage.STREAM}
+
+
+_ENTRAS: list[dict[str, Any]] = [
+    fault
+    for fault, _ in _TROUBLE
+    # Entra has no items, is first asked for something by a GET without a body, and a small answer drips in no time.
+    if KINDS[fault["kind"]].stage not in {Stage.ITEM, Stage.ITEM_AFTER}
+    and fault["kind"] not in {"slow_upload", "slow_drip"}
+]
+
+
+@pytest.mark.parametrize("fault", _ENTRAS, ids=_name)
+async def test_a_token_that_cannot_be_had_is_trouble_in_time(sandbox: SandboxProcess, fault: dict[str, Any]) -> None:
+    app = EntraApp(
+        sandbox.info["authority_url"],
+        sandbox.info["client_id"],
+        "https://outlook.office365.com/.default",
+        ca_file=sandbox.info["ca_file"],
+        timeout_seconds=_SECONDS,
+    )
+    tokens = EntraTokens(app, lambda: str(sandbox.info["client_secret"]))
+    sandbox.faults({"match": {"service": "entra"}, "fault": fault})
+    started = time.monotonic()
+
+    with pytest.raises(TokenUnavailable):
+        await asyncio.to_thread(tokens.token)
+
+    assert time.monotonic() - started < _SECONDS + _SLACK_SECONDS
