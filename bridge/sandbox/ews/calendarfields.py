@@ -117,7 +117,8 @@ def _zone(element: str, key: str) -> Callable[[View], str]:
 
 
 def _zone_field(element: str, key: str, render: Callable[[View], str]) -> Field:
-    return Field(f"calendar:{element}", element, "g", key, render=render, settable=True, take=_take_zone(key))
+    # Given by name alone: all properties have the zones' names in their place.
+    return Field(f"calendar:{element}", element, "", key, render=render, settable=True, take=_take_zone(key))
 
 
 def _zone_shown(bag: p.Bag) -> str | None:
@@ -307,16 +308,16 @@ _DETAILS: Final = (
     _shown("EnhancedLocation", _enhanced, key=k.LOCATION, settable=True, take=_take_enhanced, shapes=""),
 )  # fmt: skip
 _CLOCKS: Final = (
-    _shown("StartWallClock", _wall_clock("StartWallClock", k.START, k.START_ZONE), shapes=""),
-    _shown("EndWallClock", _wall_clock("EndWallClock", k.END, k.END_ZONE), shapes=""),
-    _shown("StartTimeZoneId", _made("StartTimeZoneId", lambda bag: bag.get(k.START_ZONE)), shapes=""),
-    _shown("EndTimeZoneId", _made("EndTimeZoneId", lambda bag: bag.get(k.END_ZONE)), shapes=""),
+    _shown("StartWallClock", _wall_clock("StartWallClock", k.START, k.START_ZONE), shapes="g"),
+    _shown("EndWallClock", _wall_clock("EndWallClock", k.END, k.END_ZONE), shapes="g"),
+    _shown("StartTimeZoneId", _made("StartTimeZoneId", lambda bag: bag.get(k.START_ZONE)), shapes="g"),
+    _shown("EndTimeZoneId", _made("EndTimeZoneId", lambda bag: bag.get(k.END_ZONE)), shapes="g"),
 )
 
 CALENDAR_FIELDS: Final[Sequence[Field]] = (
     _UID, _RECURRENCE_ID, _STAMP, *_TIMES, _RESPONSE_REQUESTED, _TYPE, *_PEOPLE_FIELDS, *_NO_CONFLICTS, *_DETAILS,
     *_CLOCKS,
-    _shown("IsOrganizer", _made("IsOrganizer", _flag(lambda bag: my_response(bag) == 1)), shapes=""),
+    _shown("IsOrganizer", _made("IsOrganizer", _flag(lambda bag: my_response(bag) == 1)), shapes="g"),
 )  # fmt: skip
 """In the schema's order."""
 

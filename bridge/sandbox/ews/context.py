@@ -161,7 +161,8 @@ class Context:
             return self.mailbox
         found = folders.mailbox_by(db, "guid", str(entry.mailbox))
         if found is None:
-            raise EwsError("ErrorItemNotFound")
+            guid = f'<t:Value Name="MailboxGuid">{entry.mailbox}</t:Value>'
+            raise EwsError("ErrorNonExistentMailbox", "No mailbox with such guid.", guid)
         return found
 
     def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: bool = False) -> None:

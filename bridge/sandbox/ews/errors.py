@@ -31,7 +31,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorCalendarOccurrenceIsDeletedFromRecurrence": "The occurrence is deleted from the recurrence.",
     "ErrorCalendarViewRangeTooBig": "The specified view range exceeds the maximum range of two years.",
     "ErrorCannotCreateCalendarItemInNonCalendarFolder": "Cannot create a calendar item in a non-calendar folder.",
-    "ErrorCannotCreateContactInNonContactFolder": "Cannot create a contact in a non-contact folder.",
+    "ErrorCannotCreateContactInNonContactFolder": "Cannot create a contact in a non-contact Folder.",
     "ErrorCannotCreateTaskInNonTaskFolder": "Cannot create a task in a non-task folder.",
     "ErrorCannotEmptyFolder": "Folder cannot be emptied.",
     "ErrorCannotUseFolderIdForItemId": "Id must be an item id, not a folder id.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from bridge.sandbox.ews import values, xml
+from bridge.sandbox.store import personal
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 from bridge.sandbox.store.structure import decode_words, xml_safe
@@ -173,6 +174,10 @@ def _categories(view: View) -> str:
 
 
 def _response_objects(view: View) -> str:
+    kind = view.item.bag.get(p.MESSAGE_CLASS, "").upper()
+    if kind.startswith("IPM.APPOINTMENT") and not view.item.bag.get(personal.STATE, 0) & personal.STATE_MEETING:
+        # Nobody is there to reply to.
+        return "<t:ResponseObjects><t:ForwardItem/></t:ResponseObjects>"
     if view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
         return ""
     return "<t:ResponseObjects><t:ReplyToItem/><t:ReplyAllToItem/><t:ForwardItem/></t:ResponseObjects>"

@@ -46,6 +46,8 @@ _MAPI: Final = {
     p.tag_key(0x3603, "Integer"): "unread",
 }
 _HAS_SUBFOLDERS: Final = p.tag_key(0x360A, "Boolean")
+_HIDDEN: Final = p.tag_key(0x10F4, "Boolean")
+_PRIVATE: Final = "<t:ViewPrivateItems>true</t:ViewPrivateItems>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class FolderShape:
 
     uris: frozenset[str]
     extended: tuple[Extended, ...]
+    private: bool = False
+    """Whether rights tell of private items too, as they do since Exchange 2013."""
 
     def show(self, mailbox: Mailbox, folder: Folder) -> str:
         """Return the folder as an element of its class."""
@@ -73,7 +77,8 @@ class FolderShape:
         parts.append(("folder:TotalCount", f"<t:TotalCount>{folder.total}</t:TotalCount>"))
         parts.append(("folder:ChildFolderCount", f"<t:ChildFolderCount>{folder.children}</t:ChildFolderCount>"))
         parts.extend(("", one.show_value(_value(folder, one.key))) for one in self.extended)
-        parts.append(("folder:EffectiveRights", f"<t:EffectiveRights>{_RIGHTS}</t:EffectiveRights>"))
+        rights = _RIGHTS + _PRIVATE if self.private else _RIGHTS
+        parts.append(("folder:EffectiveRights", f"<t:EffectiveRights>{rights}</t:EffectiveRights>"))
         if folder.distinguished:
             parts.append(("folder:DistinguishedFolderId", xml.element("DistinguishedFolderId", folder.distinguished)))
         if name in ("Folder", "TasksFolder"):
@@ -115,7 +120,11 @@ def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST) 
             uris.add(path.uri)
         else:
             raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
-    return FolderShape(frozenset(uri for uri in uris if knows(version, uri)), tuple(extended.values()))
+    return FolderShape(
+        frozenset(uri for uri in uris if knows(version, uri)),
+        tuple(extended.values()),
+        private=version >= SchemaVersion.Exchange2013,
+    )
 
 
 def matching(db: sqlite3.Connection, found: list[Folder], node: etree._Element | None) -> list[Folder]:
@@ -160,7 +169,8 @@ _STANDS_FOR: Final = {
 def _operand(path: Path) -> str:
     if path.key is None:
         raise EwsError("ErrorUnsupportedPathForQuery")
-    return _MAPI.get(path.key) or "json_extract(props, '$.\"" + path.key.replace("'", "''") + "\"')"
+    kept = "json_extract(props, '$.\"" + path.key.replace("'", "''") + "\"')"
+    return f"coalesce({kept}, 0)" if path.key == _HIDDEN else _MAPI.get(path.key) or kept
 
 
 def _id(mailbox: Mailbox, folder: Folder) -> str:
@@ -171,6 +181,8 @@ def _id(mailbox: Mailbox, folder: Folder) -> str:
 def _value(folder: Folder, key: str) -> object:
     if key == _HAS_SUBFOLDERS:
         return folder.children > 0
+    if key == _HIDDEN:
+        return folder.bag.get(key, False)
     where = _MAPI.get(key)
     if where is None:
         return folder.bag.get(key)

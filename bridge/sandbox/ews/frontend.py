@@ -60,6 +60,11 @@ class FrontEnd:
             found["x-ms-appId"] = app_id
         return found
 
+    def refusal(self) -> dict[str, str]:
+        """Return what the web server says of itself where it lets nobody in."""
+        found = {name: _ALWAYS[name] for name in ("Server", "X-Powered-By")}
+        return {**found, "Content-Type": "text/html"} if self.on_premises else found
+
 
 def new_cookie(given: str) -> str | None:
     """Return the Set-Cookie by which Exchange knows a client again, None where its Cookie header says it already."""

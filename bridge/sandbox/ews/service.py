@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 
-from bridge.sandbox.ews import soapfaults, xml, zones
+from bridge.sandbox.ews import mediatype, soapfaults, xml, zones
 from bridge.sandbox.ews.access import mailbox_of_call
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
@@ -107,7 +107,7 @@ class EwsService:
         try:
             caller = await self._authenticator(request)
         except RefusedError as refused:
-            refusal = web.Response(status=refused.status, body=refused.body)
+            refusal = web.Response(status=refused.status, body=refused.body, headers=self._front_end.refusal())
             for name, value in refused.headers:
                 refusal.headers.add(name, value)
             return refusal
@@ -117,6 +117,9 @@ class EwsService:
         if request.method != "POST":
             # A browser or DavMail looks whether somebody is here.
             return web.Response(text="<html><body>Exchange Web Services</body></html>", content_type="text/html")
+        unsupported = mediatype.refusal(request.headers.get("Content-Type"))
+        if unsupported is not None:
+            return unsupported
         body = await _read(request, self._temper.book.of_all("request_bytes"))
         if body is None:
             return web.Response(status=413)

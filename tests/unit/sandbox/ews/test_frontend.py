@@ -53,3 +53,12 @@ def test_an_exchange_of_ones_own_says_nothing_of_front_ends_of_exchange_online()
     assert set(own) < set(online)
     assert "X-NanoProxy" not in own
     assert online["x-ms-appId"] == "app"
+
+
+def test_who_is_let_in_by_nobody_learns_of_the_web_server_alone(ews: Ews) -> None:
+    refused = requests.post(ews.url, data=_BROKEN, timeout=30)
+
+    assert refused.status_code == 401
+    assert refused.headers["Server"] == "Microsoft-IIS/10.0"
+    assert "Set-Cookie" not in refused.headers
+    assert FrontEnd(on_premises=True).refusal()["Content-Type"] == "text/html"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from lxml import etree
 
+from bridge.sandbox.store.ids import IdMint
 from tests.unit.sandbox.ews.conftest import ADDRESS, E, M, T
 
 if TYPE_CHECKING:
@@ -68,3 +70,61 @@ def test_an_ampersand_alone_is_told_with_its_place(ews: Ews) -> None:
     told = "An error occurred while parsing EntityName. Line 2, position 12."
     assert fault.findtext(f".//{E}ResponseCode") == "ErrorSchemaValidation"
     assert fault.findtext(".//faultstring") == f"The request failed schema validation: {told}"
+
+
+def _folder(ews: Ews, version: str) -> etree._Element:
+    body = (
+        '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+        'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
+        'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header><t:RequestServerVersion '
+        f'Version="{version}"/></s:Header><s:Body><m:GetFolder><m:FolderShape><t:BaseShape>AllProperties</t:BaseShape>'
+        '</m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder></s:Body>'
+        "</s:Envelope>"
+    )
+    return etree.fromstring(ews.post(body.encode()).content)
+
+
+def test_rights_tell_of_private_items_since_exchange_2013(ews: Ews) -> None:
+    assert _folder(ews, "Exchange2010_SP2").find(f".//{T}ViewPrivateItems") is None
+    assert _folder(ews, "Exchange2013").findtext(f".//{T}ViewPrivateItems") == "true"
+
+
+def test_every_folder_says_whether_it_is_hidden_and_is_found_by_it(ews: Ews) -> None:
+    hidden = '<t:ExtendedFieldURI PropertyTag="0x10F4" PropertyType="Boolean"/>'
+    inbox = '<t:DistinguishedFolderId Id="inbox"/>'
+    set_so = f"<t:ExtendedProperty>{hidden}<t:Value>true</t:Value></t:ExtendedProperty>"
+    for name, more in (("Seen", ""), ("Unseen", set_so)):
+        ews.call(
+            f"<m:CreateFolder><m:ParentFolderId>{inbox}</m:ParentFolderId><m:Folders><t:Folder><t:DisplayName>{name}"
+            f"</t:DisplayName>{more}</t:Folder></m:Folders></m:CreateFolder>"
+        )
+
+    def found(restriction: str) -> list[tuple[str | None, str | None]]:
+        shape = f"<t:BaseShape>Default</t:BaseShape><t:AdditionalProperties>{hidden}</t:AdditionalProperties>"
+        answer = ews.call(
+            f'<m:FindFolder Traversal="Shallow"><m:FolderShape>{shape}</m:FolderShape>{restriction}<m:ParentFolderIds>'
+            f"{inbox}</m:ParentFolderIds></m:FindFolder>"
+        )
+        return [
+            (one.findtext(T + "DisplayName"), one.findtext(f"{T}ExtendedProperty/{T}Value"))
+            for one in answer.iter(T + "Folder")
+        ]
+
+    def is_hidden(value: str) -> str:
+        constant = f'<t:FieldURIOrConstant><t:Constant Value="{value}"/></t:FieldURIOrConstant>'
+        return f"<m:Restriction><t:IsEqualTo>{hidden}{constant}</t:IsEqualTo></m:Restriction>"
+
+    assert found("") == [("Seen", "false"), ("Unseen", "true")]
+    assert found(is_hidden("true")) == [("Unseen", "true")]
+    assert found(is_hidden("false")) == [("Seen", "false")]
+
+
+def test_an_id_of_a_mailbox_that_there_is_not_names_that_mailbox(ews: Ews) -> None:
+    guid = uuid4()
+    stranger = IdMint(guid).item_id(7, 1)
+
+    answer = ews.call(f'<m:ExportItems><m:ItemIds><t:ItemId Id="{stranger}"/></m:ItemIds></m:ExportItems>')
+
+    assert answer.findtext(f".//{M}ResponseCode") == "ErrorNonExistentMailbox"
+    assert answer.findtext(f".//{M}MessageText") == "No mailbox with such guid."
+    assert answer.findtext(f".//{M}MessageXml/{T}Value[@Name='MailboxGuid']") == str(guid)
