@@ -82,6 +82,10 @@ ensure_node() {
   command -v node >/dev/null && command -v npm >/dev/null || apt_install nodejs npm
 }
 
+ensure_curl() {
+  command -v curl >/dev/null || apt_install curl
+}
+
 # ensure_environment FOLDER LOCKFILE: a virtual environment with exactly what the lock file names.
 ensure_environment() {
   local folder=$1 lock=$2 python stamp

@@ -29,7 +29,7 @@ for suite in "${suites[@]}"; do
     integration) ensure_rabbitmq || exit 1 ;;
     scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     browser) ensure_chromium || exit 1 ;;
-    sandbox) ensure_node && ensure_davmail || exit 1 ;;
+    sandbox) ensure_node && ensure_davmail && ensure_curl || exit 1 ;;
     *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario browser)" >&2; exit 2 ;;
   esac
 done

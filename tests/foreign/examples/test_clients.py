@@ -97,7 +97,8 @@ def test_davmail_as_imap_and_smtp_gateway(sandbox: SandboxProcess, tmp_path: Pat
 
 _IN_A_NAMESPACE = """\
 set -eu
-ip link set lo up
+# Loopback is there, and down; this is what `ip link set lo up` does.
+{python} -c 'import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 1))'
 {python} -m bridge.sandbox --dir {directory} >{directory}.line &
 sandbox=$!
 trap 'kill $sandbox; wait $sandbox' EXIT
@@ -108,7 +109,7 @@ while ! [ -s {directory}.line ]; do kill -0 $sandbox; sleep 0.1; done
 
 def test_a_client_in_the_sandbox_s_network_namespace_reaches_it_and_nobody_else_does() -> None:
     """What containers that share a network are made of; a container engine is not needed for it."""
-    assert all(map(shutil.which, ("unshare", "ip"))), "unshare and ip are needed (Debian: util-linux, iproute2)"
+    assert shutil.which("unshare"), "unshare is needed (Debian: util-linux)"
     with tempfile.TemporaryDirectory() as folder:
         script = _IN_A_NAMESPACE.format(
             python=sys.executable,
