@@ -19,6 +19,7 @@ from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
+from bridge.domain.parking import ParkingLimit
 from bridge.domain.send_rate import RateLimits
 from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
@@ -151,6 +152,7 @@ class _Process:
                     page_count=options.page_mails,
                     keep_seconds=options.keep_seconds,
                     limits=limits,
+                    parking=ParkingLimit(mails=options.parked_per_hour),
                 ),
             )
             self.health.expect(reader.part)

@@ -186,6 +186,12 @@ class RemovalImpossible(OperatorError):
     code = "removal_impossible"
 
 
+class ParkingStopped(OperatorError):
+    """More mails than the limit were about to be parked within the limit's time: rather a bug or a sick server."""
+
+    code = "parking_stopped"
+
+
 class TopologyMissing(OperatorError):
     """An amqp_exchange or queue is missing or differs; `bridge topology apply` makes it."""
 

@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from bridge import __version__
-from bridge.cli import client_commands, config_commands, probe_command, schema_commands, topology_commands
+from bridge.cli import (
+    client_commands,
+    config_commands,
+    parked_commands,
+    probe_command,
+    schema_commands,
+    topology_commands,
+)
 from bridge.cli.exits import answer
 from bridge.cli.options import AsJson, Config  # noqa: TC001 - typer evaluates the annotations
 from bridge.cli.workers import GRACE_SECONDS, work
@@ -29,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(config_commands.app, name="config", rich_help_panel="Set up")
 app.add_typer(topology_commands.app, name="topology", rich_help_panel="Set up")
+app.add_typer(parked_commands.app, name="parked", rich_help_panel="Mend")
 app.add_typer(schema_commands.app, name="schemas", rich_help_panel="Develop")
 
 Grace = Annotated[

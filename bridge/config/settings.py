@@ -253,6 +253,8 @@ class IngestSettings(_Section):
     """Most bytes of mail held in memory, over all mailboxes; a larger mail passes alone."""
     keep_seconds: Seconds = 30
     """How long a mail that has to stay in the inbox is passed over before it is tried again."""
+    parked_per_hour: int = Field(default=20, ge=0, le=10_000)
+    """Most mails of one mailbox that are moved to `Bridge Parked` within an hour; more are a bug or a sick server."""
 
 
 class EgressSettings(_Section):

@@ -39,5 +39,13 @@ class Inbox(Protocol):
         refused with ValueError.
         """
 
+    async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
+        """
+        Move mails unchanged to the folder `Bridge Parked`, making it where it is missing; one outcome for each.
+
+        With the code of the reason, which is kept beside the mail as far as Exchange lets it, and the receipt of the
+        announcement: without one there is no way to park. A mail already gone is not an error.
+        """
+
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""

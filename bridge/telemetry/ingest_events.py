@@ -144,6 +144,37 @@ class MailKept(Event):
 
 
 @dataclass(frozen=True)
+class MailParked(Event):
+    """A mail that can be neither fetched nor carried was announced and moved to `Bridge Parked`, unchanged."""
+
+    name = "ingest.mail_parked"
+    level = "warning"
+
+    mailbox: str
+    message_id: str
+    code: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it by reason."""
+        metrics.ingest_parked.labels(self.mailbox, self.code).inc()
+
+
+@dataclass(frozen=True)
+class ParkedCounted(Event):
+    """The folder of parked mails was looked at."""
+
+    name = "ingest.parked_counted"
+    level = "debug"
+
+    mailbox: str
+    count: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Set the gauge."""
+        metrics.ingest_in_parking.labels(self.mailbox).set(self.count)
+
+
+@dataclass(frozen=True)
 class ReadingFailed(Event):
     """A pass over the mailbox ended early; what follows is a wait."""
 

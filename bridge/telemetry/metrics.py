@@ -103,6 +103,10 @@ class Metrics:
         self.ingest_kept = self._counter(
             "ingest_kept_mails", "Times a mail was left in the inbox, by reason", "mailbox", "code"
         )
+        self.ingest_parked = self._counter("ingest_parked_mails", "Mails parked, by reason", "mailbox", "code")
+        self.ingest_in_parking = self._gauge(
+            "ingest_parking_waiting_mails", "Mails in the folder Bridge Parked", "mailbox"
+        )
         self.ingest_pauses = self._counter(
             "ingest_pauses", "Times reading a mailbox paused, by reason", "mailbox", "code"
         )

@@ -43,10 +43,13 @@ _REASONS: dict[str, tuple[str, str]] = {
     "send_outcome_unknown": ("a call of a send got no answer; it is looked for", ""),
     # one message
     "message": ("one message can never succeed", ""),
-    "mail_unreadable": ("a mail can be read neither as MIME nor by its properties", "look at it in the mailbox"),
+    "mail_unreadable": (
+        "a mail can be read neither as MIME nor by its properties",
+        "look at it in the mailbox, folder Bridge Parked; then bridge parked retry",
+    ),
     "too_large_for_broker": (
-        "a mail is larger than RabbitMQ carries; it stays in the inbox",
-        "raise max_message_size there and rabbitmq.largest_body_bytes here",
+        "a mail is larger than RabbitMQ carries",
+        "raise max_message_size there and rabbitmq.largest_body_bytes here, then bridge parked retry",
     ),
     "invalid_request": ("a request breaks its schema or rules", "look at mail.dead for the field and the reason"),
     "refused_by_exchange": ("Exchange will never send a request's mail", "look at mail.dead for Exchange's code"),
@@ -73,6 +76,10 @@ _REASONS: dict[str, tuple[str, str]] = {
     "removal_impossible": (
         "mails are published but cannot be removed, so reading stopped",
         "give the app the right to move and delete in the mailbox",
+    ),
+    "parking_stopped": (
+        "so many mails could not be read or carried that parking them stopped; they stay in the inbox, others pass",
+        "see what they have in common (bridge parked list, the log); it goes on once they can be read, or in an hour",
     ),
     "topology_missing": ("an exchange or queue is missing on RabbitMQ, or differs", "bridge topology apply"),
     "broker_access_refused": (

@@ -76,6 +76,7 @@ Code = Literal[
     "mailbox_full",
     "folder_not_found",
     "removal_impossible",
+    "parking_stopped",
     "topology_missing",
     "broker_access_refused",
     "queue_taken",

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
+from bridge.domain.parking import PARKED_FOLDER, ParkingLimit
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
     CredentialsRejected,
+    FolderNotFound,
     MailboxUnavailable,
+    ParkingStopped,
     PublishUnroutable,
     QueueTaken,
     RemovalImpossible,
@@ -28,11 +31,13 @@ from bridge.telemetry.ingest_events import (
     JunkFound,
     MailboxLeft,
     MailboxTaken,
+    ParkedCounted,
     ReadingFailed,
     ReadingResumed,
 )
 from bridge.wire.topology import reader_lease
 from bridge.workers.ingest_memory import MailMemory
+from bridge.workers.ingest_parking import ParkingAttendant
 from bridge.workers.ingest_transfer import Transfer, TransferLimits
 from bridge.workers.loop import Patience, any_of, wait_for_any, wait_of
 
@@ -68,6 +73,7 @@ class IngestOptions:
     standby_seconds: float = 1.0
     """How often a worker looks whether a mailbox that another one reads has become free."""
     limits: TransferLimits = field(default_factory=TransferLimits)
+    parking: ParkingLimit = field(default_factory=ParkingLimit)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -104,6 +110,15 @@ class MailboxReader:
         self._health = health
         self._options = options or IngestOptions()
         self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
+        self._parking = ParkingAttendant(
+            alias=alias,
+            inbox=inbox,
+            publisher=publisher,
+            memory=self._memory,
+            clock=clock,
+            emit=emit,
+            limit=self._options.parking,
+        )
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
@@ -188,7 +203,7 @@ class MailboxReader:
         return sum([await self._read_folder(folder, stop) for folder in self._options.folders])
 
     async def watch_junk(self, stop: asyncio.Event) -> None:
-        """Count the junk folder now and then, and warn when it grows: nobody else looks there."""
+        """Count the junk folder and the parked mails now and then, and warn of new junk: nobody else looks there."""
         before = 0
         while not stop.is_set():
             with contextlib.suppress(BridgeError):  # reading the inbox meets the same trouble, and tells of it
@@ -197,7 +212,15 @@ class MailboxReader:
                 if count > before:
                     self._emit(JunkFound(self.alias, count))
                 before = count
+            with contextlib.suppress(BridgeError):
+                self._emit(ParkedCounted(self.alias, await self._parked_count()))
             await wait_for_any(self._options.junk_seconds, stop)
+
+    async def _parked_count(self) -> int:
+        try:
+            return await self._inbox.count(PARKED_FOLDER)
+        except FolderNotFound:
+            return 0  # nothing was ever parked
 
     @contextlib.asynccontextmanager
     async def _watching_junk(self, ended: asyncio.Event) -> AsyncIterator[None]:
@@ -255,6 +278,7 @@ class MailboxReader:
             publisher=self._publisher,
             compose=self._compose,
             memory=self._memory,
+            parking=self._parking,
             window=self._window,
             budget=self._budget,
             limits=self._options.limits,
@@ -294,7 +318,9 @@ class MailboxReader:
                 self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
             )
             return
-        self._patience.forget()
+        if self._parking.stopped:
+            self._health.trouble(self.part, ParkingStopped.code)
+            return
         if self._failing_since is not None:
             self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
             self._failing_since = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import inf
 from typing import TYPE_CHECKING
 
 from bridge.errors import RemovalImpossible
@@ -44,10 +45,13 @@ class MailMemory:
         self._stuck: dict[str, tuple[MailRef, PublishReceipt, float]] = {}
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
         self._blamed: OrderedDict[str, int] = OrderedDict()
+        self._suspects: OrderedDict[str, int] = OrderedDict()
+        self._passed = 0
 
     def hold(self, ref: MailRef, receipt: PublishReceipt) -> None:
         """Remember a receipt until its mail is removed."""
         self._held[ref.item_id] = (ref, receipt)
+        self._passed += 1
         self.forget(ref)
 
     @property
@@ -92,10 +96,10 @@ class MailMemory:
         ref, receipt, _ = self._stuck.pop(item_id)
         self._held[item_id] = (ref, receipt)
 
-    def keep(self, ref: MailRef, code: str) -> None:
+    def keep(self, ref: MailRef, code: str, *, at_most_seconds: float = inf) -> None:
         """Pass over a mail for a while, and say so each time anew."""
         self._kept.pop(ref.item_id, None)
-        self._kept[ref.item_id] = (code, self._clock.monotonic() + self._keep_seconds)
+        self._kept[ref.item_id] = (code, self._clock.monotonic() + min(self._keep_seconds, at_most_seconds))
         while len(self._kept) > _KEPT_REMEMBERED:
             self._kept.popitem(last=False)
         self._emit(MailKept(self._alias, ref.message_id, code))
@@ -104,6 +108,7 @@ class MailMemory:
         """Drop what was held against a mail."""
         self._kept.pop(ref.item_id, None)
         self._blamed.pop(ref.item_id, None)
+        self._suspects.pop(ref.item_id, None)
 
     def blame(self, ref: MailRef) -> bool:
         """Note that a mail failed alone; return True once it has done so too often to be chance."""
@@ -114,6 +119,16 @@ class MailMemory:
         while len(self._blamed) > _KEPT_REMEMBERED:
             self._blamed.popitem(last=False)
         return False
+
+    def suspect(self, ref: MailRef) -> None:
+        """Note that a mail failed as if Exchange were at fault; whether it is the mail shows when others pass."""
+        self._suspects[ref.item_id] = self._passed
+        while len(self._suspects) > _KEPT_REMEMBERED:
+            self._suspects.popitem(last=False)
+
+    def is_proved_bad(self, ref: MailRef) -> bool:
+        """Whether others have passed since a mail was suspected, so that it is not Exchange."""
+        return self._passed > self._suspects.get(ref.item_id, self._passed)
 
     def kept_code(self, ref: MailRef) -> str | None:
         """Return why a mail stays, None where it does not."""

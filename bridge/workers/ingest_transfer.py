@@ -24,6 +24,7 @@ from bridge.errors import (
     MailboxUnavailable,
     MailUnreadable,
     MessageError,
+    MessageTooLarge,
     OperatorError,
     PublishUnconfirmed,
     PublishUnroutable,
@@ -41,12 +42,14 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit
     from bridge.workers.budget import ByteBudget
     from bridge.workers.ingest_memory import MailMemory
+    from bridge.workers.ingest_parking import ParkingAttendant
 
 # Throttling, a token and credentials concern every mail.
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _UNROUTABLE_STREAK = 10
 _REMOVAL_COUNT = 100
 _TROUBLE_AFTER_SECONDS = 1.0
+_TRY_AGAIN_SECONDS = 2.0
 _REMOVAL_LINGER_SECONDS = 0.02
 
 
@@ -73,6 +76,7 @@ class Transfer:
         publisher: Publisher,
         compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]],
         memory: MailMemory,
+        parking: ParkingAttendant,
         window: Window,
         budget: ByteBudget,
         limits: TransferLimits,
@@ -85,6 +89,7 @@ class Transfer:
         self._publisher = publisher
         self._compose = compose
         self._memory = memory
+        self._parking = parking
         self._window = window
         self._budget = budget
         self._limits = limits
@@ -110,7 +115,7 @@ class Transfer:
 
     async def run(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """
-        Publish the mails and remove what was confirmed; mails that stay are in the memory, with their reason.
+        Publish the mails, remove what was confirmed, and park what can never pass; the memory has what stays, and why.
 
         Raises:
             BridgeError: The pass ended early; mails that were confirmed are removed or held for removal.
@@ -128,6 +133,7 @@ class Transfer:
         if self._failure is not None:
             self._window.narrow()
             raise self._failure
+        await self._parking.park()
 
     async def _feed(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """Fetch ahead, publish in order."""
@@ -186,7 +192,7 @@ class Transfer:
                     await self._publish(mail, settled)
                     continue
                 case FailedFetch(ref=ref, error=MessageError() as error):
-                    self._memory.keep(ref, error.code)
+                    self._set_aside(ref, error.code)
                 case FailedFetch(ref=ref, error=error):
                     self._fail(error, ref if len(fetched) == 1 else None)
                 case VanishedMail(ref=ref):
@@ -219,12 +225,14 @@ class Transfer:
         """Return the message for a mail, None where it stays or the page ends."""
         try:
             return await self._compose(mail)
+        except MessageTooLarge as error:
+            self._parking.wants(mail.ref, error.code)
         except MessageError as error:
-            self._memory.keep(mail.ref, error.code)
+            self._set_aside(mail.ref, error.code)
         except BridgeError as error:
             self._fail(error)
         except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
-            self._memory.keep(mail.ref, "unexpected_error")
+            self._set_aside(mail.ref, "unexpected_error")
             asyncio.get_running_loop().call_exception_handler({"message": "a mail was not composed", "exception": bug})
         return None
 
@@ -277,8 +285,10 @@ class Transfer:
                 self._unroutable_streak += 1
                 if self._unroutable_streak >= _UNROUTABLE_STREAK and self.published == 0:
                     self._fail(error)
+            case MessageTooLarge() as error:
+                self._parking.wants(ref, error.code)
             case MessageError() as error:
-                self._memory.keep(ref, error.code)
+                self._set_aside(ref, error.code)
             case BridgeError() as error:
                 self._fail(error)
             case bug:
@@ -343,11 +353,24 @@ class Transfer:
         self._changed.clear()
         await self._changed.wait()
 
+    def _set_aside(self, ref: MailRef, code: str) -> None:
+        """Try a mail that cannot pass a few times more, soon, before it is parked: what ails it may be Exchange's."""
+        if self._memory.blame(ref):
+            self._parking.wants(ref, code)
+        else:
+            self._memory.keep(ref, code, at_most_seconds=_TRY_AGAIN_SECONDS)
+
     def _fail(self, error: BridgeError, culprit: MailRef | None = None) -> None:
         """Remember the first failure; what is under way ends, nothing new starts."""
-        if culprit is not None and isinstance(error, _MAY_BE_THE_MAIL) and self._memory.blame(culprit):
-            self._memory.keep(culprit, error.code)  # it stood alone and failed again and again: the others pass
-            return
+        if culprit is not None and isinstance(error, _MAY_BE_THE_MAIL):
+            if self._memory.is_proved_bad(culprit):
+                self._parking.wants(culprit, error.code)
+                return
+            if self._memory.blame(culprit):
+                # It stood alone and failed again and again: let the others pass, if they can.
+                self._memory.suspect(culprit)
+                self._memory.keep(culprit, error.code, at_most_seconds=_TRY_AGAIN_SECONDS)
+                return
         if self._failure is None:
             self._failure = error
         self._changed.set()

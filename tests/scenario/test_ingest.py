@@ -204,20 +204,6 @@ def test_a_mail_that_exchange_cannot_convert_is_published_from_its_properties(si
     assert "mime_refused" in without["defects"]
 
 
-def test_a_mail_too_big_for_the_broker_stays_and_the_others_pass(site: Site) -> None:
-    site.sandbox.deliver(ADDRESS, _mail(1, 3_000_000))
-    delivered = _deliver(site, 20)
-
-    with site.worker("ingest", RABBITMQ__LARGEST_BODY_BYTES="1000000") as worker:
-        until(lambda: site.count() == 1, "the small mails to leave")
-        until(lambda: worker.metric("bridge_ingest_kept_mails_total", code="too_large_for_broker") >= 1, "the count")
-        worker.stop()
-
-    ids, raws = _arrived(site)
-    assert raws == delivered
-    assert repeats(ids) == 0
-
-
 def test_a_mailbox_that_does_not_exist_pauses_and_the_others_run(site: Site) -> None:
     delivered = _deliver(site, 5)
     mailboxes = json.dumps(

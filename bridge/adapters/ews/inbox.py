@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.adapters.ews.errors import CONVERSION_REFUSALS
 from bridge.adapters.ews.folders import folder_id, folder_ids
+from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.properties import PROPERTY_FIELDS, read_properties
+from bridge.adapters.ews.refs import number_of, ref_fields, ref_of
 from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
-from bridge.adapters.ews.times import parse_time, to_text
+from bridge.adapters.ews.times import to_text
 from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
     Listing,
-    MailRef,
     Removal,
     UnconvertibleMail,
     VanishedMail,
-    derive_message_id,
 )
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable, MailUnreadable
 
@@ -33,13 +32,11 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
+    from bridge.domain.mail import MailRef
     from bridge.ports.broker import PublishReceipt
 
 from bridge.adapters.ews.soap import M, T
 
-_SEARCH_KEY = {"PropertyTag": "0x300B", "PropertyType": "Binary"}
-_DELIVERY_TIME = {"PropertyTag": "0xE06", "PropertyType": "SystemTime"}
-_NUMBER = re.compile("[0-9]{1,12}")
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
 
@@ -73,23 +70,17 @@ class EwsInbox:
         self._remove_by = remove_by or RemoveBy()
         self._ignore_before = ignore_before
         self._target_folder: etree._Element | None = None
+        self._parked = EwsParked(client, address)
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first, `limit` of them after the first `offset`, with the total count."""
         parent = await folder_id(self._client, self._address, folder)
-        fields = [
-            element("t:FieldURI", FieldURI="item:DateTimeReceived"),
-            element("t:FieldURI", FieldURI="item:Size"),
-            element("t:FieldURI", FieldURI="item:ItemClass"),
-            element("t:ExtendedFieldURI", **_SEARCH_KEY),
-            element("t:ExtendedFieldURI", **_DELIVERY_TIME),
-        ]
         request = element(
             "m:FindItem",
             element(
                 "m:ItemShape",
                 element("t:BaseShape", text="IdOnly"),
-                element("t:AdditionalProperties", *fields),
+                element("t:AdditionalProperties", *ref_fields()),
             ),
             element(
                 "m:IndexedPageItemView",
@@ -110,10 +101,10 @@ class EwsInbox:
         items = root.find(f"{T}Items") if root is not None else None
         if root is None or items is None:
             raise MailboxUnavailable("FindItem answered without items")
-        refs = [self._ref(item) for item in items if item.find(f"{T}ItemId") is not None]
+        refs = [ref_of(item, self._address) for item in items if item.find(f"{T}ItemId") is not None]
         return Listing(
             refs,
-            total=_number(root.get("TotalItemsInView"), len(refs)),
+            total=number_of(root.get("TotalItemsInView"), len(refs)),
             complete=(root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"},
         )
 
@@ -129,7 +120,7 @@ class EwsInbox:
         total = next(message.element.iter(f"{T}TotalCount"), None)
         if total is None:
             raise MailboxUnavailable("GetFolder answered without a count")
-        return _number(total.text, 0)
+        return number_of(total.text, 0)
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
@@ -163,6 +154,10 @@ class EwsInbox:
             for ref, message in zip(refs[:done], messages, strict=False)
         ]
         return [*removals, *(await self.remove(published[done:]) if done < len(refs) else ())]
+
+    async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
+        """Move mails unchanged to the folder `Bridge Parked`; a mail already gone is not an error."""
+        return await self._parked.put([(ref, code) for ref, code, _ in announced])
 
     async def _call_for_each(self, refs: Sequence[MailRef], request: etree._Element) -> list[ResponseMessage]:
         messages = await self._client.call(self._address, request)
@@ -223,45 +218,12 @@ class EwsInbox:
             return FailedFetch(ref, message.error or error)
         return UnconvertibleMail(ref, read_properties(item[0]), code)
 
-    def _ref(self, item: etree._Element) -> MailRef:
-        extended = {
-            (uri.get("PropertyTag") or "").lower(): prop.findtext(f"{T}Value") or ""
-            for prop in item.findall(f"{T}ExtendedProperty")
-            if (uri := prop.find(f"{T}ExtendedFieldURI")) is not None
-        }
-        received_at = parse_time(item.findtext(f"{T}DateTimeReceived"))
-        delivered_at = parse_time(extended.get("0xe06") or extended.get("0x0e06")) or received_at
-        found_id = item.find(f"{T}ItemId")
-        item_id = (found_id.get("Id") if found_id is not None else None) or ""
-        # A server that shows no search key leaves the id, which stays as long as the mail is not moved.
-        search_key = _bytes(extended.get("0x300b")) or item_id.encode()
-        return MailRef(
-            message_id=derive_message_id(self._address, search_key, delivered_at),
-            item_id=item_id,
-            received_at=received_at,
-            size_bytes=_number(item.findtext(f"{T}Size"), 0),
-            item_class=item.findtext(f"{T}ItemClass") or "IPM.Note",
-        )
-
     def _restriction(self) -> list[etree._Element]:
         if self._ignore_before is None:
             return []
         constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(self._ignore_before)))
         field = element("t:FieldURI", FieldURI="item:DateTimeReceived")
         return [element("m:Restriction", element("t:IsGreaterThanOrEqualTo", field, constant))]
-
-
-def _number(text: str | None, otherwise: int) -> int:
-    """Return a count or size, `otherwise` where there is none that makes sense."""
-    match = _NUMBER.fullmatch(text or "")
-    return int(match.group()) if match is not None else otherwise
-
-
-def _bytes(text: str | None) -> bytes:
-    try:
-        return base64.b64decode("".join((text or "").split()), validate=True)
-    except ValueError:
-        return b""
 
 
 def _looked_at(messages: Sequence[ResponseMessage]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.domain.mail import (
@@ -16,6 +16,7 @@ from bridge.domain.mail import (
     UnconvertibleMail,
     VanishedMail,
 )
+from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, MailUnreadable
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class MemoryInbox:
         """Item ids of mails that Exchange will not let go."""
         self.fetches: list[Sequence[str]] = []
         self.removals: list[Sequence[str]] = []
+        self.parked: dict[str, str] = {}
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first."""
@@ -80,6 +82,15 @@ class MemoryInbox:
         if not self.denies_removal:
             self.mails = [mail for mail in self.mails if mail.ref.item_id not in ids - self.stuck]
         return [Removal(ref, MailUnreadable() if ref.item_id in self.stuck else None) for ref, _ in published]
+
+    async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
+        """Move mails to the folder of parked ones; `parked` has their codes."""
+        self._fail("park")
+        for ref, code, _ in announced:
+            self.parked[ref.message_id] = code
+        ids = {ref.item_id for ref, _, _ in announced} - self.stuck
+        self.mails = [replace(mail, folder=PARKED_FOLDER) if mail.ref.item_id in ids else mail for mail in self.mails]
+        return [Removal(ref, MailUnreadable() if ref.item_id in self.stuck else None) for ref, _, _ in announced]
 
     def _read(self, ref: MailRef) -> Fetched:
         mail = next((mail for mail in self.mails if mail.ref.item_id == ref.item_id), None)

@@ -10,6 +10,7 @@ from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail, VanishedMail
+from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
@@ -74,7 +75,7 @@ class Bench:
 
     @property
     def left(self) -> list[str]:
-        return [mail.ref.message_id for mail in self.inbox.mails]
+        return [mail.ref.message_id for mail in self.inbox.mails if mail.folder != PARKED_FOLDER]
 
     def told(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -165,14 +166,14 @@ async def test_the_mailbox_pauses_when_no_mail_is_wanted() -> None:
     assert len(bench.publisher.published) < 20
 
 
-async def test_a_mail_too_large_for_the_broker_stays_and_the_others_pass() -> None:
+async def test_a_mail_too_large_for_the_broker_is_parked_and_the_others_pass() -> None:
     bench = Bench(*(a_mail(n) for n in range(3)))
     bench.publisher.answer = lambda message: MessageTooLarge() if message.message_id == "m0" else None
 
     await bench.once()
 
-    assert bench.left == ["m0"]
-    assert bench.told(MailKept) == [MailKept("dispatch", "m0", "too_large_for_broker")]
+    assert bench.left == []
+    assert bench.inbox.parked == {"m0": "too_large_for_broker"}
 
 
 async def test_a_mail_without_mime_is_published_from_its_properties() -> None:

@@ -1,0 +1,126 @@
+"""What `bridge parked` does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.parked import EwsParked
+from bridge.bootstrap import entra_tokens, ews_client
+from bridge.cli.exits import Exit, answer, say
+from bridge.domain.mail import FailedFetch, FetchedMail
+from bridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+    from pathlib import Path
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.config import MailboxSettings, Settings
+    from bridge.ports.parked import ParkedMail
+
+
+def list_parked(settings: Settings, aliases: Collection[str], *, as_json: bool) -> int:
+    """Show every parked mail."""
+
+    async def work() -> list[tuple[str, ParkedMail]]:
+        return [
+            (mailbox.alias, mail)
+            async for mailbox, client in _mailboxes(settings, aliases)
+            for mail in await EwsParked(client, mailbox.address).list_parked()
+        ]
+
+    found = asyncio.run(work())
+    if as_json:
+        answer(json.dumps([_fields(alias, mail) for alias, mail in found], indent=2))
+        return Exit.OK
+    for alias, mail in found:
+        answer("  ".join(str(value) for value in _fields(alias, mail).values()))
+    say(f"{len(found)} parked")
+    return Exit.OK
+
+
+def export(settings: Settings, aliases: Collection[str], message_id: str, file: Path) -> int:
+    """Write one parked mail to a file."""
+
+    async def work() -> tuple[bytes | None, str]:
+        async for mailbox, client in _mailboxes(settings, aliases):
+            for mail in await EwsParked(client, mailbox.address).list_parked():
+                if mail.ref.message_id == message_id:
+                    [fetched] = await EwsInbox(client, mailbox.address).fetch([mail.ref])
+                    if isinstance(fetched, FetchedMail):
+                        return fetched.mime, ""
+                    why = fetched.error.code if isinstance(fetched, FailedFetch) else "Exchange does not give its MIME"
+                    return None, why
+        return None, "no such mail is parked"
+
+    mime, problem = asyncio.run(work())
+    if mime is None:
+        say(problem)
+        return Exit.NO
+    try:
+        with file.open("xb") as target:
+            target.write(mime)
+    except OSError as error:
+        say(f"{file}: {error.strerror}")
+        return Exit.USAGE
+    return Exit.OK
+
+
+def retry(
+    settings: Settings, aliases: Collection[str], message_ids: Collection[str], *, every: bool, as_json: bool
+) -> int:
+    """Put parked mails back into the inbox."""
+    wanted = set(message_ids)
+
+    async def work() -> list[dict[str, str]]:
+        moved = []
+        async for mailbox, client in _mailboxes(settings, aliases):
+            parked = EwsParked(client, mailbox.address)
+            refs = [mail.ref for mail in await parked.list_parked() if every or mail.ref.message_id in wanted]
+            moved += [
+                {
+                    "mailbox": mailbox.alias,
+                    "message_id": outcome.ref.message_id,
+                    "code": outcome.error.code if outcome.error is not None else "ok",
+                }
+                for outcome in await parked.put_back(refs)
+            ]
+        return moved
+
+    moved = asyncio.run(work())
+    missing = wanted - {one["message_id"] for one in moved}
+    if as_json:
+        answer(json.dumps(moved, indent=2))
+    else:
+        for one in moved:
+            answer("  ".join(one.values()))
+    for message_id in sorted(missing):
+        say(f"{message_id}: no such mail is parked")
+    return Exit.NO if missing or any(one["code"] != "ok" for one in moved) else Exit.OK
+
+
+async def _mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncIterator[tuple[MailboxSettings, EwsClient]]:
+    unknown = set(aliases) - {mailbox.alias for mailbox in settings.mailboxes}
+    if unknown:
+        raise ConfigurationError(f"--mailbox {min(unknown)}: no mailbox has this alias")
+    tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
+    for mailbox in settings.mailboxes:
+        if mailbox.alias in aliases or not aliases:
+            with closing(ews_client(settings, mailbox, tokens)) as client:
+                yield mailbox, client
+
+
+def _fields(alias: str, mail: ParkedMail) -> dict[str, object]:
+    received_at = mail.ref.received_at
+    return {
+        "mailbox": alias,
+        "message_id": mail.ref.message_id,
+        "received_at": received_at.isoformat() if received_at is not None else None,
+        "size_bytes": mail.ref.size_bytes,
+        "item_class": mail.ref.item_class,
+        "code": mail.code,
+    }

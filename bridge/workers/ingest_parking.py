@@ -1,0 +1,105 @@
+"""Parks the mails that can be neither fetched nor carried: announced first, then moved out of the others' way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bridge.domain.parking import ParkingLimit, ParkingWindow
+from bridge.errors import BridgeError, MessageError, PublishUnroutable
+from bridge.telemetry.ingest_events import MailParked
+from bridge.wire import event_v1
+
+if TYPE_CHECKING:
+    from bridge.domain.mail import MailRef
+    from bridge.ports.broker import Publisher, PublishReceipt
+    from bridge.ports.clock import Clock
+    from bridge.ports.inbox import Inbox
+    from bridge.telemetry.events import Emit
+    from bridge.workers.ingest_memory import MailMemory
+
+_AT_A_TIME = 50
+
+
+class ParkingAttendant:
+    """
+    What of one mailbox is to be parked, and how much of it lately was.
+
+    `inbound.parked` is confirmed before the mail is moved. A crash in between repeats the event under its event id; a
+    mail that cannot be moved stays in the inbox. A burst of bad mail is no bad mail: from the limit on mails stay where
+    they are, and the mailbox says so, until some time has passed or they can be read after all.
+    """
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        inbox: Inbox,
+        publisher: Publisher,
+        memory: MailMemory,
+        clock: Clock,
+        emit: Emit,
+        limit: ParkingLimit | None = None,
+    ) -> None:
+        self._alias = alias
+        self._inbox = inbox
+        self._publisher = publisher
+        self._memory = memory
+        self._clock = clock
+        self._emit = emit
+        self._window = ParkingWindow(limit or ParkingLimit())
+        self._waiting: dict[str, tuple[MailRef, str]] = {}
+        self.stopped = False
+        """Whether mails stay in the inbox for nothing but the limit."""
+
+    def wants(self, ref: MailRef, code: str) -> None:
+        """Park a mail when `park` is called next."""
+        self._waiting[ref.item_id] = (ref, code)
+
+    async def park(self) -> None:
+        """
+        Announce and move what waits.
+
+        Raises:
+            BridgeError: The broker or Exchange cannot at the moment; what was not moved is tried again.
+        """
+        waiting, self._waiting = list(self._waiting.values()), {}
+        if not waiting:
+            self.stopped = self.stopped and not self._window.is_open(self._clock.monotonic())
+            return
+        codes = {ref.item_id: code for ref, code in waiting}
+        for start in range(0, len(waiting), _AT_A_TIME):
+            announced = [
+                (ref, code, receipt)
+                for ref, code in waiting[start : start + _AT_A_TIME]
+                if (receipt := await self._announced(ref, code)) is not None
+            ]
+            for removal in await self._inbox.park(announced) if announced else ():
+                code = codes[removal.ref.item_id]
+                if removal.error is None:
+                    self._memory.forget(removal.ref)
+                    self._emit(MailParked(self._alias, removal.ref.message_id, code))
+                else:
+                    self._memory.keep(removal.ref, removal.error.code)
+
+    async def _announced(self, ref: MailRef, code: str) -> PublishReceipt | None:
+        now = self._clock.monotonic()
+        self.stopped = not self._window.is_open(now)
+        if self.stopped:
+            self._memory.keep(ref, code)
+            return None
+        self._window.count(now)
+        event = event_v1.build(
+            "inbound.parked",
+            mailbox=self._alias,
+            at=self._clock.now(),
+            message_id=ref.message_id,
+            about=ref.item_id,
+            code=cast("event_v1.Code", code if code in event_v1.CODES else BridgeError.code),
+        )
+        try:
+            await self._publisher.wait_ready()
+            return await self._publisher.publish(event_v1.message_of(event))
+        except (PublishUnroutable, MessageError) as error:
+            # Nobody would hear of it.
+            self._memory.keep(ref, error.code)
+            return None
