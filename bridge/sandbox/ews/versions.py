@@ -93,12 +93,18 @@ _PROPERTIES: Final[Mapping[str, SchemaVersion]] = _since("""
 Exchange2010: item:IsAssociated item:WebClientReadFormQueryString item:WebClientEditFormQueryString
   item:ConversationId item:UniqueBody folder:SharingEffectiveRights calendar:StartTimeZone calendar:EndTimeZone
   contacts:HasPicture
+Exchange2010_SP1: contacts:Alias contacts:DirectReports contacts:DirectoryId contacts:MSExchangeCertificate
+  contacts:ManagerMailbox contacts:Notes contacts:PhoneticFirstName contacts:PhoneticFullName
+  contacts:PhoneticLastName contacts:Photo contacts:UserSMIMECertificate
 Exchange2010_SP2: item:StoreEntryId
 Exchange2013: item:InstanceKey item:NormalizedBody item:EntityExtractionResult item:Flag item:PolicyTag item:ArchiveTag
   item:RetentionDate item:Preview item:TextBody item:IconIndex item:ReminderNextTime item:RightsManagementLicenseData
   item:BlockStatus item:HasBlockedImages item:PredictedActionReasons item:IsClutter message:ApprovalRequestData
   message:VotingInformation message:ReminderMessageData folder:DistinguishedFolderId folder:PolicyTag
-  folder:ArchiveTag folder:ReplicaList
+  folder:ArchiveTag folder:ReplicaList calendar:JoinOnlineMeetingUrl calendar:OnlineMeetingSettings
+  meeting:ProposedStart meeting:ProposedEnd meetingRequest:ChangeHighlights conversation:DraftItemIds
+  conversation:HasIrm conversation:GlobalHasIrm conversation:IconIndex conversation:GlobalIconIndex
+  conversation:InstanceKey conversation:LastModifiedTime conversation:Preview
 Exchange2013_SP1: item:MimeContentUTF8 calendar:EnhancedLocation calendar:StartWallClock calendar:EndWallClock
   calendar:StartTimeZoneId calendar:EndTimeZoneId calendar:IsOrganizer
 Exchange2015: item:Hashtags item:Mentions item:MentionedMe item:Likes
@@ -112,8 +118,9 @@ _ELEMENTS: Final[Mapping[str, SchemaVersion]] = {
     **{
         xml.T + uri.partition(":")[2]: version
         for uri, version in _PROPERTIES.items()
-        # Requests point at these otherwise, too: at a conversation, at a folder.
-        if uri not in ("item:ConversationId", "folder:DistinguishedFolderId")
+        # Elements of these names have other meanings, too: a conversation, a folder, somebody in the directory.
+        if uri not in ("item:ConversationId", "folder:DistinguishedFolderId", "contacts:Alias")
+        and not uri.startswith("conversation:")
     },
     **{
         "{" + space + "}" + name: version
