@@ -28,6 +28,9 @@ _COUNTERS_AT = len(_HEAD) + _GUID_TEXT + len(_ITEM_KIND) + 16 + len(_ITEM_TAG)
 _ID_LENGTHS = {_COUNTERS_AT + 24: False, _COUNTERS_AT + 48: True}
 
 
+_NOBODY = UUID(int=0)
+
+
 class MalformedIdError(Exception):
     """The text is no id that this store could ever have given out."""
 
@@ -88,6 +91,10 @@ class IdMint:
         """Return the change key of a folder."""
         return b64encode(b"\x01\x00\x00\x00" + self._key_tail + _short_counter(change)).decode()
 
+    def entry_bytes(self, folder: int, item: int | None) -> bytes:
+        """Return what is coded in the id of an item, or of a folder, without an attachment or occurrence."""
+        return self._folder_head + _counter(folder) if item is None else self._item_bytes(folder, item)
+
     def _item_bytes(self, folder: int, item: int) -> bytes:
         return self._item_head + _counter(folder) + self._replica + _counter(item)
 
@@ -100,6 +107,8 @@ def parse_id(text: str) -> EntryId:
     """
     Read an id.
 
+    One that has the form, but not in all parts what this store puts there, is of a mailbox that there is nowhere.
+
     Raises:
         MalformedIdError: It has not the form of an id.
     """
@@ -107,12 +116,15 @@ def parse_id(text: str) -> EntryId:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedIdError from error
+    # The same bytes can be written in other letters at the end, which would be a second id of the same item.
+    if b64encode(raw).decode() != text:
+        raise MalformedIdError
     end = raw[_COUNTERS_AT + 48 :]
     occurrence = struct.unpack(">I", end[2:])[0] if len(end) == 6 and end[:2] == b"\x01\x10" else None
     attachment = _attachment_path(end)
     if attachment or occurrence is not None:
         raw = raw[: _COUNTERS_AT + 48]
-    if len(raw) not in _ID_LENGTHS or raw[:4] != _HEAD or b64encode(raw).decode()[:8] != text[:8]:
+    if len(raw) not in _ID_LENGTHS or raw[:4] != _HEAD:
         raise MalformedIdError
     is_item = _ID_LENGTHS[len(raw)]
     kind = _ITEM_KIND if is_item else _FOLDER_KIND
@@ -124,6 +136,8 @@ def parse_id(text: str) -> EntryId:
         raise MalformedIdError from error
     folder = int.from_bytes(raw[_COUNTERS_AT + 16 : _COUNTERS_AT + 22], "big")
     item = int.from_bytes(raw[-8:-2], "big") if is_item else None
+    if IdMint(mailbox).entry_bytes(folder, item) != raw:
+        mailbox = _NOBODY
     return EntryId(mailbox, folder, item, attachment, occurrence)
 
 
