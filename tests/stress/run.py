@@ -165,6 +165,12 @@ class Run:
                 self.journal.problem("mail stays in an Outbox")
                 break
             time.sleep(0.1)
+        # One that lost its subscription by the last kill would wait for a last item that came before its new one.
+        while not all(one.is_listening for one in watchers if isinstance(one, Listener) and one.is_alive()):
+            if time.monotonic() > end:
+                self.journal.problem("a subscription cannot be had again")
+                break
+            time.sleep(0.1)
         for number, mailbox in enumerate(self._mailboxes):
             link = Link(gate, mailbox, token)
             mail = self.journal.new_mail(f"<marker-{number}@stress.example>", mailbox)

@@ -114,10 +114,19 @@ class Listener(Watcher):
         """Subscribe to all folders, again and again."""
         super().__init__(f"{'stream' if streaming else 'pull'}-{number}", gate, journal, mailbox, token)
         self._streaming = streaming
+        self._gate = gate
+        self._subscribed = 0
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it has a subscription at the sandbox as it runs now, so that it hears of what comes next."""
+        return self._subscribed == self._gate.generation
 
     def _watch_once(self) -> bool:
         try:
+            generation = self._gate.generation
             subscription, watermark = self._subscribe()
+            self._subscribed = generation
             watch = Watch(self.mailbox, self.name, time.monotonic())
             self._journal.add(watch)
             told = self._streamed(subscription) if self._streaming else self._pulled(subscription, watermark)
