@@ -6,10 +6,10 @@ import asyncio
 import logging
 import sqlite3
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.bounces import FULL, TOO_BIG, TOO_MANY_RECIPIENTS, UNKNOWN, Failure, bounce
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import domain_of
 
@@ -118,7 +118,7 @@ class MailFlow:
         to = mail.sender if self._tenant.user(mail.sender) is not None else mail.mailbox
         for failure, whom in failed.items():
             # Also into a full mailbox: the quota does not count for the system's own mail.
-            deliveries.append((to, bounce(mail, whom, failure, server=self._server, at=datetime.now(UTC))))
+            deliveries.append((to, bounce(mail, whom, failure, server=self._server, at=EXCHANGE.now())))
         return deliveries
 
 

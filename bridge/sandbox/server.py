@@ -9,13 +9,13 @@ import signal
 import sqlite3
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
+from bridge.sandbox import clock
 from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
@@ -127,13 +127,14 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
 
     entra_url = f"https://{HOST}:{tenant.ports['entra']}"
     issued = IssuedTokens()
-    entra = EntraServer(tenant, key, base_url=entra_url, now=time.time, issued=issued)
-    authenticator: Authenticator = BearerAuthenticator(tenant, key, time.time)
+    entra = EntraServer(tenant, key, base_url=entra_url, now=clock.ENTRA.time, issued=issued)
+    authenticator: Authenticator = BearerAuthenticator(tenant, key, clock.EXCHANGE.time)
     users_changed: Callable[[], None] | None = None
     if options.on_premises:
         authenticator = by_password = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
         users_changed = by_password.write_users
     temper = Temper(TemperBook(directory / "temper.json"), store)
+    clock.follow(temper.book)
     flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
     ews = EwsService(
         store,

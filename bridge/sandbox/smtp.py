@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from bridge.sandbox.bounces import Failure, bounce
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.mailflow import refusal
 from bridge.sandbox.store import SubmittedMail
 from bridge.sandbox.store.structure import parse
@@ -121,7 +121,7 @@ class SmtpServer:
     def _bounces(self, failed: dict[str, Failure], mime: bytes, sender: str) -> list[bytes]:
         if not failed or self._tenant.user(sender) is None:
             return []
-        now = datetime.now(UTC)
+        now = EXCHANGE.now()
         mail = SubmittedMail(0, sender, parse(mime).header("Message-ID") or "", sender, tuple(failed), now, mime)
         return [
             bounce(mail, [whom for whom, why in failed.items() if why == failure], failure, server=self._server, at=now)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from bridge.sandbox.clock import ENTRA
 from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
@@ -56,7 +57,9 @@ def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web
         with log.begin(operation) as call:
             answer = await strike_before(strikes.before, request, EntraRefusals(server))
             if answer is None:
-                answer = await strike_after(strikes.after, request, await handler(request))
+                answer = await handler(request)
+                answer.headers.setdefault("Date", ENTRA.http_date())
+                answer = await strike_after(strikes.after, request, answer)
             call.end(failed=answer.status >= web.HTTPBadRequest.status_code)
             return answer
 

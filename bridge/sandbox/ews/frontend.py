@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from uuid import uuid4
+
+from bridge.sandbox.clock import EXCHANGE
 
 COOKIE: Final = "exchangecookie"
 _COOKIE_LASTS: Final = timedelta(days=365)
@@ -46,7 +48,7 @@ class FrontEnd:
 
     def headers(self, operation: str, status: int, app_id: str | None) -> dict[str, str]:
         """Return what an answer of EWS says whatever its mailbox; `app_id` is the app that a token was issued to."""
-        found = {**_ALWAYS, "request-id": str(uuid4())}
+        found = {**_ALWAYS, "Date": EXCHANGE.http_date(), "request-id": str(uuid4())}
         if self.on_premises:
             return found
         found |= _ONLINE
@@ -63,6 +65,7 @@ class FrontEnd:
     def refusal(self) -> dict[str, str]:
         """Return what the web server says of itself where it lets nobody in."""
         found = {name: _ALWAYS[name] for name in ("Server", "X-Powered-By")}
+        found["Date"] = EXCHANGE.http_date()
         return {**found, "Content-Type": "text/html"} if self.on_premises else found
 
 
@@ -73,5 +76,5 @@ def new_cookie(given: str) -> str | None:
             return None
     except CookieError:
         pass  # what cannot be read names no client
-    until = datetime.now(UTC) + _COOKIE_LASTS
+    until = EXCHANGE.now() + _COOKIE_LASTS
     return f"{COOKIE}={uuid4().hex}; expires={until:%a, %d-%b-%Y %H:%M:%S} GMT; path=/; HttpOnly"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import zones
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.kinds import CLASSES
@@ -57,7 +58,7 @@ def new_bag(mailbox: Mailbox, kind: str, given: p.Bag, flags: int) -> p.Bag:
     now = items.now_micros()
     me = [[mailbox.display_name, mailbox.address]]
     bag: p.Bag = {
-        **mime.bag_of(b"", datetime.now(UTC)),
+        **mime.bag_of(b"", EXCHANGE.now()),
         p.MESSAGE_CLASS: CLASSES[kind],
         p.DELIVERY_TIME: now,
         p.LAST_MODIFIER_NAME: mailbox.display_name,

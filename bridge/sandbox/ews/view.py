@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.store import conversations, items, mime
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MAX_ATTACHMENT_DEPTH
@@ -70,7 +70,7 @@ class View:
     def inner(self, number: int) -> View:
         """Return the mail that is attached under a number."""
         attachment = self.attachments()[number]
-        bag = mime.bag_of(attachment.content, datetime.now(UTC)) | (attachment.bag or {})
+        bag = mime.bag_of(attachment.content, EXCHANGE.now()) | (attachment.bag or {})
         return View(self.db, self.mailbox, replace(self.item, bag=bag), attachment.content, (*self.path, number))
 
     def mime(self) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import struct
-import time
 import zlib
-from email.utils import formatdate
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.faults import wire
@@ -36,7 +36,9 @@ async def wrong_type(_request: web.Request, answer: web.StreamResponse, given: d
 
 async def wrong_date(_request: web.Request, answer: web.StreamResponse, given: dict[str, Any]) -> web.StreamResponse:
     """Give the answer another Date."""
-    answer.headers["Date"] = formatdate(time.time() + given["seconds"], usegmt=True)
+    told = answer.headers.get("Date")
+    date = parsedate_to_datetime(told) if told else datetime.now(UTC)
+    answer.headers["Date"] = format_datetime(date + timedelta(seconds=given["seconds"]), usegmt=True)
     return answer
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.store import changes as log
 from bridge.sandbox.store import mime as mimes
 from bridge.sandbox.store import properties as p
@@ -25,6 +25,7 @@ from bridge.sandbox.store.mime import Attachment
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from bridge.sandbox.store.folders import Mailbox
 
@@ -73,7 +74,7 @@ def item_of(row: tuple[Any, ...]) -> Item:
 
 def now_micros() -> int:
     """Return the present time as the bag keeps it."""
-    return p.to_micros(datetime.now(UTC))
+    return p.to_micros(EXCHANGE.now())
 
 
 def bag_for_delivery(mime: bytes, mailbox: Mailbox, received_at: datetime) -> p.Bag:

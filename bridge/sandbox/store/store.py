@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.store import changes, folders, items, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.database import Database
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from bridge.sandbox.store.folders import Folder, Mailbox
@@ -162,7 +163,7 @@ class Store:
         """
         # Read before the lock is taken: a big mail must not hold up other writers.
         mailbox = self.mailbox(address)
-        bag = items.bag_for_delivery(mime, mailbox, received_at or datetime.now(UTC))
+        bag = items.bag_for_delivery(mime, mailbox, received_at or EXCHANGE.now())
         with self.writing() as db:
             if received_at is None:
                 bag[p.DELIVERY_TIME] = items.now_micros()
@@ -255,7 +256,7 @@ class Store:
         """
         with self.writing() as db:
             targets = [(_mailbox(db, address), mime) for address, mime in deliveries]
-            return sends.settle(db, submission, targets, at or datetime.now(UTC)) is not None
+            return sends.settle(db, submission, targets, at or EXCHANGE.now()) is not None
 
     def sends(self, *, after: int = 0, limit: int = 1_000_000) -> list[Send]:
         """Return the sends that Exchange accepted, in order; `after` is the id of the last one already seen."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _MB: Final = 1 << 20
 _DAY_SECONDS: Final = 86_400
+_TEN_YEARS: Final = 3650 * _DAY_SECONDS
 _MOST: Final = 1 << 60
 
 
@@ -53,6 +54,11 @@ def _seconds(default: float | None, *, none: bool = False, of_mailboxes: bool = 
 
     wanted = f"a number of seconds from 0 to {_DAY_SECONDS}" + (", or null for no limit" if none else "")
     return Setting(default, check, wanted, of_mailboxes)
+
+
+def _clock() -> Setting:
+    wanted = f"a number of seconds from -{_TEN_YEARS} to {_TEN_YEARS}"
+    return Setting(0, lambda value: type(value) in (int, float) and abs(value) <= _TEN_YEARS, wanted)
 
 
 def _switch(*, default: bool) -> Setting:
@@ -111,6 +117,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "allowed_app_ids": Setting(None, lambda value: value is None or _texts(value), "a list of app ids, or null"),
     "user_agent_policy": _one_of(None, "EnforceAllowList", "EnforceBlockList"),
     "user_agents": Setting([], _texts, "a list of user agents, * for any letters"),
+    "exchange_clock_ahead_seconds": _clock(),
+    "entra_clock_ahead_seconds": _clock(),
     "back_ends": Setting(2, lambda value: type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"),
 }
 """Every setting by name. `docs/sandbox.md` says what each does."""

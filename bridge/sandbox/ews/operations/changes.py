@@ -6,9 +6,10 @@ import binascii
 import re
 from base64 import b64decode
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import children
 from bridge.sandbox.ews.errors import EwsError
@@ -143,7 +144,7 @@ def _inner_mail(node: etree._Element, depth: int) -> tuple[bytes, p.Bag]:
         read_element(element, given)
     if given.mime is not None:
         return given.mime, {**given.bag, p.MESSAGE_FLAGS: given.flags(p.FLAG_READ)}
-    bag = {**bag_of(b"", datetime.now(UTC)), p.RECIPIENTS_TO: [], **given.bag}
+    bag = {**bag_of(b"", EXCHANGE.now()), p.RECIPIENTS_TO: [], **given.bag}
     bag[p.CONVERSATION_TOPIC] = topic_of(bag[p.SUBJECT])
     bag[p.HAS_ATTACHMENTS] = any(not one.inline for one in given.attachments)
     bag[p.PREVIEW] = preview_of(bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML))

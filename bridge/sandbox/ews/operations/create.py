@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
@@ -124,7 +124,7 @@ def _bag_to_be(mailbox: Mailbox, changes: Changes) -> p.Bag:
         return {**_bag_of_mime(changes.mime, changes), **changes.bag}
     now = items.now_micros()
     bag = {
-        **mime.bag_of(b"", datetime.now(UTC)),
+        **mime.bag_of(b"", EXCHANGE.now()),
         p.RECIPIENTS_TO: [],
         p.DELIVERY_TIME: now,
         p.INTERNET_MESSAGE_ID: sends.new_message_id(mailbox),
@@ -146,7 +146,7 @@ def _bag_to_be(mailbox: Mailbox, changes: Changes) -> p.Bag:
 
 
 def _bag_of_mime(content: bytes, changes: Changes) -> p.Bag:
-    now = datetime.now(UTC)
+    now = EXCHANGE.now()
     bag = mime.bag_of(content, now)
     bag[p.DELIVERY_TIME] = p.to_micros(now)
     flags = changes.flags(p.FLAG_UNSENT | p.FLAG_READ)

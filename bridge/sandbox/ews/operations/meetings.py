@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml, zones
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
@@ -221,7 +221,7 @@ def _send(
     content = _mime(
         mailbox, recipients, subject, text, calendar=icalendar.event_ics(bag, method, attendees=people), method=method
     )
-    of_mime = mime.bag_of(content, datetime.now(UTC)) | {p.MESSAGE_FLAGS: p.FLAG_UNSENT | p.FLAG_READ}
+    of_mime = mime.bag_of(content, EXCHANGE.now()) | {p.MESSAGE_FLAGS: p.FLAG_UNSENT | p.FLAG_READ}
     of_mime |= {p.DELIVERY_TIME: items.now_micros(), p.LAST_MODIFIER_NAME: mailbox.display_name}
     check_sendable(mailbox, of_mime)
     mail = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "outbox").id, of_mime, mime=content)
@@ -241,7 +241,7 @@ def _mime(
             ("From", person(mailbox.display_name, mailbox.address)),
             ("To", ", ".join(person(name, address) for name, address in recipients)),
             ("Subject", subject),
-            ("Date", format_datetime(datetime.now(UTC).replace(microsecond=0))),
+            ("Date", format_datetime(EXCHANGE.now().replace(microsecond=0))),
             ("Message-ID", sends.new_message_id(mailbox)),
         ],
     )

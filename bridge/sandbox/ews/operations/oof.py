@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import Single, single
 from bridge.sandbox.ews.errors import EwsError
@@ -60,7 +61,7 @@ def settings_of(db: sqlite3.Connection, mailbox: Mailbox) -> dict[str, Any]:
     if kept is not None:
         return kept
     # What Exchange shows of a mailbox whose owner never set any: disabled, the next day as its time.
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = EXCHANGE.now().replace(hour=0, minute=0, second=0, microsecond=0)
     return {
         "state": "Disabled",
         "audience": "All",
@@ -73,7 +74,7 @@ def settings_of(db: sqlite3.Connection, mailbox: Mailbox) -> dict[str, Any]:
 
 def is_away(settings: dict[str, Any]) -> bool:
     """Tell whether the owner is away now."""
-    now = p.to_micros(datetime.now(UTC))
+    now = p.to_micros(EXCHANGE.now())
     scheduled = settings["state"] == "Scheduled" and settings["start"] <= now < settings["end"]
     return bool(settings["state"] == "Enabled" or scheduled)
 
@@ -88,7 +89,7 @@ def _read(given: etree._Element, before: dict[str, Any]) -> dict[str, Any]:
             end = read_time(duration.findtext(xml.T + "EndTime") or "")
         except (ValueError, OverflowError) as error:
             raise EwsError("ErrorInvalidScheduledOofDuration") from error
-    if state == "Scheduled" and (duration is None or start >= end or end <= p.to_micros(datetime.now(UTC))):
+    if state == "Scheduled" and (duration is None or start >= end or end <= p.to_micros(EXCHANGE.now())):
         raise EwsError("ErrorInvalidScheduledOofDuration")
     replies = {name: given.findtext(f"{xml.T}{name}/{xml.T}Message") for name in _REPLIES}
     return {
