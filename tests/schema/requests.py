@@ -206,6 +206,16 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("CreateUserConfiguration", "", _CONFIGURATION),
     ("UpdateUserConfiguration", "", _CONFIGURATION),
     ("DeleteUserConfiguration", "", _CONFIGURATION_NAME),
+    ("GetConversationItems", "", "<m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape><m:FoldersToIgnore>"
+     "<t:DistinguishedFolderId Id='deleteditems'/></m:FoldersToIgnore><m:MaxItemsToReturn>20</m:MaxItemsToReturn><m:SortOrder>"
+     "TreeOrderDescending</m:SortOrder><m:MailboxScope>All</m:MailboxScope><m:Conversations><t:Conversation><t:ConversationId Id='AAQk'/>"
+     "<t:SyncState>MQ==</t:SyncState></t:Conversation></m:Conversations>"),
+    ("ApplyConversationAction", "", "<m:ConversationActions><t:ConversationAction><t:Action>Move</t:Action><t:ConversationId Id='AAQk'/>"
+     "<t:ContextFolderId><t:DistinguishedFolderId Id='inbox'/></t:ContextFolderId><t:ConversationLastSyncTime>2026-11-24T08:00:00Z"
+     "</t:ConversationLastSyncTime><t:ProcessRightAway>true</t:ProcessRightAway><t:DestinationFolderId><t:FolderId Id='AAMk'/>"
+     "</t:DestinationFolderId><t:Categories><t:String>a</t:String></t:Categories><t:EnableAlwaysDelete>false</t:EnableAlwaysDelete>"
+     "<t:IsRead>true</t:IsRead><t:DeleteType>SoftDelete</t:DeleteType><t:Flag><t:FlagStatus>Flagged</t:FlagStatus></t:Flag>"
+     "</t:ConversationAction></m:ConversationActions>"),
     ("FindConversation", " Traversal='Shallow' ViewFilter='Unread'", "<m:IndexedPageItemView MaxEntriesReturned='10' Offset='0' BasePoint="
      "'Beginning'/><m:SortOrder><t:FieldOrder Order='Descending'><t:FieldURI FieldURI='conversation:LastDeliveryTime'/></t:FieldOrder>"
      "</m:SortOrder><m:ParentFolderId><t:DistinguishedFolderId Id='inbox'/></m:ParentFolderId><m:MailboxScope>All</m:MailboxScope>"

@@ -33,7 +33,7 @@ _VALUES = (
     "1.5",
     "SMTP",
 )
-_BASE64 = frozenset({"Content", "Data", "XmlData", "BinaryData"})
+_BASE64 = frozenset({"Content", "Data", "XmlData", "BinaryData", "SyncState"})
 _NAMES = ("Subject", "ItemId", "Body", "Message", "Mailbox", "FieldURI", "Constant", "Unheard", "Value", "BaseShape")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,8 @@ class Header:
 Path = Field | Extended | Header
 
 CONVERSATION_ID: Final = "item:ConversationId"
+_LIST: Final = re.compile(r"(?:0x|\{).*1[0-9A-F]{3}", re.DOTALL)
+"""Keys end with the type of the property; those of lists have the bit 0x1000 (MS-OXCDATA 2.11.1)."""
 _BODY: Final = f"body_of({DATA}, props)"
 _BODY_FIELDS: Final = frozenset({"item:Body", "item:TextBody"})
 # What has a column or a function of its own, by its key.
@@ -49,30 +52,6 @@ _NAMES: Final[Mapping[str, str]] = {
     "message:ReceivedBy": p.RECEIVED_BY_NAME,
     "message:ReceivedRepresenting": p.RECEIVED_BY_NAME,
 }
-# MAPI's names of what contacts have by an index (MS-OXPROPS).
-_BY_INDEX: Final[Mapping[str, str | int]] = {
-    "contacts:PhoneNumber:AssistantPhone": 0x3A2E, "contacts:PhoneNumber:BusinessFax": 0x3A24,
-    "contacts:PhoneNumber:BusinessPhone": 0x3A08, "contacts:PhoneNumber:BusinessPhone2": 0x3A1B,
-    "contacts:PhoneNumber:Callback": 0x3A02, "contacts:PhoneNumber:CarPhone": 0x3A1E,
-    "contacts:PhoneNumber:CompanyMainPhone": 0x3A57, "contacts:PhoneNumber:HomeFax": 0x3A25,
-    "contacts:PhoneNumber:HomePhone": 0x3A09, "contacts:PhoneNumber:HomePhone2": 0x3A2F,
-    "contacts:PhoneNumber:Isdn": 0x3A2D, "contacts:PhoneNumber:MobilePhone": 0x3A1C,
-    "contacts:PhoneNumber:OtherFax": 0x3A23, "contacts:PhoneNumber:OtherTelephone": 0x3A1F,
-    "contacts:PhoneNumber:Pager": 0x3A21, "contacts:PhoneNumber:PrimaryPhone": 0x3A1A,
-    "contacts:PhoneNumber:RadioPhone": 0x3A1D, "contacts:PhoneNumber:Telex": 0x3A2C,
-    "contacts:PhoneNumber:TtyTddPhone": 0x3A4B,
-    "contacts:PhysicalAddress:Street:Home": 0x3A5D, "contacts:PhysicalAddress:City:Home": 0x3A59,
-    "contacts:PhysicalAddress:State:Home": 0x3A5C, "contacts:PhysicalAddress:PostalCode:Home": 0x3A5B,
-    "contacts:PhysicalAddress:CountryOrRegion:Home": 0x3A5A,
-    "contacts:PhysicalAddress:Street:Other": 0x3A63, "contacts:PhysicalAddress:City:Other": 0x3A5F,
-    "contacts:PhysicalAddress:State:Other": 0x3A62, "contacts:PhysicalAddress:PostalCode:Other": 0x3A61,
-    "contacts:PhysicalAddress:CountryOrRegion:Other": 0x3A60,
-    "contacts:PhysicalAddress:Street:Business": "0x8045", "contacts:PhysicalAddress:City:Business": "0x8046",
-    "contacts:PhysicalAddress:State:Business": "0x8047", "contacts:PhysicalAddress:PostalCode:Business": "0x8048",
-    "contacts:PhysicalAddress:CountryOrRegion:Business": "0x8049",
-    "contacts:EmailAddress:EmailAddress1": "0x8083", "contacts:EmailAddress:EmailAddress2": "0x8093",
-    "contacts:EmailAddress:EmailAddress3": "0x80A3", "contacts:ImAddress:ImAddress1": "0x8062",
-}  # fmt: skip
 
 
 def read_operand(node: etree._Element) -> Path | None:
@@ -89,15 +68,7 @@ def read_operand(node: etree._Element) -> Path | None:
         raise EwsError("ErrorUnsupportedPathForQuery", xml=path_xml(node))
     if path.uri.startswith("item:InternetMessageHeader:"):
         return Header(path.uri.split(":", 2)[2])
-    known = _BY_INDEX.get(path.uri)
-    if known is None:
-        return None
-    key = (
-        p.tag_key(known, "String")
-        if isinstance(known, int)
-        else p.named_key(p.PROPERTY_SETS["Address"], int(known, 16), "String")
-    )
-    return Extended(key, "String", path_xml(node))
+    return None
 
 
 def item_operand(path: Path) -> str:
@@ -127,8 +98,7 @@ def persons_name(path: Path) -> str | None:
 
 def is_list(path: Path) -> bool:
     """Tell whether a property holds a list of values."""
-    # The type is the end of a key: a list of texts.
-    return path.multiple if isinstance(path, Extended) else path.key is not None and path.key.endswith("101F")
+    return path.key is not None and _LIST.fullmatch(path.key) is not None
 
 
 def is_recipients(path: Path) -> bool:

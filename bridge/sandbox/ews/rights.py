@@ -45,6 +45,7 @@ LEVELS: Final = {
 _OF_FOLDERS: Final = {
     "CreateItem": Right.CREATE,
     "CopyItem": Right.CREATE,
+    "ApplyConversationAction": Right.CREATE,
     "MoveItem": Right.CREATE,
     "UploadItems": Right.CREATE,
     "CreateFolder": Right.SUBFOLDERS,
@@ -67,6 +68,7 @@ _OF_ITEMS: Final = {
     "DeleteItem": Right.DELETE,
     "MoveItem": Right.DELETE,
     "ArchiveItem": Right.DELETE,
+    "ApplyConversationAction": Right.EDIT | Right.DELETE,
 }
 
 

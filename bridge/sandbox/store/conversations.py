@@ -149,3 +149,11 @@ def topic_of(db: sqlite3.Connection, mailbox: int, number: int) -> str | None:
     """Return the topic of a number, None for one that has no mails any more."""
     row = db.execute("SELECT topic FROM topics WHERE mailbox = ? AND id = ?", (mailbox, number)).fetchone()
     return None if row is None else str(row[0])
+
+
+def numbers(db: sqlite3.Connection, mailbox: int, topic: str, folder: int, until: int | None) -> list[int]:
+    """Return the numbers of all mails of a topic in a folder, of those that came up to a moment if one is given."""
+    query = "SELECT id FROM items WHERE mailbox = ? AND topic = ? AND folder = ?"
+    if until is None:
+        return [row[0] for row in db.execute(query, (mailbox, topic, folder))]
+    return [row[0] for row in db.execute(query + " AND received <= ?", (mailbox, topic, folder, until))]

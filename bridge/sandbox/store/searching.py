@@ -66,7 +66,10 @@ def body_of(data: bytes | None, props: str) -> str:
         text, html = bag.get(p.BODY_TEXT), bag.get(p.BODY_HTML)
     else:
         text, html = mime.bodies(data)
-    return mime.text_from_html(html) if text is None and html else text or ""
+    if text is None and html:
+        # Where a tag was there is a space; words that stand side by side are to be found as they are read.
+        return " ".join(mime.text_from_html(html).split())
+    return text or ""
 
 
 def header_of(data: bytes | None, props: str, name: str) -> str | None:

@@ -39,6 +39,9 @@ UploadItems : Items=UploadedItems
 FindConversation Traversal=ConversationQueryTraversal ViewFilter=ViewFilter :
   (IndexedPageItemView=IndexedPageView | SeekToConditionPageItemView=SeekToConditionPageView)? SortOrder?
   ParentFolderId=TargetFolderId MailboxScope=MailboxSearchLocation? QueryString? ConversationShape=FolderShape?
+GetConversationItems : ItemShape FoldersToIgnore=BaseFolderIds? MaxItemsToReturn=int?
+  SortOrder=ConversationNodeSortOrder? MailboxScope=MailboxSearchLocation? Conversations=ConversationRequests
+ApplyConversationAction : ConversationActions
 
 GetAttachment : AttachmentShape? AttachmentIds=RequestAttachmentIds
 CreateAttachment : ParentItemId=ItemId Attachments

@@ -68,6 +68,14 @@ Mailbox : Name=string? EmailAddress=NonEmptyString? RoutingType=NonEmptyString? 
   OriginalDisplayName=string?
 EmailAddress : Name=string? Address=string RoutingType=string?
 
+ConversationRequests : (Conversation=ConversationRequest)*
+ConversationRequest : ConversationId=ItemId SyncState=base64Binary?
+ConversationActions : ConversationAction+
+ConversationAction : Action=ConversationActionType ConversationId=ItemId ContextFolderId=TargetFolderId?
+  ConversationLastSyncTime=dateTime? ProcessRightAway=boolean? DestinationFolderId=TargetFolderId? Categories=Strings?
+  EnableAlwaysDelete=boolean? IsRead=boolean? DeleteType=Disposal? RetentionPolicyType=RetentionType?
+  RetentionPolicyTagId=string? Flag? SuppressReadReceipts=boolean?
+
 UploadedItems : Item=UploadedItem+
 UploadedItem CreateAction!=CreateAction IsAssociated=boolean : ParentFolderId=FolderId ItemId? Data=base64Binary
 
@@ -376,6 +384,9 @@ OofState : Disabled Enabled Scheduled
 ExternalAudience : None Known All
 ConversationQueryTraversal : Shallow Deep
 MailboxSearchLocation : PrimaryOnly ArchiveOnly All
+ConversationNodeSortOrder : TreeOrderAscending TreeOrderDescending DateOrderAscending DateOrderDescending
+ConversationActionType : AlwaysCategorize AlwaysDelete AlwaysMove Delete Move Copy SetReadState SetRetentionPolicy Flag
+RetentionType : Delete Archive
 ViewFilter : All Flagged HasAttachment ToOrCcMe Unread TaskActive TaskOverdue TaskCompleted NoClutter Clutter
 UserConfigurationDictionaryObjectTypes : DateTime Boolean Byte String Integer32 UnsignedInteger32 Integer64
   UnsignedInteger64 StringArray ByteArray

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews.operations import (
     attachments,
     configurations,
+    conversationitems,
     conversations,
     create,
     delete,
@@ -64,6 +65,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "ExportItems": transfer.export_items,
     "UploadItems": transfer.upload_items,
     "FindConversation": conversations.find_conversation,
+    "GetConversationItems": conversationitems.get_conversation_items,
+    "ApplyConversationAction": conversationitems.apply_conversation_action,
     "GetAttachment": attachments.get_attachment,
     "CreateAttachment": attachments.create_attachment,
     "DeleteAttachment": attachments.delete_attachment,
