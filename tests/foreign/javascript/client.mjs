@@ -11,7 +11,7 @@ const {
   FolderId, FolderSchema, FolderTraversal, FolderView, ImpersonatedUserId, Importance, ItemId, ItemSchema, ItemView,
   LogicalOperator, MapiPropertyType, MessageBody, MessageDisposition, MimeContent, EmailMessageSchema, OAuthCredentials,
   OffsetBasePoint, PropertySet, SearchFilter, ServiceError, SortDirection, Uri, WellKnownFolderName, AlternateId, IdFormat,
-  ChangeType, EventType, StreamingSubscriptionConnection, SyncFolderItemsScope,
+  ChangeType, EventType, Flag, ItemAttachment, ItemFlagStatus, StreamingSubscriptionConnection, SyncFolderItemsScope, WebCredentials,
 } = ews;
 
 const info = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -366,6 +366,190 @@ check("is told of a new mail by a stream", async () => {
   await until(() => events.some((event) => event.EventType === EventType.NewMail), "the event");
   connection.Close();
 });
+
+check("is refused with a token that nobody issued", async () => {
+  const stranger = new ExchangeService(ExchangeVersion.Exchange2016);
+  stranger.Url = service.Url;
+  stranger.Credentials = new OAuthCredentials("not.a.token");
+  await unauthorized(Folder.Bind(stranger, WellKnownFolderName.Inbox));
+});
+
+check("is refused with a name and a password, where only tokens count", async () => {
+  const stranger = new ExchangeService(ExchangeVersion.Exchange2016);
+  stranger.Url = service.Url;
+  stranger.Credentials = new WebCredentials(address, "wrong");
+  await unauthorized(Folder.Bind(stranger, WellKnownFolderName.Inbox));
+});
+
+check("is refused a mailbox that there is not", async () => {
+  service.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, "nobody@example.org");
+  try {
+    await faulted(Folder.Bind(service, WellKnownFolderName.Inbox), "The SMTP address has no mailbox associated with it.");
+  } finally {
+    service.ImpersonatedUserId = new ImpersonatedUserId(ConnectingIdType.SmtpAddress, address);
+  }
+});
+
+check("is refused what lies in a folder that is gone", async () => {
+  const folder = await makeFolder("Gone");
+  const message = await draft("In a folder that goes");
+  const moved = await message.Move(folder.Id);
+  await folder.Delete(DeleteMode.HardDelete);
+  await refused(service.FindItems(folder.Id, new ItemView(10)), "ErrorItemNotFound");
+  await refused(EmailMessage.Bind(service, moved.Id), "ErrorItemNotFound");
+  await refused((await draft("To nowhere")).Move(folder.Id), "ErrorToFolderNotFound");
+});
+
+check("is told to come back later when it asks too much, and is served again afterwards", async () => {
+  await faults([{ match: { operation: "GetFolder" }, fault: { kind: "server_busy", back_off_milliseconds: 1500 }, times: 1 }]);
+  await faulted(Folder.Bind(service, WellKnownFolderName.Inbox), "The server cannot service this request right now. Try again later.");
+  assert.equal((await Folder.Bind(service, WellKnownFolderName.Inbox)).DisplayName, "Inbox");
+});
+
+check("says which item of a batch was throttled; the others are served", async () => {
+  const ids = [(await draft("Batch a")).Id, (await draft("Batch b")).Id];
+  await faults([{ match: { operation: "GetItem", item: 1 }, fault: { kind: "item_error", code: "ErrorServerBusy" }, times: 1 }]);
+  const responses = await service.BindToItems(ids, PropertySet.FirstClassProperties);
+  assert.equal(ServiceError[responses.Responses[0].ErrorCode], "ErrorServerBusy");
+  assert.equal(responses.Responses[1].Item.Subject, "Batch b");
+});
+
+check("carries an attachment of 20 MB there and back", async () => {
+  const content = Buffer.alloc(20 * 1024 * 1024);
+  for (let at = 0; at < content.length; at += 4096) content.writeUInt32BE(at, at);
+  const message = new EmailMessage(service);
+  message.Subject = "Big";
+  message.Attachments.AddFileAttachment("big.bin", content.toString("base64"));
+  await message.Save(WellKnownFolderName.Drafts);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Attachments, ItemSchema.Size]));
+  assert.ok(read.Size > content.length);
+  await read.Attachments.Items[0].Load();
+  assert.ok(Buffer.from(read.Attachments.Items[0].Base64Content, "base64").equals(content));
+  await message.Delete(DeleteMode.HardDelete);
+});
+
+check("is refused an item bigger than the mailbox may send", async () => {
+  await settings({ send_bytes: 100000 });
+  const message = new EmailMessage(service);
+  message.Subject = "Too big";
+  message.Attachments.AddFileAttachment("big.bin", Buffer.alloc(300000).toString("base64"));
+  await refused(message.Save(WellKnownFolderName.Drafts), "ErrorMessageSizeExceeded");
+  await settings({ send_bytes: 36700160 });
+});
+
+check("makes, finds and renames folders of any script", async () => {
+  const names = ["Überführung Zürich", "患者搬送", "نقل المرضى", "🚑 Zone 4", "Ordre d’évacuation"];
+  for (const name of names) {
+    const folder = await makeFolder(name);
+    const results = await service.FindFolders(wellKnown("Inbox"), new SearchFilter.IsEqualTo(FolderSchema.DisplayName, name), new FolderView(10));
+    assert.deepEqual(results.Folders.map((one) => one.Id.UniqueId), [folder.Id.UniqueId]);
+    folder.DisplayName = `${name} ✓`;
+    await folder.Update();
+    assert.equal((await Folder.Bind(service, folder.Id)).DisplayName, `${name} ✓`);
+    await folder.Delete(DeleteMode.HardDelete);
+  }
+});
+
+check("moves several mails in one call, in their order", async () => {
+  const ids = [];
+  for (const number of [1, 2, 3]) ids.push((await draft(`Moved together ${number}`)).Id);
+  const folder = await makeFolder("Together");
+  const responses = await service.MoveItems(ids, folder.Id);
+  assert.equal(responses.OverallResult, 0);
+  const subjects = [];
+  for (const one of responses.Responses) subjects.push((await EmailMessage.Bind(service, one.Item.Id, everything())).Subject);
+  assert.deepEqual(subjects, [1, 2, 3].map((number) => `Moved together ${number}`));
+  await folder.Delete(DeleteMode.HardDelete);
+});
+
+check("flags a mail for follow-up, and marks it as done", async () => {
+  const message = await draft("Flagged");
+  for (const status of [ItemFlagStatus.Flagged, ItemFlagStatus.Complete, ItemFlagStatus.NotFlagged]) {
+    const flag = new Flag();
+    flag.FlagStatus = status;
+    message.Flag = flag;
+    await message.Update(ConflictResolutionMode.AlwaysOverwrite);
+    const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Flag]));
+    assert.equal(read.Flag.FlagStatus, status);
+  }
+});
+
+check("sees that a mail is attached to a mail", async () => {
+  // It cannot open it, nor attach one: the port takes its own attachment for an invalid argument.
+  const mime = "Subject: Outer\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n"
+    + "--o\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment; filename=inner.eml\r\n\r\nSubject: Inner\r\n\r\n\r\n--o--\r\n";
+  const message = new EmailMessage(service);
+  message.MimeContent = new MimeContent("UTF-8", Buffer.from(mime).toString("base64"));
+  await message.Save(WellKnownFolderName.Drafts);
+  const read = await EmailMessage.Bind(service, message.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Attachments]));
+  assert.ok(read.Attachments.Items[0] instanceof ItemAttachment);
+  assert.equal(read.Attachments.Items[0].Name, "inner.eml");
+});
+
+check("is refused a state that no synchronisation gave", async () => {
+  const sync = service.SyncFolderItems(wellKnown("Drafts"), PropertySet.IdOnly, null, 10, SyncFolderItemsScope.NormalItems, "AAAA");
+  await refused(sync, "ErrorInvalidSyncStateData");
+});
+
+check("is told by one stream of what happens in two folders", async () => {
+  const kinds = [EventType.Created, EventType.Moved, EventType.Deleted];
+  const subscription = await service.SubscribeToStreamingNotifications([wellKnown("Drafts"), wellKnown("Notes")], ...kinds);
+  const { connection, events } = await streamOf(subscription);
+  const message = await draft("Watched");
+  const moved = await message.Move(WellKnownFolderName.Notes);
+  await moved.Delete(DeleteMode.HardDelete);
+  await until(() => kinds.every((kind) => events.some((event) => event.EventType === kind)), "all three kinds of event");
+  connection.Close();
+});
+
+check("learns on its stream that the subscription is lost", async () => {
+  const subscription = await service.SubscribeToStreamingNotifications([wellKnown("Inbox")], EventType.NewMail);
+  const { connection, errors } = await streamOf(subscription);
+  await admin("POST", "/expire", { what: "subscriptions" });
+  await until(() => errors.length > 0, "the error");
+  if (connection.IsOpen) connection.Close();
+});
+
+async function makeFolder(name) {
+  const folder = new Folder(service);
+  folder.DisplayName = name;
+  await folder.Save(WellKnownFolderName.Inbox);
+  return folder;
+}
+
+async function streamOf(subscription) {
+  const connection = new StreamingSubscriptionConnection(service, 1);
+  connection.AddSubscription(subscription);
+  const events = [], errors = [];
+  connection.OnNotificationEvent.push((_connection, args) => events.push(...args.Events));
+  connection.OnDisconnect.push((_connection, args) => { if (args?.Exception) errors.push(args.Exception); });
+  connection.OnSubscriptionError.push((_connection, args) => errors.push(args.Exception));
+  // The promise is kept only when the stream ends.
+  connection.Open().catch((error) => errors.push(error));
+  await until(() => connection.IsOpen, "the connection");
+  return { connection, events, errors };
+}
+
+// A whole call that is refused: the port hands on the fault's text, not its code.
+async function faulted(promise, text) {
+  const error = await promise.then(() => null, (reason) => reason);
+  assert.ok(error, "nothing was refused");
+  assert.equal(String(error.Message ?? error.message), text);
+}
+
+async function unauthorized(promise) {
+  const error = await promise.then(() => null, (reason) => reason);
+  assert.ok(error, "nothing was refused");
+  assert.match(JSON.stringify(error, Object.getOwnPropertyNames(error)) + String(error.Message ?? error), /401|[Uu]nauthori[sz]ed/);
+}
+
+async function admin(method, path, body) {
+  const answer = await fetch(`${info.admin_url}${path}`, { method, body: JSON.stringify(body) });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+const faults = (rules) => admin("PUT", "/faults", rules);
+const settings = (values) => admin("PUT", "/settings", values);
 
 async function arrive(subject) {
   const message = new EmailMessage(service);
