@@ -180,6 +180,61 @@ def test_there_is_a_switch_for_every_kind_of_fault(sandbox: SandboxProcess, brow
     assert sorted(shown) == sorted(f"fault-{kind}-row" for kind in kinds)
 
 
+def test_a_fault_of_connections_is_switched_for_a_server(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    """No operation and no mailbox can be asked for: a rule that names one is refused."""
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-certificate_expired-row")
+    browser.run("document.querySelector('#fault-certificate_expired-row details').open = true")
+    fields = browser.run(
+        "return [...document.querySelectorAll('#fault-certificate_expired-row form [id]')].map((one) => one.id)"
+    )
+    browser.run("document.querySelector('#fault-certificate_expired-service').value = 'ews'")
+    browser.click("#fault-certificate_expired-row [role=switch]")
+    browser.wait("#fault-certificate_expired-row [role=switch][aria-checked=true]")
+
+    (rule,) = sandbox.fault_report()
+    assert (rule["match"], rule["fault"]) == ({"service": "ews"}, {"kind": "certificate_expired"})
+    assert fields == [f"fault-certificate_expired-{name}" for name in ("service", "probability", "times")]
+    sandbox.faults()
+
+
+def test_a_fault_that_knows_a_few_names_offers_them(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-gzip_broken-row")
+    offered = browser.run(
+        "return [...document.querySelectorAll('#fault-gzip_broken-how option')].map((one) => one.value)"
+    )
+    browser.run("document.querySelector('#fault-gzip_broken-how').value = 'corrupt'")
+    browser.click("#fault-gzip_broken-row [role=switch]")
+    browser.wait("#fault-gzip_broken-row [role=switch][aria-checked=true]")
+
+    assert offered == ["truncated", "corrupt", "unlabelled", "mislabelled"]
+    assert sandbox.fault_report()[0]["fault"] == {"kind": "gzip_broken", "how": "corrupt"}
+    sandbox.faults()
+
+
+def test_every_kind_of_fault_can_be_switched_on_with_what_the_page_offers(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    """What is asked for and has no value yet gets one here, as a person would give it."""
+    required = {"code": "ErrorItemCorrupt", "seconds": "1", "bytes_per_second": "1000"}
+    sandbox.faults()
+    browser.open(f"{url}/#/faults")
+    browser.wait("#fault-latency-row")
+    for kind in sandbox.admin("/faults/kinds"):
+        row = f"#fault-{kind['kind']}"
+        browser.run(f"document.querySelector('{row}-row details').open = true")
+        for parameter in kind["parameters"]:
+            if parameter["required"]:
+                browser.type(f"{row}-{parameter['name']}", required[parameter["name"]])
+        browser.click(f"{row}-row [role=switch]")
+        browser.wait(f"{row}-row [role=switch][aria-checked=true]")
+
+    kinds = {kind["kind"] for kind in sandbox.admin("/faults/kinds")}
+    assert {rule["fault"]["kind"] for rule in sandbox.fault_report()} == kinds
+    sandbox.faults()
+
+
 def test_a_fault_that_lacks_a_value_is_refused_at_its_switch(browser: Browser, url: str) -> None:
     browser.open(f"{url}/#/faults")
     browser.click("#fault-item_error-row [role=switch]")

@@ -19,6 +19,8 @@ class Parameter:
     check: Callable[[Any], bool]
     wanted: str
     default: Any = _REQUIRED
+    choices: tuple[str, ...] = ()
+    """All that it may be, where that is a few names."""
 
     @property
     def required(self) -> bool:
@@ -71,7 +73,9 @@ def response_code() -> Parameter:
 
 def one_of(*names: str) -> Parameter:
     """Return a parameter that is one of some names, the first of them where none is given."""
-    return Parameter(lambda value: isinstance(value, str) and value in names, "one of " + ", ".join(names), names[0])
+    return Parameter(
+        lambda value: isinstance(value, str) and value in names, "one of " + ", ".join(names), names[0], names
+    )
 
 
 def header_text(default: str) -> Parameter:

@@ -157,6 +157,7 @@ class WebViews:
                         "wanted": parameter.wanted,
                         "required": parameter.required,
                         "default": None if parameter.required else parameter.default,
+                        "choices": parameter.choices,
                     }
                     for key, parameter in kind.parameters.items()
                 ],

@@ -7,6 +7,7 @@ const OWN = "page: ";
 
 function read(text) {
   if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (text === "null") return null;
   if (text === "true" || text === "false") return text === "true";
   if (/^[[{]/.test(text)) {
     try {
@@ -44,17 +45,29 @@ export function faults(root) {
 
   function row(kind, boxes) {
     const id = (name) => `fault-${kind.kind}-${name}`;
+    const choice = (name, label, options) => {
+      const input = el("select", { id: id(name) }, options);
+      return { name, input, element: el("div", { class: "field" }, el("label", { for: id(name) }, label), input) };
+    };
     const field = (name, label, attributes) => {
       const input = el("input", { id: id(name), type: "text", autocomplete: "off", spellcheck: "false", ...attributes });
       return { name, input, element: el("div", { class: "field" }, el("label", { for: id(name) }, label), input) };
     };
-    const parameters = kind.parameters.map((one) => field(one.name, one.name.replaceAll("_", " "), {
-      value: one.default === null ? "" : written(one.default), required: one.required, title: one.wanted,
-      placeholder: one.required ? one.wanted : "",
-    }));
+    const parameters = kind.parameters.map((one) => {
+      const label = one.name.replaceAll("_", " ");
+      if (one.choices.length) return choice(one.name, label, one.choices.map((name) => el("option", { value: name }, name)));
+      return field(one.name, label, {
+        value: one.default === null ? "" : written(one.default), required: one.required, title: one.wanted,
+        placeholder: one.required ? one.wanted : "",
+      });
+    });
+    // A connection is made before anybody says what for: of it only the server is known.
+    const connects = kind.stage === "connection";
+    const any = el("option", { value: "" }, "any");
+    const service = choice("service", "server", [any, ...["ews", "entra"].map((name) => el("option", { value: name }, name))]);
     const operation = field("operation", "operation", { list: "operations", placeholder: "any" });
-    const mailbox = el("select", { id: id("mailbox") }, el("option", { value: "" }, "any"),
-      boxes.map((box) => el("option", { value: box.address }, box.address)));
+    const mailbox = choice("mailbox", "mailbox", [any.cloneNode(true),
+      ...boxes.map((box) => el("option", { value: box.address }, box.address))]);
     const chance = field("probability", "chance (0 to 1)", { value: "1", inputmode: "decimal" });
     const times = field("times", "times at most", { placeholder: "no limit", inputmode: "numeric" });
     const toggle = el("button", {
@@ -67,8 +80,9 @@ export function faults(root) {
 
     function rule() {
       const match = {};
+      if (service.input.value) match.service = service.input.value;
       if (operation.input.value.trim()) match.operation = operation.input.value.split(",").map((one) => one.trim()).filter(Boolean);
-      if (mailbox.value) match.mailbox = mailbox.value;
+      if (mailbox.input.value) match.mailbox = mailbox.input.value;
       if (chance.input.value.trim() && chance.input.value.trim() !== "1") match.probability = read(chance.input.value.trim());
       const given = Object.fromEntries(parameters.map((one) => [one.name, one.input.value.trim()])
         .filter(([, text]) => text !== "").map(([name, text]) => [name, read(text)]));
@@ -81,7 +95,8 @@ export function faults(root) {
     function take({ match = {}, fault, times: most }) {
       for (const { name, input } of parameters) if (fault[name] !== undefined) input.value = written(fault[name]);
       operation.input.value = [match.operation ?? []].flat().join(", ");
-      mailbox.value = match.mailbox ?? "";
+      service.input.value = match.service ?? "";
+      mailbox.input.value = match.mailbox ?? "";
       chance.input.value = match.probability ?? "1";
       times.input.value = most ?? "";
     }
@@ -102,8 +117,8 @@ export function faults(root) {
     const form = el("form", { class: "fields", on: {
       submit: (event) => { event.preventDefault(); change(true); },
       change: () => { if (on()) change(true); },
-    } }, parameters.map((one) => one.element), operation.element,
-    el("div", { class: "field" }, el("label", { for: id("mailbox") }, "mailbox"), mailbox), chance.element, times.element,
+    } }, parameters.map((one) => one.element), connects ? service.element : [operation.element, mailbox.element],
+    chance.element, times.element,
     el("button", { type: "submit", class: "enter" }, "Switch on"));
     const element = el("div", { class: "kind", id: id("row") }, toggle,
       el("h3", { id: id("name") }, kind.kind.replaceAll("_", " ")), fired,
