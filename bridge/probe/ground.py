@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.folders import distinguished, folder_ids
@@ -35,6 +36,7 @@ _ARRIVES_IN: Final = ("inbox", "junkemail")
 _ARRIVAL_SECONDS: Final = 120.0
 _LONGEST_LOOK_SECONDS: Final = 2.0
 _PAGE: Final = 100
+_WAITS_SECONDS: Final = (0.5, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +219,11 @@ class Ground:
         left = [*self._wait_for_the_rest()]
         for folder in _SWEPT:
             try:
-                if not self._sweep(folder):
-                    left.append(f"mails in {folder}")
+                _persistently(partial(self._sweep, folder))
             except NotCheckable as error:
                 left.append(f"mails in {folder}, if there are any ({error})")
         try:
-            self._remove_folder()
+            _persistently(self._remove_folder)
         except NotCheckable as error:
             left.append(f"the folder ({error})")
         return left
@@ -250,17 +251,14 @@ class Ground:
     def _is_draft(self, subject: str) -> bool:
         return self._folder is not None and bool(self._found(self.folder(), subject))
 
-    def _sweep(self, folder: str) -> bool:
-        """Remove the probe's mails from a folder; False if they do not become fewer."""
-        before = -1
+    def _sweep(self, folder: str) -> None:
+        """Remove the probe's mails from a folder; raises if they do not become fewer."""
+        before: list[ItemId] = []
         while found := self._found(distinguished(folder), self.name):
-            if before == len(found) < _PAGE:
-                return False
-            before = len(found)
-            answer = self.wire.call(ews.delete_items(found))
-            if "NoError" not in answer.codes:
-                return False
-        return True
+            if found == before:
+                raise NotCheckable("what was deleted is still there")
+            before = found
+            self.ok(ews.delete_items(found))
 
     def _remove_folder(self) -> None:
         found = self.ok(
@@ -276,3 +274,13 @@ class Ground:
         for folder in found:
             one = element("t:FolderId", Id=folder.get("Id") or "")
             self.ok(element("m:DeleteFolder", folder_ids("m:FolderIds", one), DeleteType="HardDelete"))
+
+
+def _persistently(work: Callable[[], None]) -> None:
+    """Do some cleaning, again after a while where it fails: a busy Exchange is no reason to leave things behind."""
+    for wait in _WAITS_SECONDS:
+        try:
+            return work()
+        except NotCheckable:
+            time.sleep(wait)
+    return work()

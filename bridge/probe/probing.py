@@ -21,6 +21,7 @@ class Probing:
     ground: Ground
     entra: TokenEndpoint | None
     """None where names and passwords sign in."""
+    thorough: bool = False
 
     def ok(self, body: etree._Element) -> Answer:
         """Return the answer to a call that has to work; raises `NotCheckable` as `Ground.ok`."""

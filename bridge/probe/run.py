@@ -76,7 +76,7 @@ def probe(
         try:
             for number in numbers():
                 if not wanted.guesses or number in wanted.guesses:
-                    result = _result(number, Probing(wire, ground, entra), wanted)
+                    result = _result(number, Probing(wire, ground, entra, wanted.thorough), wanted)
                     results.append(result)
                     told(result)
         except KeyboardInterrupt:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bridge.probe.probing import Probing
 
+_TOO_MANY_BYTES = 65 << 20
 _OVERRIDE = "X-BackEndOverrideCookie"
 
 
@@ -50,10 +51,14 @@ def headers_left_out(probe: Probing) -> Seen:
     return Seen(same, f"without impersonation: {nobody}; without the anchor: {unanchored}")
 
 
-@step(20, "an unknown operation is the fault ErrorInvalidRequest")
+@step(20, "an unknown operation is the fault ErrorInvalidRequest; with --thorough, too: 65 MB are HTTP 413")
 def unknown_operation(probe: Probing) -> Seen:
     answer = probe.wire.call(element("m:BridgeProbe"))
-    return Seen(answer.code == "ErrorInvalidRequest", f"HTTP {answer.status} {answer.code}")
+    told = f"HTTP {answer.status} {answer.code}"
+    if not probe.thorough:
+        return Seen(answer.code == "ErrorInvalidRequest", told)
+    large = probe.wire.post(b" " * _TOO_MANY_BYTES).status
+    return Seen(answer.code == "ErrorInvalidRequest" and large == 413, f"{told}; 65 MB: HTTP {large}")
 
 
 @step(43, "X-BackEndOverrideCookie comes only when X-PreferServerAffinity is sent")

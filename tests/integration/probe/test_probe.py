@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,24 +14,20 @@ import pytest
 
 from bridge.probe.guesses import STEPS, Needs
 from bridge.probe.run import numbers
+from tests.integration.probe.support import (
+    PASSWORD_ONLY,
+    TEST_BOX,
+    THOROUGH,
+    WORKED_ON,
+    command,
+    environment,
+    probe,
+    report,
+)
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-_TEST_BOX, _WORKED_ON = "test-box@example.org", "dispatch@example.org"
-_THOROUGH = frozenset(number for number, step in STEPS.items() if step.needs is Needs.THOROUGH)
-_PASSWORD_ONLY = frozenset(number for number, step in STEPS.items() if step.sign_in == "password")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    folder = tmp_path_factory.mktemp("probe")
-    with SandboxProcess(folder / "sandbox", mailboxes=[_WORKED_ON]) as running:
-        # Made while it runs, so that bridge.toml, kept from before, does not name it.
-        (folder / "bridge.toml").write_text((folder / "sandbox" / "bridge.toml").read_text())
-        running.add_mailbox(_TEST_BOX)
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -42,30 +36,7 @@ def _no_faults_stay(sandbox: SandboxProcess) -> Iterator[None]:
     sandbox.faults()
 
 
-def _command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "bridge", "probe-exchange", *options]
-
-
-def _environment(sandbox: SandboxProcess) -> dict[str, str]:
-    return {
-        **{key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},
-        "BRIDGE_CONFIG": str(sandbox.directory.parent / "bridge.toml"),
-        "BRIDGE_RABBITMQ__URLS": "amqp://nobody@127.0.0.1:1/",
-    }
-
-
-def _probe(sandbox: SandboxProcess, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        _command(*options), env=_environment(sandbox), capture_output=True, text=True, timeout=110, check=False
-    )
-
-
-def _report(ran: subprocess.CompletedProcess[str]) -> dict[int, dict[str, Any]]:
-    assert ran.stdout.startswith("{"), ran.stdout + ran.stderr
-    return {result["guess"]: result for result in json.loads(ran.stdout)["guesses"]}
-
-
-def _contents(sandbox: SandboxProcess, address: str = _TEST_BOX) -> dict[str, list[Any]]:
+def _contents(sandbox: SandboxProcess, address: str = TEST_BOX) -> dict[str, list[Any]]:
     """All that a mailbox holds, but what was deleted for good."""
     return {
         folder["path"]: sandbox.mails(address, folder["id"])
@@ -75,16 +46,16 @@ def _contents(sandbox: SandboxProcess, address: str = _TEST_BOX) -> dict[str, li
 
 
 def test_every_guess_that_can_be_checked_is_the_same_on_the_sandbox(sandbox: SandboxProcess) -> None:
-    sandbox.deliver(_TEST_BOX, b"Subject: Re: Bridge probe 1234 1\r\n\r\nNot the probe's.\r\n")
+    sandbox.deliver(TEST_BOX, b"Subject: Re: Bridge probe 1234 1\r\n\r\nNot the probe's.\r\n")
     before = _contents(sandbox)
 
-    ran = _probe(sandbox, _TEST_BOX, "--write", "--json")
+    ran = probe(sandbox, TEST_BOX, "--write", "--json")
 
-    results = _report(ran)
+    results = report(ran)
     assert sorted(results) == numbers()
     unlike = {number: result for number, result in results.items() if result["state"] != "same"}
     by_hand = {number for number, result in unlike.items() if result["how"] == "by hand"}
-    assert set(unlike) == by_hand | _THOROUGH | _PASSWORD_ONLY, unlike
+    assert set(unlike) == by_hand | THOROUGH | PASSWORD_ONLY, unlike
     assert ran.returncode == 0, ran.stderr
     assert _contents(sandbox) == before
 
@@ -92,11 +63,11 @@ def test_every_guess_that_can_be_checked_is_the_same_on_the_sandbox(sandbox: San
 def test_reading_alone_changes_nothing_and_makes_no_call_that_could(sandbox: SandboxProcess) -> None:
     before, calls = _contents(sandbox), sandbox.calls()
 
-    ran = _probe(sandbox, _TEST_BOX, "--json")
+    ran = probe(sandbox, TEST_BOX, "--json")
 
-    results = _report(ran)
+    results = report(ran)
     checked = {number for number, result in results.items() if result["state"] == "same"}
-    assert checked == {n for n, step in STEPS.items() if step.needs is Needs.READ and n not in _PASSWORD_ONLY}
+    assert checked == {n for n, step in STEPS.items() if step.needs is Needs.READ and n not in PASSWORD_ONLY}
     assert _contents(sandbox) == before
     made = {
         name for name, figures in sandbox.calls().items() if figures["count"] > calls.get(name, {"count": 0})["count"]
@@ -119,9 +90,9 @@ def test_what_is_otherwise_is_told_to_differ(sandbox: SandboxProcess, guess: int
     before = _contents(sandbox)
 
     with sandbox.settings(**setting):
-        ran = _probe(sandbox, _TEST_BOX, "--write", "--json", "--guess", str(guess))
+        ran = probe(sandbox, TEST_BOX, "--write", "--json", "--guess", str(guess))
 
-    assert {number: result["state"] for number, result in _report(ran).items()} == {guess: "differs"}
+    assert {number: result["state"] for number, result in report(ran).items()} == {guess: "differs"}
     assert ran.returncode == 1
     assert _contents(sandbox) == before
 
@@ -129,18 +100,18 @@ def test_what_is_otherwise_is_told_to_differ(sandbox: SandboxProcess, guess: int
 def test_another_code_is_told_to_differ_by_its_name_alone(sandbox: SandboxProcess) -> None:
     sandbox.faults({"match": {"operation": "UploadItems"}, "fault": {"kind": "item_error", "code": "ErrorItemCorrupt"}})
 
-    ran = _probe(sandbox, _TEST_BOX, "--write", "--guess", "69")
+    ran = probe(sandbox, TEST_BOX, "--write", "--guess", "69")
 
     assert "69  differs" in ran.stdout
     assert "ErrorItemCorrupt" in ran.stdout
 
 
 def test_nothing_private_is_in_the_report(sandbox: SandboxProcess) -> None:
-    ran = _probe(sandbox, _TEST_BOX, "--write", "--json")
-    text = _probe(sandbox, "dispatch", "--write").stdout
+    ran = probe(sandbox, TEST_BOX, "--write", "--json")
+    text = probe(sandbox, "dispatch", "--write").stdout
 
     secrets = [sandbox.info[key] for key in ("tenant_id", "client_id", "client_secret")]
-    ids = [folder["id"] for address in (_TEST_BOX, _WORKED_ON) for folder in sandbox.folders(address)]
+    ids = [folder["id"] for address in (TEST_BOX, WORKED_ON) for folder in sandbox.folders(address)]
     for told in (ran.stdout, text):
         assert [private for private in (*secrets, *ids) if private in told] == []
         assert "@" not in told
@@ -158,8 +129,8 @@ def test_an_interrupted_probe_cleans_up(sandbox: SandboxProcess, how: signal.Sig
     with (
         errors.open("w") as stream,
         subprocess.Popen(
-            _command(_TEST_BOX, "--write", "--json", "--guess", "21", "--guess", "69"),
-            env=_environment(sandbox), stdout=subprocess.PIPE, stderr=stream, text=True,
+            command(TEST_BOX, "--write", "--json", "--guess", "21", "--guess", "69"),
+            env=environment(sandbox), stdout=subprocess.PIPE, stderr=stream, text=True,
         ) as run,
     ):  # fmt: skip
         try:
@@ -174,6 +145,48 @@ def test_an_interrupted_probe_cleans_up(sandbox: SandboxProcess, how: signal.Sig
     assert run.returncode == 130, errors.read_text()
     assert (report["interrupted"], report["left"]) == (True, [])
     assert [result["guess"] for result in report["guesses"]] == [21]
+    assert _contents(sandbox) == before
+
+
+def test_a_second_interruption_leaves_things_and_says_so(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    sandbox.faults(
+        {"match": {"operation": "UploadItems"}, "fault": {"kind": "stall_before", "seconds": 600}},
+        {"match": {"operation": "DeleteFolder"}, "fault": {"kind": "stall_before", "seconds": 600}},
+    )
+    errors = tmp_path / "errors"
+    with (
+        errors.open("w") as stream,
+        subprocess.Popen(
+            command(TEST_BOX, "--write", "--json", "--guess", "69"),
+            env=environment(sandbox), stdout=subprocess.PIPE, stderr=stream, text=True,
+        ) as run,
+    ):  # fmt: skip
+        try:
+            _until(lambda: sandbox.fault_report()[0]["fired"] == 1)
+            run.send_signal(signal.SIGINT)
+            _until(lambda: sandbox.fault_report()[1]["fired"] == 1)
+            run.send_signal(signal.SIGINT)
+            output, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
+
+    assert run.returncode == 130
+    assert json.loads(output)["left"] == ["whatever of the folder and the mails was there: cleaning up was interrupted"]
+    assert "look for what is named Bridge probe" in errors.read_text()
+
+
+def test_a_busy_exchange_is_cleaned_all_the_same(sandbox: SandboxProcess) -> None:
+    before = _contents(sandbox)
+    sandbox.faults(
+        {"match": {"operation": "DeleteFolder"}, "fault": "server_busy", "times": 1},
+        {"match": {"operation": "DeleteItem"}, "fault": "item_server_busy", "times": 1},
+    )
+
+    ran = probe(sandbox, TEST_BOX, "--write", "--json", "--guess", "16")
+
+    assert [rule["fired"] for rule in sandbox.fault_report()] == [1, 1]
+    assert json.loads(ran.stdout)["left"] == []
+    assert ran.returncode == 0
     assert _contents(sandbox) == before
 
 
@@ -192,9 +205,9 @@ def test_a_step_that_fails_says_so_and_leaves_nothing(sandbox: SandboxProcess, f
     before = _contents(sandbox)
     sandbox.faults(fault)
 
-    ran = _probe(sandbox, _TEST_BOX, "--write", "--json", "--guess", "30")
+    ran = probe(sandbox, TEST_BOX, "--write", "--json", "--guess", "30")
 
-    (result,) = _report(ran).values()
+    (result,) = report(ran).values()
     assert result["state"] == "not checkable"
     assert sandbox.fault_report()[0]["fired"] == 1
     assert json.loads(ran.stdout)["left"] == []
@@ -206,17 +219,18 @@ def test_what_cannot_be_removed_is_told(sandbox: SandboxProcess) -> None:
         {"match": {"operation": "DeleteFolder"}, "fault": {"kind": "item_error", "code": "ErrorAccessDenied"}}
     )
 
-    ran = _probe(sandbox, _TEST_BOX, "--write", "--json", "--guess", "69")
+    ran = probe(sandbox, TEST_BOX, "--write", "--json", "--guess", "69")
 
     assert json.loads(ran.stdout)["left"] == ["the folder (DeleteFolder answers ErrorAccessDenied)"]
     assert ran.returncode == 1
-    (left,) = [folder["name"] for folder in sandbox.folders(_TEST_BOX) if folder["name"].startswith("Bridge probe")]
-    assert f"look for what is named {left}" in ran.stderr
+    named = re.search(r"look for what is named (Bridge probe [0-9a-f]{16})$", ran.stderr, re.MULTILINE)
+    assert named is not None
+    assert named.group(1) in [folder["name"] for folder in sandbox.folders(TEST_BOX)]
 
 
 def test_a_mailbox_that_workers_use_has_to_be_named_by_its_alias(sandbox: SandboxProcess) -> None:
-    by_address, unnamed, unknown = _probe(sandbox, _WORKED_ON), _probe(sandbox), _probe(sandbox, "nobody")
-    by_alias = _probe(sandbox, "dispatch", "--guess", "59")
+    by_address, unnamed, unknown = probe(sandbox, WORKED_ON), probe(sandbox), probe(sandbox, "nobody")
+    by_alias = probe(sandbox, "dispatch", "--guess", "59")
 
     assert [ran.returncode for ran in (by_address, unnamed, unknown, by_alias)] == [2, 2, 2, 0]
     assert "name its alias" in by_address.stderr
@@ -230,8 +244,8 @@ def test_a_mailbox_in_use_is_probed_only_by_one_who_is_sure(sandbox: SandboxProc
     for number in range(101):
         sandbox.deliver(box, b"Subject: %d\r\n\r\n" % number)
 
-    refused = _probe(sandbox, box, "--write", "--guess", "69")
-    sure = _probe(sandbox, box, "--write", "--guess", "69", "--yes")
+    refused = probe(sandbox, box, "--write", "--guess", "69")
+    sure = probe(sandbox, box, "--write", "--guess", "69", "--yes")
 
     assert refused.returncode == 2
     assert "101 mails" in refused.stderr
@@ -240,10 +254,30 @@ def test_a_mailbox_in_use_is_probed_only_by_one_who_is_sure(sandbox: SandboxProc
 
 
 def test_a_mailbox_that_cannot_be_opened_is_told(sandbox: SandboxProcess) -> None:
-    ran = _probe(sandbox, "nobody@example.org", "--write")
+    ran = probe(sandbox, "nobody@example.org", "--write")
 
     assert ran.returncode == 3
     assert "ErrorNonExistentMailbox" in ran.stderr
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+def test_on_premises_every_guess_that_can_be_checked_is_the_same(tmp_path: Path, kind: str) -> None:
+    with SandboxProcess(tmp_path / "sandbox", on_premises=True) as sandbox:
+        user = sandbox.info["mailboxes"][0]
+        (tmp_path / "bridge.toml").write_text(
+            f'[ews]\nurl = "{sandbox.info["ews_url"]}"\nca_file = "{sandbox.ca_file}"\nauth = "{kind}"\n'
+            f'[[mailboxes]]\nalias = "{user["alias"]}"\naddress = "{user["address"]}"\n'
+            f'username = "{user["username"]}"\npassword = "{user["password"]}"\n'
+        )
+
+        ran = probe(sandbox, user["alias"], "--write", "--json")
+
+        results = report(ran)
+        needs_app = {number for number, step in STEPS.items() if step.sign_in == "oauth"}
+        unlike = {number: result for number, result in results.items() if result["state"] != "same"}
+        by_hand = {number for number, result in unlike.items() if result["how"] == "by hand"}
+        assert set(unlike) == by_hand | THOROUGH | needs_app, unlike
+        assert user["password"] not in ran.stdout + ran.stderr
 
 
 def _until(met: Callable[[], bool]) -> None:
