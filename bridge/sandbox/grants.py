@@ -31,3 +31,11 @@ class TenantGrants:
             return "None"
         of_folders = (owner.folder_permissions.get(name, {}) for name in folder)
         return next((levels[account.lower()] for levels in of_folders if account.lower() in levels), "None")
+
+    def sends(self, account: str, address: str, *, on_behalf: bool) -> bool:
+        """Tell whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
+        owner = self.tenant.user(address)
+        if owner is None:
+            return False
+        allowed = owner.send_as + (owner.send_on_behalf if on_behalf else [])
+        return account.lower() in allowed

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _OF_APPS: Final = ("name", "roles", "scopes", "mailboxes", "public_client")
 _OF_USERS: Final = ("password", "enabled", "impersonates")
-_OF_GRANTS: Final = ("full_access", "folders")
+_USERS_GRANTED: Final = ("full_access", "send_as", "send_on_behalf")
+_OF_GRANTS: Final = (*_USERS_GRANTED, "folders")
 _MOST_APPS: Final = 1000
 
 
@@ -156,12 +157,13 @@ class Identities:
     async def _put_grants(self, request: web.Request) -> web.Response:
         owner = self._owner(request)
         given = await json_object(request, _OF_GRANTS)
-        full_access = None
-        if "full_access" in given:
-            full_access = [self._user(name) for name in texts(given, "full_access")]
+        lists = {
+            key: [_account(self._user(name)) for name in texts(given, key)] for key in _USERS_GRANTED if key in given
+        }
         folders = await self._folders(owner, given["folders"]) if "folders" in given else None
-        if full_access is not None:
-            owner.full_access = [_account(user) for user in full_access]
+        owner.full_access = lists.get("full_access", owner.full_access)
+        owner.send_as = lists.get("send_as", owner.send_as)
+        owner.send_on_behalf = lists.get("send_on_behalf", owner.send_on_behalf)
         if folders is not None:
             owner.folder_permissions = folders
         self.tenants.save()
@@ -244,4 +246,9 @@ def _user(user: User) -> dict[str, Any]:
 
 
 def _grants(owner: User) -> dict[str, Any]:
-    return {"full_access": owner.full_access, "folders": owner.folder_permissions}
+    return {
+        "full_access": owner.full_access,
+        "send_as": owner.send_as,
+        "send_on_behalf": owner.send_on_behalf,
+        "folders": owner.folder_permissions,
+    }

@@ -96,6 +96,10 @@ class User:
     """Whom the user may impersonate (ApplicationImpersonation and its scope): addresses, `*@domain`, `*` for all."""
     full_access: list[str] = field(default_factory=list)
     """Users who may open the whole mailbox, lower case."""
+    send_as: list[str] = field(default_factory=list)
+    """Users whose mail may be from this one, lower case."""
+    send_on_behalf: list[str] = field(default_factory=list)
+    """Users whose mail may be from this one if its Sender says who they are, lower case."""
     generation: int = 0
     """How often the password was changed or the refresh tokens were revoked: those of before are not taken."""
     folder_permissions: dict[str, dict[str, str]] = field(default_factory=dict)

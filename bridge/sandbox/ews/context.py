@@ -54,7 +54,14 @@ class Context:
     grants: Grants = field(default_factory=NoGrants)
 
     def submit(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> None:
-        """Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does."""
+        """
+        Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does.
+
+        Raises:
+            EwsError: ErrorSendAsDenied, it lies in the mailbox of somebody whom the caller may not send as.
+        """
+        if mailbox is not self.mailbox and not self.may_send(mailbox.address, on_behalf=False):
+            raise EwsError("ErrorSendAsDenied")
         self.submitted.append(self.temper.submit(db, mailbox, item, save_to=save_to))
 
     def own_mailbox(self) -> Mailbox:
@@ -165,13 +172,22 @@ class Context:
             raise EwsError("ErrorNonExistentMailbox", "No mailbox with such guid.", guid)
         return found
 
+    def may_send(self, address: str, *, on_behalf: bool) -> bool:
+        """Tell whether mail may be from an address; `on_behalf`, if its Sender is who acts here."""
+        if self.mailbox is not None and address.lower() == self.mailbox.address.lower():
+            return True
+        account = self._account()
+        return account is not None and self.grants.sends(account, address, on_behalf=on_behalf)
+
+    def _account(self) -> str | None:
+        # Impersonation gives the rights of the one impersonated, those in mailboxes of others included.
+        return self.mailbox.address if self.impersonating and self.mailbox else self.caller.mailbox
+
     def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: bool = False) -> None:
         """Return if the caller, or who is impersonated, may do this operation with a folder or an item in it."""
         if mailbox is self.mailbox or (not self.impersonating and self.caller.may_open(mailbox.address)):
             return
-        # Impersonation gives the rights of the one impersonated, those in mailboxes of others included.
-        account = self.mailbox.address if self.impersonating and self.mailbox else self.caller.mailbox
-        granted = Right.NONE
+        account, granted = self._account(), Right.NONE
         if account is not None:
             names = [mailbox.mint.folder_id(folder.id), folder.distinguished or ""]
             whole = self.grants.opens(account, mailbox.address)

@@ -70,6 +70,9 @@ class Grants(Protocol):
     def level(self, account: str, address: str, folder: Sequence[str]) -> str:
         """Return the permission level of `account` on a folder of `address`, given the folder's names and ids."""
 
+    def sends(self, account: str, address: str, *, on_behalf: bool) -> bool:
+        """Tell whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
+
 
 class NoGrants:
     """Nobody is allowed anything in mailboxes of others."""
@@ -81,6 +84,10 @@ class NoGrants:
     def level(self, account: str, address: str, folder: Sequence[str]) -> str:  # noqa: ARG002 - likewise
         """Grant nothing."""
         return "None"
+
+    def sends(self, account: str, address: str, *, on_behalf: bool) -> bool:  # noqa: ARG002 - likewise
+        """Refuse."""
+        return False
 
 
 class Authenticator(Protocol):

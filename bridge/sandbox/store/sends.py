@@ -189,9 +189,23 @@ def settle(
         flags = item.bag.get(p.MESSAGE_FLAGS, 0) & ~(p.FLAG_SUBMITTED | p.FLAG_UNSENT)
         moment = p.to_micros(at)
         items.update(db, item, {p.MESSAGE_FLAGS: flags | p.FLAG_READ, p.DELIVERY_TIME: moment})
-        items.move(db, item, save_to)
+        _file(db, item, save_to)
     items.drop_contents(db, [content])
     return delivered
+
+
+def mailbox_of(db: sqlite3.Connection, folder_number: int) -> int:
+    """Return whose a folder is that a copy is to be filed in: somebody else's, for who may write there."""
+    return int(db.execute("SELECT mailbox FROM folders WHERE id = ?", (folder_number,)).fetchone()[0])
+
+
+def _file(db: sqlite3.Connection, item: Item, save_to: int) -> None:
+    owner = mailbox_of(db, save_to)
+    if owner == item.mailbox:
+        items.move(db, item, save_to)
+        return
+    items.insert(db, owner, save_to, item.bag, mime=items.mime_of(db, item))
+    items.destroy(db, item)
 
 
 def _arriving(sent: Item, mime: bytes, to: Mailbox, at: datetime) -> p.Bag:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.sandbox.store import folders, items
+from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def hold_copy(db: sqlite3.Connection, submission: int, *, due: int, now: int) ->
     bag = {**item.bag, p.MESSAGE_FLAGS: flags | p.FLAG_READ, p.DELIVERY_TIME: now, p.LAST_MODIFICATION_TIME: now}
     db.execute(
         "INSERT INTO temper_copies (due, mailbox, folder, props, mime) VALUES (?,?,?,?,?)",
-        (due, item.mailbox, row[1], items.dumps(bag), items.mime_of(db, item)),
+        (due, sends.mailbox_of(db, row[1]), row[1], items.dumps(bag), items.mime_of(db, item)),
     )
     db.execute("UPDATE submissions SET save_to = NULL WHERE id = ?", (submission,))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
+from lxml import etree
 
 from tests.support.callers import AS_USER, EXCHANGE, INBOX, app_token, call, codes, folder_of, get_folder, user_tokens
 from tests.support.sandbox import AdminRefusedError, SandboxProcess
+from tests.support.soap import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,6 +188,100 @@ def test_who_is_impersonated_brings_the_own_grants(sandbox: SandboxProcess, main
     assert (crew, chief) == (["NoError"], ["ErrorFolderNotFound"])
 
 
+# Sending for others.
+
+_FROM = "<t:From><t:Mailbox><t:EmailAddress>{}</t:EmailAddress></t:Mailbox></t:From>"
+
+
+def _send(*, sender: str = "", save_in: str = "") -> str:
+    """Return the body that sends a mail to chief, from somebody, with a copy in a folder."""
+    folder = save_in or '<t:DistinguishedFolderId Id="sentitems"/>'
+    return (
+        f'<m:CreateItem MessageDisposition="SendAndSaveCopy"><m:SavedItemFolderId>{folder}</m:SavedItemFolderId>'
+        f"<m:Items><t:Message><t:Subject>Steel</t:Subject><t:ToRecipients><t:Mailbox><t:EmailAddress>{_CHIEF}"
+        f"</t:EmailAddress></t:Mailbox></t:ToRecipients>{_FROM.format(sender) if sender else ''}</t:Message></m:Items>"
+        "</m:CreateItem>"
+    )
+
+
+def _draft_of_dispatch(sandbox: SandboxProcess, token: str) -> str:
+    """Return the body that sends a draft which lies in the mailbox of dispatch."""
+    body = _send().replace("SendAndSaveCopy", "SaveOnly")
+    made = etree.fromstring(
+        call(sandbox, body.replace('Id="sentitems"', 'Id="drafts"'), token=token, impersonate=_DISPATCH).content
+    )
+    found = next(made.iter(f"{TYPES}ItemId"))
+    return (
+        f'<m:SendItem SaveItemToFolder="true"><m:ItemIds><t:ItemId Id="{found.get("Id")}" '
+        f'ChangeKey="{found.get("ChangeKey")}"/></m:ItemIds></m:SendItem>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("grant", "allowed"),
+    [
+        ({}, set()),
+        ({"full_access": [_CREW]}, set()),
+        ({"send_on_behalf": [_CREW]}, {"from"}),
+        ({"full_access": [_CREW], "send_as": [_CREW]}, {"from", "draft"}),
+    ],
+    ids=["nothing", "full access", "on behalf", "send as"],
+)
+def test_mail_from_somebody_else_needs_a_grant_of_its_own(
+    sandbox: SandboxProcess, main: dict[str, Any], grant: dict[str, list[str]], allowed: set[str]
+) -> None:
+    """Full access alone opens the mailbox, but nobody may write mails as its owner."""
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    draft = _draft_of_dispatch(sandbox, app_token(sandbox, main))
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body=grant)
+    before = len(sandbox.sends())
+    try:
+        found = {
+            name: codes(call(sandbox, body, token=token))
+            for name, body in (("from", _send(sender=_DISPATCH)), ("draft", draft))
+        }
+        sent = sandbox.sends()[before:]
+    finally:
+        sandbox.admin(grants, method="PUT", body={"full_access": [], "send_as": [], "send_on_behalf": []})
+
+    assert {name for name, code in found.items() if code == ["NoError"]} == allowed
+    assert {code for name, (code,) in found.items() if name not in allowed} <= {
+        "ErrorSendAsDenied",
+        "ErrorItemNotFound",
+    }
+    assert [one["from"] for one in sent] == [_DISPATCH] * len(allowed)
+
+
+@pytest.mark.parametrize("delay", [0, 1], ids=["at once", "late"])
+def test_a_copy_is_kept_in_the_folder_of_somebody_else(
+    sandbox: SandboxProcess, main: dict[str, Any], delay: int
+) -> None:
+    """As users of a shared mailbox want it: from the own mailbox, and the copy where the others look."""
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    sandbox.admin("/settings", method="PUT", body={"sent_copy_delay_seconds": delay})
+    sandbox.admin(grants, method="PUT", body={"folders": {"sentitems": {_CREW: "Author"}}})
+    before = {address: len(sandbox.mails(address, "sentitems")) for address in (_DISPATCH, _CREW)}
+    try:
+        sent = codes(call(sandbox, _send(save_in=folder_of(_DISPATCH, "sentitems")), token=token))
+        refused = codes(call(sandbox, _send(save_in=folder_of(_DISPATCH, "drafts")), token=token))
+        until = time.monotonic() + 30
+        while len(sandbox.mails(_DISPATCH, "sentitems")) == before[_DISPATCH] and time.monotonic() < until:
+            pass
+    finally:
+        sandbox.admin(grants, method="PUT", body={"folders": {}})
+        sandbox.admin("/settings", method="PUT", body={"sent_copy_delay_seconds": 0})
+
+    assert (sent, refused) == (["NoError"], ["ErrorFolderNotFound"])
+    copies = sandbox.mails(_DISPATCH, "sentitems")[before[_DISPATCH] :]
+    assert [(copy["subject"], copy["from"]) for copy in copies] == [("Steel", "crew")]
+    assert len(sandbox.mails(_CREW, "sentitems")) == before[_CREW]
+    assert sandbox.mails(_CREW, "outbox") == []
+    read = _work(copies[0]["item_id"])["read"]
+    assert codes(call(sandbox, read, token=app_token(sandbox, main), impersonate=_DISPATCH)) == ["NoError"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
@@ -195,6 +292,7 @@ def test_who_is_impersonated_brings_the_own_grants(sandbox: SandboxProcess, main
         (f"/mailboxes/{_DISPATCH}/grants", {"folders": []}, 400),
         (f"/mailboxes/{_DISPATCH}/grants", {"full_access": "crew@example.org"}, 400),
         (f"/mailboxes/{_DISPATCH}/grants", {"full_access": ["nobody@example.org"]}, 404),
+        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": [_CREW], "send_as": [7]}, 400),
         ("/mailboxes/nobody@example.org/grants", {"full_access": []}, 404),
         (f"/users/{_CREW}", {"password": "with:colon"}, 400),
         (f"/users/{_CREW}", {"password": ""}, 400),

@@ -198,7 +198,7 @@ def test_apps_users_and_grants_survive_a_kill(tmp_path: Path) -> None:
 
         assert after == before
         assert app["client_id"] in json.dumps(after)
-        assert after[2] == grants
+        assert after[2] == {"send_as": [], "send_on_behalf": [], **grants}
 
 
 def test_the_app_of_sandbox_json_stays(sandbox: SandboxProcess, main: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def create_item(context: Context, request: etree._Element) -> str:
                 else folders.folder(db, mailbox.id, "sentitems")
             ).id
         # Looked at before anything is stored: an item that is refused must leave nothing behind.
-        check_sendable(mailbox, _bag_to_be(mailbox, changes))
+        check_sendable(mailbox, _bag_to_be(mailbox, changes), context.may_send)
         item = _insert(db, mailbox, folders.folder(db, mailbox.id, "outbox").id, changes)
         context.submit(db, mailbox, item, save_to=save_to)
         return "<m:Items/>"

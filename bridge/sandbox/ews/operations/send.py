@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, change_of, child, children
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.ews.context import Context
     from bridge.sandbox.store import Mailbox
+
+
+class MaySend(Protocol):
+    """Tells whether mail may be from an address; `on_behalf`, if its Sender is who acts."""
+
+    def __call__(self, address: str, *, on_behalf: bool) -> bool:
+        """Tell."""
 
 
 def send_item(context: Context, request: etree._Element) -> str:
@@ -40,7 +47,7 @@ def send_item(context: Context, request: etree._Element) -> str:
                 if folder_node is not None
                 else folders.folder(db, mailbox.id, "sentitems")
             ).id
-        check_sendable(mailbox, item.bag)
+        check_sendable(mailbox, item.bag, context.may_send)
         context.submit(db, mailbox, item, save_to=save_to)
         return ""
 
@@ -48,9 +55,9 @@ def send_item(context: Context, request: etree._Element) -> str:
         return batch(context, "SendItem", children(child(request, "ItemIds")), send, changing=db)
 
 
-def check_sendable(mailbox: Mailbox, bag: p.Bag) -> None:
+def check_sendable(mailbox: Mailbox, bag: p.Bag, may_send: MaySend | None = None) -> None:
     """
-    Make sure that a mail may leave.
+    Make sure that a mail may leave: as the mailbox's own, or as of whom `may_send` says.
 
     Raises:
         EwsError: ErrorInvalidRecipients, ErrorSendAsDenied.
@@ -63,8 +70,11 @@ def check_sendable(mailbox: Mailbox, bag: p.Bag) -> None:
         )
     if not all(_is_address(address) for address in recipients):
         raise EwsError("ErrorInvalidRecipients")
-    for key in (p.SENT_REPRESENTING_ADDRESS, p.SENDER_ADDRESS):
-        if bag.get(key) and str(bag[key]).lower() != mailbox.address.lower():
+    for key, on_behalf in ((p.SENT_REPRESENTING_ADDRESS, True), (p.SENDER_ADDRESS, False)):
+        address = str(bag.get(key) or mailbox.address)
+        if address.lower() == mailbox.address.lower():
+            continue
+        if may_send is None or not may_send(address, on_behalf=on_behalf):
             raise EwsError("ErrorSendAsDenied")
 
 

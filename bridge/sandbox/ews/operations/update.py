@@ -77,7 +77,7 @@ def update_item(context: Context, request: etree._Element) -> str:
         _read_updates(View(db, mailbox, item), updates, changes)
         if disposition != "SaveOnly":
             # Looked at before anything is stored: an update that is refused must leave nothing behind.
-            check_sendable(mailbox, {**item.bag, **changes.bag})
+            check_sendable(mailbox, {**item.bag, **changes.bag}, context.may_send)
         item = _apply(db, mailbox, item, changes)
         if disposition != "SaveOnly":
             _send(context, db, request, mailbox, item)
