@@ -20,7 +20,7 @@ from bridge.sandbox.ews.operands import (
     persons_name,
     read_operand,
 )
-from bridge.sandbox.ews.paths import PATH_TAGS, constant_value
+from bridge.sandbox.ews.paths import PATH_TAGS, Extended, constant_value
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MalformedIdError, read_conversation_id
 from bridge.sandbox.store.searching import DATA
@@ -117,8 +117,8 @@ def sort_key(node: etree._Element, operand: Operand = item_operand) -> str | Non
         raise EwsError("ErrorUnsupportedPathForSortGroup", xml=error.xml) from error
     if path is None:
         return None
-    # What stands in the mail alone is not for sorting.
-    if is_list(path) or is_recipients(path) or DATA in expression:
+    # What stands in the mail alone is not for sorting; categories are, as client tests found of real servers.
+    if (isinstance(path, Extended) and path.multiple) or is_recipients(path) or DATA in expression:
         raise EwsError("ErrorUnsupportedPathForSortGroup")
     name = persons_name(path)
     if name is not None:
