@@ -129,6 +129,30 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("GetItem", "", _SHAPE + _PATHS + "</m:ItemShape>" + _IDS),
     ("CreateItem", " MessageDisposition='SaveOnly'", _SAVED + "<m:Items>" + _MESSAGE + _MIME + "</m:Items>"),
     ("CreateItem", " MessageDisposition='SendAndSaveCopy'", "<m:Items>" + _MIME + "</m:Items>"),
+    ("GetRooms", "", "<m:RoomList><t:EmailAddress>r@example.org</t:EmailAddress></m:RoomList>"),
+    ("GetRoomLists", "", ""),
+    ("GetUserAvailabilityRequest", "", "<t:TimeZone><t:Bias>-60</t:Bias><t:StandardTime><t:Bias>0</t:Bias><t:Time>03:00:00</t:Time>"
+     "<t:DayOrder>5</t:DayOrder><t:Month>10</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek></t:StandardTime><t:DaylightTime><t:Bias>-60"
+     "</t:Bias><t:Time>02:00:00</t:Time><t:DayOrder>5</t:DayOrder><t:Month>3</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek></t:DaylightTime>"
+     "</t:TimeZone><m:MailboxDataArray><t:MailboxData><t:Email><t:Address>a@example.org</t:Address></t:Email><t:AttendeeType>Required"
+     "</t:AttendeeType><t:ExcludeConflicts>false</t:ExcludeConflicts></t:MailboxData></m:MailboxDataArray><t:FreeBusyViewOptions>"
+     "<t:TimeWindow><t:StartTime>2026-11-24T00:00:00</t:StartTime><t:EndTime>2026-11-25T00:00:00</t:EndTime></t:TimeWindow>"
+     "<t:MergedFreeBusyIntervalInMinutes>60</t:MergedFreeBusyIntervalInMinutes><t:RequestedView>DetailedMerged</t:RequestedView>"
+     "</t:FreeBusyViewOptions>"),
+    ("UpdateInboxRules", "", "<m:RemoveOutlookRuleBlob>true</m:RemoveOutlookRuleBlob><m:Operations><t:CreateRuleOperation><t:Rule>"
+     "<t:DisplayName>n</t:DisplayName><t:Priority>1</t:Priority><t:IsEnabled>true</t:IsEnabled><t:Conditions><t:ContainsSubjectStrings>"
+     "<t:String>x</t:String></t:ContainsSubjectStrings><t:FromAddresses><t:Address><t:EmailAddress>a@b</t:EmailAddress></t:Address>"
+     "</t:FromAddresses><t:WithinSizeRange><t:MinimumSize>1</t:MinimumSize></t:WithinSizeRange></t:Conditions><t:Actions><t:MoveToFolder>"
+     "<t:DistinguishedFolderId Id='junkemail'/></t:MoveToFolder><t:StopProcessingRules>true</t:StopProcessingRules></t:Actions></t:Rule>"
+     "</t:CreateRuleOperation><t:DeleteRuleOperation><t:RuleId>x</t:RuleId></t:DeleteRuleOperation></m:Operations>"),
+    ("GetDelegate", " IncludePermissions='true'", "<m:Mailbox><t:EmailAddress>a@b</t:EmailAddress></m:Mailbox><m:UserIds><t:UserId>"
+     "<t:PrimarySmtpAddress>c@d</t:PrimarySmtpAddress></t:UserId></m:UserIds>"),
+    ("AddDelegate", "", "<m:Mailbox><t:EmailAddress>a@b</t:EmailAddress></m:Mailbox><m:DelegateUsers><t:DelegateUser><t:UserId>"
+     "<t:PrimarySmtpAddress>c@d</t:PrimarySmtpAddress></t:UserId><t:DelegatePermissions><t:InboxFolderPermissionLevel>Reviewer"
+     "</t:InboxFolderPermissionLevel></t:DelegatePermissions><t:ViewPrivateItems>false</t:ViewPrivateItems></t:DelegateUser>"
+     "</m:DelegateUsers><m:DeliverMeetingRequests>NoForward</m:DeliverMeetingRequests>"),
+    ("RemoveDelegate", "", "<m:Mailbox><t:EmailAddress>a@b</t:EmailAddress></m:Mailbox><m:UserIds><t:UserId><t:DistinguishedUser>Default"
+     "</t:DistinguishedUser></t:UserId></m:UserIds>"),
     ("CreateItem", " SendMeetingInvitations='SendToAllAndSaveCopy'", "<m:Items>" + _APPOINTMENT + _CONTACT + "</m:Items>"),
     ("CreateItem", "", "<m:Items>" + _LIST + _TASK + _POST + "</m:Items>"),
     ("CreateItem", " MessageDisposition='SendAndSaveCopy'", "<m:Items>" + _ANSWER.format("AcceptItem")

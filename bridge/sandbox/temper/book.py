@@ -90,6 +90,10 @@ def _is_choice_of_items(value: Any) -> bool:  # noqa: ANN401 - likewise
     return True
 
 
+def _are_groups(value: Any) -> bool:  # noqa: ANN401 - likewise
+    return isinstance(value, dict) and all("@" in name for name in value) and all(map(_texts, value.values()))
+
+
 SETTINGS: Final[Mapping[str, Setting]] = {
     "sends_per_minute": _count(30),
     "throttled_mail_waits_in": _one_of("outbox", "drafts", of_mailboxes=True),
@@ -119,6 +123,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "user_agents": Setting([], _texts, "a list of user agents, * for any letters"),
     "exchange_clock_ahead_seconds": _clock(),
     "entra_clock_ahead_seconds": _clock(),
+    "groups": Setting({}, _are_groups, "an object of addresses, each with the list of its members"),
+    "room_lists": Setting({}, _are_groups, "an object of addresses, each with the list of its rooms"),
     "back_ends": Setting(2, lambda value: type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"),
 }
 """Every setting by name. `docs/sandbox.md` says what each does."""

@@ -52,6 +52,10 @@ ResolveNames ReturnFullContactData!=boolean SearchScope=ResolveNamesSearchScope 
 ConvertId DestinationFormat!=IdFormat : SourceIds
 ExpandDL : Mailbox
 GetMailTips : SendingAs=Mailbox Recipients MailTipsRequested=MailTipTypes
+GetRooms : RoomList=Mailbox
+GetRoomLists :
+GetUserAvailabilityRequest : t:TimeZone=SerializableTimeZone? MailboxDataArray t:FreeBusyViewOptions?
+  t:SuggestionsViewOptions?
 GetServerTimeZones ReturnFullTimeZoneData=boolean : Ids=TimeZoneIds?
 GetServiceConfiguration : ActingAs=Mailbox? RequestedConfiguration ConfigurationRequestDetails=Any?
 
@@ -66,6 +70,11 @@ GetStreamingEvents : SubscriptionIds ConnectionTimeout=StreamingSubscriptionConn
 GetUserOofSettingsRequest : t:Mailbox=EmailAddress
 SetUserOofSettingsRequest : t:Mailbox=EmailAddress t:UserOofSettings
 GetInboxRules : MailboxSmtpAddress=string?
+UpdateInboxRules : MailboxSmtpAddress=string? RemoveOutlookRuleBlob=boolean? Operations=RuleOperations
+GetDelegate IncludePermissions!=boolean : Mailbox UserIds?
+AddDelegate : Mailbox DelegateUsers DeliverMeetingRequests?
+UpdateDelegate : Mailbox DelegateUsers? DeliverMeetingRequests?
+RemoveDelegate : Mailbox UserIds
 GetUserConfiguration : UserConfigurationName UserConfigurationProperties=UserConfigurationProperty
 CreateUserConfiguration : UserConfiguration
 UpdateUserConfiguration : UserConfiguration

@@ -151,6 +151,7 @@ SIMPLE: Final[Mapping[str, Simple]] = {
     "ItemClass": _string,
     "NonEmptyString": _non_empty,
     "boolean": _boolean,
+    "short": _whole(-(2**15), 2**15 - 1, "Int16"),
     "int": _whole(-(2**31), 2**31 - 1, "Int32"),
     "long": _whole(-(2**63), 2**63 - 1, "Int64"),
     "unsignedInt": _whole(0, 2**32 - 1, "UInt32"),

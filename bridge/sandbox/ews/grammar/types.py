@@ -76,6 +76,45 @@ ConversationAction : Action=ConversationActionType ConversationId=ItemId Context
   EnableAlwaysDelete=boolean? IsRead=boolean? DeleteType=Disposal? RetentionPolicyType=RetentionType?
   RetentionPolicyTagId=string? Flag? SuppressReadReceipts=boolean?
 
+MailboxDataArray : MailboxData*
+MailboxData : Email=EmailAddress AttendeeType=MeetingAttendeeType ExcludeConflicts=boolean?
+SerializableTimeZone : Bias=int StandardTime=SerializableTime DaylightTime=SerializableTime
+SerializableTime : Bias=int Time=string DayOrder=short Month=short DayOfWeek Year=string?
+FreeBusyViewOptions : TimeWindow=Duration MergedFreeBusyIntervalInMinutes=int? RequestedView=FreeBusyViews?
+SuggestionsViewOptions : GoodThreshold=int? MaximumResultsByDay=int? MaximumNonWorkHourResultsByDay=int?
+  MeetingDurationInMinutes=int? MinimumSuggestionQuality=SuggestionQuality? DetailedSuggestionsWindow=Duration
+  CurrentMeetingTime=dateTime? GlobalObjectId=string?
+
+UserIds : UserId+
+UserId : SID=string? PrimarySmtpAddress=string? DisplayName=string? DistinguishedUser? ExternalUserIdentity=string?
+DelegateUsers : DelegateUser+
+DelegateUser : UserId DelegatePermissions? ReceiveCopiesOfMeetingMessages=boolean? ViewPrivateItems=boolean?
+DelegatePermissions : CalendarFolderPermissionLevel=DelegateLevel? TasksFolderPermissionLevel=DelegateLevel?
+  InboxFolderPermissionLevel=DelegateLevel? ContactsFolderPermissionLevel=DelegateLevel?
+  NotesFolderPermissionLevel=DelegateLevel? JournalFolderPermissionLevel=DelegateLevel?
+
+RuleOperations : (CreateRuleOperation=RuleOperation | SetRuleOperation=RuleOperation | DeleteRuleOperation)+
+RuleOperation : Rule
+DeleteRuleOperation : RuleId=string
+Rule : RuleId=string? DisplayName=NonEmptyString Priority=int IsEnabled=boolean IsNotSupported=boolean?
+  IsInError=boolean? Conditions=Predicates? Exceptions=Predicates? Actions=RuleActions?
+Predicates : Categories=Strings? ContainsBodyStrings=Strings? ContainsHeaderStrings=Strings?
+  ContainsRecipientStrings=Strings? ContainsSenderStrings=Strings? ContainsSubjectOrBodyStrings=Strings?
+  ContainsSubjectStrings=Strings? FlaggedForAction? FromAddresses=Addresses? FromConnectedAccounts=Strings?
+  HasAttachments=boolean? Importance=ImportanceChoices? IsApprovalRequest=boolean? IsAutomaticForward=boolean?
+  IsAutomaticReply=boolean? IsEncrypted=boolean? IsMeetingRequest=boolean? IsMeetingResponse=boolean? IsNDR=boolean?
+  IsPermissionControlled=boolean? IsReadReceipt=boolean? IsSigned=boolean? IsVoicemail=boolean? ItemClasses=Strings?
+  MessageClassifications=Strings? NotSentToMe=boolean? SentCcMe=boolean? SentOnlyToMe=boolean?
+  SentToAddresses=Addresses? SentToMe=boolean? SentToOrCcMe=boolean? Sensitivity=SensitivityChoices? WithinDateRange?
+  WithinSizeRange?
+WithinDateRange : StartDateTime=dateTime? EndDateTime=dateTime?
+WithinSizeRange : MinimumSize=int? MaximumSize=int?
+Addresses : Address=Mailbox*
+RuleActions : AssignCategories=Strings? CopyToFolder=TargetFolderId? Delete=boolean?
+  ForwardAsAttachmentToRecipients=Addresses? ForwardToRecipients=Addresses? MarkImportance=ImportanceChoices?
+  MarkAsRead=boolean? MoveToFolder=TargetFolderId? PermanentDelete=boolean? RedirectToRecipients=Addresses?
+  SendSMSAlertToRecipients=Addresses? ServerReplyWithMessage=ItemId? StopProcessingRules=boolean?
+
 UploadedItems : Item=UploadedItem+
 UploadedItem CreateAction!=CreateAction IsAssociated=boolean : ParentFolderId=FolderId ItemId? Data=base64Binary
 
@@ -324,6 +363,12 @@ CalendarItemUpdateOperation : SendToNone SendOnlyToAll SendOnlyToChanged SendToA
 AffectedTaskOccurrences : AllOccurrences SpecifiedOccurrenceOnly
 ResolveNamesSearchScope : ActiveDirectory ActiveDirectoryContacts Contacts ContactsActiveDirectory
 MailboxType : Unknown OneOff Mailbox PublicDL PrivateDL Contact PublicFolder GroupMailbox ImplicitContact
+MeetingAttendeeType : Organizer Required Optional Room Resource
+SuggestionQuality : Excellent Good Fair Poor
+DistinguishedUser : Default Anonymous
+DelegateLevel : None Editor Reviewer Author Custom
+DeliverMeetingRequests : DelegatesOnly DelegatesAndMe DelegatesAndSendInformationToMe NoForward
+FlaggedForAction : Any Call DoNotForward FollowUp FYI Forward NoResponseNecessary Read Reply ReplyToAll Review
 LegacyFreeBusy : Free Tentative Busy OOF WorkingElsewhere NoData
 ResponseType : Unknown Organizer Tentative Accept Decline NoResponseReceived
 CalendarItemType : Single Occurrence Exception RecurringMaster
@@ -398,6 +443,7 @@ DictionaryURI : item:InternetMessageHeader contacts:ImAddress contacts:PhysicalA
 
 # Texts that are any number of these words, with spaces between.
 LISTS: Final = """
+FreeBusyViews : None MergedOnly FreeBusy FreeBusyMerged Detailed DetailedMerged
 DaysOfWeek : Sunday Monday Tuesday Wednesday Thursday Friday Saturday Day Weekday WeekendDay
 MailTipTypes : All OutOfOfficeMessage MailboxFullStatus CustomMailTip ExternalMemberCount TotalMemberCount
   MaxMessageSize DeliveryRestriction ModerationStatus InvalidRecipient Scope RecipientSuggestions

@@ -1,11 +1,11 @@
-"""What clients ask about mailboxes: ExpandDL, GetMailTips, GetInboxRules, GetServiceConfiguration."""
+"""What clients ask about mailboxes: GetMailTips, GetServiceConfiguration."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
-from bridge.sandbox.ews.context import Single, batch, child, children, single
+from bridge.sandbox.ews.context import Single, child, children, single
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.operations import oof
 from bridge.sandbox.store import folders
@@ -26,20 +26,6 @@ _LARGE_AUDIENCE: Final = 25
 _LARGE_AUDIENCE_CAP: Final = 1000
 
 
-def expand_dl(context: Context, request: etree._Element) -> str:
-    """Refuse to expand: the sandbox's address book has mailboxes alone, no groups."""
-    node = child(request, "Mailbox")
-    address = (node.findtext(xml.T + "EmailAddress") or "").strip()
-
-    def expand(_node: etree._Element) -> str:
-        with context.store.reading() as db:
-            known = bool(address) and folders.mailbox_by(db, "address", address) is not None
-        # A mailbox is there and is no group: the documented answer is that nothing of the kind was found, too.
-        raise EwsError("ErrorNameResolutionNoMailbox" if known else "ErrorNameResolutionNoResults")
-
-    return batch(context, "ExpandDL", [node], expand)
-
-
 def get_mail_tips(context: Context, request: etree._Element) -> Single:
     """Answer for each recipient what a sender should know before sending."""
     wanted = set((request.findtext(xml.M + "MailTipsRequested") or "").split())
@@ -56,21 +42,6 @@ def get_mail_tips(context: Context, request: etree._Element) -> Single:
                 for node in recipients
             )
         return f"<m:ResponseMessages>{listed}</m:ResponseMessages>" if listed else ""
-
-    return single(context, get)
-
-
-def get_inbox_rules(context: Context, request: etree._Element) -> Single:
-    """Answer that a mailbox has no rules: none can be made, and none run."""
-    address = (request.findtext(xml.M + "MailboxSmtpAddress") or "").strip()
-
-    def get() -> str:
-        own = context.own_mailbox()
-        if address and address.lower() != own.address.lower():
-            with context.store.reading() as db:
-                known = folders.mailbox_by(db, "address", address) is not None
-            raise EwsError("ErrorAccessDenied" if known else "ErrorNonExistentMailbox")
-        return "<m:OutlookRuleBlobExists>false</m:OutlookRuleBlobExists>"
 
     return single(context, get)
 

@@ -115,9 +115,10 @@ def call_off(
 
 
 def attendees_of(bag: p.Bag) -> list[tuple[str, str, str]]:
-    """Return the name and address of all that are invited, each with the PARTSTAT of nobody's answer."""
+    """Return the name and address of all invited but the organizer, with the PARTSTAT of who did not answer."""
+    organizer = str(bag.get(p.SENT_REPRESENTING_ADDRESS, "")).lower()
     every = (one for key in (k.REQUIRED, k.OPTIONAL, k.RESOURCES) for one in bag.get(key) or ())
-    return [(one[0], one[1], "NEEDS-ACTION") for one in every]
+    return [(one[0], one[1], "NEEDS-ACTION") for one in every if one[1].lower() != organizer]
 
 
 def associated(db: sqlite3.Connection, mailbox: Mailbox, bag: p.Bag) -> Item | None:

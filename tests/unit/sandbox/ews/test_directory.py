@@ -1,0 +1,255 @@
+# ruff: noqa: E501 - requests stand here as they go over the wire
+"""Who is who, when they are busy, and what a mailbox's owner keeps of rules and delegates."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, Ews, M, T, texts
+from tests.unit.sandbox.ews.test_calendar import DAILY, at_nine, create, times
+from tests.unit.sandbox.ews.test_contacts_and_tasks import CONTACT
+
+
+def resolve(entry: str, *, scope: str = "ActiveDirectoryContacts", full: str = "false") -> str:
+    """Return a ResolveNames request."""
+    return f'<m:ResolveNames ReturnFullContactData="{full}" SearchScope="{scope}"><m:UnresolvedEntry>{entry}</m:UnresolvedEntry></m:ResolveNames>'
+
+
+def test_names_are_looked_for_in_the_directory_and_among_contacts(ews: Ews) -> None:
+    """Each scope alone, both in their order, and all that is known of each where that is asked for."""
+    ews.call(create(CONTACT.replace("anna@", "dispatcher@"), kind="Contact"))
+
+    both = ews.call(resolve("dispatch", full="true"))
+
+    assert texts(both, "EmailAddress") == [ADDRESS, "dispatcher@example.net"]
+    assert texts(both, "MailboxType") == ["Mailbox", "Contact"]
+    assert [node.get("ResponseClass") for node in both.iter(M + "ResolveNamesResponseMessage")] == ["Warning"]
+    assert texts(both, "ContactSource") == ["ActiveDirectory", "Store"]
+    assert texts(ews.call(resolve("dispatch", scope="Contacts")), "EmailAddress") == ["dispatcher@example.net"]
+    assert texts(ews.call(resolve("dispatch", scope="ContactsActiveDirectory")), "MailboxType") == [
+        "Contact",
+        "Mailbox",
+    ]
+    assert texts(ews.call(resolve("smith")), "Name") == ["Anna Smith", "Anna Smith"]
+    assert texts(ews.call(resolve(f"smtp:{ADDRESS}")), "EmailAddress") == [ADDRESS]
+    assert ews.codes(resolve("nobody")) == ["ErrorNameResolutionNoResults"]
+
+
+def test_groups_are_found_and_expand_to_their_members(ews: Ews) -> None:
+    """Whoever is in none of the sandbox's mailboxes is somebody outside."""
+    ews.service._temper.book.put({"groups": {"crew@example.org": [ADDRESS, "out@example.net"]}})
+    expand = "<m:ExpandDL><m:Mailbox><t:EmailAddress>{}</t:EmailAddress></m:Mailbox></m:ExpandDL>"
+
+    expanded = ews.call(expand.format("Crew@example.org"))
+
+    assert texts(expanded, "EmailAddress") == [ADDRESS, "out@example.net"]
+    assert texts(expanded, "MailboxType") == ["Mailbox", "OneOff"]
+    assert texts(ews.call(resolve("crew")), "MailboxType") == ["PublicDL"]
+    assert ews.codes(expand.format(ADDRESS)) == ["ErrorNameResolutionNoMailbox"]
+    assert ews.codes(expand.format("x@example.org")) == ["ErrorNameResolutionNoResults"]
+
+
+def test_rooms_are_listed_by_their_lists(ews: Ews) -> None:
+    """There are none until the settings name some."""
+    rooms = "<m:GetRooms><m:RoomList><t:EmailAddress>rooms@example.org</t:EmailAddress></m:RoomList></m:GetRooms>"
+    before = texts(ews.call("<m:GetRoomLists/>"), "EmailAddress"), ews.codes(rooms)
+
+    ews.service._temper.book.put({"room_lists": {"rooms@example.org": ["room1@example.org"]}})
+
+    assert before == ([], ["ErrorNameResolutionNoResults"])
+    assert texts(ews.call("<m:GetRoomLists/>"), "EmailAddress") == ["rooms@example.org"]
+    assert texts(ews.call(rooms), "EmailAddress") == ["room1@example.org"]
+
+
+ROMANCE = (
+    "<t:TimeZone><t:Bias>-60</t:Bias><t:StandardTime><t:Bias>0</t:Bias><t:Time>03:00:00</t:Time><t:DayOrder>5</t:DayOrder><t:Month>10</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek></t:StandardTime>"
+    "<t:DaylightTime><t:Bias>-60</t:Bias><t:Time>02:00:00</t:Time><t:DayOrder>5</t:DayOrder><t:Month>3</t:Month><t:DayOfWeek>Sunday</t:DayOfWeek></t:DaylightTime></t:TimeZone>"
+)
+
+
+def availability(
+    *people: str,
+    start: str = "2026-03-28T08:00:00",
+    end: str = "2026-03-30T12:00:00",
+    view: str = "DetailedMerged",
+    interval: int = 60,
+) -> str:
+    """Return a GetUserAvailability request."""
+    listed = "".join(
+        f"<t:MailboxData><t:Email><t:Address>{one}</t:Address></t:Email><t:AttendeeType>Required</t:AttendeeType></t:MailboxData>"
+        for one in people
+    )
+    return (
+        f"<m:GetUserAvailabilityRequest>{ROMANCE}<m:MailboxDataArray>{listed}</m:MailboxDataArray><t:FreeBusyViewOptions><t:TimeWindow><t:StartTime>{start}</t:StartTime>"
+        f"<t:EndTime>{end}</t:EndTime></t:TimeWindow><t:MergedFreeBusyIntervalInMinutes>{interval}</t:MergedFreeBusyIntervalInMinutes><t:RequestedView>{view}</t:RequestedView></t:FreeBusyViewOptions></m:GetUserAvailabilityRequest>"
+    )
+
+
+def test_busy_times_are_told_in_the_zone_of_the_request_on_both_sides_of_a_change(ews: Ews) -> None:
+    """Details of the own calendar, and of others' only when they are busy."""
+    ews.call(create(at_nine(DAILY)))
+
+    own = ews.call(availability(ADDRESS))
+    others = ews.call(availability(ADDRESS, "nobody@example.org"), user=OTHER)
+
+    assert texts(own, "StartTime") == ["2026-03-28T09:00:00", "2026-03-29T09:00:00", "2026-03-30T09:00:00"]
+    assert texts(own, "Subject") == ["Stand-up"] * 3
+    merged = texts(own, "MergedFreeBusy")[0]
+    assert (len(merged), [number for number, digit in enumerate(merged) if digit == "2"]) == (51, [1, 24, 48])
+    assert (texts(others, "Subject"), texts(others, "FreeBusyViewType")) == ([], ["FreeBusyMerged", "None"])
+    assert [node.text for node in others.iter(M + "ResponseCode")] == ["NoError", "ErrorMailRecipientNotFound"]
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        ({"end": "2026-03-28T08:00:00"}, "ErrorInvalidTimeInterval"),
+        ({"end": "2027-03-28T08:00:00"}, "ErrorTimeIntervalTooBig"),
+        ({"interval": 4}, "ErrorInvalidMergedFreeBusyInterval"),
+    ],
+)
+def test_a_time_that_cannot_be_told_of_is_refused(ews: Ews, how: dict[str, str], code: str) -> None:
+    """The whole request, as Exchange does."""
+    assert ews.codes(availability(ADDRESS, **how)) == [code]  # type: ignore[arg-type]  # one of them is a number
+
+
+RULE = "<t:Rule>{}<t:DisplayName>Junk</t:DisplayName><t:Priority>{}</t:Priority><t:IsEnabled>true</t:IsEnabled><t:Conditions><t:ContainsSubjectStrings><t:String>a &amp; b</t:String></t:ContainsSubjectStrings></t:Conditions><t:Actions>{}</t:Actions></t:Rule>"
+JUNK = '<t:MoveToFolder><t:DistinguishedFolderId Id="junkemail"/></t:MoveToFolder>'
+
+
+def rules(*operations: str) -> str:
+    """Return an UpdateInboxRules request."""
+    return f"<m:UpdateInboxRules><m:RemoveOutlookRuleBlob>true</m:RemoveOutlookRuleBlob><m:Operations>{''.join(operations)}</m:Operations></m:UpdateInboxRules>"
+
+
+def creating(action: str = JUNK, *, priority: int = 1, identifier: str = "") -> str:
+    """Return a CreateRuleOperation."""
+    return f"<t:CreateRuleOperation>{RULE.format(identifier, priority, action)}</t:CreateRuleOperation>"
+
+
+def test_rules_are_kept_shown_changed_and_deleted(ews: Ews) -> None:
+    """As they were given, by priority."""
+    made = ews.codes(rules(creating(priority=2), creating("<t:MarkAsRead>true</t:MarkAsRead>")))
+    kept = ews.call("<m:GetInboxRules/>")
+    first, second = texts(kept, "RuleId")
+    changed = RULE.format(f"<t:RuleId>{first}</t:RuleId>", 5, JUNK).replace("Junk", "Later", 1)
+
+    ews.call(
+        rules(
+            f"<t:SetRuleOperation>{changed}</t:SetRuleOperation>",
+            f"<t:DeleteRuleOperation><t:RuleId>{second}</t:RuleId></t:DeleteRuleOperation>",
+        )
+    )
+    after = ews.call("<m:GetInboxRules/>")
+
+    assert made == ["NoError"]
+    assert (texts(kept, "Priority"), texts(kept, "String")) == (["1", "2"], ["a & b", "a & b"])
+    assert [node.get("Id") for node in kept.iter(T + "DistinguishedFolderId")] == ["junkemail"]
+    assert (texts(after, "RuleId"), texts(after, "DisplayName"), texts(after, "Priority")) == (
+        [first],
+        ["Later"],
+        ["5"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "uri", "code"),
+    [
+        (
+            creating("<t:ForwardToRecipients><t:Address><t:Name>x</t:Name></t:Address></t:ForwardToRecipients>"),
+            "Action:ForwardToRecipients",
+            "InvalidAddress",
+        ),
+        (
+            creating('<t:CopyToFolder><t:FolderId Id="AAA="/></t:CopyToFolder>'),
+            "Action:CopyToFolder",
+            "FolderDoesNotExist",
+        ),
+        (creating("<t:SendSMSAlertToRecipients/>"), "Action:SendSMSAlertToRecipients", "UnsupportedRule"),
+        (creating(""), "Actions", "MissingAction"),
+        (creating(priority=0), "Priority", "InvalidValue"),
+        (creating(identifier="<t:RuleId>x</t:RuleId>"), "RuleId", "CreateWithRuleId"),
+        ("<t:DeleteRuleOperation><t:RuleId>x</t:RuleId></t:DeleteRuleOperation>", "RuleId", "RuleNotFound"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_spoils_its_whole_request(ews: Ews, operation: str, uri: str, code: str) -> None:
+    """The answer says which operation and which property; nothing is kept."""
+    answer = ews.call(rules(creating(), operation))
+
+    assert [node.text for node in answer.iter(M + "ResponseCode")] == ["ErrorInboxRulesValidationError"]
+    assert (texts(answer, "OperationIndex"), texts(answer, "FieldURI"), texts(answer, "ErrorCode")) == (
+        ["1"],
+        [uri],
+        [code],
+    )
+    assert texts(ews.call("<m:GetInboxRules/>"), "RuleId") == []
+
+
+OWN = f"<m:Mailbox><t:EmailAddress>{ADDRESS}</t:EmailAddress></m:Mailbox>"
+
+
+def user(address: str) -> str:
+    """Return a UserId."""
+    return f"<t:UserId><t:PrimarySmtpAddress>{address}</t:PrimarySmtpAddress></t:UserId>"
+
+
+def delegating(operation: str, address: str, level: str) -> str:
+    """Return an AddDelegate or UpdateDelegate request."""
+    levels = f"<t:DelegatePermissions><t:InboxFolderPermissionLevel>{level}</t:InboxFolderPermissionLevel></t:DelegatePermissions>"
+    return f"<m:{operation}>{OWN}<m:DelegateUsers><t:DelegateUser>{user(address)}{levels}</t:DelegateUser></m:DelegateUsers></m:{operation}>"
+
+
+def test_delegates_are_added_changed_shown_and_removed(ews: Ews) -> None:
+    """Each has its own answer."""
+    added = ews.codes(delegating("AddDelegate", OTHER, "Reviewer"))
+    changed = ews.codes(delegating("UpdateDelegate", OTHER, "Editor"))
+    shown = ews.call(f'<m:GetDelegate IncludePermissions="true">{OWN}</m:GetDelegate>')
+    removed = ews.codes(f"<m:RemoveDelegate>{OWN}<m:UserIds>{user(OTHER)}</m:UserIds></m:RemoveDelegate>")
+    after = ews.call(f'<m:GetDelegate IncludePermissions="false">{OWN}</m:GetDelegate>')
+
+    assert (added, changed, removed) == (["NoError", "NoError"],) * 3
+    assert (texts(shown, "PrimarySmtpAddress"), texts(shown, "InboxFolderPermissionLevel")) == ([OTHER], ["Editor"])
+    assert texts(shown, "CalendarFolderPermissionLevel") == ["None"]
+    assert texts(after, "PrimarySmtpAddress") == []
+    assert [node.text for node in after.iter(M + "DeliverMeetingRequests")] == ["DelegatesAndMe"]
+
+
+def test_delegates_that_cannot_be_are_refused_each_with_its_code(ews: Ews) -> None:
+    """Others in the same request are not concerned."""
+    ews.call(delegating("AddDelegate", OTHER, "Reviewer"))
+
+    assert ews.codes(delegating("AddDelegate", OTHER, "Reviewer"))[1:] == ["ErrorDelegateAlreadyExists"]
+    assert ews.codes(delegating("AddDelegate", ADDRESS, "Reviewer"))[1:] == ["ErrorDelegateCannotAddOwner"]
+    assert ews.codes(delegating("UpdateDelegate", ADDRESS, "Reviewer"))[1:] == ["ErrorNotDelegate"]
+    asked = f'<m:GetDelegate IncludePermissions="true">{OWN}<m:UserIds><t:UserId><t:SID>XXX</t:SID></t:UserId>{user("x@example.net")}{user(OTHER)}</m:UserIds></m:GetDelegate>'
+    assert ews.codes(asked)[1:] == ["ErrorInvalidUserSid", "ErrorDelegateNoUser", "NoError"]
+    assert ews.codes(asked.replace(ADDRESS, OTHER, 1)) == ["ErrorAccessDenied"]
+
+
+def test_every_zone_of_exchange_has_a_definition(ews: Ews) -> None:
+    """One that is asked for, all of them, with rules or by name alone; unknown ones are left out."""
+    one = '<m:GetServerTimeZones ReturnFullTimeZoneData="{}"><m:Ids><t:Id>romance standard time</t:Id><t:Id>Nowhere</t:Id></m:Ids></m:GetServerTimeZones>'
+
+    full = ews.call(one.format("true"))
+    brief = ews.call(one.format("false"))
+    every = ews.call("<m:GetServerTimeZones/>")
+
+    assert [(node.get("Name"), node.get("Bias")) for node in full.iter(T + "Period")] == [
+        ("Standard", "-PT1H"),
+        ("Daylight", "-PT2H"),
+    ]
+    assert texts(full, "Month") == ["3", "10"]
+    assert texts(full, "Occurrence") == ["-1", "-1"]
+    assert [node.get("Id") for node in brief.iter(T + "TimeZoneDefinition")] == ["Romance Standard Time"]
+    assert list(brief.iter(T + "Period")) == []
+    assert len(list(every.iter(T + "TimeZoneDefinition"))) == 140
+
+
+def test_appointments_of_unusual_length_are_told_of_too(ews: Ews) -> None:
+    """One without any, and one that began before the window."""
+    ews.call(create(times("2026-03-28T10:00:00Z", "2026-03-28T10:00:00Z")))
+    ews.call(create(times("2026-03-20T10:00:00Z", "2026-03-29T10:00:00Z")))
+
+    merged = texts(ews.call(availability(ADDRESS, end="2026-03-28T12:00:00")), "MergedFreeBusy")
+
+    assert merged == ["2222"]
