@@ -124,8 +124,12 @@ class Listener(Watcher):
 
     def _watch_once(self) -> bool:
         try:
+            self._gate.wait()
             generation = self._gate.generation
             subscription, watermark = self._subscribe()
+            if self._gate.generation != generation:
+                # It may be the old one's or the new one's.
+                return False
             self._subscribed = generation
             watch = Watch(self.mailbox, self.name, time.monotonic())
             self._journal.add(watch)
