@@ -154,7 +154,8 @@ def test_a_switch_makes_a_rule_and_takes_it_away_and_shows_how_often_it_fired(
     browser.wait("#fault-unavailable-row [role=switch][aria-checked=true]")
 
     rule = sandbox.fault_report()[1]
-    assert rule["fault"] == {"kind": "unavailable", "status": 503, "retry_after_seconds": 7}
+    wanted = {"status": 503, "retry_after_seconds": 7, "retry_after_form": "seconds"}
+    assert rule["fault"] == {"kind": "unavailable", **wanted}
     assert rule["match"] == {"operation": ["token"]}
     assert _token_status(sandbox) == 503
     browser.wait("#fault-unavailable-row .fired", text="fired 1")
