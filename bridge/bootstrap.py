@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge import __version__
@@ -28,7 +29,7 @@ from bridge.telemetry.http import TelemetryServer
 from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
-from bridge.wire import inbound_build, topology
+from bridge.wire import bounce_events, inbound_build, topology
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import EgressOptions, MailboxSender
@@ -268,13 +269,14 @@ def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> Egres
     )
 
 
-def composer(alias: str) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]]:
-    """Return what makes a message of a mail; large ones are parsed aside, so that heartbeats go on."""
+def composer(alias: str) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
+    """Return what makes messages of a mail, its own last; large ones are parsed aside, so that heartbeats go on."""
 
-    def make(mail: FetchedMail | UnconvertibleMail) -> Message:
-        return inbound_build.message_of(inbound_build.compose(mail, alias))
+    def make(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+        payload = inbound_build.compose(mail, alias)
+        return [*bounce_events.messages_of(payload, datetime.now(UTC)), inbound_build.message_of(payload)]
 
-    async def compose(mail: FetchedMail | UnconvertibleMail) -> Message:
+    async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
         if mail.ref.size_bytes >= _PARSE_ASIDE_FROM_BYTES:
             return await asyncio.to_thread(make, mail)
         return make(mail)

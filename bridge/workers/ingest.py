@@ -93,7 +93,7 @@ class MailboxReader:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]],
+        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
         budget: ByteBudget,
         clock: Clock,
         emit: Emit,

@@ -74,7 +74,7 @@ class Transfer:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Message]],
+        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
         memory: MailMemory,
         parking: ParkingAttendant,
         window: Window,
@@ -202,9 +202,10 @@ class Transfer:
 
     async def _publish(self, mail: FetchedMail | UnconvertibleMail, settled: Callable[[], None]) -> None:
         ref = mail.ref
-        message = await self._composed(mail)
+        *announcements, message = await self._composed(mail) or (None,)
         if message is not None:
             await self._until_there_is_room()
+            await self._announce(announcements)
             await self._until_writable()
         if message is None or self._over:
             settled()
@@ -221,8 +222,21 @@ class Transfer:
 
         confirm.add_done_callback(on_answer)
 
-    async def _composed(self, mail: FetchedMail | UnconvertibleMail) -> Message | None:
-        """Return the message for a mail, None where it stays or the page ends."""
+    async def _announce(self, announcements: Sequence[Message]) -> None:
+        """Publish what is told of a mail before the mail itself; whoever dies in between tells it again."""
+        for announcement in announcements:
+            await self._until_writable()
+            if self._over:
+                return
+            try:
+                await self._publisher.publish(announcement)
+            except (PublishUnroutable, MessageError):
+                continue  # nobody listens: the mail itself says the same, and must not wait for that
+            except BridgeError as error:
+                self._fail(error)
+
+    async def _composed(self, mail: FetchedMail | UnconvertibleMail) -> Sequence[Message] | None:
+        """Return the messages for a mail, its own last; None where it stays or the page ends."""
         try:
             return await self._compose(mail)
         except MessageTooLarge as error:

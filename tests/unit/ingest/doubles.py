@@ -14,7 +14,7 @@ from bridge.ports.broker import Message, PublishReceipt
 from tests.support.clock import START
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bridge.domain.mail import FetchedMail, UnconvertibleMail
 
@@ -76,6 +76,6 @@ def a_mail(
     return StoredMail(MailRef(f"m{number}", f"item-{number}", at, size, "IPM.Note"), mime, folder)
 
 
-async def compose(mail: FetchedMail | UnconvertibleMail) -> Message:
+async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
     """Return a payload without looking at the mail."""
-    return Message("mail.inbound", "dispatch.mail", b"{}", mail.ref.message_id, "mail.inbound.v1")
+    return [Message("mail.inbound", "dispatch.mail", b"{}", mail.ref.message_id, "mail.inbound.v1")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -180,7 +181,7 @@ async def test_a_mail_without_mime_is_published_from_its_properties() -> None:
     bench = Bench(a_mail(1, mime=None))
     composed: list[FetchedMail | UnconvertibleMail] = []
 
-    async def remember(mail: FetchedMail | UnconvertibleMail) -> Message:
+    async def remember(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
         composed.append(mail)
         return await compose(mail)
 
@@ -498,7 +499,7 @@ async def test_a_mail_that_is_listed_and_never_found_is_told_of() -> None:
 async def test_a_mail_that_cannot_be_composed_stays_and_the_others_pass(error: Exception, code: str) -> None:
     bench = Bench(*(a_mail(n) for n in range(7)))
 
-    async def stumble(mail: FetchedMail | UnconvertibleMail) -> Message:
+    async def stumble(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
         if mail.ref.message_id == "m3":
             raise error
         return await compose(mail)
@@ -668,7 +669,7 @@ async def test_a_receipt_that_comes_late_during_the_next_pass_holds_nothing_up()
     bench.publisher.withhold = False
     bench.inbox.mails += [a_mail(3), a_mail(4)]
 
-    async def as_the_receipts_come(mail: FetchedMail | UnconvertibleMail) -> Message:
+    async def as_the_receipts_come(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
         bench.publisher.confirm_all()
         for _ in range(20):
             await asyncio.sleep(0)

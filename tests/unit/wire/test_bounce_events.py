@@ -1,0 +1,65 @@
+"""A bounce is told of the request whose mail came back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from bridge.domain.mail import FetchedMail, MailRef
+from bridge.wire import bounce_events, event_v1, inbound_build
+from tests.support.mails import sample, samples
+
+_AT = datetime(2026, 11, 24, 8, 15, tzinfo=UTC)
+
+
+def _events(raw: bytes) -> list[event_v1.MailEvent]:
+    ref = MailRef("m" * 40, "item-1", _AT, len(raw), "IPM.Note")
+    payload = inbound_build.compose(FetchedMail(ref, raw), "dispatch")
+    return [event_v1.from_json(one.body) for one in bounce_events.messages_of(payload, _AT)]
+
+
+def test_each_recipient_that_was_not_reached_is_one_event_that_names_nobody() -> None:
+    raw = sample("09-bounce-delivery-status")
+    events = _events(raw)
+
+    assert [(event.event, event.request_id, event.code, event.detail) for event in events] == [
+        ("outbound.bounced", "notice-816", "not_delivered", "5.1.1"),
+        ("outbound.bounced", "notice-816", "not_delivered_yet", "4.2.2"),
+    ]
+    assert len({event.event_id for event in events}) == 2
+    assert [event.event_id for event in _events(raw)] == [event.event_id for event in events]
+    assert all(event.message_id == "m" * 40 for event in events)
+    assert b"crew3" not in b"".join(event_v1.to_json(event) for event in events)
+
+
+def test_a_recipient_that_was_reached_after_all_is_no_bounce() -> None:
+    raw = sample("09-bounce-delivery-status").replace(b"Action: failed", b"Action: relayed")
+
+    assert [event.code for event in _events(raw)] == ["not_delivered_yet"]
+
+
+def test_a_bounce_of_somebody_elses_mail_is_told_of_no_request() -> None:
+    raw = sample("09-bounce-delivery-status").replace(b"X-Bridge-Request-Id: notice-816\n", b"")
+
+    assert _events(raw.replace(b"X-Bridge-Request-Id: notice-816\r\n", b"")) == []
+
+
+def test_mail_that_is_no_bounce_is_told_of_no_request() -> None:
+    told = {name for name, raw in samples().items() if _events(raw)}
+
+    assert told <= {name for name in samples() if "bounce" in name}
+
+
+def test_what_is_no_status_code_is_not_repeated() -> None:
+    raw = sample("09-bounce-delivery-status").replace(b"Status: 5.1.1", b"Status: 5.1.1 (Mrs. Smith)")
+
+    assert {event.detail for event in _events(raw)} <= {"5.1.1", "4.2.2", ""}
+
+
+def test_a_bounce_of_ten_thousand_recipients_is_bounded() -> None:
+    one = b"Final-Recipient: rfc822; c%d@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+    raw = sample("09-bounce-delivery-status").replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    many = b"".join(one % number for number in range(10_000))
+
+    events = _events(raw.replace(b"Final-Recipient: rfc822; crew4@example.com\r\n", many, 1))
+
+    assert 1 <= len(events) <= 500
