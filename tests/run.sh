@@ -6,16 +6,21 @@
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
 #   tests/run.sh stress [--seed N] [--clients 50] [--seconds 300] [--kill-every 20]
 #                                the sandbox under clients that do anything, killed again and again; not part of everything
+#   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--keep DIRECTORY]
+#                                workers, links, broker, Exchange and credentials broken at random; then every mail and
+#                                request is accounted for. A short run with fixed seeds is part of scenario
 #
 # Suites: lint unit model corpus schema sandbox integration scenario browser
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
 
-if [ "${1:-}" = stress ]; then
+if [ "${1:-}" = stress ] || [ "${1:-}" = chaos ]; then
+  what=$1
   shift
-  ensure_environment "${BRIDGE_VENV:-.venv}" tests/requirements.txt || exit 1
-  exec "${BRIDGE_VENV:-.venv}/bin/python" -m tests.stress "$@"
+  [ "$what" = stress ] || ensure_rabbitmq >&2 || exit 1
+  ensure_environment "${BRIDGE_VENV:-.venv}" tests/requirements.txt >&2 || exit 1
+  exec "${BRIDGE_VENV:-.venv}/bin/python" -m "tests.$what" "$@"
 fi
 
 suites=()

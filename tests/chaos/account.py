@@ -1,0 +1,123 @@
+"""Every mail and every request by identity: what became of it, told from outside the workers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter, defaultdict
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pika
+
+from tests.chaos.plant import ALIASES, address_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.chaos.plant import Plant
+
+_PARKED = "Bridge Parked"
+_TERMINAL = {"outbound.sent", "outbound.failed", "outbound.expired", "outbound.unknown"}
+
+
+@dataclass
+class Account:
+    """The figures, and a line for everything that should not be."""
+
+    mails: int = 0
+    published: int = 0
+    repeated: int = 0
+    lost: int = 0
+    parked: int = 0
+    requests: int = 0
+    sent: int = 0
+    sent_twice: int = 0
+    unknown: int = 0
+    without_event: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def take_inbound(self, plant: Plant) -> None:
+        """Compare what Exchange took in with what the queue holds, by mailbox and by the bytes."""
+        arrived: dict[str, set[str]] = defaultdict(set)
+        seen: set[str] = set()
+        for message_id, body in _drain(plant, "mail.inbound"):
+            payload = json.loads(body)
+            self.repeated += message_id in seen
+            seen.add(message_id)
+            digest = hashlib.sha256(base64.b64decode(payload["raw"]["content"])).hexdigest()
+            arrived[f"{payload['mailbox']} {digest}"].add(message_id)
+        self.published = len(seen)
+        for alias in ALIASES:
+            left, gone, parked = _folders(plant, address_of(alias))
+            self.parked += parked.total()
+            for digest, count in (left + gone + parked).items():
+                self.mails += count
+                missing = count - parked[digest] - len(arrived.get(f"{alias} {digest}", ()))
+                if missing > 0:
+                    self.lost += missing
+                    where = "still in the inbox" if left[digest] else "gone from the inbox"
+                    self.problems.append(f"lost: {missing} of {count} mails {digest[:12]} of {alias}, {where}")
+
+    def take_outbound(self, plant: Plant, requested: Mapping[str, str]) -> None:
+        """Compare what was asked for with what Exchange sent, and both with the events."""
+        sends = Counter(send["request_id"] for send in plant.sandbox.sends())
+        events: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+        for _, body in _drain(plant, "mail.events"):
+            event = json.loads(body)
+            if event["event"] in _TERMINAL:
+                events[event["request_id"]].add((event["event"], event["event_id"], event["code"] or ""))
+        self.requests = len(requested)
+        self.sent = sum(1 for request_id in requested if sends[request_id])
+        self.sent_twice = sum(max(0, sends[request_id] - 1) for request_id in requested)
+        for request_id, wanted in requested.items():
+            self._judge(request_id, wanted, sends[request_id], sorted(events[request_id]))
+        if strangers := sends.keys() - requested.keys():
+            self.problems.append(f"sent without a request: {len(strangers)}")
+
+    def _judge(self, request_id: str, wanted: str, sends: int, ends: list[tuple[str, str, str]]) -> None:
+        if sends > 1:
+            self.problems.append(f"{request_id}: sent {sends} times")
+        if len(ends) != 1:
+            self.without_event += 1
+            self.problems.append(f"{request_id}: sent {sends} times, ends {ends}")
+            return
+        [(event, _, code)] = ends
+        self.unknown += event == "outbound.unknown"
+        allowed = {"sent": {"sent"}, "failed": {"failed"}, "any": {"sent", "expired"}}[wanted]
+        if event.removeprefix("outbound.") not in allowed or (event == "outbound.sent") != (sends == 1):
+            self.without_event += event != "outbound.unknown"
+            self.problems.append(f"{request_id}: wanted {wanted}, sent {sends} times, told as {event} ({code})")
+
+    def figures(self) -> dict[str, Any]:
+        """Return the numbers by name."""
+        return {name: value for name, value in vars(self).items() if name != "problems"}
+
+
+def _folders(plant: Plant, address: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Return the hashes of the mails in the inbox, in Deleted Items, and parked."""
+    found = {"inbox": Counter[str](), "deleteditems": Counter[str](), _PARKED: Counter[str]()}
+    for folder in plant.sandbox.folders(address):
+        key = folder["distinguished_name"] or folder["name"]
+        if key in found:
+            found[key] += Counter(mail["sha256"] for mail in plant.sandbox.mails(address, folder["id"]))
+    return found["inbox"], found["deleteditems"], found[_PARKED]
+
+
+def _drain(plant: Plant, queue: str) -> list[tuple[str, bytes]]:
+    """Take everything out of a queue: message_id and body."""
+    taken: list[tuple[str, bytes]] = []
+    with closing(pika.BlockingConnection(pika.URLParameters(plant.broker.url))) as connection:
+        channel = connection.channel()
+        waiting = channel.queue_declare(queue, passive=True).method.message_count
+        channel.basic_qos(prefetch_count=1000)
+        for method, properties, body in channel.consume(queue, inactivity_timeout=5) if waiting else ():
+            if method is None or properties is None or body is None:
+                break
+            taken.append((properties.message_id or "", body))
+            channel.basic_ack(method.delivery_tag)
+            if len(taken) == waiting:
+                break
+    return taken

@@ -1,0 +1,125 @@
+"""Mails and requests, as the world and CAD systems make them: delivered until they are taken, whatever is down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import smtplib
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pika
+from pika import exceptions as amqp
+
+from tests.chaos.plant import ALIASES, CREW, address_of
+
+if TYPE_CHECKING:
+    from tests.chaos.plant import Plant
+
+_AGAIN_SECONDS = 0.2
+
+
+@dataclass
+class Load:
+    """What is delivered and requested, and how fast; `stop` ends it early."""
+
+    plant: Plant
+    seed: int
+    mails: int
+    requests: int
+    seconds: float
+    requested: dict[str, str] = field(default_factory=dict)
+    """Request id to what is to become of it: `sent`, `failed`, or `any` (sent or expired)."""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def deliver(self) -> None:
+        """Deliver all mails, evenly over the time, each until the sandbox takes it."""
+        chance = random.Random(f"mails {self.seed}")
+        begun = time.monotonic()
+        for number in range(self.mails):
+            recipient = address_of(chance.choice(ALIASES))
+            self._until_taken(recipient, _mail(chance, number, recipient))
+            self._pace(begun, number, self.mails)
+
+    def request(self) -> None:
+        """Publish all requests, evenly over the time, each until the broker confirms it; some twice."""
+        chance = random.Random(f"requests {self.seed}")
+        begun = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            channel = None
+            for number in range(self.requests):
+                request_id, key, body = self._request(chance, number)
+                for _ in range(2 if chance.random() < 0.05 else 1):
+                    while not self.stop.is_set():
+                        try:
+                            channel = channel or self._channel(stack)
+                            properties = pika.BasicProperties(
+                                message_id=request_id, content_type="application/json", delivery_mode=2
+                            )
+                            channel.basic_publish("mail.outbound", key, body, properties, mandatory=True)
+                            break
+                        except (amqp.AMQPError, OSError):
+                            channel = None
+                            stack.close()
+                            time.sleep(_AGAIN_SECONDS)
+                self._pace(begun, number, self.requests)
+
+    def _request(self, chance: random.Random, number: int) -> tuple[str, str, bytes]:
+        request_id = f"r-{number}"
+        key = chance.choice(ALIASES) + (".urgent" if chance.random() < 0.2 else "")
+        body: dict[str, Any] = {
+            "request_id": request_id,
+            "to": [{"address": CREW}],
+            "subject": f"Request {number}",
+            "text": "x" * chance.choice([10, 1_000, 50_000]),
+        }
+        kind = chance.random()
+        self.requested[request_id] = "sent"
+        if kind < 0.03:
+            body["to"] = [{"address": "no address"}]
+            self.requested[request_id] = "failed"
+        elif kind < 0.13:
+            body["expires_at"] = (datetime.now(UTC) + timedelta(seconds=chance.uniform(1, 10))).isoformat()
+            self.requested[request_id] = "any"
+        return request_id, key, json.dumps(body).encode()
+
+    def _channel(self, stack: contextlib.ExitStack) -> Any:  # noqa: ANN401 - pika's own
+        parameters = pika.URLParameters(self.plant.broker.url)
+        parameters.blocked_connection_timeout = 60
+        connection = pika.BlockingConnection(parameters)
+        stack.callback(_close, connection)
+        channel = connection.channel()
+        channel.confirm_delivery()
+        return channel
+
+    def _until_taken(self, recipient: str, mail: bytes) -> None:
+        while not self.stop.is_set():
+            try:
+                self.plant.sandbox.deliver(recipient, mail)
+            except (OSError, smtplib.SMTPException):
+                time.sleep(_AGAIN_SECONDS)  # it is down; a mail that it took all the same is there twice
+            else:
+                return
+
+    def _pace(self, begun: float, number: int, count: int) -> None:
+        ahead = begun + self.seconds * (number + 1) / count - time.monotonic()
+        if ahead > 0:
+            self.stop.wait(ahead)
+
+
+def _close(connection: pika.BlockingConnection) -> None:
+    with contextlib.suppress(amqp.AMQPError, OSError):
+        connection.close()
+
+
+def _mail(chance: random.Random, number: int, recipient: str) -> bytes:
+    words = f"request {number} "
+    body = words * (chance.choice([50, 500, 5_000, 50_000]) // len(words) + 1)
+    return (
+        f"From: cad@example.com\r\nTo: {recipient}\r\nSubject: Request {number}\r\n"
+        f"Message-ID: <{number}@example.com>\r\n\r\n{body}\r\n"
+    ).encode()

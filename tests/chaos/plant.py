@@ -1,0 +1,131 @@
+"""What a chaos run torments: a broker, a sandbox, and workers, each behind links of its own that can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.demo.broker_node import BrokerNode
+from bridge.wire.topology import RETRY_STEPS, topology
+from tests.support.proxy import TcpProxy
+from tests.support.sandbox import SandboxProcess
+from tests.support.workers import Worker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+ALIASES = ("dispatch", "charter")
+CREW = "crew@example.org"
+_RETRY_MILLISECONDS = (500, 1_000, 2_000, 3_000)
+"""In the place of seconds and minutes: what matters is the way, not the wait."""
+
+
+def address_of(alias: str) -> str:
+    """Return the address of a mailbox."""
+    return f"{alias}@example.org"
+
+
+class Station:
+    """One worker and its two links."""
+
+    def __init__(self, plant: Plant, command: str, number: int) -> None:
+        self.name = f"{command}-{number}"
+        self.amqp = plant.stack.enter_context(TcpProxy(plant.broker.amqp_port))
+        ews_url = str(plant.sandbox.info["ews_url"])
+        [ews_port] = re.findall(r":(\d+)/", ews_url)
+        self.ews = plant.stack.enter_context(TcpProxy(int(ews_port)))
+        mailboxes = [
+            {
+                "alias": alias,
+                "address": address_of(alias),
+                "send_rate_per_minute": "unlimited",
+                "recipients_per_day": "unlimited",
+            }
+            for alias in ALIASES
+        ]
+        environment = {
+            "BRIDGE_CONFIG": str(plant.sandbox.directory / "bridge.toml"),
+            "BRIDGE_MAILBOXES": json.dumps(mailboxes),
+            "BRIDGE_RABBITMQ__URLS": plant.broker.url.replace(f":{plant.broker.amqp_port}", f":{self.amqp.port}"),
+            "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "1",
+            "BRIDGE_RABBITMQ__CONFIRM_TIMEOUT_SECONDS": "3",
+            "BRIDGE_EWS__URL": ews_url.replace(f":{ews_port}/", f":{self.ews.port}/"),
+            "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "5",
+            "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
+            "BRIDGE_INGEST__KEEP_SECONDS": "1",
+            "BRIDGE_INGEST__UNCONFIRMED_MAILS": str(UNCONFIRMED),
+        }
+        self.worker = Worker(command, environment, plant.directory / f"{self.name}.log")
+        self.lock = threading.Lock()
+        """Held by whoever starts or ends the process."""
+
+    def calm(self) -> None:
+        """Let everything through, and see that it runs."""
+        self.amqp.carry()
+        self.ews.carry()
+        with self.lock:
+            if self.worker.running:
+                self.worker.thaw()
+            else:
+                self.worker.start()
+
+
+UNCONFIRMED = 64
+"""Mails of a mailbox between publish and removal: what one fault may repeat."""
+
+
+class Plant:
+    """All parts, started on entry and ended on exit."""
+
+    def __init__(self, directory: Path, *, workers: int = 2) -> None:
+        self.directory = directory
+        self.stack = ExitStack()
+        self._workers = workers
+        self.stations: list[Station] = []
+        self.infrastructure = threading.Lock()
+        """Held while the broker or the sandbox is down."""
+
+    def __enter__(self) -> Self:
+        with self.stack as building:
+            self.broker = building.enter_context(BrokerNode(self.directory / "broker"))
+            addresses = [*(address_of(alias) for alias in ALIASES), CREW]
+            self.sandbox = building.enter_context(SandboxProcess(self.directory / "sandbox", mailboxes=addresses))
+            # Exchange's pace is a matter of its own.
+            self.sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
+            asyncio.run(self._declare())
+            for number in range(self._workers):
+                for command in ("ingest", "egress"):
+                    station = Station(self, command, number)
+                    self.stations.append(station)
+                    building.enter_context(station.worker)
+            self.stack = building.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stack.__exit__(None, None, None)
+
+    async def _declare(self) -> None:
+        declared = topology(list(ALIASES))
+        waits = {step.amqp_exchange: wait for step, wait in zip(RETRY_STEPS, _RETRY_MILLISECONDS, strict=True)}
+        queues = [
+            replace(queue, arguments={**queue.arguments, "x-message-ttl": waits[queue.name]})
+            if queue.name in waits
+            else queue
+            for queue in declared.queues
+        ]
+        await RabbitTopology(RabbitSettings((self.broker.url,))).apply(replace(declared, queues=queues))
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Return how many messages each queue holds, those that consumers have not settled included."""
+        lines = self.broker.ctl("--quiet", "list_queues", "name", "messages").splitlines()
+        return {name: int(count) for name, count in (line.split("\t") for line in lines) if count.isdigit()}

@@ -1,0 +1,96 @@
+"""One chaos run: load and trouble, then calm, then the account."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.chaos.account import Account
+from tests.chaos.load import Load
+from tests.chaos.plant import ALIASES, UNCONFIRMED, Plant, address_of
+from tests.chaos.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_CALM_SECONDS = 240.0
+_NOT_DRAINED = frozenset({"mail.inbound", "mail.events", "mail.dead"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run consists of."""
+
+    seed: int
+    mails: int
+    requests: int
+    seconds: float
+    """How long there is trouble; the load is spread over it."""
+
+
+def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
+    """Run, and return the figures and what should not be."""
+    begun = time.monotonic()
+    with Plant(directory) as plant:
+        load = Load(plant, plan.seed, plan.mails, plan.requests, plan.seconds)
+        trouble = Trouble(plant, plan.seed)
+        with ThreadPoolExecutor(4) as threads:
+            tormentors = [threads.submit(trouble.torment_workers), threads.submit(trouble.torment_infrastructure)]
+            loads = [threads.submit(load.deliver), threads.submit(load.request)]
+            try:
+                while not all(work.done() for work in loads) and not any(work.done() for work in tormentors):
+                    wait([*tormentors, *loads], timeout=1, return_when=FIRST_COMPLETED)
+            finally:
+                trouble.stop.set()
+                load.stop.set()
+            for work in (*tormentors, *loads):
+                work.result()
+        account = Account()
+        account.problems += _calm(plant)
+        for station in plant.stations:
+            station.worker.stop(seconds=60)
+        account.take_inbound(plant)
+        account.take_outbound(plant, load.requested)
+    _limit_repeats(account, trouble)
+    if account.unknown:
+        account.problems.append("unknown outcomes, though nothing was hidden")
+    figures = {
+        "seed": plan.seed,
+        **account.figures(),
+        "faults": dict(sorted(trouble.counts.items())),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+    return figures, account.problems
+
+
+def _calm(plant: Plant) -> list[str]:
+    """Mend everything, and wait until nothing is left to do; return what never ended."""
+    plant.sandbox.faults()
+    for station in plant.stations:
+        station.calm()
+    deadline = time.monotonic() + _CALM_SECONDS
+    while left := _left(plant):
+        if time.monotonic() > deadline:
+            return [f"not finished within {_CALM_SECONDS:.0f} s of calm: {left}"]
+        time.sleep(0.5)
+    return []
+
+
+def _left(plant: Plant) -> dict[str, int]:
+    left = {name: count for name, count in plant.queue_lengths().items() if count and name not in _NOT_DRAINED}
+    for alias in ALIASES:
+        total = plant.sandbox.admin(f"/mailboxes/{address_of(alias)}/folders/inbox/mails?limit=1")["total"]
+        if total:
+            left[f"inbox of {alias}"] = total
+    return left
+
+
+def _limit_repeats(account: Account, trouble: Trouble) -> None:
+    """A mail may arrive twice only where something ended or was cut off with it in flight."""
+    harmless = {"cut ews of ingest", "black-hole ews of ingest", "stop ingest", "expire tokens", "entra away"}
+    ends = sum(n for what, n in trouble.counts.items() if "egress" not in what and what not in harmless)
+    if account.repeated > ends * UNCONFIRMED:
+        account.problems.append(f"{account.repeated} repeats, more than was in flight at {ends} faults")

@@ -1,0 +1,204 @@
+"""Everything that can go wrong, at random from a seed: processes, links, the broker, Exchange, credentials."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.chaos.plant import Plant, Station
+
+_CALL_FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "latency", "seconds": 1},
+    {"kind": "unavailable", "status": 503, "retry_after_seconds": 1},
+    {"kind": "unavailable", "status": 503},
+    {"kind": "server_busy", "back_off_milliseconds": 1000},
+    {"kind": "item_server_busy"},
+    {"kind": "item_error", "code": "ErrorInternalServerTransientError"},
+    {"kind": "soap_fault", "code": "ErrorInternalServerError"},
+    {"kind": "http_error", "status": 502},
+    {"kind": "cut_before"},
+    {"kind": "cut_after"},
+    {"kind": "stall_before", "seconds": 8},
+    {"kind": "stall_after", "seconds": 8},
+    {"kind": "late_answer", "seconds": 2},
+    {"kind": "truncated"},
+    {"kind": "cut_within"},
+    {"kind": "malformed"},
+    {"kind": "empty"},
+    {"kind": "html_page"},
+    {"kind": "slow_drip", "bytes_per_second": 2000},
+)
+_OPERATIONS = ("FindItem", "GetItem", "DeleteItem", "CreateItem", "SendItem", "UpdateItem", "FindFolder")
+
+
+@dataclass
+class Trouble:
+    """Makes trouble until `stop` is set; `counts` says of which kinds."""
+
+    plant: Plant
+    seed: int
+    counts: Counter[str] = field(default_factory=Counter)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def torment_workers(self) -> None:
+        """Processes and their links, one after the other."""
+        chance = random.Random(f"workers {self.seed}")
+        kinds: list[Callable[[random.Random, Station], str]] = [
+            self._kill,
+            self._kill,
+            self._stop,
+            self._freeze,
+            self._cut,
+            self._black_hole,
+        ]
+        while not self.stop.is_set():
+            station = chance.choice(self.plant.stations)
+            kind = chance.choice(kinds)
+            self._tell(f"{kind(chance, station)} {station.name.split('-')[0]}")
+            self.stop.wait(chance.uniform(0.2, 1.5))
+
+    def torment_infrastructure(self) -> None:
+        """The broker, Exchange and Entra, one after the other."""
+        chance = random.Random(f"infrastructure {self.seed}")
+        kinds: list[tuple[Callable[[random.Random], str], int]] = [
+            (self._call_fault, 8),
+            (self._kill_sandbox, 2),
+            (self._freeze_sandbox, 1),
+            (self._kill_broker, 1),
+            (self._freeze_broker, 1),
+            (self._alarm, 1),
+            (self._expire_tokens, 1),
+            (self._expire_secret, 1),
+            (self._revoke, 1),
+            (self._entra_away, 1),
+        ]
+        pot = [kind for kind, weight in kinds for _ in range(weight)]
+        while not self.stop.is_set():
+            self._tell(chance.choice(pot)(chance))
+            self.stop.wait(chance.uniform(0.2, 1.5))
+
+    def _tell(self, what: str) -> None:
+        self.counts[what] += 1
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+
+    # Workers.
+
+    def _kill(self, chance: random.Random, station: Station) -> str:
+        with station.lock:
+            station.worker.kill()
+            self.stop.wait(chance.uniform(0, 2))
+            station.worker.start()
+        return "kill"
+
+    def _stop(self, chance: random.Random, station: Station) -> str:
+        with station.lock:
+            code = station.worker.stop(seconds=60)
+            if code not in {0, 5, -signal.SIGTERM}:  # the last one: before it could listen to signals
+                raise AssertionError(f"{station.name} ended with {code}")
+            self.stop.wait(chance.uniform(0, 1))
+            station.worker.start()
+        return "stop"
+
+    def _freeze(self, chance: random.Random, station: Station) -> str:
+        with station.lock:
+            station.worker.freeze()
+            self.stop.wait(chance.uniform(0.5, 6))
+            station.worker.thaw()
+        return "freeze"
+
+    def _cut(self, chance: random.Random, station: Station) -> str:
+        link = chance.choice(["amqp", "ews"])
+        getattr(station, link).cut()
+        return f"cut {link} of"
+
+    def _black_hole(self, chance: random.Random, station: Station) -> str:
+        link = chance.choice(["amqp", "ews"])
+        proxy = getattr(station, link)
+        proxy.blackhole()
+        self.stop.wait(chance.uniform(0.5, 6))
+        proxy.carry()
+        return f"black-hole {link} of"
+
+    # The rest of the world.
+
+    def _call_fault(self, chance: random.Random) -> str:
+        fault = chance.choice(_CALL_FAULTS)
+        rule = {
+            "match": {"operation": chance.choice(_OPERATIONS), "probability": chance.choice([0.05, 0.2, 0.5])},
+            "seed": chance.randrange(1 << 20),
+            "fault": fault,
+        }
+        self.plant.sandbox.faults(rule)
+        self.stop.wait(chance.uniform(0.5, 4))
+        self.plant.sandbox.faults()
+        return f"fault {fault['kind']}"
+
+    def _kill_sandbox(self, _: random.Random) -> str:
+        with self.plant.infrastructure:
+            self.plant.sandbox.kill()
+            self.plant.sandbox.start()
+        return "kill sandbox"
+
+    def _freeze_sandbox(self, chance: random.Random) -> str:
+        with self.plant.infrastructure:
+            self.plant.sandbox.freeze()
+            self.stop.wait(chance.uniform(0.5, 8))
+            self.plant.sandbox.thaw()
+        return "freeze sandbox"
+
+    def _kill_broker(self, _: random.Random) -> str:
+        with self.plant.infrastructure:
+            self.plant.broker.kill()
+            self.plant.broker.start()
+        return "kill broker"
+
+    def _freeze_broker(self, chance: random.Random) -> str:
+        with self.plant.infrastructure:
+            self.plant.broker.freeze()
+            self.stop.wait(chance.uniform(0.5, 5))
+            self.plant.broker.thaw()
+        return "freeze broker"
+
+    def _alarm(self, chance: random.Random) -> str:
+        with self.plant.infrastructure:
+            self.plant.broker.ctl("set_vm_memory_high_watermark", "absolute", "1")
+            self.stop.wait(chance.uniform(0.5, 4))
+            self.plant.broker.ctl("set_vm_memory_high_watermark", "0.6")
+        return "alarm"
+
+    def _expire_tokens(self, _: random.Random) -> str:
+        self.plant.sandbox.admin("/expire", method="POST", body={"what": "tokens"})
+        return "expire tokens"
+
+    def _expire_secret(self, chance: random.Random) -> str:
+        for what in ("secret", "tokens"):
+            self.plant.sandbox.admin("/expire", method="POST", body={"what": what})
+        self.stop.wait(chance.uniform(0.5, 3))
+        self.plant.sandbox.admin("/issue", method="POST", body={"what": "secret"})
+        return "expire secret"
+
+    def _revoke(self, chance: random.Random) -> str:
+        app = f"/apps/{self.plant.sandbox.info['client_id']}"
+        self.plant.sandbox.admin(app, method="PUT", body={"roles": []})
+        self.plant.sandbox.admin("/expire", method="POST", body={"what": "tokens"})
+        self.stop.wait(chance.uniform(0.5, 3))
+        self.plant.sandbox.admin(app, method="PUT", body={"roles": ["full_access_as_app"]})
+        self.plant.sandbox.admin("/expire", method="POST", body={"what": "tokens"})
+        return "revoke"
+
+    def _entra_away(self, chance: random.Random) -> str:
+        rule = {"match": {"operation": "token"}, "fault": {"kind": "unavailable", "status": 503}}
+        self.plant.sandbox.faults(rule)
+        self.plant.sandbox.admin("/expire", method="POST", body={"what": "tokens"})
+        self.stop.wait(chance.uniform(0.5, 4))
+        self.plant.sandbox.faults()
+        return "entra away"

@@ -1,0 +1,21 @@
+"""Short chaos runs with fixed seeds; `tests/run.sh chaos` makes long ones. A seed that once failed stays here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.chaos.run import Plan, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(tmp_path: Path, seed: int) -> None:
+    figures, problems = run(Plan(seed, mails=200, requests=60, seconds=25), tmp_path)
+
+    print(figures)
+    assert problems == []
