@@ -102,6 +102,8 @@ class DavMail(AbstractContextManager["DavMail"]):
             "davmail.enableKerberos": "false",
             # What is expunged is gone only when the client says so.
             "davmail.imapAutoExpunge": "false",
+            # Minutes; without it there is no IDLE.
+            "davmail.imapIdleDelay": "1",
             "davmail.smtpSaveInSent": "true",
             "davmail.logFilePath": self._folder / "davmail.log",
             "log4j.rootLogger": "WARN",

@@ -9,71 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.foreign.davmail.gateway import DavMail
-from tests.support.sandbox import SandboxProcess
+from tests.foreign.davmail.session import CREW, DISPATCH, MAIL, body, deliver, fetched, inbox, selected
 from tests.support.workers import until
 
 if TYPE_CHECKING:
     import imaplib
-    from collections.abc import Iterator
 
-DISPATCH, CREW = "dispatch@example.org", "crew@example.org"
-_MAIL = (
-    b"From: Anna Example <anna@example.net>\r\nTo: dispatch@example.org\r\nSubject: Transport %d to zone 4\r\n"
-    b"Message-ID: <%d@example.net>\r\nDate: Tue, 24 Nov 2026 08:00:00 +0000\r\nMIME-Version: 1.0\r\n"
-    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-    b"Good morning.\r\n"
-    b"--b\r\nContent-Type: application/pdf; name=order.pdf\r\nContent-Disposition: attachment; filename=order.pdf\r\n"
-    b"Content-Transfer-Encoding: base64\r\n\r\nJVBERi0xLjQK\r\n--b--\r\n"
-)
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    """A sandbox that takes names and passwords."""
-    folder = tmp_path_factory.mktemp("davmail") / "sandbox"
-    with SandboxProcess(folder, mailboxes=[DISPATCH, CREW], on_premises=True) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def gateway(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavMail]:
-    """DavMail before it."""
-    with DavMail(tmp_path_factory.mktemp("gateway"), sandbox) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def imap(sandbox: SandboxProcess, gateway: DavMail) -> Iterator[imaplib.IMAP4]:
-    """The dispatch mailbox's session; its Inbox is empty."""
-    client = gateway.imap(sandbox.info["mailboxes"][0])
-    client.select("INBOX")
-    client.store("1:*", "+FLAGS", r"(\Deleted)")
-    client.expunge()
-    yield client
-    client.logout()
-
-
-def _deliver(sandbox: SandboxProcess, *numbers: int) -> None:
-    for number in numbers:
-        sandbox.deliver(DISPATCH, _MAIL % (number, number))
-
-
-def _selected(client: imaplib.IMAP4, folder: str = "INBOX") -> int:
-    status, found = client.select(folder)
-    assert status == "OK", found
-    return int(found[0] or b"0")
-
-
-def _fetched(client: imaplib.IMAP4, number: str, what: str) -> bytes:
-    status, found = client.fetch(number, what)
-    assert status == "OK", found
-    return b"\r\n".join(part if isinstance(part, bytes) else b"\r\n".join(part) for part in found if part)
-
-
-def _body(client: imaplib.IMAP4, number: str, what: str = "(RFC822)") -> bytes:
-    status, found = client.fetch(number, what)
-    assert status == "OK", found
-    return next(part[1] for part in found if isinstance(part, tuple))
+    from tests.support.sandbox import SandboxProcess
 
 
 def test_a_name_and_a_wrong_password_are_refused(sandbox: SandboxProcess, gateway: DavMail) -> None:
@@ -103,8 +45,8 @@ def test_a_folder_below_another_is_made(imap: imaplib.IMAP4, sandbox: SandboxPro
 
 
 def test_a_mail_that_came_in_is_counted_and_unseen(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 1, 2)
-    assert _selected(imap) == 2
+    deliver(sandbox, 1, 2)
+    assert selected(imap) == 2
     assert imap.search(None, "UNSEEN")[1][0].split() == [b"1", b"2"]
     status, answer = imap.status("INBOX", "(MESSAGES UNSEEN)")
     assert status == "OK"
@@ -112,31 +54,31 @@ def test_a_mail_that_came_in_is_counted_and_unseen(imap: imaplib.IMAP4, sandbox:
 
 
 def test_a_mail_is_fetched_byte_for_byte(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 3)
-    _selected(imap)
-    assert _body(imap, "1", "(BODY.PEEK[])").rstrip() == (_MAIL % (3, 3)).rstrip()
+    deliver(sandbox, 3)
+    selected(imap)
+    assert body(imap, "1", "(BODY.PEEK[])").rstrip() == (MAIL % (3, 3)).rstrip()
 
 
 def test_headers_alone_are_fetched(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 4)
-    _selected(imap)
-    headers = _body(imap, "1", "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])")
+    deliver(sandbox, 4)
+    selected(imap)
+    headers = body(imap, "1", "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)])")
     assert b"Transport 4 to zone 4" in headers
     assert b"anna@example.net" in headers
     assert b"Good morning" not in headers
 
 
 def test_the_structure_and_one_attachment_are_fetched(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 5)
-    _selected(imap)
-    assert b"order.pdf" in _fetched(imap, "1", "(BODYSTRUCTURE)")
-    assert base64.b64decode(_body(imap, "1", "(BODY.PEEK[2])")) == b"%PDF-1.4\n"
+    deliver(sandbox, 5)
+    selected(imap)
+    assert b"order.pdf" in fetched(imap, "1", "(BODYSTRUCTURE)")
+    assert base64.b64decode(body(imap, "1", "(BODY.PEEK[2])")) == b"%PDF-1.4\n"
 
 
 def test_sizes_uids_and_dates_are_fetched(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 6, 7)
-    _selected(imap)
-    answer = _fetched(imap, "1:2", "(UID RFC822.SIZE INTERNALDATE FLAGS)")
+    deliver(sandbox, 6, 7)
+    selected(imap)
+    answer = fetched(imap, "1:2", "(UID RFC822.SIZE INTERNALDATE FLAGS)")
     uids = [int(found) for found in re.findall(rb"UID (\d+)", answer)]
     assert len(set(uids)) == 2
     assert all(int(found) > 100 for found in re.findall(rb"RFC822.SIZE (\d+)", answer))
@@ -144,92 +86,92 @@ def test_sizes_uids_and_dates_are_fetched(imap: imaplib.IMAP4, sandbox: SandboxP
 
 
 def test_reading_marks_a_mail_as_seen(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 8)
-    _selected(imap)
+    deliver(sandbox, 8)
+    selected(imap)
     assert imap.store("1", "+FLAGS", r"(\Seen)")[0] == "OK"
-    assert _inbox(sandbox)["unread"] == 0
+    assert inbox(sandbox)["unread"] == 0
     assert imap.store("1", "-FLAGS", r"(\Seen)")[0] == "OK"
-    assert _inbox(sandbox)["unread"] == 1
+    assert inbox(sandbox)["unread"] == 1
 
 
 def test_flagged_and_keywords_are_kept(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 9)
-    _selected(imap)
+    deliver(sandbox, 9)
+    selected(imap)
     assert imap.store("1", "+FLAGS", r"(\Flagged)")[0] == "OK"
-    _selected(imap)
-    assert rb"\Flagged" in _fetched(imap, "1", "(FLAGS)")
+    selected(imap)
+    assert rb"\Flagged" in fetched(imap, "1", "(FLAGS)")
 
 
 def test_answered_is_kept(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 10)
-    _selected(imap)
+    deliver(sandbox, 10)
+    selected(imap)
     assert imap.store("1", "+FLAGS", r"(\Answered)")[0] == "OK"
-    _selected(imap)
-    assert rb"\Answered" in _fetched(imap, "1", "(FLAGS)")
+    selected(imap)
+    assert rb"\Answered" in fetched(imap, "1", "(FLAGS)")
 
 
 def test_mails_are_searched_by_subject_and_sender(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 11, 12)
-    _selected(imap)
+    deliver(sandbox, 11, 12)
+    selected(imap)
     assert imap.search(None, "SUBJECT", '"Transport 12"')[1][0].split() == [b"2"]
     assert len(imap.search(None, "FROM", "anna@example.net")[1][0].split()) == 2
     assert imap.search(None, "HEADER", "Message-ID", "<11@example.net>")[1][0].split() == [b"1"]
 
 
 def test_mails_are_searched_by_date(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 13)
-    _selected(imap)
+    deliver(sandbox, 13)
+    selected(imap)
     assert imap.search(None, "SINCE", "01-Jan-2020")[1][0].split() == [b"1"]
     assert imap.search(None, "BEFORE", "01-Jan-2020")[1][0].split() == []
 
 
 def test_a_mail_is_copied(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 14)
+    deliver(sandbox, 14)
     imap.create("Copies")
-    _selected(imap)
+    selected(imap)
     assert imap.copy("1", "Copies")[0] == "OK"
-    assert _selected(imap, "Copies") == 1
-    assert _selected(imap) == 1
+    assert selected(imap, "Copies") == 1
+    assert selected(imap) == 1
     assert imap.delete("Copies")[0] == "OK"
 
 
 def test_a_mail_is_moved(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 15)
+    deliver(sandbox, 15)
     imap.create("Done")
-    _selected(imap)
+    selected(imap)
     status, answer = imap.uid("SEARCH", "ALL")
     assert status == "OK"
     assert imap._simple_command("UID", "MOVE", answer[0].decode(), "Done")[0] == "OK"
-    assert _selected(imap, "Done") == 1
-    assert _selected(imap) == 0
+    assert selected(imap, "Done") == 1
+    assert selected(imap) == 0
     assert imap.delete("Done")[0] == "OK"
 
 
 def test_a_mail_is_appended_to_drafts(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
     before = len(sandbox.mails(DISPATCH, "drafts"))
-    assert imap.append("Drafts", r"(\Draft)", None, _MAIL % (16, 16))[0] == "OK"
+    assert imap.append("Drafts", r"(\Draft)", None, MAIL % (16, 16))[0] == "OK"
     assert len(sandbox.mails(DISPATCH, "drafts")) == before + 1
 
 
 def test_a_mail_is_appended_to_a_folder_as_seen(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    assert imap.append("INBOX", r"(\Seen)", None, _MAIL % (17, 17))[0] == "OK"
-    assert _selected(imap) == 1
-    assert rb"\Seen" in _fetched(imap, "1", "(FLAGS)")
-    assert _inbox(sandbox)["unread"] == 0
+    assert imap.append("INBOX", r"(\Seen)", None, MAIL % (17, 17))[0] == "OK"
+    assert selected(imap) == 1
+    assert rb"\Seen" in fetched(imap, "1", "(FLAGS)")
+    assert inbox(sandbox)["unread"] == 0
 
 
 def test_a_mail_is_deleted_and_expunged(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    _deliver(sandbox, 18, 19)
-    _selected(imap)
+    deliver(sandbox, 18, 19)
+    selected(imap)
     assert imap.store("1", "+FLAGS", r"(\Deleted)")[0] == "OK"
     assert imap.expunge()[0] == "OK"
-    assert _selected(imap) == 1
+    assert selected(imap) == 1
     assert [mail["internet_message_id"] for mail in sandbox.mails(DISPATCH)] == ["<19@example.net>"]
 
 
 def test_a_mail_that_arrives_is_told_by_noop(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
-    assert _selected(imap) == 0
-    _deliver(sandbox, 20)
+    assert selected(imap) == 0
+    deliver(sandbox, 20)
 
     def told() -> bool:
         imap.noop()
@@ -241,7 +183,7 @@ def test_a_mail_that_arrives_is_told_by_noop(imap: imaplib.IMAP4, sandbox: Sandb
 def test_a_mail_is_sent_by_smtp_and_kept_in_sent(
     imap: imaplib.IMAP4, sandbox: SandboxProcess, gateway: DavMail
 ) -> None:
-    mail = (_MAIL % (21, 21)).replace(b"anna@example.net", b"dispatch@example.org").replace(
+    mail = (MAIL % (21, 21)).replace(b"anna@example.net", b"dispatch@example.org").replace(
         b"To: dispatch@example.org", b"To: crew@example.org"
     )  # fmt: skip
     with gateway.smtp(sandbox.info["mailboxes"][0]) as client:
@@ -254,7 +196,3 @@ def test_a_recipient_of_the_envelope_alone_gets_the_mail(sandbox: SandboxProcess
     with gateway.smtp(sandbox.info["mailboxes"][0]) as client:
         client.sendmail(DISPATCH, [CREW], b"From: dispatch@example.org\r\nSubject: Blind copy 22\r\n\r\nNow.\r\n")
     until(lambda: any(one["subject"] == "Blind copy 22" for one in sandbox.mails(CREW)), "the blind copy")
-
-
-def _inbox(sandbox: SandboxProcess) -> dict[str, int]:
-    return next(one for one in sandbox.folders(DISPATCH) if one["distinguished_name"] == "inbox")
