@@ -115,6 +115,15 @@ _CONTENTS: tuple[tuple[str, str, str], ...] = (
      "<t:FieldURI FieldURI='folder:DisplayName'/><t:Folder><t:DisplayName>x</t:DisplayName></t:Folder></t:SetFolderField>"
      "<t:DeleteFolderField><t:ExtendedFieldURI PropertyTag='0x3001' PropertyType='String'/></t:DeleteFolderField></t:Updates>"
      "</t:FolderChange></m:FolderChanges>"),
+    ("UpdateFolder", "", "<m:FolderChanges><t:FolderChange><t:FolderId Id='AAMk'/><t:Updates><t:SetFolderField><t:FieldURI "
+     "FieldURI='folder:PermissionSet'/><t:CalendarFolder><t:PermissionSet><t:CalendarPermissions><t:CalendarPermission><t:UserId>"
+     "<t:DistinguishedUser>Default</t:DistinguishedUser></t:UserId><t:CanCreateItems>true</t:CanCreateItems><t:EditItems>Owned"
+     "</t:EditItems><t:ReadItems>TimeOnly</t:ReadItems><t:CalendarPermissionLevel>Custom</t:CalendarPermissionLevel>"
+     "</t:CalendarPermission></t:CalendarPermissions></t:PermissionSet></t:CalendarFolder></t:SetFolderField><t:SetFolderField>"
+     "<t:FieldURI FieldURI='folder:PermissionSet'/><t:ContactsFolder><t:PermissionSet><t:Permissions><t:Permission><t:UserId>"
+     "<t:PrimarySmtpAddress>a@b</t:PrimarySmtpAddress></t:UserId><t:PermissionLevel>Editor</t:PermissionLevel></t:Permission>"
+     "</t:Permissions><t:UnknownEntries><t:UnknownEntry>x</t:UnknownEntry></t:UnknownEntries></t:PermissionSet></t:ContactsFolder>"
+     "</t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges>"),
     ("DeleteFolder", " DeleteType='HardDelete'", _FOLDERS),
     ("EmptyFolder", " DeleteType='SoftDelete' DeleteSubFolders='true'", _FOLDERS),
     ("FindItem", " Traversal='Shallow'", "<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>" + _PATHS + "</m:ItemShape>"

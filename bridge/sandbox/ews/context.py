@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
 from bridge.sandbox.ews.hooks import NoGrants
-from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, check_right
+from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, allowed_by, check_right
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
@@ -192,6 +192,7 @@ class Context:
             names = [mailbox.mint.folder_id(folder.id), folder.distinguished or ""]
             whole = self.grants.opens(account, mailbox.address)
             granted = EVERYTHING if whole else LEVELS[self.grants.level(account, mailbox.address, names)]
+            granted |= allowed_by(folder.bag, account)
         check_right(self.operation, granted, item=item, missing=missing)
 
 

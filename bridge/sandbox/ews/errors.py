@@ -34,6 +34,10 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorCannotCreateContactInNonContactFolder": "Cannot create a contact in a non-contact Folder.",
     "ErrorCannotCreateTaskInNonTaskFolder": "Cannot create a task in a non-task folder.",
     "ErrorCannotEmptyFolder": "Folder cannot be emptied.",
+    "ErrorCannotSetCalendarPermissionOnNonCalendarFolder": "Cannot set calendar permissions on a folder that is no "
+    "calendar.",
+    "ErrorCannotSetNonCalendarPermissionOnCalendarFolder": "Cannot set permissions of other folders on a calendar.",
+    "ErrorCannotSetPermissionUnknownEntries": "Cannot set unknown entries in a permission set.",
     "ErrorCannotUseFolderIdForItemId": "Id must be an item id, not a folder id.",
     "ErrorCannotUseItemIdForFolderId": "Id must be a folder id, not an item id.",
     "ErrorChangeKeyRequired": "A change key is required for this operation.",
@@ -44,6 +48,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorDelegateCannotAddOwner": "The owner of the mailbox cannot be added as a delegate.",
     "ErrorDelegateNoUser": "The user is not a user of this organization.",
     "ErrorDeleteDistinguishedFolder": "Distinguished folders cannot be deleted.",
+    "ErrorDuplicateUserIdsSpecified": "A user is named twice in the permission set.",
     "ErrorExceededConnectionCount": "You have exceeded the available concurrent connections for your account. "
     "Try again once your other requests have completed.",
     "ErrorExceededFindCountLimit": "You have exceeded the maximum number of objects that can be returned for the find "
@@ -73,6 +78,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorInvalidMergedFreeBusyInterval": "The merged free/busy interval must be from 5 to 1440 minutes.",
     "ErrorInvalidOperation": "The requested operation is invalid.",
     "ErrorInvalidPagingMaxRows": "Specified MaxRows value is invalid.",
+    "ErrorInvalidPermissionSettings": "The permission settings do not fit their level.",
     "ErrorInvalidPropertyAppend": "Append action is invalid for property.",
     "ErrorInvalidPropertyDelete": "Delete action is invalid for property.",
     "ErrorInvalidPropertyRequest": "Property is not valid for this object type.",
@@ -92,6 +98,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "ErrorInvalidSyncStateData": "Synchronization state data is corrupt or otherwise invalid.",
     "ErrorInvalidValueForProperty": "The specified value is invalid for property.",
     "ErrorInvalidTimeInterval": "The time interval is invalid.",
+    "ErrorInvalidUserInfo": "The user is unknown.",
     "ErrorInvalidUserSid": "The SID of the user is invalid.",
     "ErrorInvalidWatermark": "The watermark is invalid.",
     "ErrorIrresolvableConflict": "The send or update operation could not be performed because the change key passed in "

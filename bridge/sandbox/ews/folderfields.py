@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import Field
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
+from bridge.sandbox.ews.permissions import permissions_xml
 from bridge.sandbox.ews.restrictions import read_restriction
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
@@ -45,6 +46,9 @@ _MAPI: Final = {
     p.tag_key(0x3602, "Integer"): "total",
     p.tag_key(0x3603, "Integer"): "unread",
 }
+_SIZES: Final = (p.tag_key(0x0E08, "Integer"), p.tag_key(0x0E08, "Long"))
+_SHOWN_PERMISSIONS: Final = "shown:permissions"
+"""Where a folder that is shown carries its PermissionSet; never stored."""
 _HAS_SUBFOLDERS: Final = p.tag_key(0x360A, "Boolean")
 _HIDDEN: Final = p.tag_key(0x10F4, "Boolean")
 _PRIVATE: Final = "<t:ViewPrivateItems>true</t:ViewPrivateItems>"
@@ -81,9 +85,22 @@ class FolderShape:
         parts.append(("folder:EffectiveRights", f"<t:EffectiveRights>{rights}</t:EffectiveRights>"))
         if folder.distinguished:
             parts.append(("folder:DistinguishedFolderId", xml.element("DistinguishedFolderId", folder.distinguished)))
+        parts.append(("folder:PermissionSet", str(folder.bag.get(_SHOWN_PERMISSIONS, ""))))
         if name in ("Folder", "TasksFolder"):
             parts.append(("folder:UnreadCount", f"<t:UnreadCount>{folder.unread}</t:UnreadCount>"))
         return "".join(shown for uri, shown in parts if not uri or uri in self.uris)
+
+
+def measured(db: sqlite3.Connection, folder: Folder, shape: FolderShape) -> Folder:
+    """Return the folder with what a shape asks for that is read from elsewhere: its size, its permissions."""
+    more: p.Bag = {}
+    if any(one.key in _SIZES for one in shape.extended):
+        size = f"sum(json_extract(props, '$.\"{p.MESSAGE_SIZE}\"'))"
+        row = db.execute(f"SELECT coalesce({size}, 0) FROM items WHERE folder = ?", (folder.id,)).fetchone()  # noqa: S608 - constants
+        more |= dict.fromkeys(_SIZES, row[0])
+    if "folder:PermissionSet" in shape.uris:
+        more[_SHOWN_PERMISSIONS] = permissions_xml(db, folder.bag, calendar=element_for(folder) == "CalendarFolder")
+    return replace(folder, bag=folder.bag | more) if more else folder
 
 
 def show_id(mailbox: Mailbox, folder: Folder) -> str:

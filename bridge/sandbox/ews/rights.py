@@ -8,9 +8,12 @@ allow to change none.
 from __future__ import annotations
 
 from enum import Flag, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.errors import EwsError
+
+if TYPE_CHECKING:
+    from bridge.sandbox.store import properties as p
 
 
 class Right(Flag):
@@ -41,6 +44,12 @@ LEVELS: Final = {
     "Owner": EVERYTHING,
 }
 """The levels of learn.microsoft.com, "PermissionLevel"."""
+
+PERMISSIONS: Final = "permissions"
+"""
+Where a folder's bag keeps what clients set as its PermissionSet: a list of
+`{"user": address or Default or Anonymous, "level": ..., "rights": {...}}`.
+"""
 
 _OF_FOLDERS: Final = {
     "CreateItem": Right.CREATE,
@@ -83,3 +92,25 @@ def check_right(operation: str, granted: Right, *, item: bool, missing: str) -> 
     if needed in granted:
         return
     raise EwsError("ErrorAccessDenied" if Right.READ in granted else missing)
+
+
+def allowed_by(bag: p.Bag, account: str) -> Right:
+    """Return what a folder's own permissions allow an account: by its entry, else by that for everybody."""
+    by_user = {one["user"].lower(): one for one in bag.get(PERMISSIONS) or ()}
+    entry = by_user.get(account.lower()) or by_user.get("default")
+    if entry is None:
+        return Right.NONE
+    if entry["level"] != "Custom":
+        return LEVELS.get(entry["level"], Right.NONE)
+    rights = entry["rights"]
+    found = Right.NONE
+    for right, allowed in (
+        (Right.READ, rights["ReadItems"] == "FullDetails"),
+        (Right.CREATE, rights["CanCreateItems"] == "true"),
+        (Right.EDIT, rights["EditItems"] == "All"),
+        (Right.DELETE, rights["DeleteItems"] == "All"),
+        (Right.SUBFOLDERS, rights["CanCreateSubFolders"] == "true"),
+        (Right.OWN, rights["IsFolderOwner"] == "true"),
+    ):
+        found |= right if allowed else Right.NONE
+    return found

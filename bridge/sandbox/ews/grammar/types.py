@@ -15,7 +15,7 @@ $StoredItem = Item | Message | SharingMessage=Any | CalendarItem | Contact | Dis
 $AttachedItem = Item | Message | SharingMessage=Any | CalendarItem | Contact | MeetingMessage
   | MeetingRequest | MeetingResponse | MeetingCancellation | Task | PostItem | RoleMember=Any
   | Network=Any | Person=Any
-$AnyFolder = Folder | CalendarFolder=Any | ContactsFolder=Any | SearchFolder=Any | TasksFolder=Any
+$AnyFolder = Folder | CalendarFolder | ContactsFolder | SearchFolder | TasksFolder
 
 RequestServerVersion Version!=string :
 ExchangeImpersonation : ConnectingSID
@@ -157,10 +157,24 @@ Several : ($SearchExpression)+
 Near : ($SearchExpression)+ Distance=unsignedInt Ordered=boolean
 
 Folders : ($AnyFolder)+
-Folder : FolderId? ParentFolderId=FolderId? FolderClass=string? DisplayName=string? TotalCount=int?
+$FolderFields = FolderId? ParentFolderId=FolderId? FolderClass=string? DisplayName=string? TotalCount=int?
   ChildFolderCount=int? ExtendedProperty* ManagedFolderInformation? EffectiveRights?
   DistinguishedFolderId=DistinguishedFolderIdName? PolicyTag=RetentionTag? ArchiveTag=RetentionTag?
-  ReplicaList=Strings? PermissionSet=Any? UnreadCount=int?
+  ReplicaList=Strings?
+Folder : $FolderFields PermissionSet? UnreadCount=int?
+TasksFolder : $FolderFields PermissionSet? UnreadCount=int?
+SearchFolder : $FolderFields PermissionSet? UnreadCount=int? SearchParameters=Any?
+CalendarFolder : $FolderFields SharingEffectiveRights=CalendarReadAccess? PermissionSet=CalendarPermissionSet?
+ContactsFolder : $FolderFields SharingEffectiveRights=ReadAccess? PermissionSet? SourceId=string? AccountName=string?
+PermissionSet : Permissions UnknownEntries?
+CalendarPermissionSet : CalendarPermissions UnknownEntries?
+Permissions : Permission*
+CalendarPermissions : CalendarPermission*
+UnknownEntries : UnknownEntry=string*
+$Permission = UserId CanCreateItems=boolean? CanCreateSubFolders=boolean? IsFolderOwner=boolean?
+  IsFolderVisible=boolean? IsFolderContact=boolean? EditItems=PermissionAction? DeleteItems=PermissionAction?
+Permission : $Permission ReadItems=ReadAccess? PermissionLevel
+CalendarPermission : $Permission ReadItems=CalendarReadAccess? CalendarPermissionLevel
 ManagedFolderInformation : CanDelete=boolean? CanRenameOrMove=boolean? MustDisplayComment=boolean? HasQuota=boolean?
   IsManagedFoldersRoot=boolean? ManagedFolderId=string? Comment=string? StorageQuota=int? FolderSize=int?
   HomePage=string?
@@ -179,7 +193,7 @@ $SmartResponse = Subject=string? Body? ToRecipients=Recipients? CcRecipients=Rec
 SmartResponse : $SmartResponse
 ReplyAllToItem : $SmartResponse IsSpecificMessageReply=boolean?
 SuppressReadReceipt : ReferenceItemId=ItemId?
-RemoveItem : ReferenceItemId=ItemId?
+RemoveItem ObjectName=string : $MessageFields ReferenceItemId=ItemId?
 MeetingAnswer : ItemClass=ItemClass? Sensitivity=SensitivityChoices? Body? Attachments? InternetMessageHeaders?
   Sender=SingleRecipient? ToRecipients=Recipients? CcRecipients=Recipients? BccRecipients=Recipients?
   IsReadReceiptRequested=boolean? IsDeliveryReceiptRequested=boolean? From=SingleRecipient? ReferenceItemId=ItemId?
@@ -363,6 +377,13 @@ CalendarItemUpdateOperation : SendToNone SendOnlyToAll SendOnlyToChanged SendToA
 AffectedTaskOccurrences : AllOccurrences SpecifiedOccurrenceOnly
 ResolveNamesSearchScope : ActiveDirectory ActiveDirectoryContacts Contacts ContactsActiveDirectory
 MailboxType : Unknown OneOff Mailbox PublicDL PrivateDL Contact PublicFolder GroupMailbox ImplicitContact
+PermissionAction : None Owned All
+ReadAccess : None FullDetails
+CalendarReadAccess : None TimeOnly TimeAndSubjectAndLocation FullDetails
+PermissionLevel : None Owner PublishingEditor Editor PublishingAuthor Author NoneditingAuthor Reviewer Contributor
+  Custom
+CalendarPermissionLevel : None Owner PublishingEditor Editor PublishingAuthor Author NoneditingAuthor Reviewer
+  Contributor FreeBusyTimeOnly FreeBusyTimeAndSubjectAndLocation Custom
 MeetingAttendeeType : Organizer Required Optional Room Resource
 SuggestionQuality : Excellent Good Fair Poor
 DistinguishedUser : Default Anonymous

@@ -6,13 +6,14 @@ import sqlite3
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from bridge.sandbox.ews import xml
+from bridge.sandbox.ews import permissions, xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import TEXTS, EwsError
-from bridge.sandbox.ews.folderfields import FolderShape, read_folder_shape, show_id
+from bridge.sandbox.ews.folderfields import FolderShape, element_for, measured, read_folder_shape, show_id
 from bridge.sandbox.ews.folderfields import matching as matching_folders
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.paths import path_xml, read_extended
+from bridge.sandbox.ews.rights import PERMISSIONS
 from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store.errors import FolderExistsError, StoreError
@@ -47,7 +48,7 @@ def get_folder(context: Context, request: etree._Element) -> str:
         if isinstance(shape, EwsError):
             raise shape
         mailbox, folder = context.folder_of(db, node)
-        return f"<m:Folders>{shape.show(mailbox, folder)}</m:Folders>"
+        return f"<m:Folders>{shape.show(mailbox, measured(db, folder, shape))}</m:Folders>"
 
     with context.store.reading() as db:
         return batch(context, "GetFolder", children(child(request, "FolderIds")), get, on_error="<m:Folders/>")
@@ -66,7 +67,8 @@ def find_folder(context: Context, request: etree._Element) -> str:
             found = folders.children(db, parent.id) if request.get("Traversal") == "Shallow" else []
         found = matching_folders(db, found, request.find(xml.M + "Restriction"))
         page = read_page(request, "Folder", len(found), MOST_FOLDERS)
-        listed = "".join(shape.show(mailbox, one) for one in found[page.offset : page.offset + page.limit])
+        shown = found[page.offset : page.offset + page.limit]
+        listed = "".join(shape.show(mailbox, measured(db, one, shape)) for one in shown)
         return f"<m:RootFolder{page.attributes}><t:Folders>{listed}</t:Folders></m:RootFolder>"
 
     with context.store.reading() as db:
@@ -112,7 +114,7 @@ def update_folder(context: Context, request: etree._Element) -> str:
         mailbox, folder = context.folder_of(db, id_node)
         to_be = replace(folder, bag=dict(folder.bag))
         for change in children(updates):
-            to_be = _changed(to_be, change)
+            to_be = _changed(db, to_be, change)
         if folder.distinguished and (to_be.name, to_be.folder_class) != (folder.name, folder.folder_class):
             raise EwsError("ErrorFolderSave", "Folder save failed.")
         if _kind(to_be) != _kind(folder):
@@ -153,7 +155,7 @@ _REFUSED = {
 }
 
 
-def _changed(folder: Folder, change: etree._Element) -> Folder:
+def _changed(db: sqlite3.Connection, folder: Folder, change: etree._Element) -> Folder:
     """Return the folder as one update makes it."""
     path = children(change)[0]
     action, uri = str(change.tag).rpartition("}")[2], path.get("FieldURI")
@@ -171,9 +173,18 @@ def _changed(folder: Folder, change: etree._Element) -> Folder:
     if uri == "folder:FolderClass" and action == "SetFolderField":
         return replace(folder, folder_class=children(change)[1].findtext(xml.T + "FolderClass") or "")
     if uri == "folder:PermissionSet" and action == "DeleteFolderField":
-        # Nobody but the owner has rights on a folder here, which is what deleting them makes so.
-        return folder
+        return replace(folder, bag={key: value for key, value in folder.bag.items() if key != PERMISSIONS})
+    if uri == "folder:PermissionSet" and action == "SetFolderField":
+        return replace(folder, bag=folder.bag | _permissions(db, folder, children(change)[1]))
     raise EwsError(_REFUSED[action], xml=path_xml(path))
+
+
+def _permissions(db: sqlite3.Connection, folder: Folder, holder: etree._Element) -> p.Bag:
+    node = holder.find(xml.T + "PermissionSet")
+    if node is None:
+        raise EwsError("ErrorInvalidPropertySet", xml='<t:FieldURI FieldURI="folder:PermissionSet"/>')
+    calendar = element_for(folder) == "CalendarFolder"
+    return {PERMISSIONS: permissions.read_permissions(db, node, calendar=calendar)}
 
 
 def delete_folder(context: Context, request: etree._Element) -> str:

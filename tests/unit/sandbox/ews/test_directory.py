@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, Ews, M, T, texts
+from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, Ews, M, T, a_mail, texts
 from tests.unit.sandbox.ews.test_calendar import DAILY, at_nine, create, times
 from tests.unit.sandbox.ews.test_contacts_and_tasks import CONTACT
 
@@ -253,3 +253,111 @@ def test_appointments_of_unusual_length_are_told_of_too(ews: Ews) -> None:
     merged = texts(ews.call(availability(ADDRESS, end="2026-03-28T12:00:00")), "MergedFreeBusy")
 
     assert merged == ["2222"]
+
+
+ENTRY = "<t:{0}><t:UserId>{1}</t:UserId>{2}<t:{0}Level>{3}</t:{0}Level></t:{0}>"
+
+
+def permitting(folder: str, entries: str, *, kind: str = "Folder", holder: str = "Permissions") -> str:
+    """Return an UpdateFolder request that sets the permissions of a folder."""
+    return (
+        f'<m:UpdateFolder><m:FolderChanges><t:FolderChange><t:DistinguishedFolderId Id="{folder}"/><t:Updates><t:SetFolderField><t:FieldURI FieldURI="folder:PermissionSet"/>'
+        f"<t:{kind}><t:PermissionSet><t:{holder}>{entries}</t:{holder}></t:PermissionSet></t:{kind}></t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"
+    )
+
+
+def permissions(folder: str) -> str:
+    """Return a GetFolder request for a folder's permissions."""
+    return f'<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="folder:PermissionSet"/></t:AdditionalProperties></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="{folder}"/></m:FolderIds></m:GetFolder>'
+
+
+def by_address(address: str) -> str:
+    """Return the inside of a UserId."""
+    return f"<t:PrimarySmtpAddress>{address}</t:PrimarySmtpAddress>"
+
+
+def test_permissions_of_a_folder_are_set_shown_and_count(ews: Ews) -> None:
+    """Who gets a level may do what it says, and nothing more; deleting the set takes it away."""
+    read = f'<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:ParentFolderIds><t:DistinguishedFolderId Id="inbox"><t:Mailbox><t:EmailAddress>{ADDRESS}</t:EmailAddress></t:Mailbox></t:DistinguishedFolderId></m:ParentFolderIds></m:FindItem>'
+    gone = '<m:UpdateFolder><m:FolderChanges><t:FolderChange><t:DistinguishedFolderId Id="inbox"/><t:Updates><t:DeleteFolderField><t:FieldURI FieldURI="folder:PermissionSet"/></t:DeleteFolderField></t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>'
+    before = ews.codes(read, user=OTHER)
+
+    ews.call(permitting("inbox", ENTRY.format("Permission", by_address(OTHER), "", "Reviewer")))
+    shown = ews.call(permissions("inbox"))
+    allowed = ews.codes(read, user=OTHER)
+    ews.call(gone)
+
+    assert texts(shown, "PermissionLevel") == ["None", "None", "Reviewer"]
+    assert (texts(shown, "DistinguishedUser"), texts(shown, "PrimarySmtpAddress")) == (
+        ["Default", "Anonymous"],
+        [OTHER],
+    )
+    assert texts(shown, "ReadItems") == ["None", "None", "FullDetails"]
+    assert (before, allowed, ews.codes(read, user=OTHER)) == (
+        ["ErrorFolderNotFound"],
+        ["NoError"],
+        ["ErrorFolderNotFound"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (
+            permitting("inbox", ENTRY.format("Permission", by_address("x@example.net"), "", "Editor")),
+            "ErrorInvalidUserInfo",
+        ),
+        (
+            permitting("inbox", ENTRY.format("Permission", by_address(OTHER), "", "Editor") * 2),
+            "ErrorDuplicateUserIdsSpecified",
+        ),
+        (
+            permitting(
+                "inbox",
+                ENTRY.format(
+                    "Permission", by_address(OTHER), "<t:CanCreateSubFolders>true</t:CanCreateSubFolders>", "Editor"
+                ),
+            ),
+            "ErrorInvalidPermissionSettings",
+        ),
+        (permitting("calendar", "", kind="Folder"), "ErrorCannotSetNonCalendarPermissionOnCalendarFolder"),
+        (
+            permitting("inbox", "", kind="CalendarFolder", holder="CalendarPermissions"),
+            "ErrorCannotSetCalendarPermissionOnNonCalendarFolder",
+        ),
+    ],
+)
+def test_permissions_that_make_no_sense_are_refused(ews: Ews, request_: str, code: str) -> None:
+    """And those of before stay."""
+    assert ews.codes(request_) == [code]
+    assert texts(ews.call(permissions("inbox")), "PermissionLevel") == ["None", "None"]
+
+
+def test_a_level_of_ones_own_is_made_of_single_rights(ews: Ews) -> None:
+    """What is not named is not allowed."""
+    rights = "<t:CanCreateItems>1</t:CanCreateItems><t:ReadItems>TimeOnly</t:ReadItems>"
+    entry = ENTRY.format("CalendarPermission", "<t:DistinguishedUser>Default</t:DistinguishedUser>", rights, "Custom")
+
+    set_ = ews.codes(permitting("calendar", entry, kind="CalendarFolder", holder="CalendarPermissions"))
+    shown = ews.call(permissions("calendar"))
+
+    assert set_ == ["NoError"]
+    assert texts(shown, "CalendarPermissionLevel") == ["None", "Custom"]
+    assert (texts(shown, "CanCreateItems")[1], texts(shown, "ReadItems")[1], texts(shown, "DeleteItems")[1]) == (
+        "true",
+        "TimeOnly",
+        "None",
+    )
+
+
+def test_a_folder_tells_its_size(ews: Ews) -> None:
+    """In both properties that clients ask for."""
+    ews.store.deliver(ADDRESS, a_mail())
+    size = ews.store.mails(ADDRESS, "inbox", offset=0, limit=1).mails[0].size
+    tags = "".join(f'<t:ExtendedFieldURI PropertyTag="0x0E08" PropertyType="{kind}"/>' for kind in ("Integer", "Long"))
+
+    answer = ews.call(
+        f'<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{tags}</t:AdditionalProperties></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="inbox"/><t:DistinguishedFolderId Id="drafts"/></m:FolderIds></m:GetFolder>'
+    )
+
+    assert texts(answer, "Value") == [str(size), str(size), "0", "0"]
