@@ -10,7 +10,7 @@ from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.bootstrap import entra_app, entra_tokens, secret_reader
 from bridge.cli.exits import Exit, answer, say
-from bridge.config.settings import MailboxSettings
+from bridge.config.settings import ExchangeSettings, MailboxSettings
 from bridge.probe import private
 from bridge.probe.guesses import NotCheckable
 from bridge.probe.report import State
@@ -21,7 +21,6 @@ from bridge.probe.wire import Target, Wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.config import Settings
     from bridge.probe.report import Report, Result
 
 MOST_MAILS: Final = 100
@@ -30,7 +29,7 @@ UNCONFIGURED: Final = "not configured"
 
 
 def probe_exchange(
-    settings: Settings,
+    settings: ExchangeSettings,
     mailbox: str | None,
     *,
     write: bool,
@@ -91,7 +90,7 @@ def _tell(report: Report, *, as_json: bool) -> int:
     return Exit.NO if report.count(State.DIFFERS) or report.left else Exit.OK
 
 
-def _choose(settings: Settings, name: str | None) -> MailboxSettings | None:
+def _choose(settings: ExchangeSettings, name: str | None) -> MailboxSettings | None:
     """Return the mailbox that is meant: one of the configuration by its alias, any other by its address."""
     if name is None:
         say("name the mailbox to probe: a test mailbox by its address, or one of the configuration by its alias")
@@ -101,7 +100,7 @@ def _choose(settings: Settings, name: str | None) -> MailboxSettings | None:
         say(f"mailbox {found.alias} is one that the workers use: stop them first, or they take the probe's mails")
         return found
     if "@" not in name:
-        aliases = ", ".join(one.alias for one in settings.mailboxes)
+        aliases = ", ".join(one.alias for one in settings.mailboxes) or "which has none"
         say(f"there is no mailbox of that alias in the configuration ({aliases}), and it is no address")
         return None
     same = next((one for one in settings.mailboxes if one.address.lower() == name.lower()), None)
@@ -114,7 +113,7 @@ def _choose(settings: Settings, name: str | None) -> MailboxSettings | None:
     return MailboxSettings(alias=UNCONFIGURED.replace(" ", "-"), address=name)
 
 
-def _target(settings: Settings, mailbox: MailboxSettings) -> Target:
+def _target(settings: ExchangeSettings, mailbox: MailboxSettings) -> Target:
     oauth = settings.ews.auth == "oauth" and settings.entra is not None
     password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
     return Target(

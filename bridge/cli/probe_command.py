@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.options import AsJson, Config, load_settings
+from bridge.cli.options import AsJson, Config, load_part
 
 
 def probe_exchange(
@@ -36,9 +36,10 @@ def probe_exchange(
     each such step before it makes it, and removes all of it in the end. The report holds nothing private, so it can
     be sent to the project. Exit code 0: nothing differs; 1: something does, or could not be removed.
     """
-    from bridge.cli.probe import probe_exchange as probe  # noqa: PLC0415 - --help must not wait for it
+    from bridge.cli.probe import probe_exchange as probe  # noqa: PLC0415 - --help must not wait for these
+    from bridge.config.settings import ExchangeSettings  # noqa: PLC0415
 
-    settings = load_settings(config).settings
+    settings = load_part(config, ExchangeSettings).settings
     raise typer.Exit(
         probe(settings, mailbox, write=write, thorough=thorough, guesses=guess or (), sure=yes, as_json=as_json)
     )

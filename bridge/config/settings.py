@@ -300,17 +300,12 @@ class LogSettings(_Section):
     """The least level that is written. Nothing private is logged at any."""
 
 
-class Settings(_Section):
-    """The whole configuration."""
+class ExchangeSettings(_Section):
+    """The part of the configuration that is about Exchange, for commands that need no broker."""
 
     entra: EntraSettings | None = None
     ews: EwsSettings = EwsSettings()
-    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
-    rabbitmq: RabbitMqSettings
-    ingest: IngestSettings = IngestSettings()
-    egress: EgressSettings = EgressSettings()
-    http: HttpSettings = HttpSettings()
-    log: LogSettings = LogSettings()
+    mailboxes: tuple[MailboxSettings, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -338,6 +333,17 @@ class Settings(_Section):
     def mailbox(self, alias: str) -> MailboxSettings | None:
         """Return the mailbox of that alias, None where there is none."""
         return next((m for m in self.mailboxes if m.alias == alias), None)
+
+
+class Settings(ExchangeSettings):
+    """The whole configuration."""
+
+    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
+    rabbitmq: RabbitMqSettings
+    ingest: IngestSettings = IngestSettings()
+    egress: EgressSettings = EgressSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
 
 
 def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[rules.Wrong]:

@@ -253,6 +253,25 @@ def test_a_mailbox_in_use_is_probed_only_by_one_who_is_sure(sandbox: SandboxProc
     assert len(sandbox.mails(box)) == 101
 
 
+def test_nothing_about_a_broker_is_needed(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    info = sandbox.info
+    (tmp_path / "bridge.toml").write_text(
+        f'[entra]\ntenant_id = "{info["tenant_id"]}"\nclient_id = "{info["client_id"]}"\n'
+        f'ca_file = "{sandbox.ca_file}"\n'
+        f'authority_url = "{info["authority_url"]}"\nclient_secret = "{info["client_secret"]}"\n'
+        f'[ews]\nurl = "{info["ews_url"]}"\nca_file = "{sandbox.ca_file}"\n'
+    )
+    alone = {key: value for key, value in environment(sandbox).items() if not key.startswith("BRIDGE_")}
+
+    ran = subprocess.run(
+        [*command(TEST_BOX, "--guess", "59"), "--config", str(tmp_path / "bridge.toml")],
+        env=alone, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
+    assert "59  same" in ran.stdout
+
+
 def test_a_mailbox_that_cannot_be_opened_is_told(sandbox: SandboxProcess) -> None:
     ran = probe(sandbox, "nobody@example.org", "--write")
 
