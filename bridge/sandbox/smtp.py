@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
 from bridge.sandbox.bounces import Failure, bounce
 from bridge.sandbox.clock import EXCHANGE
@@ -22,13 +22,33 @@ if TYPE_CHECKING:
     from bridge.sandbox.tenant import Tenant
 
 _SIZE_LIMIT_BYTES: Final = 150 * 1024 * 1024
+_COMMAND_LIMIT_BYTES: Final = 64 * 1024
 _LOG = logging.getLogger(__name__)
 
 
 class _Session(SMTP):
-    """One connection. A line may be as long as a mail: what arrives is the sender's business, and kept as it came."""
+    """
+    One connection. A line may be as long as a mail: what arrives is the sender's business, and kept as it came.
 
-    line_length_limit = _SIZE_LIMIT_BYTES + 2
+    Lines of commands may not: one without an end is thrown away as it comes, and refused when its end has come.
+    """
+
+    line_length_limit = _COMMAND_LIMIT_BYTES
+
+    @syntax("DATA")
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - the library's name
+        """Read a mail, with the limit for its lines for so long."""
+        self._limit_lines(_SIZE_LIMIT_BYTES + 2)
+        try:
+            await super().smtp_DATA(arg)
+        finally:
+            self._limit_lines(_COMMAND_LIMIT_BYTES)
+
+    def _limit_lines(self, limit: int) -> None:
+        self.line_length_limit = limit
+        # A stream takes its limit when it is made, and there is no other way to change it. It goes on reading from
+        # the network, which it had stopped at the old limit, when it is next asked for a line.
+        setattr(self._reader, "_limit", limit)  # noqa: B010 - unknown to its types
 
 
 class SmtpServer:
