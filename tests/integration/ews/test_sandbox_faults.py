@@ -16,6 +16,7 @@ from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable, TokenUnavailable
 from bridge.ports.tokens import AccessToken
 from bridge.sandbox.faults.kinds import KINDS, Stage
+from tests.support.faults import HARMLESS, UNAVAILABLE, named
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import TYPES
 from tests.support.soap import EwsClient as RawEws
@@ -30,71 +31,8 @@ _SECONDS = 1.0
 _SLACK_SECONDS = 1.0
 _LARGEST_BYTES = 8 << 20
 
-# Where the answer is right after all, if not as anybody expects it.
-_HARMLESS: list[dict[str, Any]] = [
-    {"kind": "latency", "seconds": 0.1},
-    {"kind": "late_answer", "seconds": 0.1},
-    {"kind": "slow_upload", "bytes_per_second": 1_000_000},
-    {"kind": "slow_line", "request_bytes_per_second": 100_000, "answer_bytes_per_second": 100_000},
-    {"kind": "slow_drip", "bytes_per_second": 100_000},
-    {"kind": "trickle_headers", "lines": 3, "seconds_per_line": 0.1},
-    {"kind": "interim_answers", "answers": 3, "seconds_per_answer": 0.1},
-    {"kind": "chunked"},
-    {"kind": "chunked", "form": "extensions"},
-    {"kind": "chunked", "form": "trailers"},
-    {"kind": "gzip"},
-    {"kind": "wrong_length", "how": "chunked"},
-    {"kind": "wrong_type"},
-    {"kind": "wrong_type", "content_type": "application/json"},
-    {"kind": "wrong_date", "seconds": -86_400},
-]
-# Where there is no answer, or none that may be believed.
-_UNAVAILABLE: list[dict[str, Any]] = [
-    {"kind": "tcp_reset"},
-    {"kind": "tcp_silent"},
-    {"kind": "tls_reset"},
-    {"kind": "tls_stall"},
-    {"kind": "tls_alert"},
-    {"kind": "tls_version_refused"},
-    {"kind": "tls_plaintext"},
-    {"kind": "certificate_expired"},
-    {"kind": "certificate_not_yet_valid"},
-    {"kind": "certificate_wrong_host"},
-    {"kind": "certificate_untrusted"},
-    {"kind": "slow_line", "request_bytes_per_second": 500},
-    {"kind": "slow_line", "answer_bytes_per_second": 500},
-    {"kind": "latency", "seconds": 3600},
-    {"kind": "slow_upload", "bytes_per_second": 1},
-    {"kind": "soap_fault", "code": "ErrorMailboxStoreUnavailable"},
-    {"kind": "http_error"},
-    {"kind": "gateway_error"},
-    {"kind": "cut_before"},
-    {"kind": "stall_before"},
-    {"kind": "item_error", "code": "ErrorInternalServerError"},
-    {"kind": "item_error_after", "code": "ErrorTimeoutExpired"},
-    {"kind": "cut_after"},
-    {"kind": "stall_after"},
-    {"kind": "late_answer", "seconds": 3600},
-    *({"kind": "reset_within", "at": at} for at in ("status", "headers", "body", "middle")),
-    *({"kind": "stall_within", "at": at} for at in ("status", "headers", "body", "middle")),
-    {"kind": "trickle_headers", "seconds_per_line": 0.2},
-    {"kind": "trickle_headers", "lines": 200, "seconds_per_line": 0},
-    {"kind": "interim_answers", "seconds_per_answer": 0.2},
-    {"kind": "interim_answers", "answers": 100_000, "seconds_per_answer": 0.001},
-    {"kind": "slow_drip", "bytes_per_second": 100},
-    {"kind": "truncated"},
-    {"kind": "cut_within"},
-    {"kind": "malformed"},
-    {"kind": "empty"},
-    {"kind": "html_page"},
-    {"kind": "no_http"},
-    *({"kind": "wrong_length", "how": how} for how in ("too_long", "too_short", "negative", "not_a_number", "twice")),
-    *({"kind": "chunked_broken", "how": how} for how in ("bad_size", "huge_size", "early_end", "short", "no_end")),
-    *({"kind": "gzip_broken", "how": how} for how in ("truncated", "corrupt", "unlabelled", "mislabelled")),
-    {"kind": "gzip_bomb", "megabytes": 64},
-]
 _TROUBLE: list[tuple[dict[str, Any], type[BridgeError]]] = [
-    *((fault, MailboxUnavailable) for fault in _UNAVAILABLE),
+    *((fault, MailboxUnavailable) for fault in UNAVAILABLE),
     ({"kind": "unavailable"}, MailboxThrottled),
     ({"kind": "unavailable", "status": 429, "retry_after_seconds": 7}, MailboxThrottled),
     ({"kind": "unavailable", "retry_after_seconds": 7, "retry_after_form": "date"}, MailboxThrottled),
@@ -162,11 +100,7 @@ async def _read_one(sandbox: SandboxProcess, fault: dict[str, Any]) -> bytes:
     return base64.b64decode(content or "")
 
 
-def _name(value: object) -> str:
-    return "-".join(str(one) for one in value.values()) if isinstance(value, dict) else getattr(value, "__name__", "")
-
-
-@pytest.mark.parametrize("fault", _HARMLESS, ids=_name)
+@pytest.mark.parametrize("fault", HARMLESS, ids=named)
 async def test_an_answer_that_is_right_is_taken_in_whatever_form(
     sandbox: SandboxProcess, fault: dict[str, Any]
 ) -> None:
@@ -174,7 +108,7 @@ async def test_an_answer_that_is_right_is_taken_in_whatever_form(
     assert sandbox.fault_report()[0]["fired"] == 1
 
 
-@pytest.mark.parametrize(("fault", "error"), _TROUBLE, ids=_name)
+@pytest.mark.parametrize(("fault", "error"), _TROUBLE, ids=named)
 async def test_a_call_without_an_answer_to_believe_ends_in_time_with_its_error(
     sandbox: SandboxProcess, fault: dict[str, Any], error: type[BridgeError]
 ) -> None:
@@ -188,7 +122,7 @@ async def test_a_call_without_an_answer_to_believe_ends_in_time_with_its_error(
 
 
 def test_every_kind_of_fault_that_a_call_can_meet_was_tried() -> None:
-    tried = {fault["kind"] for fault in (*_HARMLESS, *(fault for fault, _ in _TROUBLE))}
+    tried = {fault["kind"] for fault in (*HARMLESS, *(fault for fault, _ in _TROUBLE))}
 
     assert tried == {name for name, kind in KINDS.items() if kind.stage is not Stage.STREAM}
 
@@ -202,7 +136,7 @@ _ENTRAS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("fault", _ENTRAS, ids=_name)
+@pytest.mark.parametrize("fault", _ENTRAS, ids=named)
 async def test_a_token_that_cannot_be_had_is_trouble_in_time(sandbox: SandboxProcess, fault: dict[str, Any]) -> None:
     app = EntraApp(
         sandbox.info["authority_url"],
