@@ -9,8 +9,6 @@ import os
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-import spnego
-
 from bridge.sandbox.authentication import UserCaller
 from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.files import write_atomically
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import spnego
     from aiohttp import web
 
     from bridge.sandbox.ews.hooks import Authenticator, Caller
@@ -83,6 +82,9 @@ class OnPremisesAuthenticator:
     def _ntlm(self, transport: asyncio.Transport, message: str) -> UserCaller:
         self._proved.pop(transport, None)
         # A first message begins anew: a context takes one handshake only.
+        # Loaded by the first handshake: most sandboxes never see one, and it takes a tenth of their start.
+        import spnego  # noqa: PLC0415
+
         context = self._handshakes.pop(transport, None) or spnego.server(
             protocol="ntlm", options=spnego.NegotiateOptions.use_ntlm
         )

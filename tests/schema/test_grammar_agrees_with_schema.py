@@ -10,6 +10,7 @@ import pytest
 from lxml import etree
 
 from bridge.sandbox.ews.grammar.check import ViolationError, check_request, is_known
+from bridge.sandbox.ews.grammar.language import grammar
 from tests.schema.official import bodies_of, is_valid, reason, shared
 from tests.schema.requests import REQUESTS
 
@@ -168,3 +169,13 @@ def test_recorded_requests_are_judged_alike() -> None:
             judged += 1
 
     assert judged >= 80
+
+
+def test_every_type_of_the_grammar_can_be_read_and_leads_to_types_that_are_there() -> None:
+    """Types are read when they are first asked for, which must not be when a mistake in one is found."""
+    shapes, requests = grammar()
+
+    read = {name: shapes[name] for name in shapes.names}
+
+    assert set(requests.values()) <= set(read)
+    assert {kind for shape in read.values() for step in shape.steps for _, kind in step.values()} <= set(read)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.grammar.messages import MESSAGES, PARTS
@@ -31,6 +32,7 @@ TYPES_NAMESPACE: Final = "http://schemas.microsoft.com/exchange/services/2006/ty
 
 _TOKEN = re.compile(r"(?:t:)?[A-Za-z]\w*(?:=\w+)?|\$\w+|[()|?*+]")
 _START = 0
+_ANY = "Any"
 
 
 @dataclass(slots=True)
@@ -60,28 +62,50 @@ class _Model:
     last: frozenset[int]
 
 
+class Shapes(dict[str, Shape]):
+    """All types by name; each is read when it is first asked for, so that those nobody asks for take no memory."""
+
+    def __init__(self, lines: Mapping[str, tuple[str, str]], groups: Mapping[str, str]) -> None:
+        """Hold the lines of the types by name, each with its namespace, and the groups that they use."""
+        super().__init__()
+        self._lines = lines
+        self._groups = groups
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all types."""
+        return frozenset(self._lines) | frozenset(SIMPLE) | {_ANY}
+
+    def __missing__(self, name: str) -> Shape:
+        """Read a type; two threads that do so at once read the same."""
+        if name in self._lines:
+            shape = _shape(self._lines[name][1], self._lines[name][0], self._groups)
+        elif name == _ANY:
+            shape = Shape(name, {}, (), anything=True)
+        else:
+            # An attribute's kind and an element's type live apart (Bitmask is both): elements find shapes first.
+            shape = Shape(name, {}, (), text=(name, SIMPLE[name]))
+        self[name] = shape
+        return shape
+
+
 @cache
-def grammar() -> tuple[Mapping[str, Shape], Mapping[str, str]]:
+def grammar() -> tuple[Shapes, Mapping[str, str]]:
     """Return all types by name, and the request elements (by tag) with their types."""
     groups: dict[str, str] = {}
-    shapes: dict[str, Shape] = {}
+    lines: dict[str, tuple[str, str]] = {}
     requests: dict[str, str] = {}
-    for line in (*_lines(TYPES), *_lines(MESSAGES)):
-        if line.startswith("$"):
-            name, _, content = line.partition(" = ")
-            groups[name.strip()] = content
     for namespace, text in ((TYPES_NAMESPACE, TYPES), (MESSAGES_NAMESPACE, PARTS), (MESSAGES_NAMESPACE, MESSAGES)):
         for line in _lines(text):
-            if not line.startswith("$"):
-                shape = _shape(line, namespace, groups)
-                shapes[shape.name] = shape
-                if text is MESSAGES:
-                    requests[f"{{{namespace}}}{shape.name}"] = shape.name
-    shapes["Any"] = Shape("Any", {}, (), anything=True)
-    for kind, check in SIMPLE.items():
-        # An attribute's kind and an element's type live apart (Bitmask is both): elements find shapes first.
-        shapes.setdefault(kind, Shape(kind, {}, (), text=(kind, check)))
-    return shapes, requests
+            if line.startswith("$"):
+                name, _, content = line.partition(" = ")
+                groups[name.strip()] = content
+                continue
+            name = line.partition(" :")[0].split()[0]
+            lines[name] = namespace, line
+            if text is MESSAGES:
+                requests[f"{{{namespace}}}{name}"] = name
+    return Shapes(lines, groups), requests
 
 
 def _lines(text: str) -> list[str]:
@@ -124,9 +148,9 @@ class _Automaton:
         model = self._choice()
         self._follow[_START] = set(model.first)
         self._shape.accepting = set(model.last) | ({_START} if model.empty else set())
-        self._shape.steps = [
-            {self._elements[to][0]: (to, self._elements[to][1]) for to in follow} for follow in self._follow
-        ]
+        # One tuple for each place, whatever number of places lead there.
+        steps = [(to, kind) for to, (_, kind) in enumerate(self._elements)]
+        self._shape.steps = [{self._elements[to][0]: steps[to] for to in follow} for follow in self._follow]
 
     def _expanded(self, content: str) -> list[str]:
         tokens: list[str] = []
@@ -175,7 +199,7 @@ class _Automaton:
         name, _, kind = taken.partition("=")
         namespace = TYPES_NAMESPACE if name.startswith("t:") else self._namespace
         name = name.removeprefix("t:")
-        self._elements.append((f"{{{namespace}}}{name}", kind or name))
+        self._elements.append((intern(f"{{{namespace}}}{name}"), intern(kind or name)))
         self._follow.append(set())
         place = frozenset({len(self._elements) - 1})
         return _Model(empty=False, first=place, last=place)
