@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from typing import TYPE_CHECKING, Final
@@ -62,22 +63,29 @@ def probe_exchange(
     def told(result: Result) -> None:
         (say if as_json else answer)(result.as_line())
 
-    # A SIGTERM cleans up as Ctrl-C does.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # They clean up as Ctrl-C does.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         report = probe(
             target,
             entra,
             alias=chosen.alias,
             wanted=Wanted(write, thorough, frozenset(guesses)),
-            announce=say,
+            announce=_say_if_heard,
             told=told,
         )
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if entra is not None:
             entra.close()
     return _tell(report, as_json=as_json)
+
+
+def _say_if_heard(text: str) -> None:
+    """Say something that must not keep the cleaning from going on where the terminal has gone away."""
+    with contextlib.suppress(OSError):
+        say(text)
 
 
 def _tell(report: Report, *, as_json: bool) -> int:

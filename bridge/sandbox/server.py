@@ -97,9 +97,15 @@ async def _serve(options: SandboxOptions) -> None:
 def _stop_with_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Have `stop` set once standard input ends. A thread, because the loop waits for no files and no /dev/null."""
 
+    if sys.stdin is None:  # closed from the start: the descriptor may be a file of the sandbox's own by now
+        stop.set()
+        return
+    descriptor = sys.stdin.fileno()
+
     def wait() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
+        with suppress(OSError):  # a terminal that went away
+            while os.read(descriptor, 4096):
+                pass
         with suppress(RuntimeError):  # the loop is closed: it is stopping for another reason
             loop.call_soon_threadsafe(stop.set)
 

@@ -121,7 +121,7 @@ def test_nothing_private_is_in_the_report(sandbox: SandboxProcess) -> None:
     assert json.loads(ran.stdout)["mailbox"] == "not-configured"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
 def test_an_interrupted_probe_cleans_up(sandbox: SandboxProcess, how: signal.Signals, tmp_path: Path) -> None:
     before = _contents(sandbox)
     sandbox.faults({"match": {"operation": "UploadItems"}, "fault": {"kind": "stall_before", "seconds": 600}})
@@ -173,6 +173,21 @@ def test_a_second_interruption_leaves_things_and_says_so(sandbox: SandboxProcess
     assert run.returncode == 130
     assert json.loads(output)["left"] == ["whatever of the folder and the mails was there: cleaning up was interrupted"]
     assert "look for what is named Bridge probe" in errors.read_text()
+
+
+def test_a_reader_that_has_seen_enough_does_not_keep_it_from_cleaning(sandbox: SandboxProcess) -> None:
+    before = _contents(sandbox)
+    chosen = ("--guess", "16", "--guess", "21", "--guess", "69")
+    with subprocess.Popen(
+        command(TEST_BOX, "--write", *chosen),
+        env=environment(sandbox), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        assert "16  same" in run.stdout.readline()
+        run.stdout.close()
+        run.wait(60)
+
+    assert _contents(sandbox) == before
 
 
 def test_a_busy_exchange_is_cleaned_all_the_same(sandbox: SandboxProcess) -> None:

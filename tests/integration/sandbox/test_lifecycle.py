@@ -116,6 +116,13 @@ def test_it_stops_at_once_when_asked_whatever_is_connected(tmp_path: Path) -> No
             connection.close()
 
 
+@pytest.mark.parametrize("standard_input", ["</dev/null", "<&-"])
+def test_it_stops_where_standard_input_has_ended_already(tmp_path: Path, standard_input: str) -> None:
+    command = f"exec {sys.executable} -m bridge.sandbox --dir {tmp_path}/sandbox --stop-with-stdin {standard_input}"
+
+    assert subprocess.run(["sh", "-c", command], capture_output=True, timeout=30, check=False).returncode == 0
+
+
 def test_it_listens_on_loopback_alone(tmp_path: Path) -> None:
     with SandboxProcess(tmp_path / "sandbox") as sandbox:
         ports = {f"{int(address.rpartition(':')[2]):04X}" for address in _addresses(sandbox)}
@@ -148,6 +155,21 @@ def _addresses(sandbox: SandboxProcess) -> list[str]:
         info["ews_url"].removesuffix("/EWS/Exchange.asmx"),
         info["authority_url"].rpartition("/")[0],
     ]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "", "127.0.0.1.evil.example"])
+def test_it_says_that_it_listens_on_loopback_only_when_asked_for_more(tmp_path: Path, host: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "bridge.sandbox", "--dir", str(tmp_path / "sandbox"), "--host", host],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "the sandbox listens on loopback (127.0.0.1) only" in ended.stderr
+    assert not (tmp_path / "sandbox").exists()
 
 
 def test_a_wrong_address_stops_the_start(tmp_path: Path) -> None:
