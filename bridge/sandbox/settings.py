@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
     for name in ("entra", "ews", "smtp", "admin"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
     parser.add_argument("--on-premises", action="store_true", help="sign in by name and password, too (basic, NTLM)")
-    parser.add_argument("--listen", type=_loopback, metavar=HOST, help="there is no other choice")
+    parser.add_argument("--listen", "--host", type=_loopback, metavar=HOST, help="there is no other choice")
     parser.add_argument(
         "--stop-with-stdin", action="store_true", help="end with standard input, so with the program that holds it"
     )

@@ -139,12 +139,12 @@ class Run:
     def _kill_until(self, gate: Gate, until: float) -> None:
         """Kill the sandbox about every so many seconds, at moments that the seed chooses, and start it again."""
         clock = threading.Event()
+        start = until - self.plan.seconds
         while self.plan.kill_every:
-            left = until - time.monotonic()
-            wait = self.plan.kill_every * self._chance.uniform(0.8, 1.2)
-            if wait >= left:
+            moment = start + self.plan.kill_every * (self._kills + self._chance.uniform(0.8, 1.2))
+            if moment >= until:
                 break
-            clock.wait(wait)
+            clock.wait(max(0.0, moment - time.monotonic()))
             self._note_memory()
             if self._chance.random() < 0.7:
                 gate.delicate.clear()
