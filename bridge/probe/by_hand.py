@@ -43,5 +43,9 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     79: ("a user who may impersonate nobody gets ErrorImpersonateUserDenied", _ADMIN),
     80: ("who is impersonated brings the own grants, also to an app", _ADMIN),
     81: ("an account without a mailbox opens nothing under its own name", _ADMIN),
+    82: ("a token counts to the second", "a token has to outlive itself by minutes, after an hour of waiting"),
+    83: ("a 503 says how long to wait in seconds, if at all", f"Exchange has to be made to refuse: {_HARM}"),
+    84: ("an item that is busy says for how long, but not within another error",
+         f"Exchange has to be made to refuse: {_HARM}"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""
