@@ -27,9 +27,9 @@ class PauseOptions:
     """How slowly a paused mailbox is tried again; the wait doubles with each failure in a row."""
 
     first_transient_seconds: float = 1.0
-    first_operator_seconds: float = 30.0
+    first_operator_seconds: float = 5.0
     longest_transient_seconds: float = 60.0
-    longest_operator_seconds: float = 300.0
+    longest_operator_seconds: float = 60.0
     longest_stated_seconds: float = 3600.0
     """What Exchange asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
 
@@ -81,9 +81,12 @@ class Pauses:
         """Begin nothing more; several that fail at the same time count as one failure."""
         if self.paused:
             return
+        passing = isinstance(error, TransientError)
+        if passing is not self._passing:  # another trouble: what the last one's failures counted says nothing of it
+            self._failures = 0
+        self._passing = passing
         self._failures += 1
         self._wait = self._wait_after(error)
-        self._passing = isinstance(error, TransientError)
         self.code, self.detail = error.code, error.detail
         self._trial = True
         if self._since is None:

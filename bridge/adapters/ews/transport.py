@@ -57,6 +57,17 @@ class BearerAuth(requests.auth.AuthBase):
         if token is not None:
             self._tokens.reject(token)
 
+    def renew(self, request: requests.PreparedRequest) -> bool:
+        """
+        Put another token on a request whose token was refused; return whether there is another.
+
+        Raises:
+            BridgeError: Entra gives none.
+        """
+        refused = getattr(request, "bridge_token", None)
+        self(request)
+        return getattr(request, "bridge_token", None) is not refused
+
 
 class EwsHttpAdapter(DeadlineAdapter):
     """
@@ -81,6 +92,12 @@ class EwsHttpAdapter(DeadlineAdapter):
         """
         timeout = float(kwargs["timeout"])
         with until(time.monotonic() + timeout) as deadline:
+            try:
+                return self._send(request, deadline, timeout, kwargs)
+            except CredentialsRejected:
+                # Tokens are revoked before they end (a changed password, policy or role). Nothing was done yet.
+                if self._bearer is None or not self._bearer.renew(request):
+                    raise
             return self._send(request, deadline, timeout, kwargs)
 
     def _send(

@@ -931,7 +931,7 @@ async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -
 
 async def test_a_pause_is_waited_for_before_the_mailbox_is_probed_again() -> None:
     """Refusals of calls already in flight are one failure, not one for each."""
-    pauses = PauseOptions(first_transient_seconds=300, first_operator_seconds=300)
+    pauses = PauseOptions(first_operator_seconds=300, longest_operator_seconds=300)
     bench = Bench(options=replace(PLENTY, pauses=pauses))
     for number in range(6):
         bench.request(f"r-{number}")
@@ -1008,3 +1008,14 @@ def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() 
         waits.append((pauses.wait_seconds, pauses.circulation_seconds))
 
     assert waits == [(1, 5), (2, 5), (4, 5), (8, 30)]
+
+
+def test_a_trouble_that_needs_a_person_is_not_waited_out_for_the_failures_of_another() -> None:
+    """Three failures of the network and one refused login are no reason for minutes of silence."""
+    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    waits = []
+    for error in [MailboxUnavailable()] * 3 + [MailboxFull()] * 6 + [MailboxUnavailable()]:
+        pauses.still(error)
+        waits.append(pauses.wait_seconds)
+
+    assert waits == [1, 2, 4, 5, 10, 20, 40, 60, 60, 1]
