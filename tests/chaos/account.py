@@ -38,6 +38,7 @@ class Account:
     unknown: int = 0
     without_event: int = 0
     problems: list[str] = field(default_factory=list)
+    event_bodies: list[bytes] = field(default_factory=list)
 
     def take_inbound(self, plant: Plant) -> None:
         """Compare what Exchange took in with what the queue holds, by mailbox and by the bytes."""
@@ -66,6 +67,7 @@ class Account:
         sends = Counter(send["request_id"] for send in plant.sandbox.sends())
         events: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
         for _, body in _drain(plant, "mail.events"):
+            self.event_bodies.append(body)
             event = json.loads(body)
             if event["event"] in _TERMINAL:
                 events[event["request_id"]].add((event["event"], event["event_id"], event["code"] or ""))
@@ -93,7 +95,7 @@ class Account:
 
     def figures(self) -> dict[str, Any]:
         """Return the numbers by name."""
-        return {name: value for name, value in vars(self).items() if name != "problems"}
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
 
 def _folders(plant: Plant, address: str) -> tuple[Counter[str], Counter[str], Counter[str]]:

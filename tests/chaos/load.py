@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import random
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika import exceptions as amqp
 
+from tests.chaos import privacy
 from tests.chaos.plant import ALIASES, CREW, address_of
 
 if TYPE_CHECKING:
@@ -73,14 +75,17 @@ class Load:
         key = chance.choice(ALIASES) + (".urgent" if chance.random() < 0.2 else "")
         body: dict[str, Any] = {
             "request_id": request_id,
-            "to": [{"address": CREW}],
-            "subject": f"Request {number}",
-            "text": "x" * chance.choice([10, 1_000, 50_000]),
+            "to": [{"address": CREW, "name": privacy.NAME}],
+            "subject": f"{privacy.SUBJECT} {number}",
+            "text": privacy.BODY * chance.choice([1, 100, 5_000]),
         }
         kind = chance.random()
         self.requested[request_id] = "sent"
+        if chance.random() < 0.1:
+            content = base64.b64encode(privacy.BODY.encode()).decode()
+            body["attachments"] = [{"name": f"{privacy.FILE}.txt", "content_type": "text/plain", "content": content}]
         if kind < 0.03:
-            body["to"] = [{"address": "no address"}]
+            body["to"] = [{"address": f"{privacy.LOCAL_PART} is no address"}]
             self.requested[request_id] = "failed"
         elif kind < 0.13:
             body["expires_at"] = (datetime.now(UTC) + timedelta(seconds=chance.uniform(1, 10))).isoformat()
@@ -117,9 +122,10 @@ def _close(connection: pika.BlockingConnection) -> None:
 
 
 def _mail(chance: random.Random, number: int, recipient: str) -> bytes:
-    words = f"request {number} "
+    words = f"{privacy.BODY} {number} "
     body = words * (chance.choice([50, 500, 5_000, 50_000]) // len(words) + 1)
     return (
-        f"From: cad@example.com\r\nTo: {recipient}\r\nSubject: Request {number}\r\n"
-        f"Message-ID: <{number}@example.com>\r\n\r\n{body}\r\n"
+        f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {recipient}\r\n"
+        f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: <{number}.{privacy.LOCAL_PART}@example.com>\r\n"
+        f'MIME-Version: 1.0\r\nContent-Disposition: attachment; filename="{privacy.FILE}.txt"\r\n\r\n{body}\r\n'
     ).encode()

@@ -55,6 +55,7 @@ class Station:
             "BRIDGE_CONFIG": str(plant.sandbox.directory / "bridge.toml"),
             "BRIDGE_MAILBOXES": json.dumps(mailboxes),
             "BRIDGE_RABBITMQ__URLS": plant.broker.url.replace(f":{plant.broker.amqp_port}", f":{self.amqp.port}"),
+            "BRIDGE_LOG__LEVEL": "debug",
             "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "1",
             "BRIDGE_RABBITMQ__CONFIRM_TIMEOUT_SECONDS": "3",
             "BRIDGE_EWS__URL": ews_url.replace(f":{ews_port}/", f":{self.ews.port}/"),

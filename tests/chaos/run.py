@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from tests.chaos.account import Account
 from tests.chaos.load import Load
 from tests.chaos.plant import ALIASES, UNCONFIRMED, Plant, address_of
+from tests.chaos.privacy import leaks
 from tests.chaos.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_CALM_SECONDS = 240.0
+_CALM_SECONDS = 150.0
+"""No wait of the bridge is longer than a minute, and two may follow each other."""
 _NOT_DRAINED = frozenset({"mail.inbound", "mail.events", "mail.dead"})
 
 
@@ -50,10 +52,12 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
                 work.result()
         account = Account()
         account.problems += _calm(plant)
-        for station in plant.stations:
-            station.worker.stop(seconds=60)
         account.take_inbound(plant)
         account.take_outbound(plant, load.requested)
+        account.problems += leaks(plant, account.event_bodies)
+        for station in plant.stations:
+            if (code := station.worker.stop(seconds=60)) != 0:
+                account.problems.append(f"{station.name} ended with {code} in calm")
     _limit_repeats(account, trouble)
     if account.unknown:
         account.problems.append("unknown outcomes, though nothing was hidden")
