@@ -33,7 +33,7 @@ def bodies_of(envelope: etree._Element) -> list[etree._Element]:
     return (
         []
         if body is None
-        else [etree.fromstring(etree.tostring(child)) for child in body if isinstance(child.tag, str)]
+        else [etree.fromstring(etree.tostring(child), _PARSER) for child in body if isinstance(child.tag, str)]
     )
 
 
