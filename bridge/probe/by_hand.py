@@ -47,5 +47,10 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     83: ("a 503 says how long to wait in seconds, if at all", f"Exchange has to be made to refuse: {_HARM}"),
     84: ("an item that is busy says for how long, but not within another error",
          f"Exchange has to be made to refuse: {_HARM}"),
+    90: ("a QueryString finds words where they begin, in subjects, bodies, people, categories and names of attachments",
+         "the search index of a real Exchange takes its time to know of a new mail"),
+    91: ("actions on mail of a conversation that is still to come are refused",
+         "what Exchange would do with them goes on after the probe"),
+    92: ("a search that takes too long is ErrorTimeoutExpired", "a mailbox of a million mails is needed"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

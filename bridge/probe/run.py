@@ -12,6 +12,7 @@ from bridge.probe import (
     steps_flow,
     steps_items,
     steps_notifications,
+    steps_searches,
     steps_sync,
     steps_versions,
 )
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from bridge.probe.token_endpoint import TokenEndpoint
     from bridge.probe.wire import Target
 
-MODULES: Final = (steps_entra, steps_calls, steps_sync, steps_notifications, steps_items, steps_flow, steps_versions)
+MODULES: Final = (
+    steps_entra,
+    steps_calls,
+    steps_sync,
+    steps_notifications,
+    steps_items,
+    steps_flow,
+    steps_versions,
+    steps_searches,
+)
 """Importing them has put their steps on the list."""
 
 
