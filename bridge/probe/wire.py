@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _LARGEST_BYTES: Final = 256 << 20
 _SERVER_VERSION: Final = "Exchange2013_SP1"
-_END: Final = b"Envelope>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +253,7 @@ def _envelopes(response: requests.Response) -> Iterator[etree._Element]:
         while piece := response.raw.read1(1 << 16, decode_content=True):
             waiting += piece
             # Each envelope stands by itself, opened and closed; the next one begins where it ends.
-            while waiting.count(_END) >= 1 and (end := _end_of_envelope(waiting)) is not None:
+            while (end := _end_of_envelope(waiting)) is not None:
                 tree = _tree(waiting[:end].strip())
                 waiting = waiting[end:]
                 if tree is not None:
