@@ -7,19 +7,17 @@ Writes docs/sandbox-truth.md: how the sandbox compares with recordings, and what
 
 from __future__ import annotations
 
-import ast
-import re
 import sys
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from tests.foreign import summary as summary_of_clients
 from tests.recordings.reasons import reason_for
 from tests.recordings.replay import Replay, replay_all
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "sandbox-truth.md"
-_FOREIGN = ROOT / "tests" / "foreign"
 _HEAD = """# How true the sandbox is
 
 Written by `python -m tests.recordings.truth --write`; `tests/run.sh sandbox` fails where it says something else
@@ -44,7 +42,6 @@ def page(replays: list[Replay]) -> str:
         f"but HTTP headers and the server's version; each difference has a reason below. "
         f"{len(replays) - len(compared)} are not compared.**\n"
     )
-    foreign = "Written by others, each driven over HTTPS by the tests named; every line is a check that passes."
     lines = [
         _HEAD,
         summary,
@@ -54,10 +51,8 @@ def page(replays: list[Replay]) -> str:
             _not_compared(one) for one in replays if one.not_compared).items(), key=lambda pair: (-pair[1], pair[0]))),
         "\n### Differences\n\n| in the sandbox | answers | reason |\n| --- | --- | --- |",
         *_differences(compared),
-        f"\n## Foreign clients\n\n{foreign}\n",
-        *_foreign(),
     ]  # fmt: skip
-    return "\n".join(lines) + "\n"
+    return summary_of_clients.put_into("\n".join(lines) + "\n")
 
 
 def _not_compared(one: Replay) -> str:
@@ -84,34 +79,6 @@ def _differences(compared: list[Replay]) -> list[str]:
             rows[difference, reason_for(one.file, difference) or "**none yet**"] += 1
     ordered = sorted(rows.items(), key=lambda row: (-row[1], row[0]))
     return [f"| {difference.replace('|', '/')} | {count} | {reason} |" for (difference, reason), count in ordered]
-
-
-def _foreign() -> list[str]:
-    lines = []
-    for title, names in foreign_checks().items():
-        lines += [f"### {title}\n", f"{len(names)} checks.\n", *(f"- {name}" for name in names), ""]
-    return lines[:-1]
-
-
-def foreign_checks() -> dict[str, list[str]]:
-    """Return the checks of each foreign client, as sentences."""
-    managed = (_FOREIGN / "javascript" / "client.mjs").read_text()
-    return {
-        "The npm port of Microsoft's EWS Managed API (`tests/foreign/javascript`)": re.findall(
-            r'^check\("(.+?)", async', managed, re.MULTILINE
-        ),
-        "DavMail, Debian's package, over IMAP and SMTP (`tests/foreign/davmail`)": _tests(
-            _FOREIGN / "davmail" / "test_imap_and_smtp.py"
-        ),
-        "SOAP by hand, after Microsoft's documentation (`tests/foreign/soap`)": re.findall(
-            r'^    Refusal\(\s*"(.+?)"', (_FOREIGN / "soap" / "test_refusals.py").read_text(), re.MULTILINE
-        ),
-    }
-
-
-def _tests(path: Path) -> list[str]:
-    names = [one.name for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)]
-    return [name.removeprefix("test_").replace("_", " ") for name in names if name.startswith("test_")]
 
 
 def main() -> None:

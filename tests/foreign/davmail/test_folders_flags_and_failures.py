@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import imaplib
 import smtplib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,8 @@ from tests.foreign.davmail.session import CREW, DISPATCH, MAIL, body, deliver, f
 from tests.support.workers import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.foreign.davmail.gateway import DavMail
     from tests.support.sandbox import SandboxProcess
 
@@ -59,7 +61,7 @@ def test_a_folder_that_is_gone_cannot_be_opened_filled_or_copied_to(
     # DavMail ends the session where it does not know what to do with a refusal.
     other = gateway.imap(sandbox.info["mailboxes"][0])
     other.select("INBOX")
-    ask = {
+    ask: Callable[[], tuple[str, Any]] = {
         "SELECT": lambda: other.select("Nowhere"),
         "APPEND": lambda: other.append("Nowhere", None, None, MAIL % (32, 32)),
         "COPY": lambda: other.copy("1", "Nowhere"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.ews.fields import Field
 
 MAX_DEPTH: Final = 16
+MAX_SUBJECT: Final = 255
 MAX_ATTACHMENT_BYTES: Final = 150 * 1024 * 1024
 
 
@@ -226,6 +227,11 @@ def _body(node: etree._Element, into: Changes) -> None:
     into.removals.add(p.BODY_TEXT if html else p.BODY_HTML)
 
 
+def _subject(node: etree._Element, into: Changes) -> None:
+    # Exchange cuts off the rest without a word.
+    into.bag[p.SUBJECT] = (node.text or "")[:MAX_SUBJECT]
+
+
 def _mime(node: etree._Element, into: Changes) -> None:
     into.mime = read_mime(node)
 
@@ -245,6 +251,7 @@ def _flag(node: etree._Element, into: Changes) -> None:
 
 _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
     "item:MimeContent": _mime,
+    "item:Subject": _subject,
     "item:Body": _body,
     "item:Attachments": _attachments,
     "item:Categories": _categories,

@@ -443,3 +443,23 @@ def test_a_folder_changes_name_and_class_but_not_its_kind(ews: Ews) -> None:
     assert ews.codes(request.format(made, "IPF.Note.Special")) == ["NoError"]
     assert ews.codes(request.format(made, "IPF.Contact")) == ["ErrorObjectTypeChanged"]
     assert ews.codes(request.format(INBOX, "IPF.Note.Special")) == ["ErrorFolderSave"]
+
+
+def test_a_subject_is_cut_at_255_letters(ews: Ews) -> None:
+    """When it is made, and when it is changed."""
+    made = ews.call(
+        '<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>'
+        + "ä" * 300
+        + "</t:Subject></t:Message></m:Items></m:CreateItem>"
+    )
+    ((item, change),) = item_ids(made)
+    get = f"<m:GetItem><m:ItemShape><t:BaseShape>Default</t:BaseShape></m:ItemShape>{listed(item)}</m:GetItem>"
+    assert texts(ews.call(get), "Subject") == ["ä" * 255]
+
+    ews.call(
+        '<m:UpdateItem MessageDisposition="SaveOnly" ConflictResolution="AlwaysOverwrite"><m:ItemChanges><t:ItemChange>'
+        f'<t:ItemId Id="{item}" ChangeKey="{change}"/><t:Updates><t:SetItemField><t:FieldURI FieldURI="item:Subject"/>'
+        "<t:Message><t:Subject>" + "x" * 256 + "</t:Subject></t:Message></t:SetItemField></t:Updates></t:ItemChange>"
+        "</m:ItemChanges></m:UpdateItem>"
+    )
+    assert texts(ews.call(get), "Subject") == ["x" * 255]
