@@ -216,3 +216,51 @@ def test_every_kind_is_documented_as_it_is() -> None:
     for name, kind in KINDS.items():
         (row,) = [cells for cells in rows if cells[0].strip(" `") == name and len(cells) == 3]
         assert all(f"`{parameter}`" in row[1] for parameter in kind.parameters)
+
+
+def test_connections_and_calls_are_counted_apart(book: FaultBook) -> None:
+    book.put([{"match": {"service": "ews"}, "fault": "tcp_reset", "times": 1}, {"fault": "cut_after"}])
+
+    assert book.connect("entra") is None
+    assert book.connect("ews") == Fault("tcp_reset", {})
+    assert book.connect("ews") is None
+    assert [fault.kind for fault in book.begin(_GET).after] == ["cut_after"]
+    assert [(rule["seen"], rule["fired"]) for rule in book.report()] == [(2, 1), (1, 1)]
+
+
+def test_the_first_rule_that_strikes_a_connection_wins_and_the_others_have_seen_it(book: FaultBook) -> None:
+    book.put([{"match": {"nth": 2}, "fault": "tcp_reset"}, {"fault": "tls_reset"}])
+
+    assert [fault.kind for _ in range(3) if (fault := book.connect("ews"))] == ["tls_reset", "tcp_reset", "tls_reset"]
+    assert [(rule["seen"], rule["fired"]) for rule in book.report()] == [(3, 1), (3, 2)]
+
+
+def test_a_rule_for_a_service_leaves_the_calls_of_the_other_alone(book: FaultBook) -> None:
+    book.put([{"match": {"service": "entra"}, "fault": "cut_before"}])
+
+    assert not book.begin(Call("GetItem", service="ews")).before
+    assert book.begin(Call("token", service="entra")).before
+
+
+def test_what_was_seen_survives_a_kill_also_where_nothing_fired(tmp_path: Path) -> None:
+    book = FaultBook(tmp_path / "faults.json")
+    book.put([{"match": {"nth": 3}, "fault": "cut_before"}])
+    _strikes(book, _GET, 2)
+
+    assert _strikes(FaultBook(tmp_path / "faults.json"), _GET, 2) == [True, False]
+
+
+def test_rules_of_different_names_throw_different_dice(book: FaultBook) -> None:
+    match = {"probability": 0.5}
+    book.put([{"name": name, "match": match, "fault": "cut_before"} for name in ("one", "two")])
+
+    struck = [len(book.begin(_GET).before) for _ in range(50)]
+
+    assert {0, 1, 2} == set(struck)
+
+
+def test_every_kind_of_connection_has_an_effect_or_a_certificate() -> None:
+    from bridge.sandbox.faults import lines
+
+    of_connections = {name for name, kind in KINDS.items() if kind.stage is Stage.CONNECTION}
+    assert of_connections == set(lines._EFFECTS) | set(lines.WRONG_CERTIFICATES)
