@@ -14,7 +14,7 @@ from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MOST_MEMBERS: Final = 500
 """How many mails of a conversation in a folder are looked at, the newest: a topic may be that of every mail there."""
@@ -86,13 +86,8 @@ class Topics:
     """The conversations of a folder that have a mail which meets a condition: how many, and their topics by pages."""
 
     total: int
-    _db: sqlite3.Connection
-    _query: str
-    _parameters: tuple[Any, ...]
-
-    def page(self, offset: int, limit: int) -> list[str]:
-        """Return the topics after the first `offset`, at most `limit`."""
-        return [row[0] for row in self._db.execute(self._query, (*self._parameters, limit, offset))]
+    page: Callable[[int, int], list[str]]
+    """Gives the topics after the first so many, at most so many."""
 
 
 def topics_of(
@@ -101,17 +96,16 @@ def topics_of(
     """
     Return the conversations of a folder by the time of their newest mail there.
 
-    A condition of `1` is answered from what is counted; any other looks at each mail of the folder.
+    A condition of `1` is answered from what is counted; any other looks at each mail of the folder, once.
     """
     way = "DESC" if descending else "ASC"
-    if condition == "1":
-        total = db.execute("SELECT conversations FROM folders WHERE id = ?", (folder,)).fetchone()[0]
-        query = f"SELECT topic FROM conversations WHERE folder = ? ORDER BY latest {way}, topic {way} LIMIT ? OFFSET ?"  # noqa: S608 - constants
-        return Topics(int(total), db, query, (folder,))
-    which = f"FROM items WHERE folder = ? AND {condition}"
-    total = db.execute(f"SELECT count(DISTINCT topic) {which}", (folder, *parameters)).fetchone()[0]
-    query = f"SELECT topic {which} GROUP BY topic ORDER BY max(received) {way}, topic {way} LIMIT ? OFFSET ?"
-    return Topics(int(total), db, query, (folder, *parameters))
+    if condition != "1":
+        found = f"FROM items WHERE folder = ? AND {condition} GROUP BY topic ORDER BY max(received) {way}, topic {way}"
+        topics = [row[0] for row in db.execute(f"SELECT topic {found}", (folder, *parameters))]
+        return Topics(len(topics), lambda offset, limit: topics[offset : offset + limit])
+    total = db.execute("SELECT conversations FROM folders WHERE id = ?", (folder,)).fetchone()[0]
+    query = f"SELECT topic FROM conversations WHERE folder = ? ORDER BY latest {way}, topic {way} LIMIT ? OFFSET ?"  # noqa: S608 - constants
+    return Topics(int(total), lambda offset, limit: [row[0] for row in db.execute(query, (folder, limit, offset))])
 
 
 def folders_of(db: sqlite3.Connection, mailbox: int, topic: str) -> dict[int, int]:

@@ -115,6 +115,8 @@ def _conversation(context: Context, db: sqlite3.Connection, node: etree._Element
 def _check_access(context: Context, db: sqlite3.Connection, mailbox: Mailbox, found: list[Item]) -> None:
     """Return if the caller may do this operation with these mails; those of one's own mailbox need no look."""
     if mailbox is not context.mailbox:
+        if not found:
+            raise EwsError("ErrorItemNotFound")
         for item in found:
             context.item_by(db, EntryId(mailbox.guid, item.folder, item.id))
 

@@ -15,6 +15,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.operations.paging import read_page
 from bridge.sandbox.ews.query import read_query
 from bridge.sandbox.ews.restrictions import Restriction
+from bridge.sandbox.ews.timing import within
 from bridge.sandbox.store import conversations, items
 from bridge.sandbox.store import properties as p
 
@@ -88,7 +89,8 @@ def find_conversation(context: Context, request: etree._Element) -> Single:
         if request.findtext(xml.M + "MailboxScope") == "ArchiveOnly":
             raise EwsError("ErrorInvalidOperation", "Archive mailbox is not enabled for this user.")
         shape = _read_shape(request.find(xml.M + "ConversationShape"))
-        with context.store.reading() as db:
+        seconds = context.temper.book.of_all("find_seconds")
+        with context.store.reading() as db, within(db, seconds):
             mailbox, folder = context.find_folder(db, child(request, "ParentFolderId"))
             condition = _condition(request, mailbox)
             topics = conversations.topics_of(

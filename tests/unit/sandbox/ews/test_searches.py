@@ -13,6 +13,7 @@ from lxml import etree
 from bridge.sandbox.ews import query
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.queryterms import TermError, _period
+from tests.support.hostile_mail import mails as mails_of
 from tests.unit.sandbox.ews.conftest import ADDRESS, M, T, a_mail, item_ids, texts
 
 if TYPE_CHECKING:
@@ -406,6 +407,25 @@ def test_a_search_that_takes_too_long_is_ended(mails: Ews) -> None:
 
     book.put({"find_seconds": None})
     assert subjects(mails.call(find(restriction=contains(_BODY, "production")))) == ["Coal for Dover"]
+
+
+def test_hostile_mails_are_searched_like_others(ews: Ews) -> None:
+    """Whatever a mail is made of, a search looks through it and finds the one that is wanted."""
+    wanted_mail = MAILS["Coal for Dover"].encode()
+    for hostile in mails_of(7, 250, 20_000, [wanted_mail]):
+        ews.store.deliver(ADDRESS, hostile.raw)
+    ews.store.deliver(ADDRESS, wanted_mail)
+
+    for wanted in (
+        find(restriction=contains(_BODY, "production of coal")),
+        find(restriction=compared("IsEqualTo", header("X-Route"), "north\nsea")),
+        find(
+            restriction=contains('<t:ExtendedFieldURI PropertyTag="0x007D" PropertyType="String"/>', "X-Route: north")
+        ),
+        find(query='"production of coal"'),
+        find(restriction=contains(_SUBJECT, "Coal for Dover"), order=by((field("message:From"), "Ascending"))),
+    ):
+        assert "Coal for Dover" in subjects(ews.call(wanted))
 
 
 def test_an_empty_query_string_restricts_nothing(mails: Ews) -> None:
