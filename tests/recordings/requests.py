@@ -295,8 +295,8 @@ def _convert_id(mailbox: Mailbox, answer: etree._Element) -> str:
 
 def _time_zones(_mailbox: Mailbox, answer: etree._Element) -> str:
     zones = [one for one in answer.iter(TYPES + "TimeZoneDefinition") if one.get("Name") or one.get("Id")]
-    full = "true" if answer.find(f".//{TYPES}Periods") is not None else "false"
-    ids = "".join(f"<t:Id>{zone.get('Id')}</t:Id>" for zone in zones[:1])
+    full = "true" if answer.find(f".//{TYPES}Period") is not None else "false"
+    ids = f"<t:Id>{zones[0].get('Id')}</t:Id>" if len(zones) == 1 else ""
     wanted = f"<m:Ids>{ids}</m:Ids>" if ids else ""
     return f'<m:GetServerTimeZones ReturnFullTimeZoneData="{full}">{wanted}</m:GetServerTimeZones>'
 

@@ -61,12 +61,10 @@ class Entry:
                 if "g" in field.shapes and field.uri != "contacts:HasPicture"
             )
             return f"<t:Contact>{shown}</t:Contact>"
-        given, _, surname = self.name.partition(" ")
         return (
-            f"<t:Contact>{xml.element('DisplayName', self.name)}{xml.element('GivenName', given)}"
-            f'<t:EmailAddresses><t:Entry Key="EmailAddress1">SMTP:{xml.text(self.address)}</t:Entry></t:EmailAddresses>'
-            f"<t:ContactSource>ActiveDirectory</t:ContactSource>{xml.element('Surname', surname) if surname else ''}"
-            "</t:Contact>"
+            f"<t:Contact>{xml.element('DisplayName', self.name)}<t:EmailAddresses>"
+            f'<t:Entry Key="EmailAddress1">SMTP:{xml.text(self.address)}</t:Entry></t:EmailAddresses>'
+            "<t:ContactSource>ActiveDirectory</t:ContactSource></t:Contact>"
         )
 
 

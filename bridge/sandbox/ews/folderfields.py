@@ -114,15 +114,17 @@ def element_for(folder: Folder) -> str:
     return next((name for start, name in _ELEMENTS.items() if folder.folder_class.startswith(start)), "Folder")
 
 
-def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST) -> FolderShape:
+def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST, fetching: bool = False) -> FolderShape:
     """
-    Return the shape that a FolderShape element asks for.
+    Return the shape that a FolderShape element asks for; all properties are more where a folder is fetched.
 
     Raises:
         EwsError: ErrorInvalidPropertyRequest for a property that folders have not, or not in that version.
     """
     base = node.findtext(xml.T + "BaseShape", "IdOnly")
     uris = set({"Default": _DEFAULT, "AllProperties": _ALL}.get(base, frozenset()))
+    if fetching and base == "AllProperties":
+        uris.add("folder:PermissionSet")
     extended: dict[str, Extended] = {}
     additional = node.find(xml.T + "AdditionalProperties")
     for path_node in () if additional is None else additional:

@@ -154,24 +154,19 @@ def _periods(rules: tzinfo, changes: list[datetime]) -> tuple[timedelta, timedel
 
 
 def _move_xml(rules: tzinfo, change: datetime, ids: Mapping[timedelta, str]) -> str:
-    """Return the rule of a change: a weekday of a month where three years agree, else the day itself."""
+    """Return the rule of a change as a weekday of a month; clients know of no other form."""
     before = _offset(rules, change - timedelta(minutes=1))
     local = (change + before).replace(tzinfo=None)
-    head = (
-        f'<t:To Kind="Period">{xml.text(ids[_offset(rules, change)])}</t:To>'
-        f"<t:TimeOffset>{duration(timedelta(hours=local.hour, minutes=local.minute))}</t:TimeOffset>"
-        f"<t:Month>{local.month}</t:Month>"
-    )
-    which = _occurrence(rules, change, local.date())
-    if which is None:
-        return f"<t:RecurringDateTransition>{head}<t:Day>{local.day}</t:Day></t:RecurringDateTransition>"
     return (
-        f"<t:RecurringDayTransition>{head}<t:DayOfWeek>{_DAYS[local.weekday()]}</t:DayOfWeek>"
-        f"<t:Occurrence>{which}</t:Occurrence></t:RecurringDayTransition>"
+        f'<t:RecurringDayTransition><t:To Kind="Period">{xml.text(ids[_offset(rules, change)])}</t:To>'
+        f"<t:TimeOffset>{duration(timedelta(hours=local.hour, minutes=local.minute))}</t:TimeOffset>"
+        f"<t:Month>{local.month}</t:Month><t:DayOfWeek>{_DAYS[local.weekday()]}</t:DayOfWeek>"
+        f"<t:Occurrence>{_occurrence(rules, change, local.date())}</t:Occurrence></t:RecurringDayTransition>"
     )
 
 
-def _occurrence(rules: tzinfo, change: datetime, day: date) -> int | None:
+def _occurrence(rules: tzinfo, change: datetime, day: date) -> int:
+    """Return which of its weekday in its month a change is, -1 for the last: by some years, else by its own."""
     weeks = set()
     lasts = set()
     for year in range(change.year, change.year + _RULE_YEARS):
@@ -180,6 +175,6 @@ def _occurrence(rules: tzinfo, change: datetime, day: date) -> int | None:
             if local.month == day.month and local.weekday() == day.weekday():
                 weeks.add((local.day - 1) // 7 + 1)
                 lasts.add((local + timedelta(days=7)).month != local.month)
-    if len(weeks) == 1 and not (weeks == {_LAST_WEEK} and lasts == {True}):
-        return weeks.pop()
-    return -1 if lasts == {True} else None
+    if lasts == {True}:
+        return -1
+    return weeks.pop() if len(weeks) == 1 else min((day.day - 1) // 7 + 1, _LAST_WEEK)

@@ -87,6 +87,19 @@ class Zone:
         local = micros - self._bias_at(micros - self._bias * _MINUTE) * _MINUTE
         return f"{p.from_micros(local):%Y-%m-%dT%H:%M:%S}"
 
+    def working_hours_xml(self) -> str:
+        """Return when people work, whose own hours nobody can set here: on weekdays from eight to five."""
+        nothing = (0, "00:00:00", 0, 0, "Sunday")
+        standard, daylight = self._rules if len(self._rules) == 2 else (nothing, nothing)
+        zone = (
+            f"<t:Bias>{self._bias}</t:Bias>{_rule_xml('StandardTime', standard)}{_rule_xml('DaylightTime', daylight)}"
+        )
+        return (
+            f"<t:WorkingHours><t:TimeZone>{zone}</t:TimeZone><t:WorkingPeriodArray><t:WorkingPeriod><t:DayOfWeek>"
+            f"{' '.join(DAYS[:5])}</t:DayOfWeek><t:StartTimeInMinutes>480</t:StartTimeInMinutes>"
+            "<t:EndTimeInMinutes>1020</t:EndTimeInMinutes></t:WorkingPeriod></t:WorkingPeriodArray></t:WorkingHours>"
+        )
+
     def _bias_at(self, local: int) -> int:
         """Return the minutes that UTC is ahead at a local time."""
         if len(self._rules) < 2 or not all(1 <= rule[3] <= 12 for rule in self._rules):
@@ -103,6 +116,14 @@ class Zone:
 def _rule(node: etree._Element) -> tuple[int, str, int, int, str]:
     bias, order, month = (int(node.findtext(xml.T + name) or 0) for name in ("Bias", "DayOrder", "Month"))
     return bias, node.findtext(xml.T + "Time") or "", order, month, node.findtext(xml.T + "DayOfWeek") or ""
+
+
+def _rule_xml(element: str, rule: tuple[int, str, int, int, str]) -> str:
+    bias, clock, order, month, day = rule
+    return (
+        f"<t:{element}><t:Bias>{bias}</t:Bias>{xml.element('Time', clock)}<t:DayOrder>{order}</t:DayOrder>"
+        f"<t:Month>{month}</t:Month><t:DayOfWeek>{day}</t:DayOfWeek></t:{element}>"
+    )
 
 
 def _change(year: int, rule: tuple[int, str, int, int, str]) -> int:
@@ -150,7 +171,8 @@ class _Viewer:
         if kind != "MergedOnly":
             listed = "".join(self._event(one, detailed="Detailed" in kind) for one in busy)
             events = f"<t:CalendarEventArray>{listed}</t:CalendarEventArray>" if listed else ""
-        return f"<t:FreeBusyViewType>{kind}</t:FreeBusyViewType>{merged}{events}"
+        hours = self._zone.working_hours_xml()
+        return f"<t:FreeBusyViewType>{kind}</t:FreeBusyViewType>{merged}{events}{hours}"
 
     def _merged(self, busy: list[Item]) -> str:
         start, end = self._window

@@ -40,7 +40,7 @@ def get_folder(context: Context, request: etree._Element) -> str:
     """Answer folders by id, each on its own."""
     shape: FolderShape | EwsError
     try:
-        shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
+        shape = read_folder_shape(child(request, "FolderShape"), version=context.version, fetching=True)
     except EwsError as error:
         shape = error
 
