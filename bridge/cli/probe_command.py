@@ -21,7 +21,8 @@ def probe_exchange(
         typer.Option("--write", help="Also make folders and mails of its own, and send to the mailbox itself."),
     ] = False,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="With --write: also what takes a minute or moves 60 megabytes.")
+        bool,
+        typer.Option("--thorough", help="With --write: also what takes minutes, megabytes, or forty mails at once."),
     ] = False,
     guess: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Check this guess alone; may be repeated.")

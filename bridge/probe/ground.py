@@ -156,7 +156,7 @@ class Ground:
         until = time.monotonic() + self.arrival_seconds
         wait = 0.05
         while True:
-            found = self._arrived(subject)
+            found = self.arrivals(subject)
             if found:
                 if self._under_way.get(subject) == 1:
                     del self._under_way[subject]
@@ -166,7 +166,8 @@ class Ground:
             time.sleep(wait)
             wait = min(_LONGEST_LOOK_SECONDS, wait * 1.5)
 
-    def _arrived(self, subject: str) -> list[ItemId]:
+    def arrivals(self, subject: str) -> list[ItemId]:
+        """Return the mails of a subject that have arrived; all of the probe's if it is its name."""
         return [found for folder in _ARRIVES_IN for found in self._found(distinguished(folder), subject)]
 
     def send_and_receive(self, subject: str, mime: bytes, *properties: etree._Element) -> Arrived:
@@ -236,7 +237,7 @@ class Ground:
             try:
                 for subject, copies in list(self._under_way.items()):
                     # What is still a draft was not sent, and goes with the folder.
-                    if len(self._arrived(subject)) >= copies or self._is_draft(subject):
+                    if len(self.arrivals(subject)) >= copies or self._is_draft(subject):
                         del self._under_way[subject]
             except NotCheckable as error:
                 yield f"mails that were sent to the mailbox itself, which cannot be listed ({error})"

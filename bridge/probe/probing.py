@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ class Probing:
     entra: TokenEndpoint | None
     """None where names and passwords sign in."""
     thorough: bool = False
+    shared: dict[str, object] = field(default_factory=dict)
+    """What one step found and another asks for as well."""
 
     def ok(self, body: etree._Element) -> Answer:
         """Return the answer to a call that has to work; raises `NotCheckable` as `Ground.ok`."""

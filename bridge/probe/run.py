@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
 from bridge.probe import (
+    steps_burst,
     steps_calls,
     steps_entra,
     steps_flow,
@@ -36,6 +37,7 @@ MODULES: Final = (
     steps_notifications,
     steps_items,
     steps_flow,
+    steps_burst,
     steps_versions,
     steps_searches,
 )
@@ -82,11 +84,12 @@ def probe(
     results: list[Result] = []
     interrupted = False
     left: list[str] = []
+    probing = Probing(wire, ground, entra, wanted.thorough)
     try:
         try:
             for number in numbers():
                 if not wanted.guesses or number in wanted.guesses:
-                    result = _result(number, Probing(wire, ground, entra, wanted.thorough), wanted)
+                    result = _result(number, probing, wanted)
                     results.append(result)
                     told(result)
         except KeyboardInterrupt:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 assert MODULES  # importing them has filled STEPS
 TEST_BOX, WORKED_ON = "test-box@example.org", "dispatch@example.org"
+BURSTS = frozenset({28, 32})
+"""They send as much as a mailbox may in a minute, and wait for the next one."""
 THOROUGH = frozenset(number for number, step in STEPS.items() if step.needs is Needs.THOROUGH)
 PASSWORD_ONLY = frozenset(number for number, step in STEPS.items() if step.sign_in == "password")
 
