@@ -172,21 +172,30 @@ class Run:
                 break
             time.sleep(0.1)
         for number, mailbox in enumerate(self._mailboxes):
+            mine = [watcher for watcher in watchers if watcher.mailbox == mailbox]
             link = Link(gate, mailbox, token)
-            mail = self.journal.new_mail(f"<marker-{number}@stress.example>", mailbox)
-            asked = time.monotonic()
-            (answer,) = link.call(soap.create("SaveOnly", soap.message(mail.message_id, mime=None), "drafts"))
-            (marker,) = answer.ids()
-            self.journal.settle(mail, (Place("drafts", marker),))
-            self.journal.add(Creation(mailbox, marker, asked, time.monotonic()))
-            link.close()
-            for watcher in watchers:
-                if watcher.mailbox == mailbox:
+            marker = self._last_item(link, f"<marker-{number}@stress.example>")
+            for watcher in mine:
+                if isinstance(watcher, Listener):
                     watcher.end(marker)
+            # Who heard of the marker before it knew that it was the last item hears of one more.
+            self._last_item(link, f"<after-marker-{number}@stress.example>")
+            for watcher in mine:
+                watcher.end(marker)
+            link.close()
         for watcher in watchers:
             watcher.join(max(0.1, end - time.monotonic()))
             if watcher.is_alive():
                 self.journal.problem(f"{watcher.name} was not told of the last item")
+
+    def _last_item(self, link: Link, message_id: str) -> str:
+        mail = self.journal.new_mail(message_id, link.address)
+        asked = time.monotonic()
+        (answer,) = link.call(soap.create("SaveOnly", soap.message(message_id, mime=None), "drafts"))
+        (item_id,) = answer.ids()
+        self.journal.settle(mail, (Place("drafts", item_id),))
+        self.journal.add(Creation(link.address, item_id, asked, time.monotonic()))
+        return item_id
 
     def _note_memory(self) -> None:
         status = Path(f"/proc/{self.sandbox.pid}/status").read_text()

@@ -134,9 +134,11 @@ class Listener(Watcher):
             watch = Watch(self.mailbox, self.name, time.monotonic())
             self._journal.add(watch)
             told = self._streamed(subscription) if self._streaming else self._pulled(subscription, watermark)
+            heard = set()
             for item_id in told:
                 watch.told.append(item_id)
-                if item_id == self._last:
+                heard.add(item_id)
+                if self._last in heard:
                     return True
         except LostAnswerError:
             self._journal.count("lost")
