@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,17 +161,17 @@ class Run:
     def _come_to_rest(self, gate: Gate, token: str, watchers: list[Watcher]) -> None:
         """Wait until all mail has left, and each watcher was told of a last item."""
         end = time.monotonic() + _SETTLE_SECONDS
-        while any(self.sandbox.mails(mailbox, "outbox", limit=1) for mailbox in self._mailboxes):
-            if time.monotonic() > end:
-                self.journal.problem("mail stays in an Outbox")
-                break
-            time.sleep(0.1)
+        self._until(
+            lambda: not any(self.sandbox.mails(mailbox, "outbox", limit=1) for mailbox in self._mailboxes),
+            end,
+            "mail stays in an Outbox",
+        )
         # One that lost its subscription by the last kill would wait for a last item that came before its new one.
-        while not all(one.is_listening for one in watchers if isinstance(one, Listener) and one.is_alive()):
-            if time.monotonic() > end:
-                self.journal.problem("a subscription cannot be had again")
-                break
-            time.sleep(0.1)
+        self._until(
+            lambda: all(one.is_listening for one in watchers if isinstance(one, Listener) and one.is_alive()),
+            end,
+            "a subscription cannot be had again",
+        )
         for number, mailbox in enumerate(self._mailboxes):
             mine = [watcher for watcher in watchers if watcher.mailbox == mailbox]
             link = Link(gate, mailbox, token)
@@ -187,6 +188,13 @@ class Run:
             watcher.join(max(0.1, end - time.monotonic()))
             if watcher.is_alive():
                 self.journal.problem(f"{watcher.name} was not told of the last item")
+
+    def _until(self, done: Callable[[], bool], end: float, otherwise: str) -> None:
+        while not done():
+            if time.monotonic() > end:
+                self.journal.problem(otherwise)
+                return
+            time.sleep(0.1)
 
     def _last_item(self, link: Link, message_id: str) -> str:
         mail = self.journal.new_mail(message_id, link.address)
