@@ -9,6 +9,7 @@ from bridge.errors import BridgeError
 from bridge.probe import (
     steps_burst,
     steps_calls,
+    steps_clients,
     steps_entra,
     steps_flow,
     steps_items,
@@ -40,6 +41,7 @@ MODULES: Final = (
     steps_burst,
     steps_versions,
     steps_searches,
+    steps_clients,
 )
 """Importing them has put their steps on the list."""
 
