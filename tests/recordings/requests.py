@@ -7,13 +7,14 @@ from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
+from tests.recordings import directory, states
+from tests.recordings.kinds import FOLDERS, MADE, new
 from tests.recordings.mailbox import (
-    ADDRESS,
-    MALFORMED,
     OTHER,
     Mailbox,
     NotBuiltError,
     attachment,
+    extended_paths,
     folder_shape,
     item_shape,
 )
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
 
     Builder = Callable[[Mailbox, etree._Element], str]
 
-_MAIL_KINDS = frozenset({"Message", "Item"})
-_PROVOKED = frozenset({
-    "NoError", "ErrorItemNotFound", "ErrorInvalidIdMalformed", "ErrorInvalidChangeKey", "ErrorFolderExists",
-    "ErrorParentFolderNotFound", "ErrorMoveCopyFailed", "ErrorDeleteDistinguishedFolder", "ErrorNonExistentMailbox",
-    "ErrorSendAsDenied", "ErrorNameResolutionNoResults", "ErrorNameResolutionMultipleResults",
-    "ErrorInvalidSyncStateData",
+BY_RULE = frozenset({
+    "ErrorInternalServerError", "ErrorInvalidValueForProperty", "ErrorServerBusy", "ErrorTooManyObjectsOpened",
 })  # fmt: skip
+"""What no request and no state brings about, but a rule of the sandbox's faults does."""
+
 _INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
 _DISTINGUISHED = {
     "Inbox": "inbox", "Calendar": "calendar", "Contacts": "contacts", "Drafts": "drafts", "Tasks": "tasks",
@@ -69,11 +68,11 @@ def _find_folder(mailbox: Mailbox, answer: etree._Element) -> str:
             parents += f'<t:FolderId Id="{mailbox.folder_for(_code(message))}"/>'
             continue
         paged = paged or root.get("IndexedPagingOffset") is not None
-        parent = mailbox.folder()
+        parent = mailbox.place()
         for folder in root.iterfind(f"{TYPES}Folders/*"):
             shown = folder if shown is None else shown
             _made_like(mailbox, folder, parent)
-        parents += f'<t:FolderId Id="{parent}"/>'
+        parents += parent
     view = '<m:IndexedPageFolderView MaxEntriesReturned="100" Offset="0" BasePoint="Beginning"/>' if paged else ""
     return (
         f'<m:FindFolder Traversal="Shallow">{folder_shape(shown)}{view}<m:ParentFolderIds>{parents}</m:ParentFolderIds>'
@@ -123,45 +122,48 @@ def _mark_all(mailbox: Mailbox, answer: etree._Element) -> str:
 
 def _move_folder(operation: str) -> Builder:
     def build(mailbox: Mailbox, answer: etree._Element) -> str:
-        to, ids = mailbox.folder(), ""
+        to, ids = mailbox.place(), ""
         for message in _messages(answer):
             code = _code(message)
             folder = _folder_of(message)
             if code == "ErrorMoveCopyFailed":
-                moved = mailbox.folder()
-                mailbox.client.call(
-                    f'<m:{operation}><m:ToFolderId><t:FolderId Id="{to}"/></m:ToFolderId><m:FolderIds><t:FolderId '
-                    f'Id="{moved}"/></m:FolderIds></m:{operation}>'
-                )
-                twin = mailbox.client.call(
-                    f"<m:CreateFolder><m:ParentFolderId>{_INBOX}</m:ParentFolderId><m:Folders><t:Folder>"
-                    f"<t:DisplayName>{_display_name(mailbox, to)}</t:DisplayName></t:Folder></m:Folders>"
-                    "</m:CreateFolder>"
-                )
-                moved = str(next(twin.iter(TYPES + "FolderId")).get("Id"))
+                mailbox.folder(parent=to, name="Twin")
+                moved = mailbox.folder(name="Twin")
             else:
                 made = folder is not None and code == "NoError"
                 moved = mailbox.folder(_name(folder)) if made and folder is not None else mailbox.folder_for(code)
             ids += f'<t:FolderId Id="{moved}"/>'
-        return (
-            f'<m:{operation}><m:ToFolderId><t:FolderId Id="{to}"/></m:ToFolderId><m:FolderIds>{ids}</m:FolderIds>'
-            f"</m:{operation}>"
-        )
+        return f"<m:{operation}><m:ToFolderId>{to}</m:ToFolderId><m:FolderIds>{ids}</m:FolderIds></m:{operation}>"
 
     return build
 
 
 def _get_item(mailbox: Mailbox, answer: etree._Element) -> str:
-    ids, shown = "", None
+    ids, shown, wrong, mime = "", None, None, False
     for message in _messages(answer):
         item = _item_of(message)
         if item is None:
-            made, _ = mailbox.item_for(_code(message))
+            code = _code(message)
+            wrong = message.find(f"{MESSAGES}MessageXml/{TYPES}FieldURI") if wrong is None else wrong
+            mime = mime or code == "ErrorUnsupportedMimeConversion"
+            made, _ = _fetched_in_vain(mailbox, code)
         else:
             shown = item if shown is None else shown
             made, _ = mailbox.item(item, delivered=item.findtext(TYPES + "IsDraft") != "true")
         ids += f'<t:ItemId Id="{made}"/>'
-    return f"<m:GetItem>{item_shape(shown)}<m:ItemIds>{ids}</m:ItemIds></m:GetItem>"
+    shape = item_shape(shown)
+    if mime:
+        shape = shape.replace("</m:ItemShape>", "<t:IncludeMimeContent>true</t:IncludeMimeContent></m:ItemShape>")
+    if wrong is not None:
+        asked = f'<t:AdditionalProperties><t:FieldURI FieldURI="{wrong.get("FieldURI")}"/></t:AdditionalProperties>'
+        shape = f"<m:ItemShape><t:BaseShape>IdOnly</t:BaseShape>{asked}</m:ItemShape>"
+    return f"<m:GetItem>{shape}<m:ItemIds>{ids}</m:ItemIds></m:GetItem>"
+
+
+def _fetched_in_vain(mailbox: Mailbox, code: str) -> tuple[str, str]:
+    if code == "ErrorUnsupportedMimeConversion":
+        return mailbox.other("Contact")
+    return mailbox.item_for("NoError" if code == "ErrorInvalidPropertyRequest" else code)
 
 
 def _find_item(mailbox: Mailbox, answer: etree._Element) -> str:
@@ -172,16 +174,19 @@ def _find_item(mailbox: Mailbox, answer: etree._Element) -> str:
             parents += f'<t:FolderId Id="{mailbox.folder_for(_code(message))}"/>'
             continue
         paged = paged or root.get("IndexedPagingOffset") is not None
-        parent = mailbox.folder()
+        parent = mailbox.place(root.find(f"{TYPES}Items/*"))
         for item in root.iterfind(f"{TYPES}Items/*"):
-            _refuse_other_kinds(item)
+            _refuse_kinds_not_made(item)
             shown = item if shown is None else shown
+            if _name(item) != "Message":
+                mailbox.item(item, parent=parent)
+                continue
             made, _ = mailbox.item(item, delivered=item.findtext(TYPES + "IsDraft") != "true")
             mailbox.client.call(
-                f'<m:MoveItem><m:ToFolderId><t:FolderId Id="{parent}"/></m:ToFolderId>'
+                f"<m:MoveItem><m:ToFolderId>{parent}</m:ToFolderId>"
                 f'<m:ItemIds><t:ItemId Id="{made}"/></m:ItemIds></m:MoveItem>'
             )
-        parents += f'<t:FolderId Id="{parent}"/>'
+        parents += parent
     view = '<m:IndexedPageItemView MaxEntriesReturned="100" Offset="0" BasePoint="Beginning"/>' if paged else ""
     return (
         f'<m:FindItem Traversal="Shallow">{item_shape(shown)}{view}<m:ParentFolderIds>{parents}</m:ParentFolderIds>'
@@ -191,36 +196,52 @@ def _find_item(mailbox: Mailbox, answer: etree._Element) -> str:
 
 def _create_item(mailbox: Mailbox, answer: etree._Element) -> str:
     made, sends = "", False
-    sender = ""
+    sender = into = ""
     for message in _messages(answer):
         item = _item_of(message)
         code = _code(message)
         if code == "ErrorSendAsDenied":
             sender = f"<t:From><t:Mailbox><t:EmailAddress>{OTHER}</t:EmailAddress></t:Mailbox></t:From>"
+        elif code == "ErrorCannotCreateContactInNonContactFolder":
+            made += new("Contact")
+            into = f"<m:SavedItemFolderId>{_INBOX}</m:SavedItemFolderId>"
+            continue
+        elif code == "ErrorItemNotFound":
+            # Samples accept a meeting or an invitation that is gone; a reply to a mail that is gone says the same.
+            gone = mailbox.item_for(code)[0]
+            made += f'<t:ReplyToItem><t:ReferenceItemId Id="{gone}" ChangeKey="{mailbox.item()[1]}"/></t:ReplyToItem>'
+            continue
         elif code != "NoError":
             raise NotBuiltError(f"{code} is not brought about here")
+        if item is not None and _name(item) in FOLDERS:
+            made += new(_name(item))
+            continue
         sends = sends or item is None
         kinds = [] if item is None else [_name(one) for one in item.iterfind(f"{TYPES}Attachments/*")]
         attached = "".join(attachment(kind) for kind in kinds)
         attachments = f"<t:Attachments>{attached}</t:Attachments>" if attached else ""
-        to = f"<t:ToRecipients><t:Mailbox><t:EmailAddress>{ADDRESS}</t:EmailAddress></t:Mailbox></t:ToRecipients>"
+        own = f"<t:Mailbox><t:EmailAddress>{mailbox.address}</t:EmailAddress></t:Mailbox>"
+        to = f"<t:ToRecipients>{own}</t:ToRecipients>"
         made += f"<t:Message><t:Subject>New</t:Subject>{attachments}{to}{sender}</t:Message>"
     how = "SendAndSaveCopy" if sends else "SaveOnly"
-    return f'<m:CreateItem MessageDisposition="{how}"><m:Items>{made}</m:Items></m:CreateItem>'
+    meeting = ' SendMeetingInvitations="SendToNone"' if "<t:CalendarItem>" in made else ""
+    return f'<m:CreateItem MessageDisposition="{how}"{meeting}>{into}<m:Items>{made}</m:Items></m:CreateItem>'
 
 
 def _update_item(mailbox: Mailbox, answer: etree._Element) -> str:
     changes = ""
     for message in _messages(answer):
-        _item_of(message)
-        item, key = mailbox.item_for(_code(message))
+        shown = _item_of(message)
+        kind = "Message" if shown is None else _name(shown)
+        item, key = mailbox.item(shown) if kind in FOLDERS else mailbox.item_for(_code(message))
         changes += (
             f'<t:ItemChange><t:ItemId Id="{item}" ChangeKey="{key}"/><t:Updates><t:SetItemField><t:FieldURI '
-            'FieldURI="item:Subject"/><t:Message><t:Subject>New</t:Subject></t:Message></t:SetItemField></t:Updates>'
+            f'FieldURI="item:Subject"/><t:{kind}><t:Subject>New</t:Subject></t:{kind}></t:SetItemField></t:Updates>'
             "</t:ItemChange>"
         )
     return (
-        '<m:UpdateItem ConflictResolution="AlwaysOverwrite" MessageDisposition="SaveOnly"><m:ItemChanges>'
+        '<m:UpdateItem ConflictResolution="AlwaysOverwrite" MessageDisposition="SaveOnly" '
+        'SendMeetingInvitationsOrCancellations="SendToNone"><m:ItemChanges>'
         f"{changes}</m:ItemChanges></m:UpdateItem>"
     )
 
@@ -243,6 +264,9 @@ def _create_attachment(mailbox: Mailbox, answer: etree._Element) -> str:
     made = ""
     for message in _messages(answer):
         code = _code(message)
+        if code == "ErrorRequiredPropertyMissing":
+            made += "<t:FileAttachment><t:Content>QUJD</t:Content></t:FileAttachment>"
+            continue
         if code != "NoError":
             raise NotBuiltError(f"{code} is not brought about here")
         found = message.find(f"{MESSAGES}Attachments/*")
@@ -259,7 +283,7 @@ def _get_attachment(mailbox: Mailbox, answer: etree._Element) -> str:
         found = message.find(f"{MESSAGES}Attachments/*")
         if found is None:
             raise NotBuiltError("an attachment that is refused is not made here")
-        inner = next((one for one in found if _name(one) in _MAIL_KINDS), None)
+        inner = next((one for one in found if _name(one) in MADE), None)
         if _name(found) == "ItemAttachment" and inner is None:
             raise NotBuiltError("items other than mails are not attached here")
         if inner is not None and inner.find(TYPES + "MimeContent") is not None:
@@ -273,71 +297,12 @@ def _delete_attachment(mailbox: Mailbox, answer: etree._Element) -> str:
     return f"<m:DeleteAttachment><m:AttachmentIds>{ids}</m:AttachmentIds></m:DeleteAttachment>"
 
 
-def _resolve_names(mailbox: Mailbox, answer: etree._Element) -> str:
-    code = _code(_messages(answer)[0])
-    name = {"NoError": ADDRESS, "ErrorNameResolutionMultipleResults": "dispatch"}.get(code, "nobody at all")
-    full = "true" if answer.find(f".//{TYPES}Contact") is not None else "false"
-    return (
-        f'<m:ResolveNames ReturnFullContactData="{full}"><m:UnresolvedEntry>{name}</m:UnresolvedEntry></m:ResolveNames>'
-    )
-
-
-def _convert_id(mailbox: Mailbox, answer: etree._Element) -> str:
-    ids, wanted = "", "HexEntryId"
-    for message in _messages(answer):
-        code = _code(message)
-        given = message.find(f"{MESSAGES}AlternateId")
-        wanted = str(given.get("Format")) if given is not None else wanted
-        item = MALFORMED if code != "NoError" else mailbox.item()[0]
-        ids += f'<t:AlternateId Format="EwsId" Id="{item}" Mailbox="{ADDRESS}"/>'
-    return f'<m:ConvertId DestinationFormat="{wanted}"><m:SourceIds>{ids}</m:SourceIds></m:ConvertId>'
-
-
 def _time_zones(_mailbox: Mailbox, answer: etree._Element) -> str:
     zones = [one for one in answer.iter(TYPES + "TimeZoneDefinition") if one.get("Name") or one.get("Id")]
     full = "true" if answer.find(f".//{TYPES}Period") is not None else "false"
-    ids = f"<t:Id>{zones[0].get('Id')}</t:Id>" if len(zones) == 1 else ""
+    ids = "".join(f"<t:Id>{zone.get('Id')}</t:Id>" for zone in zones[:1])
     wanted = f"<m:Ids>{ids}</m:Ids>" if ids else ""
     return f'<m:GetServerTimeZones ReturnFullTimeZoneData="{full}">{wanted}</m:GetServerTimeZones>'
-
-
-def _sync_hierarchy(mailbox: Mailbox, answer: etree._Element) -> str:
-    message = _messages(answer)[0]
-    state = "" if _code(message) == "NoError" else "<m:SyncState>AAAA</m:SyncState>"
-    folder = message.find(f".//{TYPES}Create/*")
-    parent = f'<t:FolderId Id="{mailbox.folder()}"/>'
-    if folder is not None:
-        mailbox.folder(_name(folder), parent=parent)
-    if message.find(f".//{TYPES}Update") is not None or message.find(f".//{TYPES}Delete") is not None:
-        raise NotBuiltError("changes since a state are not brought about here")
-    return (
-        f"<m:SyncFolderHierarchy>{folder_shape(folder)}<m:SyncFolderId>{parent}</m:SyncFolderId>{state}"
-        "</m:SyncFolderHierarchy>"
-    )
-
-
-def _sync_items(mailbox: Mailbox, answer: etree._Element) -> str:
-    message = _messages(answer)[0]
-    state = "" if _code(message) == "NoError" else "<m:SyncState>AAAA</m:SyncState>"
-    if any(message.find(f".//{TYPES}{kind}") is not None for kind in ("Update", "Delete", "ReadFlagChange")):
-        raise NotBuiltError("changes since a state are not brought about here")
-    item = message.find(f".//{TYPES}Create/*")
-    parent = f'<t:FolderId Id="{mailbox.folder()}"/>'
-    if item is not None:
-        _refuse_other_kinds(item)
-        mailbox.item(item, parent=parent)
-    return (
-        f"<m:SyncFolderItems>{item_shape(item)}<m:SyncFolderId>{parent}</m:SyncFolderId>{state}"
-        "<m:MaxChangesReturned>100</m:MaxChangesReturned></m:SyncFolderItems>"
-    )
-
-
-def _subscribe(_mailbox: Mailbox, answer: etree._Element) -> str:
-    where = f"<t:FolderIds>{_INBOX}</t:FolderIds><t:EventTypes><t:EventType>NewMailEvent</t:EventType></t:EventTypes>"
-    if answer.find(f".//{MESSAGES}Watermark") is None:
-        return f"<m:Subscribe><m:StreamingSubscriptionRequest>{where}</m:StreamingSubscriptionRequest></m:Subscribe>"
-    pull = f"<m:PullSubscriptionRequest>{where}<t:Timeout>10</t:Timeout></m:PullSubscriptionRequest>"
-    return f"<m:Subscribe>{pull}</m:Subscribe>"
 
 
 _BUILDERS: Mapping[str, Builder] = {
@@ -365,12 +330,22 @@ _BUILDERS: Mapping[str, Builder] = {
     "CreateAttachment": _create_attachment,
     "GetAttachment": _get_attachment,
     "DeleteAttachment": _delete_attachment,
-    "ResolveNames": _resolve_names,
-    "ConvertId": _convert_id,
     "GetServerTimeZones": _time_zones,
-    "SyncFolderHierarchy": _sync_hierarchy,
-    "SyncFolderItems": _sync_items,
-    "Subscribe": _subscribe,
+    "SyncFolderHierarchy": states.sync_hierarchy,
+    "SyncFolderItems": states.sync_items,
+    "Subscribe": states.subscribe,
+    "Unsubscribe": states.unsubscribe,
+    "GetEvents": states.get_events,
+    "GetStreamingEvents": states.stream,
+    "ArchiveItem": states.archive,
+    "ExportItems": states.export,
+    "UploadItems": states.upload,
+    "ResolveNames": directory.resolve_names,
+    "ConvertId": directory.convert_id,
+    "GetMailTips": directory.mail_tips,
+    "GetRoomLists": directory.room_lists,
+    "GetRooms": directory.rooms,
+    "GetUserAvailability": directory.availability,
 }
 
 
@@ -381,10 +356,9 @@ def _messages(answer: etree._Element) -> list[etree._Element]:
 
 
 def _code(message: etree._Element) -> str:
-    code = message.findtext(MESSAGES + "ResponseCode") or "NoError"
-    if code not in _PROVOKED:
-        raise NotBuiltError(f"{code} is not brought about here")
-    return code
+    """Return the code that the state is to bring about; one that a rule brings about needs no state."""
+    code = states.code_of(message)
+    return "NoError" if code in BY_RULE else code
 
 
 def _folder_of(message: etree._Element) -> etree._Element | None:
@@ -394,13 +368,13 @@ def _folder_of(message: etree._Element) -> etree._Element | None:
 def _item_of(message: etree._Element) -> etree._Element | None:
     found = message.find(f"{MESSAGES}Items/*")
     if found is not None:
-        _refuse_other_kinds(found)
+        _refuse_kinds_not_made(found)
     return found
 
 
-def _refuse_other_kinds(item: etree._Element) -> None:
-    if _name(item) not in _MAIL_KINDS:
-        raise NotBuiltError("items other than mails are not made here")
+def _refuse_kinds_not_made(item: etree._Element) -> None:
+    if _name(item) not in MADE:
+        raise NotBuiltError(f"{_name(item)}: Exchange makes such an item itself, of mail that comes in")
 
 
 def _folder_ids(mailbox: Mailbox, answer: etree._Element) -> str:
@@ -429,16 +403,13 @@ def _made_like(mailbox: Mailbox, folder: etree._Element, parent: str = "") -> st
     kind = _name(folder)
     if kind not in ("Folder", "CalendarFolder", "ContactsFolder", "TasksFolder"):
         raise NotBuiltError(f"folders of the kind {kind} are not made here")
-    within = f'<t:FolderId Id="{parent}"/>' if parent else ""
-    return mailbox.folder(kind, folder.findtext(TYPES + "FolderClass") or "", within)
-
-
-def _display_name(mailbox: Mailbox, folder: str) -> str:
-    answer = mailbox.client.call(
-        '<m:FindFolder Traversal="Shallow"><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape>'
-        f'<m:ParentFolderIds><t:FolderId Id="{folder}"/></m:ParentFolderIds></m:FindFolder>'
-    )
-    return next(answer.iter(TYPES + "DisplayName")).text or ""
+    given = ""
+    for one in folder.iterfind(TYPES + "ExtendedProperty"):
+        path = extended_paths(list(one.iter(TYPES + "ExtendedFieldURI")))
+        given += f"<t:ExtendedProperty>{path}<t:Value>{one.findtext(TYPES + 'Value')}</t:Value></t:ExtendedProperty>"
+    name = folder.findtext(TYPES + "DisplayName") or ""
+    unique = name if parent and name not in _DISTINGUISHED else ""
+    return mailbox.folder(kind, folder.findtext(TYPES + "FolderClass") or "", parent, name=unique, more=given)
 
 
 def _name(node: etree._Element) -> str:

@@ -159,7 +159,7 @@ def _violation(raw: bytes) -> str:
         envelope = etree.fromstring(raw, _PARSER)
     except (etree.XMLSyntaxError, ValueError):
         return "no XML"
-    if envelope.getroottree().docinfo.doctype:
+    if getattr(envelope.getroottree().docinfo, "doctype", ""):
         return "a document type"
     for folder in envelope.iter(_TYPES + "DistinguishedFolderId"):
         if folder.get("Id") in _FOLDERS_SINCE:

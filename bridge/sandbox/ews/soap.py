@@ -139,7 +139,7 @@ def _depths(root: etree._Element) -> Iterator[int]:
 
 def _shown(error: etree.XMLSyntaxError) -> str:
     line, column = error.position
-    if error.code == etree.ErrorTypes.ERR_NAME_REQUIRED and "EntityRef" in error.msg:
+    if error.msg.startswith("xmlParseEntityRef: no name"):
         return f"An error occurred while parsing EntityName. Line {line}, position {column}."
     # libxml2's own wording can quote the request; what is wrong, and where, is enough.
     return f"The XML document is not well-formed. Line {line}, position {column}."

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _MINUTE: Final = 60_000_000
 _WIDEST: Final = 62 * 24 * 60 * _MINUTE
 _MOST_PEOPLE: Final = 100
+_SERVER: Final = "SANDBOXBE01"
+_ERRORS: Final = "http://schemas.microsoft.com/exchange/services/2006/errors"
 _LAST: Final = 5
 # Which of two at once is told: away before busy, busy before tentative.
 _WEIGHTS: Final = {"Free": 0, "WorkingElsewhere": 1, "Tentative": 2, "Busy": 3, "OOF": 4}
@@ -152,7 +154,7 @@ class _Viewer:
         address = (node.findtext(f"{xml.T}Email/{xml.T}Address") or "").strip()
         mailbox = folders.mailbox_by(self._db, "address", address)
         if mailbox is None:
-            refusal = error_message("m:ResponseMessage", EwsError("ErrorMailRecipientNotFound"))
+            refusal = error_message("m:ResponseMessage", _nobody(address))
             return f"{refusal}<m:FreeBusyView><t:FreeBusyViewType>None</t:FreeBusyViewType></m:FreeBusyView>"
         found = (
             '<m:ResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode></m:ResponseMessage>'
@@ -211,3 +213,21 @@ class _Viewer:
 def _status(item: Item) -> str:
     name = BUSY[item.bag.get(k.BUSY_STATUS, 2) % len(BUSY)]
     return name if name in _WEIGHTS else "Free"
+
+
+def _nobody(address: str) -> EwsError:
+    """Return what Exchange says of an address that its directory does not know: the name of its own exception first."""
+    kind, number = "MailRecipientNotFoundException", 57660
+    said = f"Unable to resolve e-mail address {address} to an Active Directory object."
+    told = {
+        "ExceptionType": kind,
+        "ExceptionCode": "5009",
+        "ExceptionServerName": _SERVER,
+        "ExceptionMessage": f"{said} LID: {number}",
+    }
+    listed = "".join(f'<{name} xmlns="{_ERRORS}">{xml.text(value)}</{name}>' for name, value in told.items())
+    text = (
+        f"Microsoft.Exchange.InfoWorker.Common.Availability.{kind}: {said}\r\n. Name of the server where exception "
+        f"originated: {_SERVER}. LID: {number}"
+    )
+    return EwsError("ErrorMailRecipientNotFound", text, listed)
