@@ -101,7 +101,9 @@ _CONFIGURATION_NAME = (
 _CONFIGURATION = (
     "<m:UserConfiguration><t:UserConfigurationName Name='Test'><t:FolderId Id='AAMk'/></t:UserConfigurationName><t:Dictionary>"
     "<t:DictionaryEntry><t:DictionaryKey><t:Type>String</t:Type><t:Value>k</t:Value></t:DictionaryKey><t:DictionaryValue><t:Type>"
-    "StringArray</t:Type><t:Value>a</t:Value><t:Value>b</t:Value></t:DictionaryValue></t:DictionaryEntry></t:Dictionary>"
+    "StringArray</t:Type><t:Value>a</t:Value><t:Value>b</t:Value></t:DictionaryValue></t:DictionaryEntry>"
+    "<t:DictionaryEntry><t:DictionaryKey><t:Type>String</t:Type><t:Value>n</t:Value></t:DictionaryKey><t:DictionaryValue "
+    "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:nil='true'/></t:DictionaryEntry></t:Dictionary>"
     "<t:XmlData>QUI=</t:XmlData><t:BinaryData>QUI=</t:BinaryData></m:UserConfiguration>"
 )
 

@@ -59,15 +59,8 @@ HIDDEN: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("", "root", "Views", ""),
     ("", "recoverableitemsroot", "Audits", ""),
     ("", "recoverableitemsroot", "Calendar Logging", ""),
-    ("companycontacts", "contacts", "Companies", "IPF.Contact.Company"),
     ("", "contacts", "GAL Contacts", "IPF.Contact.GalContacts"),
     ("", "contacts", "Organizational Contacts", "IPF.Contact.OrganizationalContacts"),
-    (
-        "peoplecentricconversationbuddies",
-        "contacts",
-        "PeopleCentricConversation Buddies",
-        "IPF.Contact.PeopleCentricConversationBuddies",
-    ),
     ("recipientcache", "contacts", "Recipient Cache", "IPF.Contact.RecipientCache"),
 )
 """What Exchange keeps for itself; most of it has no distinguished name."""

@@ -25,7 +25,7 @@ def write_table(path: Path, expected: Ends, ended: Ends) -> None:
     """Write the table with the ends of a run; reasons of tests that end as before are kept."""
     kept = {name: expected[name] if expected.get(name, ("", ""))[0] == end[0] else end for name, end in ended.items()}
     rows = [_HEAD, *((name, *end) for name, end in sorted({**expected, **kept}.items()))]
-    path.write_text("".join("\t".join(row) + "\n" for row in rows))
+    path.write_text("".join("\t".join(row).rstrip("\t") + "\n" for row in rows))
 
 
 def otherwise(expected: Ends, ended: Ends) -> list[str]:

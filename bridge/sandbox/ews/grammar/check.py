@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.ews.grammar.language import Shape
 
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
+_NIL = _XSI + "nil"
 _XSI_ALLOWED = frozenset({_XSI + "schemaLocation", _XSI + "noNamespaceSchemaLocation", _XSI + "type"})
 
 
@@ -65,6 +66,9 @@ def _check(root: etree._Element, shape: Shape) -> None:
             continue
         if element.attrib or shape.required:
             _check_attributes(element, shape)
+        if shape.nillable and element.get(_NIL, "").strip() in ("true", "1"):
+            _check_empty(element)
+            continue
         if shape.text is not None:
             _check_text(element, shape.text[0], shape)
             continue
@@ -81,6 +85,8 @@ def _check_attributes(element: etree._Element, shape: Shape) -> None:
         name, value = str(raw_name), str(raw_value)
         if name in _XSI_ALLOWED:
             continue
+        if name == _NIL and shape.nillable and value.strip() in ("true", "false", "1", "0"):
+            continue
         if name not in shape.attributes:
             raise ViolationError(f"The '{etree.QName(name).localname}' attribute is not declared.", _line(element))
         kind, check = shape.attributes[name]
@@ -94,6 +100,13 @@ def _check_attributes(element: etree._Element, shape: Shape) -> None:
     for name in shape.required:
         if name not in element.attrib:
             raise ViolationError(f"The required attribute '{name}' is missing.", _line(element))
+
+
+def _check_empty(element: etree._Element) -> None:
+    if len(element) or element.text:
+        raise ViolationError(
+            f"Element '{etree.QName(element).localname}' must have no character or element children.", _line(element)
+        )
 
 
 def _check_text(element: etree._Element, kind: str, shape: Shape) -> None:

@@ -6,8 +6,9 @@ Reads the grammar's language into automata.
 
 A type has attributes (`!` where required) and a content model after the colon: element names, each with its type
 unless the type has the element's name, with `?`, `*`, `+`, choices and groups. `Text Kind` is text of a kind, `Any` is
-content that is not looked at. A line that begins with a space goes on with the line before. An element stands in the
-namespace of the type that holds it, one written `t:Name` in `types`.
+content that is not looked at. An element of a type whose name ends in `~` may be nil instead (`xsi:nil`). A line that
+begins with a space goes on with the line before. An element stands in the namespace of the type that holds it, one
+written `t:Name` in `types`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Shape:
     required: tuple[str, ...]
     text: tuple[str, Simple] | None = None
     anything: bool = False
+    nillable: bool = False
     steps: list[dict[str, tuple[int, str]]] = field(default_factory=lambda: [{}])
     accepting: set[int] = field(default_factory=lambda: {_START})
 
@@ -101,7 +103,7 @@ def grammar() -> tuple[Shapes, Mapping[str, str]]:
                 name, _, content = line.partition(" = ")
                 groups[name.strip()] = content
                 continue
-            name = line.partition(" :")[0].split()[0]
+            name = line.partition(" :")[0].split()[0].rstrip("~")
             lines[name] = namespace, line
             if text is MESSAGES:
                 requests[f"{{{namespace}}}{name}"] = name
@@ -122,7 +124,7 @@ def _shape(line: str, namespace: str, groups: Mapping[str, str]) -> Shape:
         if left.endswith("!"):
             required.append(left[:-1])
         kinds[left.rstrip("!")] = (kind, SIMPLE[kind])
-    shape = Shape(name, kinds, tuple(required))
+    shape = Shape(name.rstrip("~"), kinds, tuple(required), nillable=name.endswith("~"))
     content = content.strip()
     if content.startswith("Text "):
         kind = content.removeprefix("Text ").strip()

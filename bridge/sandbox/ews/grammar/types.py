@@ -129,7 +129,8 @@ EventsToDeleteIDs : EventToDeleteID=string*
 UserConfigurationName Name!=NonEmptyString : FolderId | DistinguishedFolderId | AddressListId
 UserConfiguration : UserConfigurationName ItemId? Dictionary? XmlData=base64Binary? BinaryData=base64Binary?
 Dictionary : DictionaryEntry*
-DictionaryEntry : DictionaryKey=DictionaryObject DictionaryValue=DictionaryObject
+DictionaryEntry : DictionaryKey=DictionaryObject DictionaryValue=DictionaryObjectOrNil
+DictionaryObjectOrNil~ : Type=UserConfigurationDictionaryObjectTypes Value=string+
 DictionaryObject : Type=UserConfigurationDictionaryObjectTypes Value=string+
 
 IndexedPageView MaxEntriesReturned=int Offset!=int BasePoint!=IndexBasePoint :

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _KEY: Final = "configurations"
 _NAME: Final = re.compile(r"[A-Za-z0-9.]{1,236}")
+_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _PARTS: Final = ("Dictionary", "XmlData", "BinaryData")
 _Kept = dict[str, Any]
 
@@ -125,6 +126,8 @@ def _read(node: etree._Element) -> _Kept:
 
 
 def _object(node: etree._Element) -> list[str]:
+    if str(node.get(_NIL, "")).strip() in ("true", "1"):
+        return []
     kind = node.findtext(xml.T + "Type") or ""
     given = [value.text or "" for value in node.findall(xml.T + "Value")]
     # Kept as a value, not as a text: a boolean comes back in words.
@@ -162,6 +165,8 @@ def _dictionary(entries: list[list[list[str]]]) -> str:
 
 
 def _object_xml(element: str, kept: list[str]) -> str:
+    if not kept:
+        return f'<t:{element} xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/>'
     kind, *values = kept
     shown = "".join(xml.element("Value", value) for value in values)
     return f"<t:{element}><t:Type>{kind}</t:Type>{shown}</t:{element}>"

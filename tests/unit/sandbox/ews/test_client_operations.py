@@ -463,3 +463,22 @@ def test_a_subject_is_cut_at_255_letters(ews: Ews) -> None:
         "</m:ItemChanges></m:UpdateItem>"
     )
     assert texts(ews.call(get), "Subject") == ["x" * 255]
+
+
+def test_a_setting_without_a_value_is_kept_as_one(ews: Ews) -> None:
+    """xsi:nil comes back, and has no content."""
+    entry = (
+        "<t:DictionaryEntry><t:DictionaryKey><t:Type>String</t:Type><t:Value>empty</t:Value></t:DictionaryKey>"
+        '<t:DictionaryValue xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true">{}</t:DictionaryValue>'
+        "</t:DictionaryEntry>"
+    )
+    dictionary = f"<t:Dictionary>{entry}</t:Dictionary>"
+    wanted = "<m:UserConfigurationProperties>Dictionary</m:UserConfigurationProperties>"
+
+    assert ews.codes(configuration("Create", "Nil", dictionary.format(""))) == ["NoError"]
+
+    (value,) = ews.call(configuration("Get", "Nil", wanted)).iter(T + "DictionaryValue")
+    assert value.get("{http://www.w3.org/2001/XMLSchema-instance}nil") == "true"
+    assert len(value) == 0
+    refused = configuration("Create", "Nil2", dictionary.format("<t:Type>String</t:Type><t:Value>x</t:Value>"))
+    assert ews.codes(refused) == ["ErrorSchemaValidation"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from bridge.sandbox.ews.grammar.types import ENUMERATIONS
+from bridge.sandbox.store.newmailbox import HIDDEN, SEEN
 from tests.unit.sandbox.ews.conftest import Ews, texts
 
 _SHAPE = (
@@ -37,3 +41,13 @@ def test_there_are_no_public_folders_and_the_answer_says_so(ews: Ews) -> None:
 
     assert ews.codes(get.format("publicfoldersroot")) == ["ErrorNoPublicFolderReplicaAvailable"]
     assert ews.codes(get.format("voicemail")) == ["ErrorFolderNotFound"]
+
+
+def test_every_distinguished_name_that_is_shown_is_one_of_the_schema() -> None:
+    """Exchange Online is asked for more than the schema lists; an answer with such a name would be read by nobody."""
+    line = re.search(r"^DistinguishedFolderIdName : ((?:.*\n)(?: .*\n)*)", ENUMERATIONS, re.MULTILINE)
+    assert line is not None
+    names = line[1].split()
+    known = set(names[: names.index("allcategorizeditems")])
+
+    assert {name for name, *_ in (*SEEN, *HIDDEN) if name} <= known
