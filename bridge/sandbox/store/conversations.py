@@ -150,4 +150,4 @@ def numbers(db: sqlite3.Connection, mailbox: int, topic: str, folder: int, until
     query = "SELECT id FROM items WHERE mailbox = ? AND topic = ? AND folder = ?"
     if until is None:
         return [row[0] for row in db.execute(query, (mailbox, topic, folder))]
-    return [row[0] for row in db.execute(query + " AND received <= ?", (mailbox, topic, folder, until))]
+    return [row[0] for row in db.execute(query + " AND coalesce(received, 0) <= ?", (mailbox, topic, folder, until))]

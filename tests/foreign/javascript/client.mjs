@@ -12,6 +12,7 @@ const {
   LogicalOperator, MapiPropertyType, MessageBody, MessageDisposition, MimeContent, EmailMessageSchema, OAuthCredentials,
   OffsetBasePoint, PropertySet, SearchFilter, ServiceError, SortDirection, Uri, WellKnownFolderName, AlternateId, IdFormat,
   ChangeType, EventType, Flag, ItemAttachment, ItemFlagStatus, StreamingSubscriptionConnection, SyncFolderItemsScope, WebCredentials,
+  AggregateType, ConversationIndexedItemView, ConversationSortOrder, Grouping,
 } = ews;
 
 const info = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -542,6 +543,33 @@ async function unauthorized(promise) {
   assert.ok(error, "nothing was refused");
   assert.match(JSON.stringify(error, Object.getOwnPropertyNames(error)) + String(error.Message ?? error), /401|[Uu]nauthori[sz]ed/);
 }
+
+check("searches by words and groups what it finds", async () => {
+  for (const subject of ["Grouped A", "Grouped B", "RE: Grouped A"]) await draft(subject);
+  const words = await service.FindItems(wellKnown("Drafts"), 'subject:"Grouped A" NOT body:elsewhere', new ItemView(10));
+  assert.equal(words.TotalCount, 2);
+  const filter = new SearchFilter.ContainsSubstring(ItemSchema.Subject, "Grouped");
+  const grouping = new Grouping(EmailMessageSchema.ConversationTopic, SortDirection.Ascending, ItemSchema.Subject, AggregateType.Minimum);
+  const groups = await service.FindItems(wellKnown("Drafts"), filter, new ItemView(10), grouping);
+  assert.equal(groups.TotalCount, 3);
+  assert.deepEqual(groups.ItemGroups.map((group) => [group.GroupIndex, group.Items.length]), [["Grouped A", 2], ["Grouped B", 1]]);
+});
+
+check("finds a conversation, reads its mails, and does things with all of them", async () => {
+  for (const subject of ["Talk", "RE: Talk", "Silence"]) await draft(subject);
+  const listed = await service.FindConversation(new ConversationIndexedItemView(50), wellKnown("Drafts"));
+  const talk = listed.find((one) => one.Topic === "Talk");
+  assert.equal(talk.MessageCount, 2);
+  const response = await service.GetConversationItems(
+    talk.Id, new PropertySet(BasePropertySet.IdOnly, [ItemSchema.Subject]), null, null, ConversationSortOrder.DateOrderAscending);
+  const subjects = [];
+  for (const node of response.ConversationNodes.Items) for (const item of node.Items) subjects.push(item.Subject);
+  assert.deepEqual(subjects, ["Talk", "RE: Talk"]);
+  await talk.SetReadStateForItemsInConversation(wellKnown("Drafts"), true);
+  await talk.DeleteItems(wellKnown("Drafts"), DeleteMode.HardDelete);
+  const left = await service.FindConversation(new ConversationIndexedItemView(50), wellKnown("Drafts"));
+  assert.ok(left.some((one) => one.Topic === "Silence") && !left.some((one) => one.Topic === "Talk"));
+});
 
 async function admin(method, path, body) {
   const answer = await fetch(`${info.admin_url}${path}`, { method, body: JSON.stringify(body) });

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_ITEMS: Final = 100
 """How many mails of a conversation one answer holds at most, and where the request names no number."""
+_SECOND: Final = 1_000_000
 _STANDING: Final = frozenset({"AlwaysCategorize", "AlwaysDelete", "AlwaysMove", "SetRetentionPolicy"})
 
 
@@ -185,7 +186,8 @@ def _set_read(db: sqlite3.Connection, item: Item, *, read: bool) -> None:
 
 def _moment(text: str | None) -> int | None:
     try:
-        return read_time(text) if text else None
+        # Times are told in whole seconds: what came within the second that a client was told is meant, too.
+        return read_time(text) // _SECOND * _SECOND + _SECOND - 1 if text else None
     except (ValueError, OverflowError) as error:
         raise EwsError("ErrorInvalidOperation", "ConversationLastSyncTime is no moment.") from error
 

@@ -249,6 +249,19 @@ def test_what_came_after_the_last_look_is_left_alone(thread: Ews) -> None:
     ] == ["2", "3"]
 
 
+def test_the_time_that_a_conversation_shows_covers_all_of_its_mails(ews: Ews) -> None:
+    """Clients act up to the time that they were told, which has no fractions; drafts have none at all."""
+    ews.store.deliver(ADDRESS, a_mail(1, subject="Coal"), received_at=_MORNING + timedelta(milliseconds=900))
+    drafted = "<m:CreateItem MessageDisposition='SaveOnly'><m:Items><t:Message><t:Subject>Coal</t:Subject></t:Message></m:Items></m:CreateItem>"
+    assert ews.codes(drafted) == ["NoError"]
+    found = ews.call(find())
+
+    deletion = act(conversation_ids(ews)[0], "Delete", until=texts(found, "GlobalLastDeliveryTime")[0])
+
+    assert ews.codes(deletion) == ["NoError"]
+    assert (count(ews, "inbox"), count(ews, "drafts"), count(ews, "deleteditems")) == (0, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("action", "rest", "code"),
     [
