@@ -127,6 +127,8 @@ class Plant:
         await RabbitTopology(RabbitSettings((self.broker.url,))).apply(replace(declared, queues=queues))
 
     def queue_lengths(self) -> dict[str, int]:
-        """Return how many messages each queue holds, those that consumers have not settled included."""
-        lines = self.broker.ctl("--quiet", "list_queues", "name", "messages").splitlines()
-        return {name: int(count) for name, count in (line.split("\t") for line in lines) if count.isdigit()}
+        """Return how many messages each queue holds, unsettled ones included; 1 for a queue that has no leader yet."""
+        lines = self.broker.ctl("--quiet", "list_queues", "name", "messages").splitlines()[1:]
+        return {
+            name: int(count) if count.isdigit() else 1 for name, _, count in (line.partition("\t") for line in lines)
+        }
