@@ -98,6 +98,7 @@ class Transfer:
         self._progress = progress
         self._failure: BridgeError | None = None
         self._bug: BaseException | None = None
+        self._stop = asyncio.Event()
         self._outstanding = 0
         self._changed = asyncio.Event()
         self._feeding = True
@@ -120,6 +121,7 @@ class Transfer:
         Raises:
             BridgeError: The pass ended early; mails that were confirmed are removed or held for removal.
         """
+        self._stop = stop
         remover = asyncio.create_task(self._remove_to_the_end())
         try:
             await self._feed(refs, stop)
@@ -207,7 +209,8 @@ class Transfer:
             await self._until_there_is_room()
             await self._announce(announcements)
             await self._until_writable()
-        if message is None or self._over:
+        # The mailbox may be another's by now: its lease goes with the connection, and there may be a new one already.
+        if message is None or self._over or self._stop.is_set():
             settled()
             return
         started = self._clock.monotonic()

@@ -1,0 +1,113 @@
+"""
+Points in a worker at which the test takes over: `python -m tests.matrix.points ingest`, as `bridge ingest`.
+
+Nothing of this is in the product: the adapters' own methods are wrapped in this process alone. A point is a step and a
+moment of it, such as `DeleteItem made`: the call took effect at the other side and its answer is not known here yet.
+When the chosen point is reached for the first time the process says so on a socket and stands still until it is told
+to go on, if ever. `MATRIX_POINT` names the point, `MATRIX_SOCKET` where to say it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from bridge.adapters.ews.client import EwsClient
+from bridge.adapters.ews.transport import EwsHttpAdapter
+from bridge.adapters.rabbitmq.consumer import RabbitDelivery, _Consumption
+from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.cli.app import app
+from bridge.cli.exits import run_guarded
+from bridge.errors import MailboxUnavailable
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+    from bridge.ports.broker import Message, PublishReceipt
+
+_POINT = os.environ.get("MATRIX_POINT", "")
+_SOCKET = os.environ.get("MATRIX_SOCKET", "")
+_reached = threading.Lock()
+_now = threading.local()
+
+
+def point(step: str, moment: str) -> bool:
+    """Stand still here, the first time, if this is the chosen point; return whether the answer is to be lost."""
+    if f"{step} {moment}" != _POINT or not _reached.acquire(blocking=False):
+        return False
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(_SOCKET)
+        line.sendall(b"reached\n")
+        return line.recv(16) == b"lose"
+
+
+def _wrap_calls() -> None:
+    call, send = EwsClient._call, EwsHttpAdapter._send
+
+    def _call(self: EwsClient, address: str, payload: etree._Element, timeout_seconds: float | None) -> Any:  # noqa: ANN401
+        _now.step = _step_of(payload)
+        point(_now.step, "before")
+        answer = call(self, address, payload, timeout_seconds)
+        point(_now.step, "after")
+        return answer
+
+    def _send(self: EwsHttpAdapter, *arguments: Any) -> Any:  # noqa: ANN401
+        response = send(self, *arguments)
+        if point(getattr(_now, "step", ""), "made"):
+            raise MailboxUnavailable("lost")
+        return response
+
+    EwsClient._call = _call  # type: ignore[method-assign]
+    EwsHttpAdapter._send = _send  # type: ignore[method-assign,assignment]
+
+
+def _step_of(payload: etree._Element) -> str:
+    """Return the operation, and for items what it is done to: a draft, or an entry of the ledger."""
+    operation = str(payload.tag).rpartition("}")[2]
+    distinguished = [str(one.get("Id")) for one in payload.iter() if str(one.tag).endswith("}DistinguishedFolderId")]
+    if operation in {"FindItem", "CreateItem"}:
+        return f"{operation} {distinguished[0] if distinguished else 'ledger'}"
+    return operation
+
+
+def _wrap_broker() -> None:
+    publish, confirm = RabbitPublisher.publish, RabbitPublisher._on_confirm
+    ack, arrive = RabbitDelivery.ack, _Consumption.on_message
+    published: list[str] = []
+
+    def _publish(self: RabbitPublisher, message: Message) -> asyncio.Future[PublishReceipt]:
+        step = f"publish {message.amqp_exchange}"
+        point(step, "before")
+        future = publish(self, message)
+        published.append(step)
+        future.add_done_callback(lambda _: point(step, "after"))
+        return future
+
+    def _on_confirm(self: RabbitPublisher, method: Any) -> None:  # noqa: ANN401
+        if not (published and point(published[-1], "made")):
+            confirm(self, method)
+
+    def _ack(self: RabbitDelivery) -> None:
+        point("ack", "before")
+        ack(self)
+        asyncio.get_running_loop().call_later(0.05, point, "ack", "after")  # it is on the wire by then
+
+    def _arrive(self: Any, *arguments: Any) -> None:  # noqa: ANN401
+        point("deliver", "made")
+        arrive(self, *arguments)
+
+    RabbitPublisher.publish = _publish  # type: ignore[method-assign]
+    RabbitPublisher._on_confirm = _on_confirm  # type: ignore[method-assign]
+    RabbitDelivery.ack = _ack  # type: ignore[method-assign]
+    _Consumption.on_message = _arrive  # type: ignore[method-assign,assignment]
+
+
+if __name__ == "__main__":
+    _wrap_calls()
+    _wrap_broker()
+    sys.argv[0] = "bridge"
+    run_guarded(app)

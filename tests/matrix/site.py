@@ -1,0 +1,174 @@
+"""One cell of the crash matrix: a worker that stands still at a point, and what happens to the world meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import signal
+import socket
+import sys
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.wire.topology import topology
+from tests.support.proxy import TcpProxy
+from tests.support.workers import Worker, take, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bridge.demo.broker_node import BrokerNode
+    from tests.support.sandbox import SandboxProcess
+
+CUTS = ("kill worker", "kill broker", "kill sandbox", "cut links", "black-hole links", "freeze worker", "lose answer")
+MOMENTS = ("before", "made", "after")
+_HEARTBEAT_SECONDS = 1
+
+
+class PointedWorker(Worker):
+    """A worker with a point at which it stands still."""
+
+    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+        """Prepare it."""
+        super().__init__(command, environment, log)
+        self._command = [sys.executable, "-m", "tests.matrix.points", command]
+
+
+@dataclass
+class Cell:
+    """A mailbox and a virtual host of its own, and links that can be cut."""
+
+    directory: Path
+    broker: BrokerNode
+    sandbox: SandboxProcess
+    stack: contextlib.ExitStack
+    alias: str = "dispatch"
+    workers: list[Worker] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """What every worker of the cell is given besides."""
+
+    def __post_init__(self) -> None:
+        self.address = f"c{uuid.uuid4().hex[:12]}@example.org"
+        self.sandbox.add_mailbox(self.address)
+        vhost = uuid.uuid4().hex
+        self.broker.create_vhosts([vhost])
+        self.stack.callback(self.broker.delete_vhost, vhost)
+        self.amqp_url = self.broker.vhost_url(vhost)
+        asyncio.run(RabbitTopology(RabbitSettings((self.amqp_url,))).apply(topology([self.alias])))
+        self.amqp = self.stack.enter_context(TcpProxy(self.broker.amqp_port))
+        self.ews_url = str(self.sandbox.info["ews_url"])
+        [self._ews_port] = re.findall(r":(\d+)/", self.ews_url)
+        self.ews = self.stack.enter_context(TcpProxy(int(self._ews_port)))
+        self._listener = self.stack.enter_context(socket.socket(socket.AF_UNIX))
+        self._listener.bind(str(self.directory / "point"))
+        self._listener.listen()
+        self._listener.settimeout(30)
+        self._line: socket.socket | None = None
+
+    # The worker at its point.
+
+    def start(self, command: str, *, point: str = "") -> Worker:
+        """Start a worker; with a point it goes through the links and stands still there."""
+        environment = self._environment(through_links=bool(point)) | self.settings
+        if point:
+            environment |= {"MATRIX_POINT": point, "MATRIX_SOCKET": str(self.directory / "point")}
+        log = self.directory / f"{command}-{len(self.workers)}.log"
+        worker = PointedWorker(command, environment, log) if point else Worker(command, environment, log)
+        self.workers.append(self.stack.enter_context(worker))
+        return worker
+
+    def await_point(self) -> None:
+        """Return once the worker stands still at its point."""
+        self._line, _ = self._listener.accept()
+        self.stack.callback(self._line.close)
+        assert self._line.recv(16) == b"reached\n"
+
+    def go_on(self, word: bytes = b"go on") -> None:
+        """Let it go on; `lose` takes the answer away."""
+        assert self._line is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._line.sendall(word)
+
+    def _environment(self, *, through_links: bool) -> dict[str, str]:
+        amqp_url, ews_url = self.amqp_url, self.ews_url
+        if through_links:
+            amqp_url = amqp_url.replace(f":{self.broker.amqp_port}", f":{self.amqp.port}")
+            ews_url = ews_url.replace(f":{self._ews_port}/", f":{self.ews.port}/")
+        mailbox = {
+            "alias": self.alias,
+            "address": self.address,
+            "send_rate_per_minute": "unlimited",
+            "recipients_per_day": "unlimited",
+        }
+        return {
+            "BRIDGE_CONFIG": str(self.sandbox.directory / "bridge.toml"),
+            "BRIDGE_MAILBOXES": json.dumps([mailbox]),
+            "BRIDGE_RABBITMQ__URLS": amqp_url,
+            "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),
+            "BRIDGE_RABBITMQ__CONFIRM_TIMEOUT_SECONDS": "1",
+            "BRIDGE_EWS__URL": ews_url,
+            "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "3",
+            "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.1",
+            "BRIDGE_INGEST__KEEP_SECONDS": "0.5",
+        }
+
+    # What happens meanwhile.
+
+    def happen(self, cut: str, worker: Worker, command: str, finished: Callable[[], bool]) -> None:
+        """Make one thing happen while the worker stands at its point, and let the work go on without help."""
+        match cut:
+            case "kill worker":
+                worker.kill()
+                self.start(command)
+            case "kill broker":
+                self.broker.kill()
+                self.broker.start()
+                self.go_on()
+            case "kill sandbox":
+                self.sandbox.kill()
+                self.sandbox.start()
+                self.go_on()
+            case "cut links":
+                self.amqp.cut()
+                self.ews.cut()
+                self.go_on()
+            case "black-hole links":
+                self.amqp.blackhole()
+                self.ews.blackhole()
+                self.go_on()
+                self.start(command)
+                until(finished, "another worker to finish")
+                self.amqp.carry()
+                self.ews.carry()
+            case "freeze worker":
+                worker.freeze()
+                self.start(command)
+                until(finished, "another worker to finish")
+                worker.thaw()
+                self.go_on()
+            case "lose answer":
+                self.go_on(b"lose")
+        until(finished, "the work to be finished")
+
+    def end(self) -> None:
+        """Stop every worker that still runs; each ends by itself, with all that it has in hand settled."""
+        for worker in self.workers:
+            if worker.running:
+                worker.thaw()
+                assert worker.stop() in {0, 5, -signal.SIGTERM}
+
+    # What is to be seen.
+
+    def folder(self, name: str = "inbox") -> list[dict[str, Any]]:
+        """Return the mails of a folder."""
+        return self.sandbox.mails(self.address, name)
+
+    def taken(self, queue: str) -> list[dict[str, Any]]:
+        """Take the payloads out of a queue."""
+        return [json.loads(body) for _, body in take(self.amqp_url, queue)]
