@@ -15,6 +15,7 @@ from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.ews.zones import UTC_NAME
 from bridge.sandbox.store import folders, items
+from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
 from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_id
 
@@ -130,7 +131,7 @@ class Context:
             raise EwsError("ErrorItemNotFound")
         if mailbox is not self.mailbox:
             holder = folders.folder(db, mailbox.id, item.folder)
-            self._check_right(mailbox, holder, item=True, missing="ErrorItemNotFound")
+            self._check_right(mailbox, holder, item=item, missing="ErrorItemNotFound")
         return mailbox, item
 
     def find_folder_id(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
@@ -183,7 +184,15 @@ class Context:
         # Impersonation gives the rights of the one impersonated, those in mailboxes of others included.
         return self.mailbox.address if self.impersonating and self.mailbox else self.caller.mailbox
 
-    def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: bool = False) -> None:
+    def signed(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item) -> Item:
+        """Return a new item; one in the mailbox of somebody else says who made it, whose own it is."""
+        account = self._account()
+        if mailbox is self.mailbox or account is None:
+            return item
+        item.bag[p.CREATOR_ADDRESS] = account.lower()
+        return items.rewrite(db, item)
+
+    def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: Item | None = None) -> None:
         """Return if the caller, or who is impersonated, may do this operation with a folder or an item in it."""
         if mailbox is self.mailbox or (not self.impersonating and self.caller.may_open(mailbox.address)):
             return
@@ -193,7 +202,8 @@ class Context:
             whole = self.grants.opens(account, mailbox.address)
             granted = EVERYTHING if whole else LEVELS[self.grants.level(account, mailbox.address, names)]
             granted |= allowed_by(folder.bag, account)
-        check_right(self.operation, granted, item=item, missing=missing)
+        owned = item is not None and account is not None and item.bag.get(p.CREATOR_ADDRESS) == account.lower()
+        check_right(self.operation, granted, item=item is not None, missing=missing, owned=owned)
 
 
 def entry_of(text: str) -> EntryId:

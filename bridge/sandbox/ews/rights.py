@@ -1,8 +1,8 @@
 """
 What a level of permission on somebody else's folder allows, and what each operation needs of the folder and its items.
 
-The levels are Exchange's own. Who made an item is not kept, so the levels that allow to change one's own items alone
-allow to change none.
+The levels are Exchange's own. An item that was made in somebody else's mailbox says who made it, for the levels that
+allow to change one's own items alone.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ class Right(Flag):
     EDIT = auto()
     DELETE = auto()
     SUBFOLDERS = auto()
+    EDIT_OWNED = auto()
+    DELETE_OWNED = auto()
+    """To change and delete what one made."""
     OWN = auto()
     """To rename, move or delete the folder itself."""
 
 
-_AUTHOR: Final = Right.READ | Right.CREATE
+_NONEDITING: Final = Right.READ | Right.CREATE | Right.DELETE_OWNED
+_AUTHOR: Final = _NONEDITING | Right.EDIT_OWNED
 _EDITOR: Final = _AUTHOR | Right.EDIT | Right.DELETE
 EVERYTHING: Final = _EDITOR | Right.SUBFOLDERS | Right.OWN
 LEVELS: Final = {
     "None": Right.NONE,
     "Contributor": Right.CREATE,
     "Reviewer": Right.READ,
-    "NoneditingAuthor": _AUTHOR,
+    "NoneditingAuthor": _NONEDITING,
     "Author": _AUTHOR,
     "PublishingAuthor": _AUTHOR | Right.SUBFOLDERS,
     "Editor": _EDITOR,
@@ -81,13 +85,17 @@ _OF_ITEMS: Final = {
 }
 
 
-def check_right(operation: str, granted: Right, *, item: bool, missing: str) -> None:
+def check_right(operation: str, granted: Right, *, item: bool, missing: str, owned: bool = False) -> None:
     """
-    Return if an operation may do what it does with a folder, or with an `item` in it.
+    Return if an operation may do what it does with a folder, or with an `item` in it, which the caller made if `owned`.
 
     Raises:
         EwsError: `missing`, for what cannot even be seen, else ErrorAccessDenied.
     """
+    if owned and Right.EDIT_OWNED in granted:
+        granted |= Right.EDIT
+    if owned and Right.DELETE_OWNED in granted:
+        granted |= Right.DELETE
     needed = (_OF_ITEMS if item else _OF_FOLDERS).get(operation, Right.READ)
     if needed in granted:
         return
@@ -108,7 +116,9 @@ def allowed_by(bag: p.Bag, account: str) -> Right:
         (Right.READ, rights["ReadItems"] == "FullDetails"),
         (Right.CREATE, rights["CanCreateItems"] == "true"),
         (Right.EDIT, rights["EditItems"] == "All"),
+        (Right.EDIT_OWNED, rights["EditItems"] == "Owned"),
         (Right.DELETE, rights["DeleteItems"] == "All"),
+        (Right.DELETE_OWNED, rights["DeleteItems"] == "Owned"),
         (Right.SUBFOLDERS, rights["CanCreateSubFolders"] == "true"),
         (Right.OWN, rights["IsFolderOwner"] == "true"),
     ):

@@ -122,6 +122,9 @@ def _work(item: str) -> dict[str, str]:
     }
 
 
+_CHANGES = ("edit", "delete")
+
+
 @pytest.mark.parametrize(
     ("level", "allowed"),
     [
@@ -153,6 +156,27 @@ def test_a_permission_level_allows_what_it_says(
     }  # fmt: skip
     assert refused <= seen
     assert elsewhere == ["ErrorFolderNotFound"]
+
+
+@pytest.mark.parametrize(
+    ("level", "edits", "deletes"),
+    [("NoneditingAuthor", False, True), ("Author", True, True), ("PublishingAuthor", True, True)],
+)
+def test_an_author_changes_the_own_items_and_no_others(  # noqa: PLR0917 - what pytest hands over
+    sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, edits: bool, deletes: bool
+) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    try:
+        made = etree.fromstring(call(sandbox, _work(item)["create"], token=token).content)
+        own = _work(str(next(made.iter(f"{TYPES}ItemId")).get("Id")))
+        found = [codes(call(sandbox, work[what], token=token))[0] for work in (_work(item), own) for what in _CHANGES]
+    finally:
+        sandbox.admin(grants, method="PUT", body={"folders": {}})
+
+    assert found[:2] == ["ErrorAccessDenied", "ErrorAccessDenied"]
+    assert found[2:] == ["NoError" if may else "ErrorAccessDenied" for may in (edits, deletes)]
 
 
 def test_full_access_opens_the_whole_mailbox_and_ends_at_once(

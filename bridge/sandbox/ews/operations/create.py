@@ -60,7 +60,7 @@ def create_item(context: Context, request: etree._Element) -> str:
                 if folder_node is not None
                 else (context.own_mailbox(), folders.folder(db, context.own_mailbox().id, "drafts"))
             )
-            item = _insert(db, mailbox, folder.id, changes)
+            item = context.signed(db, mailbox, _insert(db, mailbox, folder.id, changes))
             context.temper.check_stored(db, mailbox, item)
             view = View(db, mailbox, item)
             # Clients that hand attachments over with the item take their ids from here, or attach them once more.

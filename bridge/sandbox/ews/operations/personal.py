@@ -59,7 +59,7 @@ def create_personal(
     item = items.insert(db, mailbox.id, folder.id, bag, attachments=changes.attachments)
     item.bag[p.MESSAGE_SIZE] = items.size_of(db, item)
     item.bag["attachments"] = len(changes.attachments)
-    items.rewrite(db, item)
+    items.rewrite(db, context.signed(db, mailbox, item))
     context.temper.check_stored(db, mailbox, item)
     if kind == "CalendarItem":
         invite(context, db, mailbox, item, str(request.get("SendMeetingInvitations")))
