@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     _Named = tuple[str | None, str, str]
     """Distinguished name, display name, class."""
 
+_SYSTEM = "system"
+"""Marks a folder that Exchange keeps for itself and that has no distinguished name."""
 _FOLDER_COLUMNS = """f.id, f.mailbox, f.parent, f.distinguished, f.name, f.class, f.change, f.total, f.unread,
   (SELECT count(*) FROM folders AS c WHERE c.parent = f.id), f.props"""
 _MAILBOX_COLUMNS = "id, guid, address, alias, display_name, username, password, sid"
@@ -78,8 +80,10 @@ def add_mailbox(
     if number is None:
         raise AssertionError("SQLite gave no row number")
     made: dict[str, int] = {}
-    for distinguished, parent, name, folder_class in (*newmailbox.SEEN, *newmailbox.HIDDEN):
-        made[distinguished] = _insert(db, number, made.get(parent), (distinguished or None, name, folder_class), {})
+    for distinguished, parent, name, folder_class in newmailbox.SEEN:
+        made[distinguished] = _insert(db, number, made.get(parent), (distinguished, name, folder_class), {})
+    for distinguished, parent, name, folder_class in newmailbox.HIDDEN:
+        _insert(db, number, made[parent], (distinguished or None, name, folder_class), {_SYSTEM: True})
     return Mailbox(number, guid, address, alias, display_name, username, password, sid)
 
 
@@ -160,7 +164,7 @@ def delete_folder(db: sqlite3.Connection, one: Folder, *, to_deleted_items: bool
     Raises:
         DistinguishedFolderError: It belongs to every mailbox.
     """
-    if one.distinguished:
+    if one.distinguished or one.bag.get(_SYSTEM):
         raise DistinguishedFolderError
     if to_deleted_items:
         deleted = folder(db, one.mailbox, "deleteditems")
@@ -210,7 +214,7 @@ def rename_folder(
         FolderExistsError: A sister has this name.
         DistinguishedFolderError: Its name belongs to every mailbox.
     """
-    if name is not None and one.distinguished:
+    if name is not None and (one.distinguished or one.bag.get(_SYSTEM)):
         raise DistinguishedFolderError
     try:
         db.execute(

@@ -6,7 +6,7 @@ import re
 
 from bridge.sandbox.ews.grammar.types import ENUMERATIONS
 from bridge.sandbox.store.newmailbox import HIDDEN, SEEN
-from tests.unit.sandbox.ews.conftest import Ews, texts
+from tests.unit.sandbox.ews.conftest import Ews, T, texts
 
 _SHAPE = (
     "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
@@ -33,6 +33,25 @@ def test_what_exchange_keeps_for_itself_lies_outside_of_what_people_see(ews: Ews
         "Junk Email", "Notes", "Outbox", "Sent Items", "Sync Issues", "Tasks",
     ]  # fmt: skip
     assert "Recipient Cache" in below(ews, "contacts")
+
+
+def test_what_exchange_keeps_for_itself_stays(ews: Ews) -> None:
+    """Nobody deletes or renames it, though it has no distinguished name."""
+    where = '<m:ParentFolderIds><t:DistinguishedFolderId Id="contacts"/></m:ParentFolderIds>'
+    found = ews.call(f'<m:FindFolder Traversal="Shallow">{_SHAPE}{where}</m:FindFolder>')
+    (one,) = [node for node in found.iter(T + "ContactsFolder") if texts(node, "DisplayName") == ["GAL Contacts"]]
+    identifier = f'<t:FolderId Id="{next(one.iter(T + "FolderId")).get("Id")}"/>'
+
+    for kind in ("HardDelete", "MoveToDeletedItems"):
+        delete = f'<m:DeleteFolder DeleteType="{kind}"><m:FolderIds>{identifier}</m:FolderIds></m:DeleteFolder>'
+        assert ews.codes(delete) == ["ErrorDeleteDistinguishedFolder"]
+    renamed = (
+        f"<m:UpdateFolder><m:FolderChanges><t:FolderChange>{identifier}<t:Updates><t:SetFolderField><t:FieldURI "
+        'FieldURI="folder:DisplayName"/><t:ContactsFolder><t:DisplayName>Mine</t:DisplayName></t:ContactsFolder>'
+        "</t:SetFolderField></t:Updates></t:FolderChange></m:FolderChanges></m:UpdateFolder>"
+    )
+    assert ews.codes(renamed) != ["NoError"]
+    assert "GAL Contacts" in below(ews, "contacts")
 
 
 def test_there_are_no_public_folders_and_the_answer_says_so(ews: Ews) -> None:
