@@ -19,6 +19,7 @@ from lxml import etree
 from bridge.adapters.ews.soap import ERRORS, SOAP, M, T, element
 from bridge.adapters.ews.transport import USER_AGENT, session_factory
 from bridge.adapters.http_body import read_body
+from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.probe import private
 from bridge.probe.guesses import NotCheckable
 
@@ -101,7 +102,7 @@ class Answer:
         return [] if self.tree is None else list(self.tree.iter(f"{T}{name}", f"{M}{name}"))
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
+class _Adapter(DeadlineAdapter):
     """Verification by the configured CA only, whatever the environment says."""
 
     def __init__(self, ca_file: str | None) -> None:
@@ -159,6 +160,9 @@ class Wire:
             NotCheckable: No answer.
         """
         envelope = self._envelope(body, impersonate=impersonate, version=version)
+        if zone is not None:
+            definition = element("t:TimeZoneDefinition", Id=zone)
+            envelope[0].append(element("t:TimeZoneContext", definition))
         content = etree.tostring(envelope, xml_declaration=True, encoding="utf-8")
         return self.post(content, signed=signed, anchor=anchor, headers=headers)
 
@@ -166,10 +170,10 @@ class Wire:
         self, content: bytes, *, signed: bool = True, anchor: bool = True, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Return what comes back for a body of any kind; raises as `call`."""
-        deadline = time.monotonic() + self.target.timeout_seconds
         try:
-            response = self._send(self._session, content, signed=signed, anchor=anchor, headers=headers or {})
-            read_body(response, deadline=deadline, largest_bytes=_LARGEST_BYTES)
+            with until(time.monotonic() + self.target.timeout_seconds) as deadline:
+                response = self._send(self._session, content, signed=signed, anchor=anchor, headers=headers or {})
+                read_body(response, deadline=deadline, largest_bytes=_LARGEST_BYTES)
         except (requests.RequestException, OSError) as error:
             raise NotCheckable(f"no answer ({type(error).__name__})") from error
         tree = _tree(response.content)
