@@ -127,7 +127,7 @@ class BearerAuthenticator:
             claims = self._claims(token.strip())
         except jwt.InvalidSignatureError:
             raise _refusal(_INVALID_SIGNATURE) from None
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):  # the last two of headers that nobody should send
             raise _refusal(_INVALID_TOKEN) from None
         return self._caller(claims)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import os
 from typing import TYPE_CHECKING, Final
@@ -117,6 +116,6 @@ class OnPremisesAuthenticator:
 def _name_and_password(credentials: str) -> tuple[str, str]:
     try:
         name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         return "", ""
     return name, password

@@ -104,7 +104,7 @@ class UserGrants:
                 audience=_REFRESH_AUDIENCE,
                 options={"require": ["aud", "iat", "appid", "oid", "scope", "generation"], "verify_iat": False},
             )
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, ValueError, RecursionError):
             raise EntraError(errors.MALFORMED_GRANT) from None
         user = next((one for one in self.tenant.users if object_id(self.tenant, one) == claims["oid"]), None)
         if user is None or claims["appid"] != app.client_id:

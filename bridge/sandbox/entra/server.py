@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
@@ -246,7 +245,7 @@ def _basic(credentials: str) -> tuple[str, str]:
     # RFC 6749 2.3.1: both halves are form-encoded before they are joined.
     try:
         text = base64.b64decode(credentials, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         return "", ""
     client_id, _, secret = text.partition(":")
     return unquote_plus(client_id), unquote_plus(secret)

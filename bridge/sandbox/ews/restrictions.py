@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     """Gives the SQL expression of a property's value."""
 
 _LOOKED_UP: Final = frozenset({p.INTERNET_MESSAGE_ID, p.SEARCH_KEY})
+_MOST_ORDERS: Final = 100
 _COMPARISONS: Final = {
     "IsGreaterThan": ">",
     "IsGreaterThanOrEqualTo": ">=",
@@ -91,16 +92,20 @@ def read_sort_order(node: etree._Element | None, operand: Operand = item_operand
     """
     if node is None:
         return None
-    orders, direction = [], "ASC"
+    orders: dict[str, str] = {}
+    direction = "ASC"
     for order in node:
         if not isinstance(order.tag, str):
             continue
         direction = "DESC" if order.get("Order") == "Descending" else "ASC"
         expression = sort_key(next(child for child in order if isinstance(child.tag, str)), operand)
         if expression is not None:
-            orders.append(f"{expression} {direction}")
+            # What comes again sorts nothing that is not sorted already.
+            orders.setdefault(expression, direction)
+    if len(orders) > _MOST_ORDERS:
+        raise EwsError("ErrorUnsupportedPathForSortGroup")
     # Equal ones stand by their age, in the direction of the last field, so that an index gives the whole order.
-    return ", ".join([*orders, f"id {direction}"])
+    return ", ".join([*(f"{expression} {way}" for expression, way in orders.items()), f"id {direction}"])
 
 
 def sort_key(node: etree._Element, operand: Operand = item_operand) -> str | None:
