@@ -6,6 +6,7 @@ from typing import Final
 
 _ADMIN: Final = "an administrator has to change the tenant for it, and back"
 _OTHERS: Final = "mail would have to go to somebody else, and the probe sends to the mailbox itself alone"
+_OTHER_MAILBOX: Final = "it takes the mailbox of somebody else, too"
 _SMTP: Final = "the probe speaks EWS and Entra, not SMTP"
 _SIGN_IN: Final = "a user of the tenant would have to give the probe the password"
 _HARM: Final = "it would use up what the mailbox needs for its work"
@@ -50,5 +51,12 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     91: ("actions on mail of a conversation that is still to come are refused",
          "what Exchange would do with them goes on after the probe"),
     92: ("a search that takes too long is ErrorTimeoutExpired", "a mailbox of a million mails is needed"),
+    104: ("an invitation puts nothing into its guest's calendar, a response nothing into the organizer's", _OTHERS),
+    105: ("AcceptItem and its like answer the appointment and the request", _OTHERS),
+    106: ("a meeting whose only attendee is its organizer cannot be cancelled",
+          "what Exchange sends for it could not be told from other mail afterwards"),
+    110: ("inbox rules are kept and do nothing", "a rule acts on all mail of the mailbox"),
+    111: ("delegates are kept apart from permissions", _OTHER_MAILBOX),
+    112: ("others see when people are busy, never with what", _OTHER_MAILBOX),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

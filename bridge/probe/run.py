@@ -14,6 +14,7 @@ from bridge.probe import (
     steps_flow,
     steps_items,
     steps_notifications,
+    steps_personal,
     steps_searches,
     steps_sync,
     steps_versions,
@@ -42,6 +43,7 @@ MODULES: Final = (
     steps_versions,
     steps_searches,
     steps_clients,
+    steps_personal,
 )
 """Importing them has put their steps on the list."""
 

@@ -152,9 +152,10 @@ class Wire:
         anchor: bool = True,
         headers: Mapping[str, str] | None = None,
         version: str = _SERVER_VERSION,
+        zone: str | None = None,
     ) -> Answer:
         """
-        Return what comes back for a SOAP body.
+        Return what comes back for a SOAP body; `zone` is told as the TimeZoneContext.
 
         Raises:
             NotCheckable: No answer.
