@@ -178,6 +178,9 @@ def _response_objects(view: View) -> str:
     if kind.startswith("IPM.APPOINTMENT") and not view.item.bag.get(personal.STATE, 0) & personal.STATE_MEETING:
         # Nobody is there to reply to.
         return "<t:ResponseObjects><t:ForwardItem/></t:ResponseObjects>"
+    if kind.startswith("REPORT."):
+        # A server wrote it, which takes no replies.
+        return "<t:ResponseObjects><t:ForwardItem/></t:ResponseObjects>"
     if view.item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
         return ""
     return "<t:ResponseObjects><t:ReplyToItem/><t:ReplyAllToItem/><t:ForwardItem/></t:ResponseObjects>"
@@ -329,9 +332,17 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     _body("item:UniqueBody", "UniqueBody", "Best"),
     Field("item:Flag", "Flag", _ALL, p.FLAG_STATUS, render=_flag, settable=True),
     Field(
-        "item:InstanceKey", "InstanceKey", "f", render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"
+        "item:InstanceKey", "InstanceKey", _ALL, render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"
     ),
     _body("item:NormalizedBody", "NormalizedBody", "Best"),
+    # Nothing is ever found in a text: no addresses, tasks or phone numbers.
+    Field(
+        "item:EntityExtractionResult",
+        "EntityExtractionResult",
+        "g",
+        render=_constant("<t:EntityExtractionResult/>"),
+        found=False,
+    ),
     Field("item:Preview", "Preview", "f", p.PREVIEW),
     _body("item:TextBody", "TextBody", "Text"),
     _person_field("Sender", p.SENDER_NAME, p.SENDER_ADDRESS, settable=True),
@@ -353,6 +364,14 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     _person_field("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
     _person_field("ReceivedRepresenting", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
 )
+
+LATER_RIGHTS: Final = Field(
+    "item:EffectiveRights",
+    "EffectiveRights",
+    _ALL,
+    render=_constant(_RIGHTS.replace("</t:Eff", "<t:ViewPrivateItems>true</t:ViewPrivateItems></t:Eff")),
+)
+"""What rights tell to clients of Exchange 2010 SP2 and later: of private items, too."""
 
 BY_URI: Final = {field.uri: field for field in ITEM_FIELDS}
 BY_ELEMENT: Final = {field.element: field for field in ITEM_FIELDS}

@@ -61,7 +61,7 @@ class FolderShape:
     uris: frozenset[str]
     extended: tuple[Extended, ...]
     private: bool = False
-    """Whether rights tell of private items too, as they do since Exchange 2013."""
+    """Whether rights tell of private items too, as they do since Exchange 2010 SP2."""
 
     def show(self, mailbox: Mailbox, folder: Folder) -> str:
         """Return the folder as an element of its class."""
@@ -142,7 +142,7 @@ def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST, 
     return FolderShape(
         frozenset(uri for uri in uris if knows(version, uri)),
         tuple(extended.values()),
-        private=version >= SchemaVersion.Exchange2013,
+        private=version >= SchemaVersion.Exchange2010_SP2,
     )
 
 

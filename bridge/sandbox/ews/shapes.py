@@ -10,6 +10,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import (
     BY_URI,
     ITEM_FIELDS,
+    LATER_RIGHTS,
     Field,
     attachment_id_xml,
     body_xml,
@@ -110,6 +111,11 @@ def _of_base_shape(base: str, version: SchemaVersion, *, finding: bool) -> Itera
     return (field.uri for field in ITEM_FIELDS if letter and letter in field.shapes and knows(version, field.uri))
 
 
+def _as_of(version: SchemaVersion, field: Field) -> Field:
+    later = field.uri == LATER_RIGHTS.uri and version >= SchemaVersion.Exchange2010_SP2
+    return LATER_RIGHTS if later else field
+
+
 def read_item_shape(
     node: etree._Element,
     *,
@@ -160,7 +166,7 @@ def read_item_shape(
     fields = [
         replace(field, render=body_xml(field.element, kinds[field.uri], whole_said=whole_said))
         if field.uri in kinds
-        else field
+        else _as_of(version, field)
         for field in ITEM_FIELDS
         if field.uri in wanted
     ]

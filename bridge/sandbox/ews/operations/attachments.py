@@ -138,5 +138,5 @@ def _shape_of_mails(node: etree._Element, version: SchemaVersion) -> ItemShape:
 
 _OUTER_ONLY = frozenset({
     "item:ItemId", "item:ParentFolderId", "item:ConversationId", "item:EffectiveRights", "item:ResponseObjects",
-    "item:DateTimeReceived", "item:LastModifiedName",
+    "item:DateTimeReceived", "item:LastModifiedName", "item:InstanceKey",
 })  # fmt: skip

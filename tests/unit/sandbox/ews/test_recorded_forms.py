@@ -84,9 +84,9 @@ def _folder(ews: Ews, version: str) -> etree._Element:
     return etree.fromstring(ews.post(body.encode()).content)
 
 
-def test_rights_tell_of_private_items_since_exchange_2013(ews: Ews) -> None:
-    assert _folder(ews, "Exchange2010_SP2").find(f".//{T}ViewPrivateItems") is None
-    assert _folder(ews, "Exchange2013").findtext(f".//{T}ViewPrivateItems") == "true"
+def test_rights_tell_of_private_items_since_exchange_2010_sp2(ews: Ews) -> None:
+    assert _folder(ews, "Exchange2010").find(f".//{T}ViewPrivateItems") is None
+    assert _folder(ews, "Exchange2010_SP2").findtext(f".//{T}ViewPrivateItems") == "true"
 
 
 def test_every_folder_says_whether_it_is_hidden_and_is_found_by_it(ews: Ews) -> None:
@@ -128,3 +128,27 @@ def test_an_id_of_a_mailbox_that_there_is_not_names_that_mailbox(ews: Ews) -> No
     assert answer.findtext(f".//{M}ResponseCode") == "ErrorNonExistentMailbox"
     assert answer.findtext(f".//{M}MessageText") == "No mailbox with such guid."
     assert answer.findtext(f".//{M}MessageXml/{T}Value[@Name='MailboxGuid']") == str(guid)
+
+
+def test_an_item_tells_of_private_rights_and_nobody_is_offered_a_reply_to_a_report(ews: Ews) -> None:
+    report = (
+        b"From: <postmaster@example.org>\nSubject: Undeliverable\nMIME-Version: 1.0\nContent-Type: multipart/report; "
+        b'report-type=delivery-status; boundary="b"\n\n--b\nContent-Type: text/plain\n\nNo.\n--b\nContent-Type: '
+        b"message/delivery-status\n\nReporting-MTA: dns;m\n\nFinal-Recipient: rfc822;a@b\nAction: failed\n--b--\n"
+    )
+    ews.store.deliver(ADDRESS, report.replace(b"\n", b"\r\n"))
+    found = ews.call(
+        '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
+        '<m:ParentFolderIds><t:DistinguishedFolderId Id="inbox"/></m:ParentFolderIds></m:FindItem>'
+    )
+    item = next(found.iter(T + "ItemId")).get("Id")
+
+    answer = ews.call(
+        "<m:GetItem><m:ItemShape><t:BaseShape>AllProperties</t:BaseShape></m:ItemShape><m:ItemIds>"
+        f'<t:ItemId Id="{item}"/></m:ItemIds></m:GetItem>'
+    )
+
+    assert answer.findtext(f".//{T}ItemClass") == "REPORT.IPM.Note.NDR"
+    assert [one.tag for one in next(answer.iter(T + "ResponseObjects"))] == [T + "ForwardItem"]
+    assert answer.findtext(f".//{T}EffectiveRights/{T}ViewPrivateItems") == "true"
+    assert answer.find(f".//{T}InstanceKey") is not None
