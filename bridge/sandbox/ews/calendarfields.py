@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import values, xml, zones
@@ -13,7 +14,7 @@ from bridge.sandbox.store import properties as p
 from bridge.sandbox.store import recurrence as rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lxml import etree
 
@@ -136,18 +137,25 @@ def _take_recurrence(node: etree._Element, bag: p.Bag, gone: set[str]) -> None:
     gone.update((k.EXCEPTIONS, k.DELETED))
 
 
-def series(bag: p.Bag) -> list[tuple[int, int, int]]:
-    """Return the number, start and end of each occurrence of a master that was not deleted, as they are by now."""
+def series(bag: p.Bag, *, since: int | None = None, until: int | None = None) -> Iterator[tuple[int, int, int]]:
+    """
+    Yield the number, start and end of each occurrence of a master that was not deleted, as they are by now.
+
+    What nobody changed is left out where it ends before `since` or begins at `until` or later.
+    """
     if not bag.get(k.RECURRENCE):
-        return []
+        return
     deleted, changed = set(bag.get(k.DELETED) or ()), bag.get(k.EXCEPTIONS) or {}
     length = bag[k.END] - bag[k.START]
-    found = []
-    for number, start in rules.occurrences(bag[k.RECURRENCE], bag[k.START], zones.zone(bag.get(k.START_ZONE))):
+    kept = {int(number) for number in changed}
+    last_changed = max(kept, default=0)
+    zone, since = zones.zone(bag.get(k.START_ZONE)), None if since is None else since - length
+    for number, start in rules.occurrences(bag[k.RECURRENCE], bag[k.START], zone, since=since, kept=kept):
+        if until is not None and start >= until and number > last_changed:
+            return
         if number not in deleted:
             own = changed.get(str(number), {})
-            found.append((number, own.get(k.START, start), own.get(k.END, start + length)))
-    return found
+            yield number, own.get(k.START, start), own.get(k.END, start + length)
 
 
 def original_start(bag: p.Bag, number: int) -> int:
@@ -156,16 +164,17 @@ def original_start(bag: p.Bag, number: int) -> int:
     return next((start for index, start in found if index == number), bag[k.START])
 
 
-def _occurrence(element: str, which: int) -> Callable[[View], str]:
-    def render(view: View) -> str:
-        if k.OCCURRENCE in view.item.bag or not view.item.bag.get(k.RECURRENCE):
-            return ""
-        if which < 0 and view.item.bag[k.RECURRENCE]["range"][0] == "NoEndRecurrence":
-            return ""
-        found = series(view.item.bag)
-        return _occurrence_xml(view, element, *found[which]) if found else ""
+def _first(view: View) -> str:
+    found = None if k.OCCURRENCE in view.item.bag else next(series(view.item.bag), None)
+    return _occurrence_xml(view, "FirstOccurrence", *found) if found else ""
 
-    return render
+
+def _last(view: View) -> str:
+    bag = view.item.bag
+    if k.OCCURRENCE in bag or not bag.get(k.RECURRENCE) or bag[k.RECURRENCE]["range"][0] == "NoEndRecurrence":
+        return ""
+    found = deque(series(bag), maxlen=1)
+    return _occurrence_xml(view, "LastOccurrence", *found[0]) if found else ""
 
 
 def _occurrence_xml(view: View, element: str, number: int, start: int, end: int) -> str:
@@ -293,8 +302,8 @@ _DETAILS: Final = (
     _plain("AppointmentState", k.STATE, values.INTEGER, default=0, settable=False),
     _shown("Recurrence", _recurrence, key=k.RECURRENCE, settable=True, take=_take_recurrence, found=False, shapes="g",
            gone=(k.RECURRENCE, k.EXCEPTIONS, k.DELETED)),
-    _shown("FirstOccurrence", _occurrence("FirstOccurrence", 0), found=False, shapes="g"),
-    _shown("LastOccurrence", _occurrence("LastOccurrence", -1), found=False, shapes="g"),
+    _shown("FirstOccurrence", _first, found=False, shapes="g"),
+    _shown("LastOccurrence", _last, found=False, shapes="g"),
     _shown("ModifiedOccurrences", _modified, found=False, shapes="g"),
     _shown("DeletedOccurrences", _deleted, found=False, shapes="g"),
     _zone_field("MeetingTimeZone", k.START_ZONE, lambda _view: ""),

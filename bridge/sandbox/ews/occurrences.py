@@ -8,6 +8,7 @@ moment: it has the master's number and change key, an id of its own, and is neve
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
@@ -58,7 +59,7 @@ def _checked(item: Item, number: int) -> int:
         raise EwsError("ErrorCalendarCannotUseIdForOccurrenceId")
     if number in (item.bag.get(k.DELETED) or ()):
         raise EwsError("ErrorCalendarOccurrenceIsDeletedFromRecurrence")
-    if not any(number == one[0] for one in series(item.bag)):
+    if not any(number == one[0] for one in takewhile(lambda one: one[0] <= number, series(item.bag))):
         raise EwsError("ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange")
     return number
 
@@ -71,7 +72,9 @@ def occurrence(item: Item, number: int) -> Item:
 
 def within(item: Item, start: int, end: int) -> list[Item]:
     """Return the occurrences of a master that a view from `start` to `end` shows."""
-    return [_made_up(item, *one) for one in series(item.bag) if one[1] < end and one[2] >= start]
+    return [
+        _made_up(item, *one) for one in series(item.bag, since=start, until=end) if one[1] < end and one[2] >= start
+    ]
 
 
 def change(db: sqlite3.Connection, item: Item, number: int, changed: p.Bag, removals: set[str]) -> Item:

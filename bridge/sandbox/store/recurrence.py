@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
     from datetime import tzinfo
 
 MOST_OCCURRENCES: Final = 20_000
@@ -24,14 +24,20 @@ _INDEXES: Final = ("First", "Second", "Third", "Fourth", "Last")
 _GROUPS: Final = {"Day": DAYS, "Weekday": DAYS[:5], "WeekendDay": DAYS[5:]}
 
 
-def occurrences(recurrence: dict[str, Any], start: int, zone: tzinfo) -> Iterator[tuple[int, int]]:
+def occurrences(
+    recurrence: dict[str, Any], start: int, zone: tzinfo, *, since: int | None = None, kept: Container[int] = ()
+) -> Iterator[tuple[int, int]]:
     """
     Yield the number, from 1, and the start of each occurrence of a series, in order.
 
-    `start` is the first one's; all begin at its time of day in the zone, whatever the clocks there do.
+    `start` is the first one's; all begin at its time of day in the zone, whatever the clocks there do. Those that are
+    over before `since` may be left out, but for the numbers in `kept`.
     """
+    first = date.min if since is None else p.from_micros(since).date() - timedelta(days=2)
     clock = p.from_micros(start).astimezone(zone).time().replace(tzinfo=None)
     for number, day in enumerate(islice(_in_range(recurrence), MOST_OCCURRENCES), 1):
+        if day < first and number not in kept:
+            continue
         yield number, p.to_micros(datetime.combine(day, clock).replace(tzinfo=zone).astimezone(UTC))
 
 

@@ -252,6 +252,21 @@ def test_one_occurrence_changes_and_another_goes_while_the_series_stays(ews: Ews
     )
 
 
+def test_a_view_finds_an_occurrence_that_was_moved_into_it_from_afar(ews: Ews) -> None:
+    """And not where it was before."""
+    ews.call(create(at_nine(DAILY)))
+    first = item_ids(view(ews, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"))[0]
+    moved = (
+        setting("calendar:Start", "<t:Start>2026-06-01T08:00:00Z</t:Start>"),
+        setting("calendar:End", "<t:End>2026-06-01T09:00:00Z</t:End>"),
+    )
+
+    ews.call(update(f'<t:ItemId Id="{first[0]}" ChangeKey="{first[1]}"/>', *moved))
+
+    assert texts(view(ews, "2026-06-01T00:00:00Z", "2026-06-02T00:00:00Z"), "OriginalStart") == ["2026-03-27T08:00:00Z"]
+    assert len(texts(view(ews, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"), "Start")) == 3
+
+
 def test_an_occurrence_is_nothing_that_can_be_moved_sent_or_attached_to(ews: Ews) -> None:
     """Each would act on the whole series."""
     ews.call(create(at_nine(DAILY)))
