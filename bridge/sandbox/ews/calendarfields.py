@@ -77,7 +77,10 @@ def _take_attendees(key: str) -> Take:
             name = attendee.findtext(f"{xml.T}Mailbox/{xml.T}Name") or address
             at = attendee.findtext(xml.T + "LastResponseTime")
             response = attendee.findtext(xml.T + "ResponseType") or "Unknown"
-            found.append([name, address, response, None if at is None else values.read_time(at)])
+            try:
+                found.append([name, address, response, None if at is None else values.read_civil_time(at)])
+            except (ValueError, OverflowError) as error:
+                raise EwsError("ErrorInvalidPropertySet") from error
         bag[key] = found
 
     return take

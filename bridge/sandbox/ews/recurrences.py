@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+_YEARS: Final = (1601, 4500)
 _LIMITS: Final = {"Interval": 999, "DayOfMonth": 31, "NumberOfOccurrences": 999}
 
 
@@ -28,6 +29,8 @@ def read_recurrence(node: etree._Element) -> dict[str, Any]:
     found: dict[str, Any] = {"pattern": _parts(pattern), "range": _parts(limits)}
     try:
         first = rules.start_date(found)
+        if not _YEARS[0] <= first.year <= _YEARS[1]:
+            raise EwsError("ErrorCalendarInvalidRecurrence")
         ends = found["range"][1].get("EndDate")
         if ends is not None and rules.day_of(ends) < first:
             raise EwsError("ErrorCalendarEndDateIsEarlierThanStartDate")

@@ -16,6 +16,7 @@ from bridge.sandbox.store.structure import xml_safe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_YEARS: Final = (1601, 4500)
 _MOST_BYTES: Final = 1_000_000
 _MOST_LINES: Final = 20_000
 _MOST_ATTENDEES: Final = 5000
@@ -137,6 +138,8 @@ def _moment(parameters: dict[str, str], value: str, zones: dict[str, timedelta])
     if not found:
         raise ValueError("no iCalendar time")
     year, month, day, hour, minute, second = (int(one or 0) for one in found.groups()[:6])
+    if not _YEARS[0] < year < _YEARS[1]:
+        raise ValueError("out of the calendar's range")
     local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     name = parameters.get("TZID", "")
     if found[7] or not name:

@@ -10,7 +10,7 @@ from bridge.sandbox.ews.calendarfields import BUSY, is_meeting
 from bridge.sandbox.ews.context import children, error_message
 from bridge.sandbox.ews.errors import EwsError, FaultError
 from bridge.sandbox.ews.operations.calendarview import in_time
-from bridge.sandbox.ews.values import read_time
+from bridge.sandbox.ews.values import read_civil_time
 from bridge.sandbox.store import folders
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
@@ -79,7 +79,10 @@ class Zone:
 
     def to_micros(self, text: str) -> int:
         """Return a time of the request, which is in the zone where it says nothing else."""
-        local = read_time(text)
+        try:
+            local = read_civil_time(text)
+        except (ValueError, OverflowError) as error:
+            raise FaultError("ErrorInvalidTimeInterval") from error
         if text.strip()[-1:] == "Z" or text.strip()[-6:-5] in ("+", "-"):
             return local
         return local + self._bias_at(local) * _MINUTE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import occurrences, xml
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.values import read_time
+from bridge.sandbox.ews.values import read_civil_time
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import items
 from bridge.sandbox.store import personal as k
@@ -36,7 +36,10 @@ def calendar_view(
         raise EwsError("ErrorInvalidOperation")
     if not folder.folder_class.lower().startswith("ipf.appointment"):
         raise EwsError("ErrorCalendarFolderIsInvalidForCalendarView")
-    start, end = (read_time(str(view.get(name))) for name in ("StartDate", "EndDate"))
+    try:
+        start, end = (read_civil_time(str(view.get(name))) for name in ("StartDate", "EndDate"))
+    except (ValueError, OverflowError) as error:
+        raise EwsError("ErrorInvalidOperation", "The calendar view is beyond the range of calendars.") from error
     if end < start:
         raise EwsError("ErrorCalendarEndDateIsEarlierThanStartDate")
     if end - start > _WIDEST:

@@ -15,7 +15,7 @@ from bridge.sandbox.ews.context import children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.paths import read_extended
-from bridge.sandbox.ews.values import TIME, read_time
+from bridge.sandbox.ews.values import TIME, read_civil_time, read_time
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
 from bridge.sandbox.store.mime import Attachment, bag_of, preview_of, set_display, set_people, topic_of
@@ -88,8 +88,10 @@ def read_element(node: etree._Element, into: Changes) -> None:
 
 def _value(known: Field, text: str, into: Changes) -> Any:  # noqa: ANN401 - whatever JSON value the property has
     try:
-        return read_time(text, into.zone) if known.kind is TIME else known.kind.read(text)
-    except ValueError as error:
+        if known.kind is not TIME:
+            return known.kind.read(text)
+        return (read_time if into.kind == "Message" else read_civil_time)(text, into.zone)
+    except (ValueError, OverflowError) as error:
         raise EwsError("ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{known.uri}"/>') from error
 
 

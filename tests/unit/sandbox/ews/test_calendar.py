@@ -154,6 +154,10 @@ def test_all_day_appointments_begin_and_end_at_midnight_of_their_zone(ews: Ews) 
         ),
         ("<t:MimeContent>QUJD</t:MimeContent>", "ErrorUnsupportedMimeConversion"),
         ('<t:StartTimeZone Id="Nowhere"/>', "ErrorTimeZone"),
+        (times("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), "ErrorInvalidPropertySet"),
+        (times("2026-03-27T09:00:00Z", "9999-12-31T23:59:59Z"), "ErrorInvalidPropertySet"),
+        (times("12026-03-27T09:00:00Z", "2026-03-27T09:00:00Z"), "ErrorInvalidPropertySet"),
+        (DAILY.replace("2026", "0001"), "ErrorCalendarInvalidRecurrence"),
         ("<t:IsMeeting>true</t:IsMeeting>", "ErrorInvalidPropertySet"),
     ],
 )

@@ -105,6 +105,7 @@ def test_busy_times_are_told_in_the_zone_of_the_request_on_both_sides_of_a_chang
     [
         ({"end": "2026-03-28T08:00:00"}, "ErrorInvalidTimeInterval"),
         ({"end": "2027-03-28T08:00:00"}, "ErrorTimeIntervalTooBig"),
+        ({"start": "0001-01-01T00:00:00"}, "ErrorInvalidTimeInterval"),
         ({"interval": 4}, "ErrorInvalidMergedFreeBusyInterval"),
     ],
 )
