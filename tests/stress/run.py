@@ -62,6 +62,8 @@ class Run:
     def do(self) -> dict[str, Any]:
         """Run, account, and return the figures."""
         started = time.monotonic()
+        # A client that ends early would only look like less work.
+        threading.excepthook = lambda ended: self.journal.problem(f"a thread ended: {ended.exc_type.__name__}")
         with self.sandbox:
             self.sandbox.admin("/settings", method="PUT", body=_TOLERANT)
             gate = Gate(self.sandbox.info)
