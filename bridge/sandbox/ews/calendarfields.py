@@ -35,7 +35,8 @@ def is_meeting(bag: p.Bag) -> bool:
 
 def my_response(bag: p.Bag) -> int:
     """Return the number of the response that the mailbox's owner gave: the organizer's own without any."""
-    return int(bag.get(k.RESPONSE_STATUS) or 1)
+    given = bag.get(k.RESPONSE_STATUS) or 1
+    return given if 0 < given < len(RESPONSES) else 0
 
 
 def kind_of(bag: p.Bag) -> str:
@@ -229,7 +230,11 @@ def _wall_clock(element: str, key: str, zone_key: str) -> Callable[[View], str]:
         bag = view.item.bag
         if key not in bag:
             return ""
-        local = p.from_micros(bag[key]).astimezone(zones.zone(bag.get(zone_key)))
+        try:
+            local = p.from_micros(bag[key]).astimezone(zones.zone(bag.get(zone_key)))
+        except OverflowError:
+            # A client may set the property by its number, to a time that has no date in the zone.
+            return ""
         return f"<t:{element}>{local.isoformat(timespec='seconds').replace('+00:00', 'Z')}</t:{element}>"
 
     return render

@@ -82,7 +82,10 @@ def change(db: sqlite3.Connection, item: Item, number: int, changed: p.Bag, remo
     exceptions = dict(item.bag.get(k.EXCEPTIONS) or {})
     own = {key: value for key, value in exceptions.get(str(number), {}).items() if key not in removals}
     exceptions[str(number)] = own | changed
-    return occurrence(items.update(db, item, {k.EXCEPTIONS: exceptions}), number)
+    changed_to = occurrence(items.update(db, item, {k.EXCEPTIONS: exceptions}), number)
+    if changed_to.bag[k.END] < changed_to.bag[k.START]:
+        raise EwsError("ErrorCalendarEndDateIsEarlierThanStartDate")
+    return changed_to
 
 
 def delete(db: sqlite3.Connection, item: Item, number: int) -> None:

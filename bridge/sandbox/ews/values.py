@@ -51,7 +51,7 @@ def read_time(text: str, default: tzinfo = UTC) -> int:
 
 
 def read_civil_time(text: str, default: tzinfo = UTC) -> int:
-    """Return an xs:dateTime like `read_time`, but refuse what is in no calendar of Exchange: before 1601, after 4500."""
+    """Return an xs:dateTime like `read_time`; one that is in no calendar, before 1601 or after 4500, is none."""
     found = read_time(text, default)
     if not _EARLIEST <= found <= _LATEST:
         raise ValueError("out of the calendar's range")

@@ -271,6 +271,31 @@ def test_a_view_finds_an_occurrence_that_was_moved_into_it_from_afar(ews: Ews) -
     assert len(texts(view(ews, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"), "Start")) == 3
 
 
+def test_an_occurrence_that_would_end_before_it_begins_is_refused(ews: Ews) -> None:
+    """And stays as it was."""
+    ews.call(create(at_nine(DAILY)))
+    first = item_ids(view(ews, "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"))[0]
+
+    late = update(
+        f'<t:ItemId Id="{first[0]}" ChangeKey="{first[1]}"/>',
+        setting("calendar:Start", "<t:Start>2026-03-27T12:00:00Z</t:Start>"),
+    )
+
+    assert ews.codes(late) == ["ErrorCalendarEndDateIsEarlierThanStartDate"]
+    assert texts(view(ews, "2026-03-01T00:00:00Z", "2026-03-28T00:00:00Z"), "Start") == ["2026-03-27T08:00:00Z"]
+
+
+def test_odd_values_that_were_set_by_number_can_be_read(ews: Ews) -> None:
+    """A response that is none, a time that is in no calendar."""
+    odd = "".join(
+        f'<t:ExtendedProperty><t:ExtendedFieldURI DistinguishedPropertySetId="Appointment" PropertyId="{number}" PropertyType="{kind}"/><t:Value>{value}</t:Value></t:ExtendedProperty>'
+        for number, kind, value in ((0x8218, "Integer", "99"), (0x8205, "Integer", "-7"))
+    )
+    made = ews.call(create(odd + times("2026-03-27T09:00:00Z", "2026-03-27T10:00:00Z")))
+
+    assert texts(get(ews, the_id(made)), "MyResponseType") == ["Unknown"]
+
+
 def test_an_occurrence_is_nothing_that_can_be_moved_sent_or_attached_to(ews: Ews) -> None:
     """Each would act on the whole series."""
     ews.call(create(at_nine(DAILY)))
