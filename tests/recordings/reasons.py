@@ -68,7 +68,7 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("Es wurden keine Ergebnisse", "That server speaks German."),
     Reason("corrupted", "The two samples of 8.0.628 use both words for one mistake; the sandbox says for folders what they say for items.", file="syncfolderhierarchy-operation"),
     # Folders
-    Reason("PermissionSet", "Not in the sandbox: permissions as a property of folders."),
+    Reason("PermissionSet", "The recorded folder is shared with people by name; the one that stands for it has the entries of everybody and of strangers alone."),
     Reason("", "Made up: folders that hold contacts in a mail folder's element; servers show a ContactsFolder, as the other recordings do.", file="test_public_folders_root"),
     Reason("Folder has DistinguishedFolderId too", "The sample of 15.0.893 leaves it out; recordings of Exchange Online have it.", file="set-folder-permissions", servers=(_2013, _2013)),
     Reason("FolderId has the attribute ChangeKey too", "The sample leaves the change key out; the recordings of 8.1 and 14.2 have it.", file="createfolder-operation", servers=(_2007, _2007)),
@@ -81,18 +81,16 @@ REASONS: Final[tuple[Reason, ...]] = (
     Reason("IsDeliveryReceiptRequested too", "Exchange 2013 leaves it out; the recordings of Exchange Online have it.", servers=(_2013, _2013)),
     Reason("no WebClientReadFormQueryString|WebClientEditFormQueryString too", "The recorded mail had been delivered; the one that stands for it is a draft.", file="how-to-synchronize-items"),
     Reason("ItemId has the attribute ChangeKey too", "The sample lost it: the schema asks for none, but every other item in it has one.", file="how-to-synchronize-items"),
-    Reason("ViewPrivateItems", "Not in the sandbox: of items; folders tell of it."),
     Reason("(ItemID|Message has ItemId too)", "A misprint in the sample: `ItemID`.", file="(copy|move)item-operation"),
     Reason("ConflictResults too", "Exchange 2007 has no ConflictResults before its first service pack.", servers=(_2007, _2007)),
-    Reason("InstanceKey|EntityExtractionResult", "Not in the sandbox: what was found in a text (entities), and a key of the instance where an item is fetched."),
-    Reason("", "The recorded notice answers a mail (InReplyTo, References) and carries the mail itself alone; nobody is offered a reply to it.", file="undeliverable_test_mail"),
+    Reason("", "The recorded notice answers a mail (InReplyTo, References) and carries the mail itself alone, with a ContentId.", file="undeliverable_test_mail"),
     # Attachments
     Reason("FileAttachment has ContentType too", "The sample's attachment was made without a type; each one in the sandbox is a part of a mail, which has one."),
     Reason("ItemAttachment/Message", "The recorded mail was made by the client, with recipients; here a mail with a subject alone is attached, which has no conversation, rights and page of its own.", file="(get-attachments|get_attachment_response_item)"),
     # Calendar
     Reason("CalendarItem has no ReminderDueBy", "Not in the sandbox: of items that are synchronised; fetched ones have it."),
     Reason("ReminderNextTime|WebClientEditFormQueryString|IntendedFreeBusyStatus|IsOnlineMeeting too", "Not in the sandbox: the next reminder, the page to edit an appointment, and what its organiser meant for others; `IsOnlineMeeting` came to all properties later, as a recording of Exchange Online has it.", file="ews-cpp/get_item_response_message"),
-    Reason("", "The recorded item is a meeting that somebody else called, of Exchange 2010; the one that stands for it is one's own, fetched by today's client.", file="dodgy_ews_response"),
+    Reason("", "The recorded item is a meeting that somebody else called, in a place and with guests; the one that stands for it is one's own.", file="dodgy_ews_response"),
     # Answers of one kind
     Reason("", "Cut down for a unit test: one tip of many, and no name.", file="test_mail_tips"),
     Reason("ResolutionSet too", "Cut down for a unit test.", file="test_element_container"),

@@ -216,9 +216,12 @@ def _version(recording: Recording) -> str:
         return "Exchange2013"
     if recording.server == (8, 0):
         return "Exchange2007"
+    if "/viewpoint/dodgy" in recording.file:
+        # Nothing that came with Exchange 2010 is in it.
+        return "Exchange2007_SP1"
     if "/php-ews-" in recording.file:
-        # Its answers have properties of Exchange 2010, and none of 2013.
-        return "Exchange2010_SP2"
+        # Its answers have properties of Exchange 2010, and none that came later.
+        return "Exchange2010"
     return "Exchange2013_SP1" if recording.version.startswith("V2_") else "Exchange2016"
 
 
