@@ -58,5 +58,9 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     110: ("inbox rules are kept and do nothing", "a rule acts on all mail of the mailbox"),
     111: ("delegates are kept apart from permissions", _OTHER_MAILBOX),
     112: ("others see when people are busy, never with what", _OTHER_MAILBOX),
+    117: ("the headers of an answer name the servers that it went through",
+          "which of them came from where is for people to see"),
+    118: ("an id of a mailbox that is nowhere is ErrorNonExistentMailbox with its guid",
+          "an id of another tenant is needed"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

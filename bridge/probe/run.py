@@ -12,6 +12,7 @@ from bridge.probe import (
     steps_clients,
     steps_entra,
     steps_flow,
+    steps_forms,
     steps_items,
     steps_notifications,
     steps_personal,
@@ -44,6 +45,7 @@ MODULES: Final = (
     steps_searches,
     steps_clients,
     steps_personal,
+    steps_forms,
 )
 """Importing them has put their steps on the list."""
 

@@ -173,3 +173,17 @@ def level_and_rights(probe: Probing) -> Seen:
     changes = element("t:FolderChange", probe.ground.subfolder(), element("t:Updates", change))
     code = probe.code(element("m:UpdateFolder", element("m:FolderChanges", changes)))
     return Seen(code == "ErrorInvalidPermissionSettings", code)
+
+
+@step(
+    121, "all properties of an appointment hold ids of time zones, StartTimeZone comes only by name", needs=Needs.WRITE
+)
+def zones_of_an_appointment(probe: Probing) -> Seen:
+    made = _appointment(probe, _folder(probe, "CalendarFolder"), "2030-07-01", (10, 11))
+    shape = element("m:ItemShape", element("t:BaseShape", text="AllProperties"))
+    ids = element("m:ItemIds", ews.item_id((made[0], "")))
+    every = probe.ok(element("m:GetItem", shape, ids))
+    named = probe.ok(ews.get(made, ews.field("calendar:StartTimeZone")))
+    held = [name for name in ("StartTimeZoneId", "EndTimeZoneId", "StartTimeZone") if every.all(name)]
+    same = held == ["StartTimeZoneId", "EndTimeZoneId"] and bool(named.all("StartTimeZone"))
+    return Seen(same, f"in all properties: {' '.join(held) or 'none'}; by name: {len(named.all('StartTimeZone'))}")
