@@ -97,7 +97,7 @@ class Account:
         with ThreadPoolExecutor(1) as pool:
             going = pool.submit(self.post, body)
             while not self._callers.sandbox.fault_report()[0]["fired"]:
-                pass
+                assert not going.done(), "the call ended without being held up"
             yield
             self._callers.sandbox.faults()
             going.result()
