@@ -9,13 +9,18 @@
 #   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--keep DIRECTORY]
 #                                workers, links, broker, Exchange and credentials broken at random; then every mail and
 #                                request is accounted for. A short run with fixed seeds is part of scenario
+#   tests/run.sh soak [--seed N] [--minutes 30] [--keep DIRECTORY]
+#                                steady traffic and mild faults for long: memory, threads, files and connections stay flat
+#   tests/run.sh mutation [NUMBER...]
+#                                deliberate faults in the bridge, one after the other: each must be caught by the tests
+#                                that are named for it in docs/mutations.md
 #
 # Suites: lint unit model corpus schema sandbox integration scenario browser
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
 
-if [ "${1:-}" = stress ] || [ "${1:-}" = chaos ]; then
+if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation)$ ]]; then
   what=$1
   shift
   [ "$what" = stress ] || ensure_rabbitmq >&2 || exit 1

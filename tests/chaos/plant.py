@@ -19,6 +19,7 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -63,6 +64,7 @@ class Station:
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
             "BRIDGE_INGEST__KEEP_SECONDS": "1",
             "BRIDGE_INGEST__UNCONFIRMED_MAILS": str(UNCONFIRMED),
+            **plant.settings,
         }
         self.worker = Worker(command, environment, plant.directory / f"{self.name}.log")
         self.lock = threading.Lock()
@@ -86,8 +88,10 @@ UNCONFIRMED = 64
 class Plant:
     """All parts, started on entry and ended on exit."""
 
-    def __init__(self, directory: Path, *, workers: int = 2) -> None:
+    def __init__(self, directory: Path, *, workers: int = 2, settings: Mapping[str, str] | None = None) -> None:
+        """Prepare it; `settings` are variables that workers get on top of those of a chaos run."""
         self.directory = directory
+        self.settings = settings or {}
         self.stack = ExitStack()
         self._workers = workers
         self.stations: list[Station] = []

@@ -51,7 +51,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
             for work in (*tormentors, *loads):
                 work.result()
         account = Account()
-        account.problems += _calm(plant)
+        account.problems += calm(plant)
         account.take_inbound(plant)
         account.take_outbound(plant, load.requested)
         account.problems += leaks(plant, account.event_bodies)
@@ -70,7 +70,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     return figures, account.problems
 
 
-def _calm(plant: Plant) -> list[str]:
+def calm(plant: Plant) -> list[str]:
     """Mend everything, and wait until nothing is left to do; return what never ended."""
     plant.sandbox.faults()
     for station in plant.stations:
