@@ -7,6 +7,7 @@ import smtplib
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import requests
@@ -92,6 +93,43 @@ def test_mail_by_smtp_is_kept_once_acknowledged_whenever_the_sandbox_is_killed(t
         assert kept[0] == kept[1]
         assert acknowledged <= set(kept[0])
         assert set(kept[0].values()) == {1}
+
+
+def test_a_call_for_many_items_is_done_whole_or_not_at_all_whenever_the_sandbox_is_killed(tmp_path: Path) -> None:
+    """Killed at any moment of a call that takes a while: all mails are where they were, or none."""
+    moments, many, outcomes = random.Random(3), 150, Counter[int]()
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[_DISPATCH]) as sandbox:
+        ews = EwsClient(sandbox, _DISPATCH)
+        empty = (
+            '<m:EmptyFolder DeleteType="SoftDelete" DeleteSubFolders="false"><m:FolderIds>'
+            '<t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:EmptyFolder>'
+        )
+
+        def ask() -> None:
+            with suppress(requests.exceptions.ConnectionError):
+                ews.post(empty)
+
+        seconds = 0.0
+        for attempt in range(_KILLS + 1):
+            for number in range(many - len(sandbox.mails(_DISPATCH))):
+                sandbox.deliver(_DISPATCH, f"Message-ID: <{attempt}-{number}@kills>\r\n\r\nBody\r\n".encode())
+            started = time.monotonic()
+            asking = threading.Thread(target=ask)
+            asking.start()
+            if not attempt:
+                asking.join()  # the first shows how long it takes
+                seconds = time.monotonic() - started
+                continue
+            asking.join(seconds * moments.uniform(0.5, 1.0))
+            sandbox.restart()
+            asking.join()
+            left = len(sandbox.mails(_DISPATCH))
+            outcomes[left] += 1
+            # Too late, or in time: so the kills gather about the end of the call.
+            seconds *= 1.3 if left else 0.5
+
+    assert set(outcomes) <= {0, many}, outcomes
+    assert outcomes[many] > 0, outcomes
 
 
 def _settled(sandbox: SandboxProcess) -> None:
