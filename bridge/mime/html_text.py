@@ -22,7 +22,8 @@ _TAG: Final = re.compile(
 _WORDS: Final = re.compile(r"(?:[^<]++|<(?![a-zA-Z/!?]))++")
 _COMMENT_END: Final = re.compile(r"--!?>")
 _DIGITS: Final = re.compile(r"&#(?:[0-9]{8,}|[xX]0*[0-9a-fA-F]{7,});?")
-_SPACES_BEFORE_BREAK: Final = re.compile(r"[ \t]+\n")
+# From the first blank of a run alone: from each of them, the cost would be the square of the run's length.
+_SPACES_BEFORE_BREAK: Final = re.compile(r"(?<![ \t])[ \t]++\n")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 
 _RAW_TEXT: Final = {

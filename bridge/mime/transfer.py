@@ -15,7 +15,8 @@ _BLANKS = b" \t\r\n\x0b\x0c"
 _NOT_BASE64 = bytes(sorted(set(range(256)) - set(_BASE64)))
 _CHUNK = re.compile(rb"([A-Za-z0-9+/]++)(={0,2})")
 _SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
-_TRAILING_BLANKS = re.compile(rb"[ \t]++(?=\r?\n)")
+# From the first blank of a run alone: from each of them, the cost would be the square of the run's length.
+_TRAILING_BLANKS = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _UU_BEGIN = re.compile(rb"(?:\A|(?<=\n))begin(?:-base64)? ([0-7]{3,4}) ([^\r\n]{1,255}+)\r*+\n")
 
 # Padded groups inside one base64 body: some programs encode each line for itself. More are no mail program's work.

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # Every alternative stops at the next `?`, so a flood of openers costs no more than its length. Blanks inside the
 # encoded text are not allowed by RFC 2047 and common all the same.
 _WORD = re.compile(r"=\?([^?\s*]{1,64})(?:\*[^?\s]{0,64})?\?([bBqQ])\?([^?]*)\?=")
-_FOLD = re.compile(r"[\r\n\t ]*[\r\n][\r\n\t ]*")
+# Looked for at the beginning of a run of blanks alone: at each blank of it, the cost would be the square of its length.
+_FOLD = re.compile(r"(?<![\t ])[\t ]*+[\r\n][\r\n\t ]*+")
 _BREAKS = re.compile(r"[\r\n]+")
 
 
