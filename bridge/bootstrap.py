@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge import __version__
@@ -17,8 +16,10 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.batches import BatchLimits
+from bridge.domain.mail import FetchedMail
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.send_rate import RateLimits
@@ -29,7 +30,8 @@ from bridge.telemetry.http import TelemetryServer
 from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
-from bridge.wire import bounce_events, inbound_build, topology
+from bridge.wire import topology
+from bridge.wire.inbound_messages import messages_of
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import EgressOptions, MailboxSender
@@ -43,10 +45,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bridge.config.settings import EgressSettings, EntraSettings, MailboxSettings, RabbitMqSettings, Settings
-    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+    from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
 
 _PARSE_ASIDE_FROM_BYTES = 256 * 1024
+# Of such a mail the worst that is known takes a tenth; nothing else of the worker runs meanwhile.
+_PARSE_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _DELETE_TYPES = {
     "deleted_items": RemoveBy("MoveToDeletedItems"),
@@ -105,6 +109,7 @@ class _Process:
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
+        self.aside = Aside()
         self._clients: dict[str, EwsClient] = {}
 
     @classmethod
@@ -118,6 +123,7 @@ class _Process:
         stack.push_async_callback(server.close)
         logger().info("process.started", role=role, version=__version__, health=f"{server.url}/health")
         stack.callback(process.close_clients)
+        stack.push_async_callback(process.aside.close)
         await stack.enter_async_context(process.publisher)
         return process
 
@@ -142,7 +148,7 @@ class _Process:
                 alias=mailbox.alias,
                 inbox=inbox,
                 publisher=self.publisher,
-                compose=composer(mailbox.alias),
+                compose=composer(mailbox.alias, self.aside),
                 budget=self.budget,
                 clock=self.clock,
                 emit=self.emit,
@@ -269,17 +275,14 @@ def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> Egres
     )
 
 
-def composer(alias: str) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
-    """Return what makes messages of a mail, its own last; large ones are parsed aside, so that heartbeats go on."""
-
-    def make(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
-        payload = inbound_build.compose(mail, alias)
-        return [*bounce_events.messages_of(payload, datetime.now(UTC)), inbound_build.message_of(payload)]
+def composer(alias: str, aside: Aside) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
+    """Return what makes messages of a mail, its own last; large ones are read aside, so that heartbeats go on."""
 
     async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
-        if mail.ref.size_bytes >= _PARSE_ASIDE_FROM_BYTES:
-            return await asyncio.to_thread(make, mail)
-        return make(mail)
+        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
+        if size >= _PARSE_ASIDE_FROM_BYTES:
+            return await aside.messages_of(mail, alias)
+        return messages_of(mail, alias, seconds=_PARSE_SECONDS)
 
     return compose
 

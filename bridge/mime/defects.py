@@ -48,6 +48,7 @@ Defect = Literal[
     "html_limit",
     "mime_refused",
     "parser_failed",
+    "parse_time_exceeded",
 ]
 
 DEFECTS: tuple[str, ...] = get_args(Defect)
@@ -96,6 +97,7 @@ MEANINGS: dict[str, str] = {
     "html_limit": "The HTML is longer than is turned into text; `text` ends before it, `html` is whole.",
     "mime_refused": "Exchange made no MIME of this mail; the payload is made from its properties, without raw.",
     "parser_failed": "Reading the MIME failed as a whole; only the raw bytes are of use.",
+    "parse_time_exceeded": "Reading the MIME took longer than one mail may take; only the raw bytes are of use.",
 }
 
 

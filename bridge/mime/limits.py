@@ -23,7 +23,7 @@ class Limits:
     parameters: int = 100
     """Parameters of one Content-Type or Content-Disposition."""
     addresses: int = 5_000
-    """Addresses in one header field."""
+    """Addresses in one header field, and in all fields of one name."""
     references: int = 1_000
     """Message ids in References."""
     nesting: int = 200

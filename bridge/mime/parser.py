@@ -86,7 +86,7 @@ def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
         authentication_results=tuple(
             parse_authentication_results(item.value)
             for item in headers
-            if item.name.lower() == "authentication-results"
+            if item.name.lower() == "authentication-results" and len(item.value) <= limits.header_bytes
         ),
         kind_inputs=found.inputs,
         refers_to=tuple(dict.fromkeys((*found.refers_to, *in_reply_to, *reversed(references)))),
@@ -134,7 +134,11 @@ def _all_addresses(
     found: list[Address] = []
     for item, text in zip(fields, texts, strict=True):
         if item.key == key and len(item.value) <= limits.header_bytes:
-            found.extend(parse_addresses(text, header, limits.addresses))
+            left = limits.addresses - len(found)
+            if left <= 0:
+                header.defects.add("address_limit")
+                break
+            found.extend(parse_addresses(text, header, left))
     return tuple(found)
 
 

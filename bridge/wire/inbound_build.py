@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bridge.domain.mail import FetchedMail, UnconvertibleMail
 from bridge.mime import ParsedMail, from_properties, kind_of, parse
 from bridge.mime.compose_message_id import request_id_of
+from bridge.mime.time_budget import ParseTimeExceeded, cpu_seconds
 from bridge.ports.broker import Message
 from bridge.wire import inbound_v1, topology
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.domain.mail import MailProperties, MailRef
     from bridge.mime import Address, Attachment, Kind, Report
+    from bridge.mime.defects import Defect
     from bridge.ports.broker import HeaderValue
 
 RawPolicy = Literal["inline", "omit"]
@@ -50,21 +52,30 @@ def build_from_properties(ref: MailRef, alias: str, properties: MailProperties) 
 
 
 def compose(
-    fetched: FetchedMail | UnconvertibleMail, alias: str, *, policy: RawPolicy = "inline"
+    fetched: FetchedMail | UnconvertibleMail, alias: str, *, policy: RawPolicy = "inline", seconds: float = 10.0
 ) -> inbound_v1.InboundMail:
     """
     Return the payload of a fetched mail, whatever is in it.
 
-    The parser does not raise. Should a mail be found that makes it raise, it goes out with its raw bytes and the
-    defect `parser_failed`: a mail that cannot be read is still a mail.
+    The parser does not raise, and its time grows with a mail's size alone. Should a mail be found that makes it raise,
+    or take more than `seconds` of CPU time, it goes out with its raw bytes and the defect `parser_failed` or
+    `parse_time_exceeded`: a mail that cannot be read is still a mail.
     """
     if isinstance(fetched, UnconvertibleMail):
         return build_from_properties(fetched.ref, alias, fetched.properties)
     try:
-        parsed = parse(fetched.mime)
+        with cpu_seconds(seconds):
+            return build(fetched.ref, alias, fetched.mime, parse(fetched.mime), policy=policy)
+    except ParseTimeExceeded:
+        defect: Defect = "parse_time_exceeded"
     except Exception:  # noqa: BLE001 - the reason is in the docstring; the defect makes it visible
-        parsed = ParsedMail(defects=("parser_failed",))
-    return build(fetched.ref, alias, fetched.mime, parsed, policy=policy)
+        defect = "parser_failed"
+    return unread(fetched, alias, defect, policy=policy)
+
+
+def unread(fetched: FetchedMail, alias: str, defect: Defect, *, policy: RawPolicy = "inline") -> inbound_v1.InboundMail:
+    """Return the payload of a mail of which nothing but its bytes is told, and why."""
+    return build(fetched.ref, alias, fetched.mime, ParsedMail(defects=(defect,)), policy=policy)
 
 
 def routing_key(alias: str, kind: Kind) -> str:

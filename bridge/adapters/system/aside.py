@@ -1,0 +1,138 @@
+"""
+Large mails are read in processes of their own.
+
+A thread would not do: a single regular expression over 30 MB holds the interpreter's lock for seconds, heartbeats
+stop, and a thread cannot be ended. A process can: the kernel ends it at its CPU time and refuses it memory, and what
+it leaves behind is gone with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pickle
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, cast
+
+from bridge.adapters.system.aside_child import LENGTH
+from bridge.domain.mail import FetchedMail
+from bridge.wire.inbound_messages import messages_of, unread_messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.domain.mail import UnconvertibleMail
+    from bridge.mime.defects import Defect
+    from bridge.ports.broker import Message
+
+_CHILD: Final = "bridge.adapters.system.aside_child"
+_READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
+_ATTEMPTS: Final = 2
+_WALL_SECONDS: Final = 300.0
+"""When a process that does not answer is given up: it does not compute, or the kernel would have ended it."""
+_RETIRE_FROM_BYTES: Final = 4 * 1024 * 1024
+"""After a mail of that size a process ends: Python gives its memory back in no other way."""
+_MEMORY_BYTES: Final = 1024 * 1024 * 1024
+_MEMORY_PER_BYTE: Final = 64
+
+
+class Aside:
+    """
+    Makes the messages of large mails, two at a time, in processes that start when they are needed and stay.
+
+    Nothing that a mail does to its process is more than the end of that mail's reading: it is then made of its bytes
+    alone, with the defect that says why.
+    """
+
+    def __init__(self, *, seconds: float = 10.0, processes: int = 2, child: Sequence[str] = ("-m", _CHILD)) -> None:
+        self._seconds = seconds
+        self._child = child
+        self._turns = asyncio.Semaphore(processes)
+        self._idle: list[asyncio.subprocess.Process] = []
+
+    async def messages_of(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> Sequence[Message]:
+        """Return the messages for a mail, its own last."""
+        async with self._turns:
+            defect: Defect = "parser_failed"
+            for _ in range(_ATTEMPTS):
+                try:
+                    answer, ended_by = await self._ask(mail, alias)
+                except TimeoutError:
+                    defect = "parse_time_exceeded"
+                    continue
+                if answer is not None:
+                    return answer
+                if ended_by == -signal.SIGXCPU:
+                    defect = "parse_time_exceeded"
+                    break
+                # Ended by somebody else, or for want of memory: once more, in another.
+        if isinstance(mail, FetchedMail):
+            return await asyncio.to_thread(unread_messages_of, mail, alias, defect)
+        return await asyncio.to_thread(messages_of, mail, alias, seconds=self._seconds)
+
+    async def close(self) -> None:
+        """End the processes that wait."""
+        idle, self._idle = self._idle, []
+        for process in idle:
+            await _end(process)
+
+    async def _ask(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> tuple[Sequence[Message] | None, int]:
+        """Return the messages, or None and how the process ended."""
+        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
+        memory = _MEMORY_BYTES + _MEMORY_PER_BYTE * size
+        frame = pickle.dumps((mail, alias, self._seconds, memory), protocol=5)
+        process = await self._process()
+        answer: bytes | None = None
+        try:
+            async with asyncio.timeout(_WALL_SECONDS):
+                answer = await _exchange(process, frame)
+        finally:
+            # Cut off in the middle, or out of time: what it says next would be the answer to another mail.
+            if answer is None:
+                await _end(process)
+        if answer is None:
+            return None, process.returncode or 0
+        if len(frame) >= _RETIRE_FROM_BYTES:
+            await _end(process)
+        else:
+            self._idle.append(process)
+        return cast("Sequence[Message] | None", pickle.loads(answer)), 0  # noqa: S301 - from our own process
+
+    async def _process(self) -> asyncio.subprocess.Process:
+        while self._idle:
+            process = self._idle.pop()
+            if process.returncode is None:
+                return process
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._child,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # An error's words may be the mail's.
+            stderr=asyncio.subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")},
+            limit=_READ_AHEAD_BYTES,
+        )
+
+
+async def _exchange(process: asyncio.subprocess.Process, frame: bytes) -> bytes | None:
+    """Return the answer, or None where the process ended without one."""
+    if process.stdin is None or process.stdout is None:  # both are pipes
+        raise RuntimeError("a process without pipes")
+    try:
+        process.stdin.write(LENGTH.pack(len(frame)))
+        process.stdin.write(frame)
+        await process.stdin.drain()
+        (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+        return await process.stdout.readexactly(length)
+    except (OSError, asyncio.IncompleteReadError):
+        await process.wait()
+        return None
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

@@ -1,0 +1,74 @@
+"""
+The process that reads large mails for a worker; `aside.py` starts it.
+
+It takes mails from standard input and writes the messages to standard output, one after the other, until the input
+ends: it never outlives its worker by more than one mail. A frame is eight bytes of length and a pickle.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, BinaryIO
+
+from bridge.wire.inbound_messages import messages_of
+
+if TYPE_CHECKING:
+    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+
+LENGTH = struct.Struct(">Q")
+_BEYOND_SECONDS = 10
+"""CPU time after the mail's own at which the kernel ends this process: something does not look for signals."""
+
+
+def main() -> None:
+    """Read mails until the worker closes the input."""
+    # The worker says when it is over; signals to its process group are meant for the worker.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a mail brings to fall must not lie on a disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    while (frame := _read(source)) is not None:
+        mail, alias, seconds, memory_bytes = pickle.loads(frame)  # noqa: S301 - from the worker that started this
+        del frame
+        answer = pickle.dumps(_messages(mail, alias, seconds, memory_bytes), protocol=5)
+        sink.write(LENGTH.pack(len(answer)))
+        sink.write(answer)
+        sink.flush()
+
+
+def _messages(mail: FetchedMail | UnconvertibleMail, alias: str, seconds: float, memory_bytes: int) -> object:
+    """Return the messages, or None where there was no way to make any."""
+    _limit(resource.RLIMIT_CPU, int(time.process_time() + seconds) + _BEYOND_SECONDS)
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    try:
+        return messages_of(mail, alias, seconds=seconds)
+    except Exception:  # noqa: BLE001 - the worker deals with it; what the error says may be the mail's content
+        return None
+    finally:
+        # The answer must be written whatever the mail took.
+        _limit(resource.RLIMIT_AS, resource.RLIM_INFINITY)
+
+
+def _limit(what: int, value: int) -> None:
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def _read(source: BinaryIO) -> bytes | None:
+    head = source.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    frame = source.read(length)
+    return frame if len(frame) == length else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Large mails are read in processes of their own: whatever becomes of those, the mail has its messages."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.system.aside import Aside
+from bridge.adapters.system.aside_child import LENGTH
+from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
+from bridge.wire import inbound_v1
+from bridge.wire.inbound_messages import messages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bridge.ports.broker import Message
+
+_CHILD = ("-m", "bridge.adapters.system.aside_child")
+
+
+def _mail(raw: bytes) -> FetchedMail:
+    return FetchedMail(MailRef("m" * 40, "item", datetime(2026, 1, 1, tzinfo=UTC), len(raw), "IPM.Note"), raw)
+
+
+_MAIL = _mail(b"Subject: x\r\n\r\n" + b"text\r\n" * 50_000)
+
+
+def _read(mail: FetchedMail | UnconvertibleMail, child: Sequence[str], *, times: int = 1) -> Sequence[Message]:
+    async def read() -> Sequence[Message]:
+        aside = Aside(child=child)
+        try:
+            return [message for _ in range(times) for message in await aside.messages_of(mail, "dispatch")]
+        finally:
+            await aside.close()
+
+    return asyncio.run(read())
+
+
+def _defects(messages: Sequence[Message]) -> tuple[str, ...]:
+    [message] = messages
+    payload = inbound_v1.from_json(message.body)
+    assert payload.raw is not None
+    assert payload.raw.data() == _MAIL.mime
+    return payload.defects
+
+
+def _script(tmp_path: Path, first_time: str) -> tuple[str, ...]:
+    """Return a process that does this once, and is the real one from then on."""
+    script = tmp_path / "child.py"
+    mark = tmp_path / "began"
+    script.write_text(
+        f"import os, pathlib, signal, sys\nmark = pathlib.Path({str(mark)!r})\n"
+        f"if not mark.exists():\n    mark.touch()\n    {first_time}\n"
+        "from bridge.adapters.system.aside_child import main\nmain()\n"
+    )
+    return (str(script),)
+
+
+def test_a_mail_read_aside_has_the_same_messages() -> None:
+    expected = messages_of(_MAIL, "dispatch", seconds=10)
+
+    assert _read(_MAIL, _CHILD, times=2) == expected * 2
+
+
+def test_a_mail_of_properties_is_read_aside_too() -> None:
+    mail = UnconvertibleMail(_MAIL.ref, MailProperties(subject="x"), "ErrorContentConversionFailed")
+
+    assert _read(mail, _CHILD) == messages_of(mail, "dispatch", seconds=10)
+
+
+def test_a_mail_whose_process_the_kernel_ended_over_its_time_goes_out_with_its_bytes(tmp_path: Path) -> None:
+    """Not tried again: it would take as long."""
+    child = _script(tmp_path, "os.kill(os.getpid(), signal.SIGXCPU)")
+
+    assert _defects(_read(_MAIL, child)) == ("parse_time_exceeded",)
+
+
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)", "os.write(1, b'x' * 4); os._exit(1)"]
+)
+def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path: Path, end: str) -> None:
+    assert _read(_MAIL, _script(tmp_path, end)) == messages_of(_MAIL, "dispatch", seconds=10)
+
+
+def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
+    assert _defects(_read(_MAIL, ("-c", "raise SystemExit(1)"))) == ("parser_failed",)
+
+
+def test_a_mail_for_which_there_is_no_memory_does_not_end_the_process() -> None:
+    with subprocess.Popen([sys.executable, *_CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        answers = []
+        for memory_bytes in (1, 1 << 40):
+            frame = pickle.dumps((_mail(b"\r\n" * 10_000_000), "dispatch", 10.0, memory_bytes))
+            child.stdin.write(LENGTH.pack(len(frame)) + frame)
+            child.stdin.flush()
+            (length,) = LENGTH.unpack(child.stdout.read(LENGTH.size))
+            answers.append(pickle.loads(child.stdout.read(length)))  # noqa: S301 - from the code under test
+        child.stdin.close()
+
+    assert answers[0] is None
+    assert inbound_v1.from_json(answers[1][0].body).defects == ()
+    assert child.returncode == 0
+
+
+def test_the_answer_to_a_mail_that_was_given_up_is_not_taken_for_that_to_another(tmp_path: Path) -> None:
+    async def read() -> Sequence[Message]:
+        aside = Aside(child=_script(tmp_path, "signal.pause()"))
+        given_up = asyncio.create_task(aside.messages_of(_mail(b"Subject: other\r\n\r\n"), "dispatch"))
+        while not (tmp_path / "began").exists():
+            await asyncio.sleep(0.01)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert given_up.cancelled()
+        try:
+            return await aside.messages_of(_MAIL, "dispatch")
+        finally:
+            await aside.close()
+
+    assert asyncio.run(read()) == messages_of(_MAIL, "dispatch", seconds=10)
+
+
+def test_the_event_loop_goes_on_while_a_mail_is_read() -> None:
+    """Single regular expressions take long in it; a heartbeat comes twice a second at the most."""
+    mail = _mail(b"Content-Type: text/html\r\n\r\n" + b"<a ='" * 1_500_000)
+
+    async def longest_stall() -> float:
+        aside, loop = Aside(), asyncio.get_running_loop()
+        reading = asyncio.create_task(aside.messages_of(mail, "dispatch"))
+        worst, last = 0.0, loop.time()
+        while not reading.done():
+            await asyncio.sleep(0.005)
+            worst, last = max(worst, loop.time() - last), loop.time()
+        assert reading.result()
+        await aside.close()
+        return worst
+
+    assert asyncio.run(longest_stall()) < 0.5
