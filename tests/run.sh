@@ -15,7 +15,7 @@
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
 #                                that are named for it in docs/mutations.md
 #
-# Suites: lint unit model corpus schema sandbox integration scenario browser
+# Suites: lint unit model corpus schema sandbox integration scenario browser matrix
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
@@ -31,16 +31,16 @@ fi
 suites=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 [ "${1:-}" = -- ] && shift
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario browser)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario browser matrix)
 
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
-    integration) ensure_rabbitmq || exit 1 ;;
+    integration | matrix) ensure_rabbitmq || exit 1 ;;
     scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     browser) ensure_chromium || exit 1 ;;
     sandbox) ensure_node && ensure_davmail && ensure_curl || exit 1 ;;
-    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario browser)" >&2; exit 2 ;;
+    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario browser matrix)" >&2; exit 2 ;;
   esac
 done
 
@@ -104,6 +104,7 @@ for suite in "${suites[@]}"; do
     integration) tests integration -n 2 --dist loadfile tests/contract tests/integration ;;
     scenario) tests scenario -n 2 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
+    matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 2 tests/matrix ;;
   esac
 done
 

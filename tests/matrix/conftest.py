@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.demo.broker_node import BrokerNode
-from tests.matrix.site import Cell
+from tests.matrix.site import Site
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def cell_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxPr
 
 
 @pytest.fixture
-def cell(tmp_path: Path, cell_broker: BrokerNode, cell_sandbox: SandboxProcess) -> Iterator[Cell]:
+def site(tmp_path: Path, cell_broker: BrokerNode, cell_sandbox: SandboxProcess) -> Iterator[Site]:
     """One cell; what runs in it is ended afterwards."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what is missing is declared: no news
     with contextlib.ExitStack() as stack:
-        yield Cell(tmp_path, cell_broker, cell_sandbox, stack)
+        yield Site(tmp_path, cell_broker, cell_sandbox, stack)

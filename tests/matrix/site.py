@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from bridge.demo.broker_node import BrokerNode
     from tests.support.sandbox import SandboxProcess
 
-CUTS = ("kill worker", "kill broker", "kill sandbox", "cut links", "black-hole links", "freeze worker", "lose answer")
-MOMENTS = ("before", "made", "after")
 _HEARTBEAT_SECONDS = 1
 
 
@@ -41,7 +39,7 @@ class PointedWorker(Worker):
 
 
 @dataclass
-class Cell:
+class Site:
     """A mailbox and a virtual host of its own, and links that can be cut."""
 
     directory: Path
