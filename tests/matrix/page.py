@@ -23,8 +23,8 @@ finished without help. Then everything is counted from outside: the queue, the m
 - **lose answer**: the call took effect, and the worker is told that no answer came.
 
 *once*: in the queue once. *may come again*: under the same `message_id`. *parked once*: announced under one event id,
-in `Bridge Parked` once, and mail behind it arrives. *sent once*: by Exchange's own account, told as sent under one event
-id. A cell with `-` does not exist: there is no answer to lose.
+in `Bridge Parked` once, and mail behind it arrives. *sent once*: by Exchange's own account, and told as sent under one
+event id. A cell with `-` does not exist: there is no answer to lose.
 """
 
 
