@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _REMOVED_REMEMBERED = 5_000
 _KEPT_REMEMBERED = 10_000
 _BLAME_LIMIT = 3
+_UNWANTED_AT_FIRST = 10
+_LOOK_FURTHER = 4
 STUCK_LIMIT = 10
 """So many published mails may resist removal before the mailbox pauses: each would be repeated by a restart."""
 _REAPPEARANCES = 5
@@ -30,9 +32,10 @@ class MailMemory:
     Bounded, in memory only: the mailbox and the broker hold all that matters.
 
     Held: confirmed, not removed yet; removal is retried without a second publish. Kept: stays in the inbox and is
-    passed over until it is due again. Stuck: confirmed, and Exchange refuses to let just this one go; its removal is
-    tried again later, it is never published again. Removed: seen in a stale listing, it is removed again, not published
-    again.
+    passed over until it is due again. Unwanted: kept because no queue takes its routing key; of all that are kept for
+    one key a single mail is tried now and then, and they are due when it passes. Stuck: confirmed, and Exchange refuses
+    to let just this one go; its removal is tried again later, it is never published again. Removed: seen in a stale
+    listing, it is removed again, not published again.
     """
 
     def __init__(self, alias: str, clock: Clock, emit: Emit, *, keep_seconds: float) -> None:
@@ -41,7 +44,10 @@ class MailMemory:
         self._emit = emit
         self._keep_seconds = keep_seconds
         self._held: dict[str, tuple[MailRef, PublishReceipt]] = {}
-        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, float, str | None]] = OrderedDict()
+        self._unwanted: dict[str, float] = {}
+        self.unwanted_limit = _UNWANTED_AT_FIRST
+        """After so many mails in a row that no queue wants a page ends."""
         self._stuck: dict[str, tuple[MailRef, PublishReceipt, float]] = {}
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
         self._blamed: OrderedDict[str, int] = OrderedDict()
@@ -96,13 +102,25 @@ class MailMemory:
         ref, receipt, _ = self._stuck.pop(item_id)
         self._held[item_id] = (ref, receipt)
 
-    def keep(self, ref: MailRef, code: str, *, at_most_seconds: float = inf) -> None:
+    def keep(self, ref: MailRef, code: str, *, at_most_seconds: float = inf, unwanted_key: str | None = None) -> None:
         """Pass over a mail for a while, and say so each time anew."""
+        due_at = self._clock.monotonic() + min(self._keep_seconds, at_most_seconds)
         self._kept.pop(ref.item_id, None)
-        self._kept[ref.item_id] = (code, self._clock.monotonic() + min(self._keep_seconds, at_most_seconds))
+        self._kept[ref.item_id] = (code, due_at, unwanted_key)
+        if unwanted_key is not None:
+            self._unwanted.setdefault(unwanted_key, due_at)
         while len(self._kept) > _KEPT_REMEMBERED:
             self._kept.popitem(last=False)
         self._emit(MailKept(self._alias, ref.message_id, code))
+
+    def wanted(self, routing_key: str) -> None:
+        """Note that a queue took a mail of this routing key: whatever was kept for it may pass, too."""
+        self._unwanted.pop(routing_key, None)
+        self.unwanted_limit = _UNWANTED_AT_FIRST
+
+    def look_further(self) -> None:
+        """Let the next page look at more mails than this one: others, that are wanted, may wait behind them."""
+        self.unwanted_limit = min(_KEPT_REMEMBERED, self.unwanted_limit * _LOOK_FURTHER)
 
     def forget(self, ref: MailRef) -> None:
         """Drop what was held against a mail."""
@@ -156,10 +174,22 @@ class MailMemory:
                 self._removed[ref.item_id] = (receipt, seen + 1)
                 self._held[ref.item_id] = (ref, receipt)
                 continue
-            kept = self._kept.get(ref.item_id)
-            if kept is None or now >= kept[1]:
+            if self._is_due(ref, now):
                 publish[ref.item_id] = ref
         return list(publish.values())
+
+    def _is_due(self, ref: MailRef, now: float) -> bool:
+        kept = self._kept.get(ref.item_id)
+        if kept is None:
+            return True
+        _, due_at, key = kept
+        if key is not None and key in self._unwanted:
+            # All of them would be fetched over and over for nothing: one tells whether there is a queue by now.
+            if now < self._unwanted[key]:
+                return False
+            self._unwanted[key] = now + self._keep_seconds
+            return True
+        return now >= due_at
 
     def irremovable(self, refs: Sequence[MailRef]) -> bool:
         """

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 # Throttling, a token and credentials concern every mail.
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
-_UNROUTABLE_STREAK = 10
 _REMOVAL_COUNT = 100
 _TROUBLE_AFTER_SECONDS = 1.0
 _TRY_AGAIN_SECONDS = 2.0
@@ -282,6 +281,7 @@ class Transfer:
         match answer.exception():
             case None:
                 self._memory.hold(ref, answer.result())
+                self._memory.wanted(message.routing_key)
                 self._window.widen()
                 self._unroutable_streak = 0
                 self.published += 1
@@ -298,9 +298,11 @@ class Transfer:
                     )
                 )
             case PublishUnroutable() as error:
-                self._memory.keep(ref, error.code)
+                self._memory.keep(ref, error.code, unwanted_key=message.routing_key)
                 self._unroutable_streak += 1
-                if self._unroutable_streak >= _UNROUTABLE_STREAK and self.published == 0:
+                if self._unroutable_streak == self._memory.unwanted_limit and self.published == 0:
+                    self._memory.look_further()
+                    self._unroutable_streak = 0  # for those that are under way still
                     self._fail(error)
             case MessageTooLarge() as error:
                 self._parking.wants(ref, error.code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pytest
@@ -165,6 +166,45 @@ async def test_the_mailbox_pauses_when_no_mail_is_wanted() -> None:
 
     assert len(bench.left) == 100
     assert len(bench.publisher.published) < 20
+
+
+async def test_mails_that_no_queue_wants_hold_up_none_behind_them_however_many_they_are() -> None:
+    """Each page that found nothing but those looks further than the last one."""
+    bench = Bench(*(a_mail(n) for n in range(1_000)), options=IngestOptions())
+    bench.publisher.answer = lambda message: None if message.message_id == "m999" else PublishUnroutable()
+
+    for _ in range(6):
+        with contextlib.suppress(PublishUnroutable):
+            await bench.once()
+
+    assert "m999" not in bench.left
+    assert len(bench.publisher.ids) == 1_000
+
+
+async def test_of_the_mails_that_no_queue_wants_one_is_tried_now_and_then() -> None:
+    bench = Bench(*(a_mail(n) for n in range(9)))
+    bench.publisher.answer = lambda _: PublishUnroutable()
+    await bench.once()
+
+    for _ in range(10):
+        bench.clock.seconds += IngestOptions().keep_seconds
+        await bench.once()
+        await bench.once()
+
+    assert len(bench.publisher.ids) == 9 + 10
+
+
+async def test_all_mails_that_no_queue_wanted_pass_once_one_does() -> None:
+    bench = Bench(*(a_mail(n) for n in range(9)))
+    bench.publisher.answer = lambda _: PublishUnroutable()
+    await bench.once()
+    bench.publisher.answer = lambda _: None
+    bench.clock.seconds += IngestOptions().keep_seconds
+
+    await bench.once()
+    await bench.once()
+
+    assert bench.left == []
 
 
 async def test_a_mail_too_large_for_the_broker_is_parked_and_the_others_pass() -> None:
