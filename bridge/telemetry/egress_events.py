@@ -129,6 +129,7 @@ class DrainingPaused(Event):
         """Count it by reason."""
         metrics.egress_pauses.labels(self.mailbox, self.code).inc()
         metrics.egress_paused.labels(self.mailbox).set(1)
+        metrics.egress_wait.labels(self.mailbox).set(self.wait_seconds)
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class DrainingResumed(Event):
     def record(self, metrics: Metrics) -> None:
         """Reset the gauge."""
         metrics.egress_paused.labels(self.mailbox).set(0)
+        metrics.egress_wait.labels(self.mailbox).set(0)
 
 
 @dataclass(frozen=True)

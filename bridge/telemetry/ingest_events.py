@@ -191,6 +191,7 @@ class ReadingFailed(Event):
         """Count it by reason."""
         metrics.ingest_pauses.labels(self.mailbox, self.code).inc()
         metrics.ingest_paused.labels(self.mailbox).set(1)
+        metrics.ingest_wait.labels(self.mailbox).set(self.wait_seconds)
 
 
 @dataclass(frozen=True)
@@ -205,6 +206,7 @@ class ReadingResumed(Event):
     def record(self, metrics: Metrics) -> None:
         """Reset the gauge."""
         metrics.ingest_paused.labels(self.mailbox).set(0)
+        metrics.ingest_wait.labels(self.mailbox).set(0)
 
 
 @dataclass(frozen=True)

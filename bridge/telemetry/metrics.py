@@ -120,6 +120,11 @@ class Metrics:
         )
         self.ingest_junk = self._gauge("ingest_junk_mails", "Mails in the junk folder", "mailbox")
         self.ingest_paused = self._gauge("ingest_paused", "1 while reading a mailbox is paused", "mailbox")
+        self.ingest_wait = self._gauge(
+            "ingest_wait_seconds",
+            "Wait before a mailbox that failed is tried again, as Exchange asked or longer",
+            "mailbox",
+        )
         self.ingest_fetch_seconds = self._histogram(
             "ingest_fetch_seconds", "One call that fetches a batch", CALL_BUCKETS
         )
@@ -155,6 +160,11 @@ class Metrics:
         )
         self.egress_held = self._gauge("egress_held_requests", "Requests held by this worker", "mailbox")
         self.egress_paused = self._gauge("egress_paused", "1 while draining a mailbox is paused", "mailbox")
+        self.egress_wait = self._gauge(
+            "egress_wait_seconds",
+            "Wait before a mailbox that failed is tried again, as Exchange asked or longer",
+            "mailbox",
+        )
         self.egress_rate_tokens = self._gauge("egress_rate_tokens", "Mails that may be sent at once", "mailbox")
         self.egress_recipients_left = self._gauge(
             "egress_recipients_left", "Recipients left of the day's allowance", "mailbox"

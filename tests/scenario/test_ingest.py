@@ -172,7 +172,9 @@ def test_throttling_in_its_three_faces(site: Site, fault: dict[str, object]) -> 
     site.sandbox.faults({"match": {"operation": "GetItem"}, "fault": fault, "times": 2})
 
     with site.worker("ingest", INGEST__BATCH_MAILS="10") as worker:
+        until(lambda: worker.metric("bridge_ingest_wait_seconds") > 0 or site.count() == 0, "the wait to be told")
         _empty(site, worker)
+        until(lambda: worker.metric("bridge_ingest_wait_seconds") == 0, "the wait to be over")
         failed = worker.told("ingest.reading_failed")
         worker.stop()
 
