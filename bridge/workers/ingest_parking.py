@@ -8,8 +8,11 @@ from bridge.domain.parking import ParkingLimit, ParkingWindow
 from bridge.errors import BridgeError, MessageError, PublishUnroutable
 from bridge.telemetry.ingest_events import MailParked
 from bridge.wire import event_v1
+from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bridge.domain.mail import MailRef
     from bridge.ports.broker import Publisher, PublishReceipt
     from bridge.ports.clock import Clock
@@ -55,9 +58,9 @@ class ParkingAttendant:
         """Park a mail when `park` is called next."""
         self._waiting[ref.item_id] = (ref, code)
 
-    async def park(self) -> None:
+    async def park(self, stop: asyncio.Event) -> None:
         """
-        Announce and move what waits.
+        Announce and move what waits; once `stop` is set nothing more, whoever reads the mailbox then finds it again.
 
         Raises:
             BridgeError: The broker or Exchange cannot at the moment; what was not moved is tried again.
@@ -71,7 +74,7 @@ class ParkingAttendant:
             announced = [
                 (ref, code, receipt)
                 for ref, code in waiting[start : start + _AT_A_TIME]
-                if (receipt := await self._announced(ref, code)) is not None
+                if (receipt := await self._announced(ref, code, stop)) is not None
             ]
             for removal in await self._inbox.park(announced) if announced else ():
                 code = codes[removal.ref.item_id]
@@ -81,7 +84,10 @@ class ParkingAttendant:
                 else:
                     self._memory.keep(removal.ref, removal.error.code)
 
-    async def _announced(self, ref: MailRef, code: str) -> PublishReceipt | None:
+    async def _announced(self, ref: MailRef, code: str, stop: asyncio.Event) -> PublishReceipt | None:
+        await until_writable(self._publisher, stop.is_set)
+        if stop.is_set():
+            return None
         now = self._clock.monotonic()
         self.stopped = not self._window.is_open(now)
         if self.stopped:
@@ -97,7 +103,6 @@ class ParkingAttendant:
             code=cast("event_v1.Code", code if code in event_v1.CODES else BridgeError.code),
         )
         try:
-            await self._publisher.wait_ready()
             return await self._publisher.publish(event_v1.message_of(event))
         except (PublishUnroutable, MessageError) as error:
             # Nobody would hear of it.

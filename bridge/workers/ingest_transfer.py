@@ -17,8 +17,6 @@ from bridge.domain.batches import BatchLimits, Window, batches
 from bridge.domain.mail import FailedFetch, FetchedMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
     BridgeError,
-    BrokerBlocked,
-    BrokerUnavailable,
     CallRefused,
     MailboxAccessDenied,
     MailboxUnavailable,
@@ -31,6 +29,7 @@ from bridge.errors import (
     RemovalImpossible,
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
+from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 # Throttling, a token and credentials concern every mail.
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
-_TROUBLE_AFTER_SECONDS = 1.0
 _TRY_AGAIN_SECONDS = 2.0
 _REMOVAL_LINGER_SECONDS = 0.02
 
@@ -134,7 +132,7 @@ class Transfer:
         if self._failure is not None:
             self._window.narrow()
             raise self._failure
-        await self._parking.park()
+        await self._parking.park(stop)
 
     async def _feed(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """Fetch ahead, publish in order."""
@@ -262,15 +260,10 @@ class Transfer:
 
     async def _until_writable(self) -> None:
         """Return once the broker takes a publish; one that takes none for a while ends the page."""
-        waiting = asyncio.ensure_future(self._publisher.wait_ready())
         try:
-            while not waiting.done() and not self._over:
-                await asyncio.wait({waiting}, timeout=_TROUBLE_AFTER_SECONDS)
-                if not waiting.done() and self._publisher.trouble is not None:
-                    blocked = self._publisher.trouble == BrokerBlocked.code
-                    self._fail(BrokerBlocked() if blocked else BrokerUnavailable(self._publisher.trouble))
-        finally:
-            waiting.cancel()
+            await until_writable(self._publisher, lambda: self._over or self._stop.is_set())
+        except BridgeError as error:
+            self._fail(error)
 
     def _note_answer(
         self, ref: MailRef, message: Message, started: float, answer: asyncio.Future[PublishReceipt]

@@ -13,6 +13,7 @@ from bridge.domain.mail import FailedFetch, MailRef
 from bridge.domain.parking import PARKED_FOLDER, ParkingLimit, ParkingWindow
 from bridge.errors import (
     BridgeError,
+    BrokerBlocked,
     BrokerUnavailable,
     MailboxAccessDenied,
     MailboxUnavailable,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.domain.mail import Fetched, FetchedMail, UnconvertibleMail
-    from bridge.ports.broker import Message
+    from bridge.ports.broker import Message, PublishReceipt
 
 
 def parked_events(bench: Bench) -> list[event_v1.MailEvent]:
@@ -243,3 +244,45 @@ def test_the_window_opens_again_as_time_passes() -> None:
 
 def test_the_folder_of_parked_mail_has_the_name_that_operators_know() -> None:
     assert PARKED_FOLDER == "Bridge Parked"
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("error", [BrokerBlocked, BrokerUnavailable])
+async def test_a_broker_that_takes_no_announcement_is_told_and_not_waited_for_in_silence(
+    error: type[BridgeError],
+) -> None:
+    bench = Bench(a_mail(1))
+    bench.publisher.answer = lambda message: MessageTooLarge() if message.message_id == "m1" else None
+    original = bench.publisher.publish
+
+    def publish(message: Message) -> asyncio.Future[PublishReceipt]:
+        bench.publisher.wait_ready = forever  # type: ignore[method-assign]
+        bench.publisher.trouble = error.code
+        return original(message)
+
+    bench.publisher.publish = publish  # type: ignore[method-assign]
+
+    with pytest.raises(error):
+        async with asyncio.timeout(5):
+            await bench.once()
+
+    assert bench.left == ["m1"]
+
+
+async def test_a_worker_that_is_to_stop_announces_nothing_more() -> None:
+    bench = Bench(a_mail(1))
+
+    def refuse(message: Message) -> BridgeError | None:
+        bench.stop.set()
+        return MessageTooLarge() if message.message_id == "m1" else None
+
+    bench.publisher.answer = refuse
+
+    async with asyncio.timeout(5):
+        await bench.once()
+
+    assert parked_events(bench) == []
+    assert bench.left == ["m1"]
