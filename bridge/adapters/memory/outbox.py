@@ -254,7 +254,8 @@ class MemoryOutbox:
         item = self.items.get(item_id)
         if item is None or item.place == "gone":
             raise CallRefused("ErrorItemNotFound")
-        if item.state is not DraftState.UNSENT or str(item.change_key) != change_key:
+        # As in Exchange: that a draft is void is known to the bridge alone, and its change key is all that counts.
+        if item.state is DraftState.SUBMITTED or str(item.change_key) != change_key:
             raise CallRefused("ErrorStaleObject")
         return item
 

@@ -253,3 +253,20 @@ def test_an_answer_of_entra_that_trickles_ends_at_the_deadline(begin: bytes, mor
         over.set()
 
     assert time.monotonic() - started < 2
+
+
+def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When to ask again is decided in one place, and not by a library below it."""
+    tried: list[object] = []
+
+    def refuse(address: object, *_: object, **__: object) -> socket.socket:
+        tried.append(address)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    app = EntraApp("http://127.0.0.1:1/tenant", "client", "scope", timeout_seconds=5)
+
+    with pytest.raises(requests.ConnectionError):
+        session_for(app).get("http://127.0.0.1:1/tenant")
+
+    assert len(tried) == 1

@@ -13,6 +13,7 @@ from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
+from bridge.domain.outbound_records import DraftState, SeenDraft, Stamp
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -159,3 +160,32 @@ async def test_entry_that_somebody_meddled_with_is_read_without_its_reason(reaso
     [read] = await _sender(client).find_in_ledger("r-1")
 
     assert (read.reason, read.recipients) == (None, 0)
+
+
+async def test_a_draft_carries_its_stamp_from_its_creation_and_is_sent_with_the_key_of_that() -> None:
+    """Without the stamp nobody could find it again; with a key that was read later a void would be no fence."""
+    made = '<m:Items><t:Message><t:ItemId Id="draft" ChangeKey="of-creation"/></t:Message></m:Items>'
+    client = Scripted(CreateItem=[[("NoError", made)]], SendItem=[[("NoError", "")]])
+    sender = EwsSender(client, "dispatch@example.org")
+    stamp = Stamp("r-1", "attempt", "digest")
+
+    draft = await sender.create_draft(b"Subject: x\r\n\r\n", stamp)
+    await sender.send(draft)
+
+    [creation, send] = client.calls
+    [message] = creation.iter(f"{{{TYPES}}}Message")
+    assert stamps.stamp_of(stamps.properties_of(message)) == stamp
+    [item_id] = send.iter(f"{{{TYPES}}}ItemId")
+    assert (item_id.get("Id"), item_id.get("ChangeKey")) == ("draft", "of-creation")
+
+
+async def test_a_void_never_overwrites_what_became_of_the_draft_since_it_was_seen() -> None:
+    client = Scripted(UpdateItem=[[("NoError", "")]])
+    seen = SeenDraft(Stamp("r-1", "attempt", "digest"), "draft", "as-seen", DraftState.UNSENT)
+
+    await EwsSender(client, "dispatch@example.org").void(seen)
+
+    [update] = client.calls
+    [item_id] = update.iter(f"{{{TYPES}}}ItemId")
+    assert (item_id.get("Id"), item_id.get("ChangeKey")) == ("draft", "as-seen")
+    assert update.get("ConflictResolution") == "NeverOverwrite"

@@ -1,0 +1,97 @@
+"""MIME is taken for the mail only where it can be, no mail of a batch is left out, and a receipt is for one mail."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.soap import ResponseMessage, T, parse_answer
+from bridge.domain.mail import FailedFetch, FetchedMail, MailRef, UnconvertibleMail
+from bridge.errors import MailUnreadable
+from bridge.ports.broker import PublishReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lxml import etree
+
+_ANSWER = (
+    '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
+    'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
+    'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Body><m:GetItemResponse>'
+    "<m:ResponseMessages>{}</m:ResponseMessages></m:GetItemResponse></s:Body></s:Envelope>"
+)
+_MESSAGE = (
+    '<m:GetItemResponseMessage ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>'
+    "<m:Items><t:Message>{}</t:Message></m:Items></m:GetItemResponseMessage>"
+)
+
+
+class Mailbox(EwsClient):
+    """Gives each mail the MIME that is told for it; a call for one without any is answered with nothing of use."""
+
+    def __init__(self, mimes: Mapping[str, bytes]) -> None:
+        super().__init__(EwsConnection("http://127.0.0.1:1"), login=("basic", "user", "password"))
+        self.mimes = mimes
+        self.calls = 0
+
+    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+        self.calls += 1
+        ids = [found.get("Id") or "" for found in payload.iter(f"{T}ItemId")]
+        fields = {found.get("FieldURI") for found in payload.iter(f"{T}FieldURI")}
+        if "item:MimeContent" not in fields:
+            inner = "<t:Subject>of its properties</t:Subject>"
+            return parse_answer(_ANSWER.format(_MESSAGE.format(inner) * len(ids)).encode(), "GetItem")
+        if not all(one in self.mimes for one in ids):
+            return parse_answer(_ANSWER.format("").encode(), "GetItem")
+        contents = (base64.b64encode(self.mimes[one]).decode() for one in ids)
+        answers = "".join(_MESSAGE.format(f"<t:MimeContent>{content}</t:MimeContent>") for content in contents)
+        return parse_answer(_ANSWER.format(answers).encode(), "GetItem")
+
+
+def a_ref(number: int, *, size: int = 100) -> MailRef:
+    return MailRef(f"m{number}", f"item-{number}", None, size, "IPM.Note")
+
+
+async def test_mime_that_is_empty_is_never_taken_for_the_mail() -> None:
+    with contextlib.closing(Mailbox({"item-1": b""})) as client:
+        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1)])
+
+    assert isinstance(outcome, UnconvertibleMail)
+    assert outcome.exchange_code == "mime_empty"
+
+
+@pytest.mark.parametrize(("mime_bytes", "taken"), [(1_000, False), (1 << 20, True)])
+async def test_mime_that_is_far_smaller_than_the_mail_is_never_taken_for_it(mime_bytes: int, *, taken: bool) -> None:
+    with contextlib.closing(Mailbox({"item-1": b"x" * mime_bytes})) as client:
+        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1, size=10 << 20)])
+
+    if taken:
+        assert isinstance(outcome, FetchedMail)
+    else:
+        assert isinstance(outcome, FailedFetch)
+        assert isinstance(outcome.error, MailUnreadable)
+
+
+@pytest.mark.parametrize("spoils", range(7))
+async def test_a_batch_that_one_mail_spoils_is_halved_and_no_mail_of_it_is_left_out(spoils: int) -> None:
+    refs = [a_ref(number) for number in range(7)]
+    mimes = {ref.item_id: b"Subject: x\r\n\r\n" for ref in refs if ref is not refs[spoils]}
+
+    with contextlib.closing(Mailbox(mimes)) as client:
+        outcomes = await EwsInbox(client, "dispatch@example.org").fetch(refs)
+
+    assert [outcome.ref for outcome in outcomes] == refs
+    assert [outcome.ref for outcome in outcomes if not isinstance(outcome, FetchedMail)] == [refs[spoils]]
+
+
+async def test_exchange_is_not_asked_to_remove_a_mail_against_a_receipt_for_another() -> None:
+    with contextlib.closing(Mailbox({})) as client, pytest.raises(ValueError, match="another mail"):
+        await EwsInbox(client, "dispatch@example.org").remove([(a_ref(1), PublishReceipt("m2"))])
+
+    assert client.calls == 0

@@ -1,0 +1,42 @@
+"""How a message is written: persistent, and back to us where no queue wants it; else a confirm proves nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pika
+
+from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.ports.broker import Message
+
+
+class Channel:
+    """Takes down what is written."""
+
+    is_open = True
+
+    def __init__(self) -> None:
+        self.written: list[tuple[pika.BasicProperties, bool]] = []
+        self.amqp = SimpleNamespace(basic_publish=self._write)
+
+    def _write(
+        self, _exchange: str, _key: str, _body: bytes, properties: pika.BasicProperties, *, mandatory: bool = False
+    ) -> None:
+        self.written.append((properties, mandatory))
+
+
+async def test_every_message_is_persistent_and_comes_back_where_no_queue_wants_it() -> None:
+    publisher, channel = RabbitPublisher(RabbitSettings(("amqp://user:password@127.0.0.1:1",))), Channel()
+    holder: Any = publisher
+    holder._channel, holder._link.down = channel, None
+
+    answer = publisher.publish(Message("mail.inbound", "dispatch.mail", b"{}", "m1", "mail.inbound.v1"))
+
+    assert not answer.done()
+    [(properties, mandatory)] = channel.written
+    assert properties.delivery_mode == pika.DeliveryMode.Persistent.value
+    assert mandatory is True
+    await publisher.close(drain_seconds=0)
+    assert answer.exception() is not None
