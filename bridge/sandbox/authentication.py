@@ -10,8 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import jwt
-
+from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.tokens import EXCHANGE_APP_ID, generation_of, is_exchange, issuer
 from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.grants import TenantGrants
@@ -47,6 +46,7 @@ BEARER_CHALLENGE: Final = (
 )
 # Tokens are verified once and remembered by their text: a signature check for each of thousands of calls buys nothing.
 _REMEMBERED_TOKENS = 64
+_REQUIRED = ("aud", "iss", "exp", "nbf", "appid", "uti")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ class BearerAuthenticator:
             raise RefusedError(401, [("WWW-Authenticate", BEARER_CHALLENGE)])
         try:
             claims = self._claims(token.strip())
-        except jwt.InvalidSignatureError:
+        except signed.WrongSignatureError:
             raise _refusal(_INVALID_SIGNATURE) from None
-        except (jwt.PyJWTError, ValueError, RecursionError):  # the last two of headers that nobody should send
+        except signed.NoTokenError:
             raise _refusal(_INVALID_TOKEN) from None
         return self._caller(claims)
 
@@ -135,13 +135,7 @@ class BearerAuthenticator:
         """Return the claims of a token that we signed; what they claim is not judged here."""
         claims = self._verified.get(token)
         if claims is None:
-            claims = jwt.decode(
-                token,
-                self.key.private.public_key(),
-                algorithms=["RS256"],
-                options={"require": ["aud", "iss", "exp", "nbf", "appid", "uti"], "verify_aud": False,
-                         "verify_exp": False, "verify_nbf": False, "verify_iat": False},
-            )  # fmt: skip
+            claims = signed.decode(token, self.key, required=_REQUIRED)
             self._verified[token] = claims
             while len(self._verified) > _REMEMBERED_TOKENS:
                 self._verified.popitem(last=False)

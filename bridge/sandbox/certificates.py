@@ -5,12 +5,12 @@ The sandbox's own certificate authority and the server certificate that its HTTP
     ca.key            the key of the authority in force, and its certificate
     server.pem, .key  what the ports show
     expired           says that server.pem has ended on purpose and is not to be renewed by a start
+    checked.json      says that all of these were found to fit each other
 """
 
 from __future__ import annotations
 
 import ipaddress
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bridge.sandbox.certificatefiles import CA_KEY, EXPIRED, ServerCertificates, certificate_files, note_checked
 from bridge.sandbox.files import PUBLIC, write_atomically
 
 if TYPE_CHECKING:
@@ -30,33 +31,11 @@ if TYPE_CHECKING:
 _LIFETIME = timedelta(days=3650)
 _RENEW_BEFORE = timedelta(days=30)
 _HOUR = timedelta(hours=1)
-_CA_KEY, _EXPIRED = "ca.key", "expired"
 _NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ServerCertificates:
-    """Where the PEM files lie: the CA that clients are given, and the chain and key that servers load."""
-
-    ca_file: Path
-    chain_file: Path
-    key_file: Path
-
-    def server_context(self) -> ssl.SSLContext:
-        """Return what an HTTPS server of the sandbox listens with."""
-        return server_context(self.chain_file, self.key_file)
-
-
-def server_context(chain_file: Path, key_file: Path) -> ssl.SSLContext:
-    """Return what an HTTPS server listens with, to show a chain."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(chain_file, key_file)
-    return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +59,9 @@ def ensure_certificates(directory: Path) -> ServerCertificates:
     A new CA would cut off every client that was configured with the old one, so it is only made when there is none.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = _files(directory)
+    found = certificate_files(directory)
     # The certificate is written after its key: a crash in between leaves no certificate, and both are made again.
-    if not (found.ca_file.exists() and (directory / _CA_KEY).exists()):
+    if not (found.ca_file.exists() and (directory / CA_KEY).exists()):
         _write_authority(directory, new_authority(), [])
         found.chain_file.unlink(missing_ok=True)
     authority, known = authority_in_force(directory), _known(found)
@@ -90,29 +69,32 @@ def ensure_certificates(directory: Path) -> ServerCertificates:
         # A crash came between the two files of a new authority.
         _write_authority(directory, authority, known)
     wanted = found.chain_file.exists() and found.key_file.exists()
-    if not wanted or (_ends_soon(found.chain_file) and not (directory / _EXPIRED).exists()):
+    expired = (directory / EXPIRED).exists()
+    if not wanted or (_ends_soon(found.chain_file) and not expired):
         renew_certificate(directory)
+        expired = False
+    note_checked(directory, datetime.max.replace(tzinfo=UTC) if expired else _end(found.chain_file) - _RENEW_BEFORE)
     return found
 
 
 def renew_certificate(directory: Path) -> datetime:
     """Give the server a fresh key and certificate under the authority in force, and return when that ends."""
-    found, authority = _files(directory), authority_in_force(directory)
+    found, authority = certificate_files(directory), authority_in_force(directory)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = make_server(key, authority)
     found.chain_file.unlink(missing_ok=True)
     write_atomically(found.key_file, _key_pem(key))
     write_atomically(found.chain_file, _certificate_pem(certificate), mode=PUBLIC)
-    (directory / _EXPIRED).unlink(missing_ok=True)
+    (directory / EXPIRED).unlink(missing_ok=True)
     return certificate.not_valid_after_utc
 
 
 def expire_certificate(directory: Path) -> None:
     """Give the server a certificate, for its old key and under the authority in force, that has ended an hour ago."""
-    found, authority = _files(directory), authority_in_force(directory)
+    found, authority = certificate_files(directory), authority_in_force(directory)
     now = datetime.now(UTC)
     ended = make_server(_load_key(found.key_file), authority, begins=now - timedelta(days=30), ends=now - _HOUR)
-    write_atomically(directory / _EXPIRED, b"")
+    write_atomically(directory / EXPIRED, b"")
     write_atomically(found.chain_file, _certificate_pem(ended), mode=PUBLIC)
 
 
@@ -122,37 +104,33 @@ def add_authority(directory: Path) -> int:
 
     The server's certificate stays what it is until it is renewed: clients have the time to read ca.pem anew.
     """
-    known = _known(_files(directory))
+    known = _known(certificate_files(directory))
     _write_authority(directory, new_authority(), known)
     return len(known) + 1
 
 
 def drop_old_authorities(directory: Path) -> int:
     """Leave in ca.pem the authority in force alone, and return how many went."""
-    found = _files(directory)
+    found = certificate_files(directory)
     known = _known(found)
     write_atomically(found.ca_file, _certificate_pem(known[0]), mode=PUBLIC)
     return len(known) - 1
 
 
-def _files(directory: Path) -> ServerCertificates:
-    return ServerCertificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-
-
 def _write_authority(directory: Path, authority: Authority, former: Sequence[x509.Certificate]) -> None:
     key_and_certificate = _key_pem(authority.key) + _certificate_pem(authority.certificate)
-    write_atomically(directory / _CA_KEY, key_and_certificate)
+    write_atomically(directory / CA_KEY, key_and_certificate)
     bundle = b"".join(map(_certificate_pem, (authority.certificate, *former)))
-    write_atomically(_files(directory).ca_file, bundle, mode=PUBLIC)
+    write_atomically(certificate_files(directory).ca_file, bundle, mode=PUBLIC)
 
 
 def authority_in_force(directory: Path) -> Authority:
     """Return who signs the next certificate."""
-    path = directory / _CA_KEY
+    path = directory / CA_KEY
     content = path.read_bytes()
     # Directories of earlier versions have the key alone, and one certificate in ca.pem.
     alone = b"BEGIN CERTIFICATE" not in content
-    certificate = _known(_files(directory))[0] if alone else x509.load_pem_x509_certificate(content)
+    certificate = _known(certificate_files(directory))[0] if alone else x509.load_pem_x509_certificate(content)
     return Authority(certificate, _load_key(path))
 
 
@@ -160,9 +138,13 @@ def _known(files: ServerCertificates) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(files.ca_file.read_bytes())
 
 
-def key_and_chain(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bytes:
-    """Return both as one PEM file, as a server loads it."""
-    return _key_pem(key) + _certificate_pem(certificate)
+def new_server(
+    authority: Authority, *, host: str | None = None, begins: datetime | None = None, ends: datetime | None = None
+) -> bytes:
+    """Return a fresh key and its certificate as one PEM file, as a server loads it; for `host`, if that is given."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = _NAMES if host is None else (x509.DNSName(host),)
+    return _key_pem(key) + _certificate_pem(make_server(key, authority, names=names, begins=begins, ends=ends))
 
 
 def _make_ca(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -224,8 +206,11 @@ def make_server(
 
 
 def _ends_soon(path: Path) -> bool:
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    return certificate.not_valid_after_utc - datetime.now(UTC) < _RENEW_BEFORE
+    return _end(path) - datetime.now(UTC) < _RENEW_BEFORE
+
+
+def _end(path: Path) -> datetime:
+    return x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import web
 
-from bridge.sandbox import clock
+from bridge.sandbox import clock, firsttime
 from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
@@ -90,6 +90,7 @@ async def _serve(options: SandboxOptions) -> None:
         announcement.write()
         print(announcement.line(), flush=True)  # noqa: T201 - the line that scripts wait for
         # What was loaded stays for good: keep the collector from going through it again and again.
+        gc.collect()
         gc.freeze()
         await stop.wait()
 
@@ -122,8 +123,9 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     sockets = await _bind(tenant, options, stack)
     tenants.save()
 
-    presented = Presented(directory / "certificates")
-    key = ensure_signing_key(directory / "keys" / "signing.pem")
+    firsttime.prepare(directory)
+    presented = Presented(firsttime.certificates_of(directory))
+    key = ensure_signing_key(firsttime.signing_key_of(directory))
     store = Store(directory / "store.sqlite")
     stack.callback(store.close)
     for user in tenant.users:

@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-import jwt
-
-from bridge.sandbox.entra import errors
+from bridge.sandbox.entra import errors, signed
 from bridge.sandbox.entra.errors import EntraError
 from bridge.sandbox.entra.tokens import check_resource, issuer, lifetime_answer, unique_id
 from bridge.sandbox.tenant import ACCESS_AS_USER, domain_of
@@ -39,6 +37,7 @@ _OPENID: Final = frozenset({"openid", "profile", "email", "offline_access"})
 _DEFAULT: Final = ".default"
 _REFRESHED_FOR_SECONDS: Final = 90 * 86_400
 _REFRESH_AUDIENCE: Final = "refresh"
+_REFRESH_CLAIMS: Final = ("aud", "iat", "appid", "oid", "scope", "generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +96,11 @@ class UserGrants:
 
     def _by_refresh_token(self, app: App, form: Mapping[str, str], now: float) -> tuple[User, str]:
         try:
-            claims = jwt.decode(
-                form["refresh_token"],
-                self.key.private.public_key(),
-                algorithms=["RS256"],
-                audience=_REFRESH_AUDIENCE,
-                options={"require": ["aud", "iat", "appid", "oid", "scope", "generation"], "verify_iat": False},
-            )
-        except (jwt.PyJWTError, ValueError, RecursionError):
+            claims = signed.decode(form["refresh_token"], self.key, required=_REFRESH_CLAIMS)
+        except signed.NoTokenError:
             raise EntraError(errors.MALFORMED_GRANT) from None
         user = next((one for one in self.tenant.users if object_id(self.tenant, one) == claims["oid"]), None)
-        if user is None or claims["appid"] != app.client_id:
+        if user is None or claims["appid"] != app.client_id or claims["aud"] != _REFRESH_AUDIENCE:
             raise EntraError(errors.MALFORMED_GRANT)
         issued = datetime.fromtimestamp(claims["iat"], UTC).isoformat()
         if now >= claims["iat"] + _REFRESHED_FOR_SECONDS:
@@ -162,19 +155,19 @@ class UserGrants:
             "token_type": "Bearer",
             "scope": " ".join(f"{asked.resource}/{name}" for name in asked.scopes),
             **lifetime_answer(lifetime),
-            "access_token": self._signed(access),
+            "access_token": signed.encode(access, self.key),
         }
         if asked.refresh_token:
-            answer["refresh_token"] = self._signed({
+            answer["refresh_token"] = signed.encode({
                 "aud": _REFRESH_AUDIENCE, "iat": issued_at, "appid": app.client_id, "oid": who["oid"],
                 "scope": form.get("scope") or " ".join((answer["scope"], "offline_access")),
                 "generation": user.generation, "jti": secrets.token_urlsafe(12),
-            })  # fmt: skip
+            }, self.key)  # fmt: skip
         if asked.id_token:
-            answer["id_token"] = self._signed({
+            answer["id_token"] = signed.encode({
                 **times, **who, "aud": app.client_id, "iss": f"{self.base_url}/{self.tenant.tenant_id}/v2.0",
                 "preferred_username": user.address, "sub": access["sub"], "ver": "2.0",
-            })  # fmt: skip
+            }, self.key)  # fmt: skip
         if form.get("client_info") == "1":
             client_info = json.dumps({"uid": who["oid"], "utid": who["tid"]}).encode()
             answer["client_info"] = base64.urlsafe_b64encode(client_info).rstrip(b"=").decode()
@@ -184,10 +177,6 @@ class UserGrants:
         """Return who the user is to this app: another text for each app, the same each time."""
         pair = uuid.uuid5(uuid.UUID(object_id(self.tenant, user)), app.client_id)
         return base64.urlsafe_b64encode(pair.bytes).rstrip(b"=").decode()
-
-    def _signed(self, claims: Mapping[str, Any]) -> str:
-        headers = {"kid": self.key.key_id, "x5t": self.key.key_id}
-        return jwt.encode(dict(claims), self.key.private, algorithm="RS256", headers=headers)
 
 
 def realm(tenant: Tenant, username: str) -> dict[str, str]:

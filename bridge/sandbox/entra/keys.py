@@ -1,61 +1,117 @@
-"""The key that signs tokens, and its public half for whoever verifies them."""
+"""
+The key that signs tokens, and its public half for whoever verifies them.
+
+RS256 by integers, as RFC 8017 writes it down: what signs a sandbox's tokens guards nothing, and the library that makes
+the key would stay in memory for it. The library is loaded when a key is made, and not again.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# What PKCS #1 puts before a SHA-256 to say that it is one.
+_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An RSA key of 2048 bits and the `kid` that tokens name it by."""
+    """An RSA key of 2048 bits; tokens name it by its `kid`."""
 
-    private: rsa.RSAPrivateKey
-    key_id: str
+    modulus: int
+    public_exponent: int
+    private_exponent: int
+
+    @property
+    def key_id(self) -> str:
+        """Return the `kid`, the same for the same key."""
+        return base64url(hashlib.sha1(self._bytes(self.modulus), usedforsecurity=False).digest())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the RS256 signature of a message."""
+        return self._bytes(pow(int.from_bytes(self._padded(message)), self.private_exponent, self.modulus))
+
+    def signed(self, message: bytes, signature: bytes) -> bool:
+        """Tell whether a signature is this key's, of that message."""
+        number = int.from_bytes(signature)
+        if len(signature) != self._length or number >= self.modulus:
+            return False
+        # The whole padded block is compared: nothing in it is parsed, so nothing can hide in it.
+        return hmac.compare_digest(self._bytes(pow(number, self.public_exponent, self.modulus)), self._padded(message))
 
     def jwk(self, issuer: str) -> dict[str, str]:
         """Return the public half as a JSON Web Key."""
-        numbers = self.private.public_key().public_numbers()
         return {
             "kty": "RSA",
             "use": "sig",
             "kid": self.key_id,
             "x5t": self.key_id,
-            "n": _base64url(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)),
-            "e": _base64url(numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8)),
+            "n": base64url(self._bytes(self.modulus)),
+            "e": base64url(self.public_exponent.to_bytes((self.public_exponent.bit_length() + 7) // 8)),
             "issuer": issuer,
         }
 
+    @property
+    def _length(self) -> int:
+        return (self.modulus.bit_length() + 7) // 8
+
+    def _bytes(self, number: int) -> bytes:
+        return number.to_bytes(self._length)
+
+    def _padded(self, message: bytes) -> bytes:
+        digest = _SHA256 + hashlib.sha256(message).digest()
+        return b"\x00\x01" + b"\xff" * (self._length - len(digest) - 3) + b"\x00" + digest
+
 
 def ensure_signing_key(path: Path) -> SigningKey:
-    """Return the key kept under `path`, made where absent."""
-    if path.exists():
-        private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(private, rsa.RSAPrivateKey):
-            message = f"{path} holds no RSA key"
-            raise TypeError(message)
-    else:
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        pem = private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+    """
+    Return the key kept under `path`, a private JSON Web Key; made where absent.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(path, pem)
-    public = private.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return SigningKey(private, _base64url(hashlib.sha1(public, usedforsecurity=False).digest()))
+        write_atomically(path, json.dumps(_new_key()).encode())
+    kept = json.loads(path.read_bytes())
+    try:
+        return SigningKey(*(int.from_bytes(unbase64url(kept[name])) for name in ("n", "e", "d")))
+    except (KeyError, TypeError, AttributeError, ValueError):
+        message = f"{path} holds no RSA key"
+        raise ValueError(message) from None
 
 
-def _base64url(value: bytes) -> str:
+def base64url(value: bytes) -> str:
+    """Return bytes as tokens and keys write them: without padding."""
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def unbase64url(text: str) -> bytes:
+    """
+    Return the bytes of such a text.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _new_key() -> dict[str, Any]:
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415 - nine megabytes, for one moment
+
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
+    public = private.public_numbers
+    numbers = {"n": public.n, "e": public.e, "d": private.d, "p": private.p, "q": private.q,
+               "dp": private.dmp1, "dq": private.dmq1, "qi": private.iqmp}  # fmt: skip
+    return {"kty": "RSA"} | {
+        name: base64url(number.to_bytes((number.bit_length() + 7) // 8)) for name, number in numbers.items()
+    }

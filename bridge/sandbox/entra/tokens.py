@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import jwt
-
+from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.errors import BAD_SCOPE, NOT_DEFAULT_SCOPE, UNKNOWN_RESOURCE, EntraError
 
 if TYPE_CHECKING:
@@ -105,9 +104,7 @@ def issue(tenant: Tenant, app: App, *, resource: str, context_class: str, key: S
     }
     if app.roles and is_exchange(resource):
         claims["roles"] = list(app.roles)
-    headers = {"kid": key.key_id, "x5t": key.key_id}
-    text = jwt.encode(claims, key.private, algorithm="RS256", headers=headers)
-    return IssuedToken(text, lifetime)
+    return IssuedToken(signed.encode(claims, key), lifetime)
 
 
 def lifetime_answer(seconds: int) -> dict[str, int]:

@@ -225,7 +225,7 @@ class Database:
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA foreign_keys = ON")
             # For each thread: the system keeps the file's pages for all of them.
-            db.execute("PRAGMA cache_size = -8192")
+            db.execute("PRAGMA cache_size = -2048")
             db.execute("PRAGMA wal_autocheckpoint = 4000")
             db.execute("PRAGMA temp_store = MEMORY")
             searching.install(db)

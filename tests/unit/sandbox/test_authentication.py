@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from aiohttp.test_utils import make_mocked_request
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bridge.sandbox.authentication import BearerAuthenticator
+from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
 from bridge.sandbox.entra.tokens import issue
 from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.tenant import Tenant, new_tenant
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridge.sandbox.authentication import AppCaller, UserCaller
 
 _EXCHANGE = "https://outlook.office365.com"
@@ -24,7 +26,7 @@ _NOW = 1_800_000_000
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
-    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.pem")
+    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.json")
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def _token(tenant: Tenant, key: SigningKey, *, resource: str = _EXCHANGE, at: in
 def _changed(token: str, key: SigningKey, **claims: Any) -> str:
     """The same token with other claims, signed by `key`."""
     known = jwt.decode(token, options={"verify_signature": False})
-    return jwt.encode({**known, **claims}, key.private, algorithm="RS256")
+    return signed.encode({**known, **claims}, key)
 
 
 async def _authenticate(tenant: Tenant, key: SigningKey, authorization: str | None) -> AppCaller | UserCaller:
@@ -90,8 +92,8 @@ async def test_without_a_token_the_challenge_tells_where_to_get_one(tenant: Tena
         assert "x-ms-diagnostics" not in headers
 
 
-async def test_a_token_that_another_signed_is_refused(tenant: Tenant, key: SigningKey) -> None:
-    stranger = SigningKey(rsa.generate_private_key(public_exponent=65537, key_size=2048), key.key_id)
+async def test_a_token_that_another_signed_is_refused(tenant: Tenant, key: SigningKey, tmp_path: Path) -> None:
+    stranger = ensure_signing_key(tmp_path / "signing.json")
 
     headers = await _refusal(tenant, key, f"Bearer {_token(tenant, stranger)}")
 

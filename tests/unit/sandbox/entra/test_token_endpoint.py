@@ -29,7 +29,7 @@ _EXCHANGE = "https://outlook.office365.com/.default"
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
-    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.pem")
+    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.json")
 
 
 @dataclass
@@ -79,7 +79,7 @@ async def test_a_token_carries_what_exchange_looks_at(key: SigningKey) -> None:
     assert (header["alg"], header["kid"], header["typ"]) == ("RS256", key.key_id, "JWT")
     claims = jwt.decode(
         answer["access_token"],
-        key.private.public_key(),
+        jwt.PyJWK(key.jwk("issuer"), algorithm="RS256").key,
         algorithms=["RS256"],
         audience="https://outlook.office365.com",
         options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},

@@ -23,7 +23,7 @@ _DAY = 86_400
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
-    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.pem")
+    return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.json")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_no_refresh_token_comes_unasked(grants: UserGrants) -> None:
 def test_a_refresh_token_that_another_signed_is_refused(
     grants: UserGrants, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    stranger = ensure_signing_key(tmp_path_factory.mktemp("stranger") / "signing.pem")
+    stranger = ensure_signing_key(tmp_path_factory.mktemp("stranger") / "signing.json")
     forged = _by_password(UserGrants(grants.tenant, stranger, "https://entra.example")).answer["refresh_token"]
 
     assert _code(grants, forged, _NOW) == 9002313

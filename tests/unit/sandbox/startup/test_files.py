@@ -66,9 +66,9 @@ def test_the_server_certificate_is_for_loopback_and_signed_by_the_ca(tmp_path: P
 
 def test_keys_are_private_and_the_ca_is_for_all_to_read(tmp_path: Path) -> None:
     made = ensure_certificates(tmp_path)
-    ensure_signing_key(tmp_path / "signing.pem")
+    ensure_signing_key(tmp_path / "signing.json")
 
-    for private in (made.key_file, tmp_path / "ca.key", tmp_path / "signing.pem"):
+    for private in (made.key_file, tmp_path / "ca.key", tmp_path / "signing.json"):
         assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert stat.S_IMODE(made.ca_file.stat().st_mode) == 0o644
 
@@ -86,7 +86,7 @@ def test_a_crash_between_key_and_certificate_is_mended_under_the_same_ca(tmp_pat
 
 
 def test_a_signing_key_is_made_once(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "signing.pem"
+    path = tmp_path / "keys" / "signing.json"
 
     assert ensure_signing_key(path).key_id == ensure_signing_key(path).key_id
 

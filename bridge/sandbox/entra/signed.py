@@ -1,0 +1,67 @@
+"""JSON Web Tokens of the sandbox's own key: RS256, and nothing else is taken."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bridge.sandbox.entra.keys import base64url, unbase64url
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from bridge.sandbox.entra.keys import SigningKey
+
+
+class NoTokenError(ValueError):
+    """A text is no token, not of RS256, or lacks what it must claim."""
+
+
+class WrongSignatureError(NoTokenError):
+    """A token that somebody else signed, or that was changed since."""
+
+
+def encode(claims: Mapping[str, Any], key: SigningKey) -> str:
+    """Return claims as a signed token that names its key."""
+    head = {"typ": "JWT", "alg": "RS256", "kid": key.key_id, "x5t": key.key_id}
+    text = f"{_part(head)}.{_part(claims)}"
+    return f"{text}.{base64url(key.sign(text.encode()))}"
+
+
+def decode(text: str, key: SigningKey, *, required: Collection[str]) -> dict[str, Any]:
+    """
+    Return the claims of a token that `key` signed, all that are required among them; none of them is judged here.
+
+    Raises:
+        WrongSignatureError: Somebody else signed it.
+        NoTokenError: It is none.
+    """
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise NoTokenError("a token has three parts")
+    head, claims = _read(parts[0]), _read(parts[1])
+    if head.get("alg") != "RS256":
+        raise NoTokenError("tokens are signed by RS256")
+    try:
+        signature = unbase64url(parts[2])
+    except ValueError:
+        raise NoTokenError("the signature is no base64url") from None
+    if not key.signed(f"{parts[0]}.{parts[1]}".encode(), signature):
+        raise WrongSignatureError("the signature is another's")
+    if any(claims.get(name) is None for name in required):
+        raise NoTokenError("a claim is missing")
+    return claims
+
+
+def _part(value: Mapping[str, Any]) -> str:
+    return base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _read(part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(unbase64url(part))
+    except (ValueError, RecursionError):
+        raise NoTokenError("a part is no JSON in base64url") from None
+    if not isinstance(value, dict):
+        raise NoTokenError("a part is no object")
+    return value
