@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,14 +22,14 @@ class ParkingWindow:
     """The mails that were parked lately; times are those of a monotonic clock, in seconds."""
 
     limit: ParkingLimit
-    _parked: deque[float] = field(default_factory=deque)
+    _parked: dict[str, float] = field(default_factory=dict)
 
-    def is_open(self, now: float) -> bool:
-        """Whether one more may be parked."""
-        while self._parked and now - self._parked[0] >= self.limit.within_seconds:
-            self._parked.popleft()
-        return len(self._parked) < self.limit.mails
+    def is_open(self, now: float, mail: str = "") -> bool:
+        """Whether one more may be parked, or this one, which may have been tried before."""
+        for one in [one for one, since in self._parked.items() if now - since >= self.limit.within_seconds]:
+            del self._parked[one]
+        return mail in self._parked or len(self._parked) < self.limit.mails
 
-    def count(self, now: float) -> None:
-        """Note that one is being parked."""
-        self._parked.append(now)
+    def count(self, now: float, mail: str) -> None:
+        """Note that a mail is being parked; one that cannot be moved, and is tried over and over, counts once."""
+        self._parked.setdefault(mail, now)

@@ -89,11 +89,11 @@ class ParkingAttendant:
         if stop.is_set():
             return None
         now = self._clock.monotonic()
-        self.stopped = not self._window.is_open(now)
+        self.stopped = not self._window.is_open(now, ref.item_id)
         if self.stopped:
             self._memory.keep(ref, code)
             return None
-        self._window.count(now)
+        self._window.count(now, ref.item_id)
         event = event_v1.build(
             "inbound.parked",
             mailbox=self._alias,

@@ -152,6 +152,19 @@ async def test_a_mail_that_cannot_be_moved_stays_with_the_reason() -> None:
     assert bench.told(MailParked) == []
 
 
+async def test_a_mail_that_cannot_be_moved_however_often_it_is_tried_is_no_burst() -> None:
+    bench = Bench(a_mail(1), a_mail(2), options=IngestOptions(parking=ParkingLimit(mails=2)))
+    bench.inbox.unreadable.add("item-1")
+    bench.inbox.stuck.add("item-1")
+    await passes(bench, 12)
+
+    bench.inbox.mails.append(a_mail(3))
+    bench.inbox.unreadable.add("item-3")
+    await passes(bench, 3)
+
+    assert "m3" not in bench.left
+
+
 async def test_a_mail_parked_again_after_it_was_put_back_is_another_event() -> None:
     bench = Bench(a_mail(1))
     bench.publisher.answer = lambda m: MessageTooLarge() if m.message_id == "m1" else None
@@ -234,10 +247,10 @@ def test_the_window_opens_again_as_time_passes() -> None:
     window = ParkingWindow(ParkingLimit(mails=2, within_seconds=10))
     for now in (0.0, 4.0):
         assert window.is_open(now)
-        window.count(now)
+        window.count(now, f"m{now}")
     assert not window.is_open(9.9)
     assert window.is_open(10)
-    window.count(10)
+    window.count(10, "m10")
     assert not window.is_open(13.9)
     assert window.is_open(14)
 
