@@ -218,8 +218,9 @@ class MailboxTaken(Event):
     mailbox: str
 
     def record(self, metrics: Metrics) -> None:
-        """Set the gauge."""
+        """Set the gauge, and count the time to the first listing."""
         metrics.ingest_owned.labels(self.mailbox).set(1)
+        metrics.ingest_listing_age.start(self.mailbox)
 
 
 @dataclass(frozen=True)
@@ -235,3 +236,22 @@ class MailboxLeft(Event):
     def record(self, metrics: Metrics) -> None:
         """Reset the gauge."""
         metrics.ingest_owned.labels(self.mailbox).set(0)
+
+
+@dataclass(frozen=True)
+class MailboxElsewhere(Event):
+    """Another worker is found to read the mailbox; this one stands by."""
+
+    name = "ingest.mailbox_elsewhere"
+    level = "debug"
+
+    mailbox: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Show no more what the other one knows better: its values are the true ones."""
+        metrics.ingest_paused.labels(self.mailbox).set(0)
+        for gauge in (metrics.ingest_waiting, metrics.ingest_junk, metrics.ingest_in_parking):
+            gauge.labels(self.mailbox)  # one that is not there cannot be removed
+            gauge.remove(self.mailbox)
+        metrics.ingest_listing_age.forget(self.mailbox)
+        metrics.ingest_oldest_waiting_age.forget(self.mailbox)

@@ -29,6 +29,7 @@ from bridge.telemetry.ingest_events import (
     InboxListed,
     JunkCounted,
     JunkFound,
+    MailboxElsewhere,
     MailboxLeft,
     MailboxTaken,
     ParkedCounted,
@@ -122,6 +123,7 @@ class MailboxReader:
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
+        self._standing_by = False
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
@@ -154,6 +156,7 @@ class MailboxReader:
 
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
+        self._standing_by = False
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
@@ -185,6 +188,9 @@ class MailboxReader:
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         self._health.standby(self.part)
+        if not self._standing_by:
+            self._standing_by, self._failing_since = True, None
+            self._emit(MailboxElsewhere(self.alias))
         if self._memory.held_count:
             # Confirmed while the mailbox was this worker's. The receipts are good for ever.
             with contextlib.suppress(BridgeError):  # who reads the mailbox meets the same trouble, and tells of it

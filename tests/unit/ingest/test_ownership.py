@@ -9,8 +9,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import CallRefused, CredentialsRejected, MailboxThrottled, MailboxUnavailable, TokenUnavailable
-from bridge.telemetry.ingest_events import MailboxLeft, MailboxTaken, ReadingFailed
+from bridge.errors import (
+    CallRefused,
+    CredentialsRejected,
+    MailboxThrottled,
+    MailboxUnavailable,
+    PublishUnroutable,
+    TokenUnavailable,
+)
+from bridge.telemetry.ingest_events import (
+    JunkCounted,
+    MailboxElsewhere,
+    MailboxLeft,
+    MailboxTaken,
+    ReadingFailed,
+)
+from bridge.telemetry.metrics import Metrics
 from bridge.workers.ingest import IngestOptions
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
@@ -62,6 +76,45 @@ async def test_a_mailbox_that_another_worker_reads_is_left_alone_and_taken_when_
         await eventually(lambda: status(bench) == "ok")
     assert bench.publisher.leases == {}
     assert [event.why for event in bench.events if isinstance(event, MailboxLeft)] == ["stopping"]
+
+
+async def test_a_worker_that_stands_by_shows_nothing_of_what_it_knew_as_the_reader() -> None:
+    """Stale values beside the new reader's would tell of mail that waits, or of a pause that is over."""
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.publisher.answer = lambda _: PublishUnroutable()
+    metrics = Metrics()
+    metrics.ingest_listing_age.start("dispatch")
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(JunkCounted)) and status(bench) == "trouble")
+        bench.publisher.taken.add(LEASE)
+        bench.publisher.leases[LEASE].set()
+        await eventually(lambda: status(bench) == "standby")
+        for event in bench.events:
+            event.record(metrics)
+
+    shown = {line.partition("{")[0] for line in metrics.render().decode().splitlines() if '"dispatch"' in line}
+    assert not shown & {
+        "bridge_ingest_waiting_mails",
+        "bridge_ingest_junk_mails",
+        "bridge_ingest_parking_waiting_mails",
+        "bridge_ingest_listing_age_seconds",
+        "bridge_ingest_oldest_waiting_age_seconds",
+    }
+    assert len(bench.told(MailboxElsewhere)) == 1
+
+
+async def test_the_pause_of_a_worker_that_another_one_follows_is_over() -> None:
+    bench = Bench(a_mail(1), options=QUICK)
+    metrics = Metrics()
+    bench.inbox.fails["list"] = CredentialsRejected()
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(ReadingFailed)))
+        bench.publisher.taken.add(LEASE)
+        await eventually(lambda: status(bench) == "standby")
+        for event in bench.events:
+            event.record(metrics)
+
+    assert metrics.registry.get_sample_value("bridge_ingest_paused", {"mailbox": "dispatch"}) == 0
 
 
 async def test_a_worker_that_hears_of_its_lost_lease_reads_no_more() -> None:
