@@ -1,0 +1,60 @@
+"""What must hold of every mail, whatever is in it, and what reading it may cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+import jsonschema_rs
+
+from bridge.domain.mail import FetchedMail, MailRef
+from bridge.mime import parse
+from bridge.wire import inbound_build, inbound_v1, schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 0.2
+SECONDS_PER_BYTE = 10e-6
+"""CPU time to read a mail and make its message: ten times what the worst known mail takes on a machine of its own."""
+MEMORY_BYTES = 64 * 1024 * 1024
+MEMORY_PER_BYTE = 40
+"""Memory for the same: what the worst known takes, and a third. Half of it is the finished message."""
+
+
+@cache
+def _valid() -> Callable[[object], bool]:
+    return jsonschema_rs.validator_for(schemas.schema(inbound_v1.NAME), validate_formats=True).is_valid
+
+
+def made(raw: bytes) -> bytes:
+    """Return the body of the message that the bridge makes of a mail."""
+    ref = MailRef("m" * 40, "item", datetime(2026, 1, 1, tzinfo=UTC), len(raw), "IPM.Note")
+    return inbound_build.message_of(inbound_build.compose(FetchedMail(ref, raw), "dispatch")).body
+
+
+def check(raw: bytes) -> float:
+    """
+    Read a mail as the bridge does, and return the CPU seconds.
+
+    Raises:
+        AssertionError: A promise was broken.
+        Exception: The parser raised.
+    """
+    defects = parse(raw).defects
+    started = time.thread_time()
+    body = made(raw)
+    seconds = time.thread_time() - started
+    told = json.loads(body)
+    assert _valid()(told), "the payload does not fit its schema"
+    payload = inbound_v1.from_json(body)
+    assert payload.raw is not None
+    assert payload.raw.data() == raw, "the raw bytes are not those of the mail"
+    assert payload.raw.size == len(raw)
+    assert payload.defects == defects, "the same bytes have other defects the second time"
+    assert b"\\u0000" not in body, "consumers' databases do not take NUL"
+    assert seconds < SECONDS + SECONDS_PER_BYTE * len(raw), f"{seconds:.2f} s for {len(raw)} bytes"
+    return seconds
