@@ -447,7 +447,8 @@ class MailboxSender:
 
     def _fail(self, what: str, error: BridgeError) -> None:
         self._trouble[what] = (error.code, error.detail)
-        if isinstance(error, QueueTaken):
+        # Also after a lost connection: another may have come and gone before this one was back to hear of it.
+        if what in {"urgent", "ordinary"} and isinstance(error, QueueTaken | TransientError):
             self._others_sent = True
         if what == "urgent":
             self._urgent_told.set()

@@ -609,6 +609,42 @@ async def test_rate_window_is_read_from_the_ledger_at_the_start() -> None:
     assert bench.clock.seconds >= 60
 
 
+class _Interrupted(MemoryConsumer):
+    """Its connection is lost and made anew when a test says so."""
+
+    tells: dict[str, Tell]
+
+    def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+    ) -> AsyncGenerator[MemoryDelivery, None]:
+        self.tells = {**getattr(self, "tells", {}), queue: tell}
+        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell)
+
+    def interrupt(self) -> None:
+        for error in (BrokerUnavailable(), None):
+            for tell in self.tells.values():
+                tell(error)
+
+
+async def test_rate_window_is_read_again_after_the_connection_was_lost() -> None:
+    """Another worker may have drained the mailbox meanwhile, and be gone again."""
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=5, recipients_per_day=None)))
+    consumer, stop = _Interrupted(bench.broker), asyncio.Event()
+    bench.request("r-1")
+    running = asyncio.create_task(bench.sender(consumer).run(stop))
+    await eventually(lambda: bench.told() == [SENT])
+    for number in range(5):
+        await bench.mailbox.enter_begun(Stamp(f"other-{number}", "a", "d"), 1)
+
+    consumer.interrupt()
+    bench.request("r-2")
+    await eventually(lambda: bench.told() == [SENT, SENT])
+
+    assert bench.clock.seconds >= 60
+    stop.set()
+    await running
+
+
 async def test_day_that_is_used_up_makes_requests_wait_in_the_broker() -> None:
     bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=None, recipients_per_day=2)))
     bench.request("big", to=[{"address": f"a{n}@example.org"} for n in range(2)])
