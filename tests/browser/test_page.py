@@ -287,6 +287,7 @@ def test_every_text_stands_out_from_what_is_behind_it(
 def test_a_phone_shows_folders_then_mails_then_the_mail_and_finds_back(
     sandbox: SandboxProcess, browser: Browser, url: str
 ) -> None:
+    sandbox.deliver(DISPATCH, b"Subject: on a phone\r\n\r\n")
     browser.size(375, 740)
     browser.open(f"{url}/#/mail")
     browser.wait(".folders a", text="Inbox")
@@ -305,14 +306,15 @@ def test_a_phone_shows_folders_then_mails_then_the_mail_and_finds_back(
 def test_the_keyboard_alone_reads_a_mail_and_throws_a_switch(
     sandbox: SandboxProcess, browser: Browser, url: str
 ) -> None:
+    sandbox.deliver(CREW, b"Subject: read by keys\r\n\r\n")
     browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
-    browser.wait(".mails a", text="it came")
+    browser.wait(".mails a", text="read by keys")
     _tab_to(browser, ".mails a")
     browser.press("Enter")
-    browser.wait(".letter h2", text="it came")
+    browser.wait(".letter h2", text="read by keys")
     _tab_to(browser, ".forms button:last-child")
     browser.press("Enter")
-    browser.wait("pre.source", text="Subject: it came")
+    browser.wait("pre.source", text="Subject: read by keys")
 
     browser.open(f"{url}/#/faults")
     browser.wait("#fault-empty-row")
@@ -323,8 +325,9 @@ def test_the_keyboard_alone_reads_a_mail_and_throws_a_switch(
 
 
 def test_the_focus_stays_on_a_mail_when_others_arrive(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    sandbox.deliver(CREW, b"Subject: in focus\r\n\r\n")
     browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
-    browser.wait(".mails a", text="it came")
+    browser.wait(".mails a", text="in focus")
     browser.run("document.querySelector('.mails a').focus()")
     focused = browser.run("return document.activeElement.dataset.key")
     sandbox.deliver(CREW, b"Subject: another\r\n\r\n")
