@@ -66,21 +66,33 @@ class Leases:
         lost: asyncio.Event,
         silent: Callable[[], bool],
     ) -> None:
+        wait = self._proof_seconds
         try:
             while True:
-                await asyncio.wait({channel.closed}, timeout=self._proof_seconds)
+                await asyncio.wait({channel.closed}, timeout=wait)
+                wait = self._proof_seconds
                 if channel.closed.done():
                     return
                 if silent():
                     continue
+                heard = connection.amqp.bytes_received
                 # Also where somebody deleted the queue by hand: it is there again, or another's by now.
-                async with asyncio.timeout(self._proof_seconds):
-                    await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+                try:
+                    async with asyncio.timeout(self._proof_seconds):
+                        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+                except TimeoutError:
+                    # The answer may be behind a heap of confirms, or behind whatever held up this process; an alarm
+                    # may have begun since. A connection on which anything comes lives, and the lease with it.
+                    if silent():
+                        continue
+                    if connection.amqp.bytes_received > heard:
+                        wait = 0.0
+                        continue
+                    # What was published on it stays unanswered: better known now than after all of its heartbeats.
+                    abandon(connection.amqp)
+                    return
         except BridgeError:
             return
-        except TimeoutError:
-            # What was published on it stays unanswered: better known now than after all of its heartbeats.
-            abandon(connection.amqp)
         finally:
             lost.set()
 

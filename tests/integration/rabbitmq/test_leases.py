@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.connection import connect
+from bridge.adapters.rabbitmq.connection import close, connect
 from bridge.adapters.rabbitmq.lease import Leases
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken
@@ -98,6 +99,37 @@ async def test_a_lease_is_asked_for_nothing_while_the_broker_is_known_not_to_lis
             async with asyncio.timeout(5):
                 while asked < 5:
                     await asyncio.sleep(0.01)
+            assert not lost.is_set()
+        await asyncio.to_thread(proxy.cut)
+        await connection.closed
+
+
+async def test_a_process_that_was_held_up_for_longer_than_a_proof_may_take_keeps_its_lease(url: str) -> None:
+    """The answer has long come, and nobody had the time to read it."""
+    connection = await connect(quick(url), url, "test")
+    async with Leases(0.1).hold(connection, _LEASE) as lost:
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+            time.sleep(0.2)  # noqa: ASYNC251 - it is what this is about
+
+        assert not lost.is_set()
+        assert not connection.closed.done()
+    await close(connection)
+
+
+async def test_an_alarm_that_begins_while_a_proof_is_on_its_way_costs_no_lease(url: str, broker: BrokerNode) -> None:
+    with TcpProxy(broker.amqp_port) as proxy:
+        connection = await connect(quick(url), url.replace(f":{broker.amqp_port}", f":{proxy.port}"), "test")
+        answers = [False]
+
+        def silent() -> bool:
+            return answers.pop() if answers else True
+
+        async with Leases(0.2).hold(connection, _LEASE, silent=silent) as lost:
+            await asyncio.to_thread(proxy.blackhole)
+            while answers:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
             assert not lost.is_set()
         await asyncio.to_thread(proxy.cut)
         await connection.closed
