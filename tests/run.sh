@@ -14,13 +14,16 @@
 #   tests/run.sh mutation [NUMBER...]
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
 #                                that are named for it in docs/mutations.md
+#   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--keep DIRECTORY]
+#                                hostile mail through the whole bridge; each one arrives with its bytes or is parked. A few
+#                                thousand go through the parser alone in unit, a few hundred through everything in scenario
 #
 # Suites: lint unit model corpus schema sandbox integration scenario browser matrix
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
 
-if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation)$ ]]; then
+if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation|fuzz)$ ]]; then
   what=$1
   shift
   [ "$what" = stress ] || ensure_rabbitmq >&2 || exit 1

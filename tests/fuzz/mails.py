@@ -71,8 +71,8 @@ class Mails:
     """
     The mails of one seed.
 
-    The first are one of each class at its full size, then two of five are of a class in any smaller size, the others
-    mutations of ordinary mail. The corpus takes part where it lies beside the checkout.
+    The first are one of each class at its full size, and one at a tenth of it; then two of five are of a class in any
+    smaller size, the others mutations of ordinary mail. The corpus takes part where it lies beside the checkout.
     """
 
     def __init__(self, seed: int, *, full_size: int) -> None:
@@ -85,9 +85,10 @@ class Mails:
     def __getitem__(self, number: int) -> FuzzedMail:
         """Return one."""
         rng = random.Random(f"{self._seed}-{number}")
-        if number < len(self._names):
-            name = self._names[number]
-            return FuzzedMail(number, f"{name}, full size", CLASSES[name](rng, self._full_size))
+        if number < 2 * len(self._names):
+            name = self._names[number % len(self._names)]
+            size = self._full_size if number < len(self._names) else self._full_size // 10
+            return FuzzedMail(number, f"{name} of {size}", CLASSES[name](rng, size))
         chance = rng.random()
         if chance < 0.35:
             name = rng.choice(self._names)

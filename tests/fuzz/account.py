@@ -1,0 +1,108 @@
+"""Every hostile mail by its bytes: delivered, arrived, parked. Filled from several threads."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import jsonschema_rs
+
+from bridge.wire import inbound_v1, schemas
+
+if TYPE_CHECKING:
+    from tests.fuzz.mails import FuzzedMail
+
+_UNREAD = {"parser_failed", "parse_time_exceeded"}
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+@dataclass
+class Account:
+    """The figures, and a line for everything that should not be."""
+
+    delivered: int = 0
+    arrived: int = 0
+    repeated: int = 0
+    parked: Counter[str] = field(default_factory=Counter)
+    """By the reason that was announced."""
+    unread: Counter[str] = field(default_factory=Counter)
+    """Mails of which only the bytes were published, by defect."""
+    slowest_seconds: float = 0.0
+    slowest: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
+        self._lock = threading.Lock()
+        self._waiting: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
+        """By mailbox and bytes: the name of each mail, and when it was delivered."""
+        self._last_arrival: dict[str, float] = defaultdict(float)
+        self._seen: set[str] = set()
+        self._validator = jsonschema_rs.validator_for(schemas.schema(inbound_v1.NAME), validate_formats=True)
+
+    def expect(self, alias: str, mail: FuzzedMail, arrives_as: bytes) -> None:
+        """Note a mail before it is delivered: it may arrive before the server has said yes."""
+        with self._lock:
+            self.delivered += 1
+            name = f"mail {mail.number}, {len(arrives_as)} bytes: {mail.name}"
+            self._waiting[alias, _digest(arrives_as)].append((name, time.monotonic()))
+
+    def arrive(self, message_id: str, body: bytes) -> None:
+        """Note a message of the queue."""
+        now = time.monotonic()
+        told = json.loads(body)
+        alias, raw = told["mailbox"], base64.b64decode(told["raw"]["content"], validate=True)
+        digest = _digest(raw)
+        valid = self._validator.is_valid(told)
+        with self._lock:
+            begun, self._last_arrival[alias] = self._last_arrival[alias], now
+            if message_id in self._seen:
+                self.repeated += 1
+                return
+            self._seen.add(message_id)
+            waiting = self._waiting[alias, digest]
+            if not waiting:
+                self.problems.append(f"nobody sent what arrived as {message_id[:12]}, {len(raw)} bytes")
+                return
+            name, delivered_at = waiting.pop(0)
+            self.arrived += 1
+            if not valid:
+                self.problems.append(f"does not fit the schema: {name}")
+            if (told["raw"]["sha256"], told["raw"]["size"]) != (digest, len(raw)):
+                self.problems.append(f"has the digest of other bytes: {name}")
+            for defect in _UNREAD & set(told["defects"]):
+                self.unread[defect] += 1
+                self.problems.append(f"{defect}: {name}")
+            seconds = now - max(begun, delivered_at)
+            if seconds > self.slowest_seconds:
+                self.slowest_seconds, self.slowest = seconds, name
+
+    def park(self, alias: str, raw: bytes) -> None:
+        """Note a mail of the folder for parked ones."""
+        with self._lock:
+            waiting = self._waiting[alias, _digest(raw)]
+            if not waiting:
+                self.problems.append(f"nobody sent what is parked, {len(raw)} bytes")
+            else:
+                waiting.pop(0)
+                self.parked["found"] += 1
+
+    @property
+    def missing(self) -> int:
+        """How many mails did not turn up."""
+        with self._lock:
+            return sum(map(len, self._waiting.values()))
+
+    def missing_names(self) -> list[str]:
+        """Return which."""
+        with self._lock:
+            return [f"lost, of {alias}: {name}" for (alias, _), left in self._waiting.items() for name, _ in left]

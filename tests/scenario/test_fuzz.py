@@ -1,0 +1,17 @@
+"""Hostile mail through Exchange, a worker and the broker; `tests/run.sh fuzz` is the long form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.fuzz.run import Plan, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_hostile_mail_arrives_with_its_bytes_or_is_parked_and_no_worker_dies(tmp_path: Path) -> None:
+    figures, problems = run(Plan(seed=4, mails=400, full_size=3_000_000), tmp_path)
+
+    assert problems == [], figures
+    assert figures["arrived"] + figures["parked"] == figures["mails"] == 400
