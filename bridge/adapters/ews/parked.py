@@ -11,7 +11,7 @@ from bridge.adapters.ews.refs import ref_fields, ref_of
 from bridge.adapters.ews.soap import element
 from bridge.domain.mail import Removal
 from bridge.domain.parking import PARKED_FOLDER
-from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
+from bridge.errors import BridgeError, MailboxUnavailable
 from bridge.ports.parked import ParkedMail
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ class EwsParked:
     def __init__(self, client: EwsClient, address: str) -> None:
         self._client = client
         self._address = address
-        self._folder: etree._Element | None = None
 
     async def put(self, mails: Sequence[tuple[MailRef, str]]) -> list[Removal]:
         """
@@ -40,13 +39,10 @@ class EwsParked:
         Raises:
             BridgeError: The call was refused as a whole.
         """
-        if self._folder is None:
-            self._folder = await ensure_child(
-                self._client, self._address, distinguished("msgfolderroot"), PARKED_FOLDER
-            )
-        moved = await self._move([ref.item_id for ref, _ in mails], self._folder)
-        if any(isinstance(error, FolderNotFound) for _, error in moved):
-            self._folder = None  # somebody deleted it: the next call makes it anew
+        # Looked for each time: who deletes it in Outlook moves it to Deleted Items, where it keeps its id, and where
+        # mails age away unseen.
+        folder = await ensure_child(self._client, self._address, distinguished("msgfolderroot"), PARKED_FOLDER)
+        moved = await self._move([ref.item_id for ref, _ in mails], folder)
         await self._note(
             [(new_id, code) for (new_id, error), (_, code) in zip(moved, mails, strict=True) if new_id and not error]
         )

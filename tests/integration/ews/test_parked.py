@@ -1,0 +1,105 @@
+"""Mails are parked in the folder of that name beside the inbox, whatever people did with an earlier one."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
+from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.parked import EwsParked
+from bridge.adapters.ews.soap import element
+from bridge.domain.parking import PARKED_FOLDER
+from bridge.ports.broker import PublishReceipt
+from bridge.ports.tokens import AccessToken
+from tests.support.sandbox import SandboxProcess
+from tests.support.soap import EwsClient as RawEws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lxml import etree
+
+    from bridge.adapters.ews.soap import ResponseMessage
+
+_ADDRESS = "dispatch@example.org"
+
+
+class _OneToken:
+    def __init__(self, sandbox: SandboxProcess) -> None:
+        self._token = AccessToken(RawEws(sandbox, _ADDRESS).token, time.time() + 3600)
+
+    def token(self) -> AccessToken:
+        return self._token
+
+    def reject(self, token: AccessToken) -> None:
+        raise AssertionError("Exchange took this token a moment ago")
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[_ADDRESS]) as process:
+        yield process
+
+
+@pytest.fixture
+def client(sandbox: SandboxProcess) -> Iterator[EwsClient]:
+    connection = EwsConnection(sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], connections=1)
+    with contextlib.closing(EwsClient(connection, tokens=_OneToken(sandbox))) as client:
+        yield client
+
+
+async def _park(sandbox: SandboxProcess, inbox: EwsInbox, name: str) -> None:
+    sandbox.deliver(_ADDRESS, f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: {name}\r\n\r\nx\r\n".encode())
+    [ref] = (await inbox.list_waiting("inbox", limit=10)).refs
+    [removal] = await inbox.park([(ref, "mail_unreadable", PublishReceipt("event"))])
+    assert removal.error is None
+
+
+def _deleted(how: str, folder: etree._Element) -> etree._Element:
+    return element("m:DeleteFolder", folder_ids("m:FolderIds", folder), DeleteType=how)
+
+
+def _renamed(folder: etree._Element) -> etree._Element:
+    name = element(
+        "t:SetFolderField",
+        element("t:FieldURI", FieldURI="folder:DisplayName"),
+        element("t:Folder", element("t:DisplayName", text="Old")),
+    )
+    change = element("t:FolderChange", folder, element("t:Updates", name))
+    return element("m:UpdateFolder", element("m:FolderChanges", change))
+
+
+def _moved(folder: etree._Element) -> etree._Element:
+    target = folder_ids("m:ToFolderId", distinguished("inbox"))
+    return element("m:MoveFolder", target, folder_ids("m:FolderIds", folder))
+
+
+@pytest.mark.parametrize("what", ["moved to Deleted Items", "deleted for good", "renamed", "moved below the inbox"])
+async def test_a_mail_is_parked_where_it_is_found_whatever_became_of_the_folder(
+    sandbox: SandboxProcess, client: EwsClient, what: str
+) -> None:
+    """Deleting in Outlook moves a folder, which keeps its id: mails parked there would age away unseen."""
+    inbox, parked = EwsInbox(client, _ADDRESS), EwsParked(client, _ADDRESS)
+    await _park(sandbox, inbox, "first")
+    folder = await find_child(client, _ADDRESS, distinguished("msgfolderroot"), PARKED_FOLDER)
+    assert folder is not None
+    request = {
+        "moved to Deleted Items": lambda: _deleted("MoveToDeletedItems", folder),
+        "deleted for good": lambda: _deleted("HardDelete", folder),
+        "renamed": lambda: _renamed(folder),
+        "moved below the inbox": lambda: _moved(folder),
+    }[what]()
+    done: ResponseMessage = await client.call_one(_ADDRESS, request)
+    assert done.error is None
+    assert await parked.list_parked() == []
+
+    await _park(sandbox, inbox, "second")
+
+    assert len(await parked.list_parked()) == 1
+    assert await inbox.count(PARKED_FOLDER) == 1
