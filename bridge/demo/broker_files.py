@@ -79,6 +79,11 @@ class NodeFiles:
         """The administrator's password."""
         return str(self._identity["password"])
 
+    @property
+    def node_name(self) -> str:
+        """What Erlang calls the node; those of a cluster have names of their own."""
+        return str(self._identity.get("node_name", "bridge@localhost"))
+
     def write(self) -> None:
         """Write everything that the server reads at its start."""
         for name in ("data", "log", "config"):
@@ -106,7 +111,7 @@ class NodeFiles:
             "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP_BYTES": "0",
-            "RABBITMQ_NODENAME": "bridge@localhost",
+            "RABBITMQ_NODENAME": self.node_name,
             "RABBITMQ_DIST_PORT": str(self._identity["distribution_port"]),
             "RABBITMQ_CONF_ENV_FILE": str(config / "rabbitmq-env.conf"),
             "RABBITMQ_CONFIG_FILE": str(config / "rabbitmq.conf"),
