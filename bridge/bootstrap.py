@@ -27,11 +27,12 @@ from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
 from bridge.telemetry.http import TelemetryServer
+from bridge.telemetry.ingest_events import MailUnread
 from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
 from bridge.wire import topology
-from bridge.wire.inbound_messages import messages_of
+from bridge.wire.inbound_messages import composed
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import EgressOptions, MailboxSender
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import EgressSettings, EntraSettings, MailboxSettings, RabbitMqSettings, Settings
     from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
+    from bridge.telemetry.events import Emit
 
 _PARSE_ASIDE_FROM_BYTES = 256 * 1024
 # Of such a mail the worst that is known takes a tenth; nothing else of the worker runs meanwhile.
@@ -148,7 +150,7 @@ class _Process:
                 alias=mailbox.alias,
                 inbox=inbox,
                 publisher=self.publisher,
-                compose=composer(mailbox.alias, self.aside),
+                compose=composer(mailbox.alias, self.aside, self.emit),
                 budget=self.budget,
                 clock=self.clock,
                 emit=self.emit,
@@ -275,14 +277,20 @@ def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> Egres
     )
 
 
-def composer(alias: str, aside: Aside) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
+def composer(
+    alias: str, aside: Aside, emit: Emit
+) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
     """Return what makes messages of a mail, its own last; large ones are read aside, so that heartbeats go on."""
 
     async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
         size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
         if size >= _PARSE_ASIDE_FROM_BYTES:
-            return await aside.messages_of(mail, alias)
-        return messages_of(mail, alias, seconds=_PARSE_SECONDS)
+            messages, unread = await aside.composed(mail, alias)
+        else:
+            messages, unread = composed(mail, alias, seconds=_PARSE_SECONDS)
+        if unread is not None:
+            emit(MailUnread(alias, mail.ref.message_id, unread))
+        return messages
 
     return compose
 

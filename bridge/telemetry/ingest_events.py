@@ -160,6 +160,22 @@ class MailParked(Event):
 
 
 @dataclass(frozen=True)
+class MailUnread(Event):
+    """Of a mail nothing but its bytes goes out: reading it failed, or took longer than one mail may take."""
+
+    name = "ingest.mail_unread"
+    level = "warning"
+
+    mailbox: str
+    message_id: str
+    defect: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it by reason."""
+        metrics.ingest_unread.labels(self.mailbox, self.defect).inc()
+
+
+@dataclass(frozen=True)
 class ParkedCounted(Event):
     """The folder of parked mails was looked at."""
 

@@ -104,6 +104,9 @@ class Metrics:
             "ingest_kept_mails", "Times a mail was left in the inbox, by reason", "mailbox", "code"
         )
         self.ingest_parked = self._counter("ingest_parked_mails", "Mails parked, by reason", "mailbox", "code")
+        self.ingest_unread = self._counter(
+            "ingest_unread_mails", "Mails of which only the bytes were published, by reason", "mailbox", "code"
+        )
         self.ingest_in_parking = self._gauge(
             "ingest_parking_waiting_mails", "Mails in the folder Bridge Parked", "mailbox"
         )

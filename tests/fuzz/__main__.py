@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/run.sh fuzz", description="Send what nobody should, lose nothing.")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31))
     parser.add_argument("--mails", type=int, default=20_000)
-    parser.add_argument("--full-size", type=int, default=30_000_000, help="bytes of the largest mail of each class")
+    parser.add_argument("--full-size", type=int, default=6_000_000, help="bytes of the largest mail of each class")
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
     given = parser.parse_args()
     sys.stderr.write(f"seed {given.seed}\n")

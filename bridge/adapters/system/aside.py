@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.system.aside_child import LENGTH
 from bridge.domain.mail import FetchedMail
-from bridge.wire.inbound_messages import messages_of, unread_messages_of
+from bridge.wire.inbound_messages import composed, composed_unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.domain.mail import UnconvertibleMail
     from bridge.mime.defects import Defect
-    from bridge.ports.broker import Message
+    from bridge.wire.inbound_messages import Composed
 
 _CHILD: Final = "bridge.adapters.system.aside_child"
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
@@ -52,8 +52,8 @@ class Aside:
         self._turns = asyncio.Semaphore(processes)
         self._idle: list[asyncio.subprocess.Process] = []
 
-    async def messages_of(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> Sequence[Message]:
-        """Return the messages for a mail, its own last."""
+    async def composed(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> Composed:
+        """Return the messages for a mail."""
         async with self._turns:
             defect: Defect = "parser_failed"
             for _ in range(_ATTEMPTS):
@@ -69,8 +69,8 @@ class Aside:
                     break
                 # Ended by somebody else, or for want of memory: once more, in another.
         if isinstance(mail, FetchedMail):
-            return await asyncio.to_thread(unread_messages_of, mail, alias, defect)
-        return await asyncio.to_thread(messages_of, mail, alias, seconds=self._seconds)
+            return await asyncio.to_thread(composed_unread, mail, alias, defect)
+        return await asyncio.to_thread(composed, mail, alias, seconds=self._seconds)
 
     async def close(self) -> None:
         """End the processes that wait."""
@@ -78,7 +78,7 @@ class Aside:
         for process in idle:
             await _end(process)
 
-    async def _ask(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> tuple[Sequence[Message] | None, int]:
+    async def _ask(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> tuple[Composed | None, int]:
         """Return the messages, or None and how the process ended."""
         size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
         memory = _MEMORY_BYTES + _MEMORY_PER_BYTE * size
@@ -98,7 +98,7 @@ class Aside:
             await _end(process)
         else:
             self._idle.append(process)
-        return cast("Sequence[Message] | None", pickle.loads(answer)), 0  # noqa: S301 - from our own process
+        return cast("Composed | None", pickle.loads(answer)), 0  # noqa: S301 - from our own process
 
     async def _process(self) -> asyncio.subprocess.Process:
         while self._idle:

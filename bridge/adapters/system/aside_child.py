@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from bridge.wire.inbound_messages import messages_of
+from bridge.wire.inbound_messages import composed
 
 if TYPE_CHECKING:
     from bridge.domain.mail import FetchedMail, UnconvertibleMail
@@ -37,18 +37,18 @@ def main() -> None:
     while (frame := _read(source)) is not None:
         mail, alias, seconds, memory_bytes = pickle.loads(frame)  # noqa: S301 - from the worker that started this
         del frame
-        answer = pickle.dumps(_messages(mail, alias, seconds, memory_bytes), protocol=5)
+        answer = pickle.dumps(_composed(mail, alias, seconds, memory_bytes), protocol=5)
         sink.write(LENGTH.pack(len(answer)))
         sink.write(answer)
         sink.flush()
 
 
-def _messages(mail: FetchedMail | UnconvertibleMail, alias: str, seconds: float, memory_bytes: int) -> object:
+def _composed(mail: FetchedMail | UnconvertibleMail, alias: str, seconds: float, memory_bytes: int) -> object:
     """Return the messages, or None where there was no way to make any."""
     _limit(resource.RLIMIT_CPU, int(time.process_time() + seconds) + _BEYOND_SECONDS)
     _limit(resource.RLIMIT_AS, memory_bytes)
     try:
-        return messages_of(mail, alias, seconds=seconds)
+        return composed(mail, alias, seconds=seconds)
     except Exception:  # noqa: BLE001 - the worker deals with it; what the error says may be the mail's content
         return None
     finally:

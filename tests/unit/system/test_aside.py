@@ -15,7 +15,7 @@ from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.aside_child import LENGTH
 from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
 from bridge.wire import inbound_v1
-from bridge.wire.inbound_messages import messages_of
+from bridge.wire.inbound_messages import composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +33,15 @@ def _mail(raw: bytes) -> FetchedMail:
 _MAIL = _mail(b"Subject: x\r\n\r\n" + b"text\r\n" * 50_000)
 
 
+def _expected(mail: FetchedMail | UnconvertibleMail) -> list[Message]:
+    return composed(mail, "dispatch", seconds=10).messages
+
+
 def _read(mail: FetchedMail | UnconvertibleMail, child: Sequence[str], *, times: int = 1) -> Sequence[Message]:
     async def read() -> Sequence[Message]:
         aside = Aside(child=child)
         try:
-            return [message for _ in range(times) for message in await aside.messages_of(mail, "dispatch")]
+            return [message for _ in range(times) for message in (await aside.composed(mail, "dispatch")).messages]
         finally:
             await aside.close()
 
@@ -65,7 +69,7 @@ def _script(tmp_path: Path, first_time: str) -> tuple[str, ...]:
 
 
 def test_a_mail_read_aside_has_the_same_messages() -> None:
-    expected = messages_of(_MAIL, "dispatch", seconds=10)
+    expected = _expected(_MAIL)
 
     assert _read(_MAIL, _CHILD, times=2) == expected * 2
 
@@ -73,7 +77,7 @@ def test_a_mail_read_aside_has_the_same_messages() -> None:
 def test_a_mail_of_properties_is_read_aside_too() -> None:
     mail = UnconvertibleMail(_MAIL.ref, MailProperties(subject="x"), "ErrorContentConversionFailed")
 
-    assert _read(mail, _CHILD) == messages_of(mail, "dispatch", seconds=10)
+    assert _read(mail, _CHILD) == _expected(mail)
 
 
 def test_a_mail_whose_process_the_kernel_ended_over_its_time_goes_out_with_its_bytes(tmp_path: Path) -> None:
@@ -87,7 +91,7 @@ def test_a_mail_whose_process_the_kernel_ended_over_its_time_goes_out_with_its_b
     "end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(0)", "os.write(1, b'x' * 4); os._exit(1)"]
 )
 def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path: Path, end: str) -> None:
-    assert _read(_MAIL, _script(tmp_path, end)) == messages_of(_MAIL, "dispatch", seconds=10)
+    assert _read(_MAIL, _script(tmp_path, end)) == _expected(_MAIL)
 
 
 def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
@@ -108,25 +112,25 @@ def test_a_mail_for_which_there_is_no_memory_does_not_end_the_process() -> None:
         child.stdin.close()
 
     assert answers[0] is None
-    assert inbound_v1.from_json(answers[1][0].body).defects == ()
+    assert inbound_v1.from_json(answers[1].messages[0].body).defects == ()
     assert child.returncode == 0
 
 
 def test_the_answer_to_a_mail_that_was_given_up_is_not_taken_for_that_to_another(tmp_path: Path) -> None:
     async def read() -> Sequence[Message]:
         aside = Aside(child=_script(tmp_path, "signal.pause()"))
-        given_up = asyncio.create_task(aside.messages_of(_mail(b"Subject: other\r\n\r\n"), "dispatch"))
+        given_up = asyncio.create_task(aside.composed(_mail(b"Subject: other\r\n\r\n"), "dispatch"))
         while not (tmp_path / "began").exists():
             await asyncio.sleep(0.01)
         given_up.cancel()
         await asyncio.wait([given_up])
         assert given_up.cancelled()
         try:
-            return await aside.messages_of(_MAIL, "dispatch")
+            return (await aside.composed(_MAIL, "dispatch")).messages
         finally:
             await aside.close()
 
-    assert asyncio.run(read()) == messages_of(_MAIL, "dispatch", seconds=10)
+    assert asyncio.run(read()) == _expected(_MAIL)
 
 
 def test_the_event_loop_goes_on_while_a_mail_is_read() -> None:
@@ -135,7 +139,7 @@ def test_the_event_loop_goes_on_while_a_mail_is_read() -> None:
 
     async def longest_stall() -> float:
         aside, loop = Aside(), asyncio.get_running_loop()
-        reading = asyncio.create_task(aside.messages_of(mail, "dispatch"))
+        reading = asyncio.create_task(aside.composed(mail, "dispatch"))
         worst, last = 0.0, loop.time()
         while not reading.done():
             await asyncio.sleep(0.005)
