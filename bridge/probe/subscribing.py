@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.folders import folder_ids
 from bridge.adapters.ews.soap import M, T, element
+from bridge.probe import private
 from bridge.probe.guesses import NotCheckable
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ def name_of(event: etree._Element) -> str:
 def concerns(event: etree._Element, item_id: str) -> bool:
     """Tell whether an event is about an item."""
     return any(found.get("Id") == item_id for found in event.iter(f"{T}ItemId", f"{T}OldItemId"))
+
+
+def response_code(tree: etree._Element) -> str:
+    """Return the response code of one envelope of a stream."""
+    return private.code(tree.findtext(f".//{M}ResponseCode"))
 
 
 def connection_status(tree: etree._Element) -> str:

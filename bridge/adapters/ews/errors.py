@@ -60,6 +60,8 @@ _STATED_DIGITS = 9
 # These concern the mailbox, not the mail: a person has to act, no mail's retries are spent on them.
 _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorAccessDenied": MailboxAccessDenied,
+    "ErrorAccountDisabled": MailboxAccessDenied,
+    "ErrorCreateItemAccessDenied": MailboxAccessDenied,
     "ErrorImpersonateUserDenied": MailboxAccessDenied,
     "ErrorImpersonationDenied": MailboxAccessDenied,
     "ErrorImpersonationFailed": MailboxAccessDenied,
@@ -67,6 +69,7 @@ _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorCannotDeleteObject": MailboxAccessDenied,
     "ErrorMoveCopyFailed": MailboxAccessDenied,
     "ErrorFolderNotFound": FolderNotFound,
+    "ErrorSavedItemFolderNotFound": FolderNotFound,
     "ErrorToFolderNotFound": FolderNotFound,
     "ErrorMessagePerFolderCountReceiveQuotaExceeded": MailboxFull,
     "ErrorMissingInformationReferenceUser": MailboxNotFound,

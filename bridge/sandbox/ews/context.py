@@ -80,6 +80,20 @@ class Context:
         """Return the folder that the one id inside an element such as ParentFolderId names."""
         return self.folder_of(db, next(child for child in holder if isinstance(child.tag, str)))
 
+    def find_saved_folder(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
+        """
+        Return the folder of a SavedItemFolderId, like `find_folder`.
+
+        Raises:
+            EwsError: ErrorSavedItemFolderNotFound, there is none of that id (any more).
+        """
+        try:
+            return self.find_folder(db, holder)
+        except EwsError as error:
+            if error.code == "ErrorItemNotFound":
+                raise EwsError("ErrorSavedItemFolderNotFound") from error
+            raise
+
     def folder_of(self, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Folder]:
         """
         Return the folder that a FolderId or DistinguishedFolderId names, and its mailbox.

@@ -229,7 +229,7 @@ def _body(uri: str, element: str, wanted: str, shapes: str = "", *, settable: bo
     return Field(uri, element, shapes, render=body_xml(element, wanted), found=False, settable=settable)
 
 
-def _people_field(element: str, key: str, shapes: str, *, fixed: bool = True) -> Field:
+def _people_field(element: str, key: str, shapes: str) -> Field:
     return Field(
         f"message:{element}",
         element,
@@ -238,7 +238,7 @@ def _people_field(element: str, key: str, shapes: str, *, fixed: bool = True) ->
         render=_people(element, key),
         found=False,
         settable=True,
-        fixed_once_sent=fixed,
+        fixed_once_sent=True,
     )
 
 
@@ -351,16 +351,23 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     _people_field("BccRecipients", p.RECIPIENTS_BCC, "Gg"),
     _receipt_field("IsReadReceiptRequested", p.READ_RECEIPT_REQUESTED),
     _receipt_field("IsDeliveryReceiptRequested", p.DELIVERY_RECEIPT_REQUESTED),
-    Field("message:ConversationIndex", "ConversationIndex", _ALL, p.CONVERSATION_INDEX, values.BINARY, settable=True),
+    Field("message:ConversationIndex", "ConversationIndex", _ALL, p.CONVERSATION_INDEX, values.BINARY),
     Field("message:ConversationTopic", "ConversationTopic", _ALL, p.CONVERSATION_TOPIC),
     _person_field("From", p.SENT_REPRESENTING_NAME, p.SENT_REPRESENTING_ADDRESS, _EVERYWHERE, settable=True),
-    Field("message:InternetMessageId", "InternetMessageId", _ALL, p.INTERNET_MESSAGE_ID, settable=True),
+    Field(
+        "message:InternetMessageId",
+        "InternetMessageId",
+        _ALL,
+        p.INTERNET_MESSAGE_ID,
+        settable=True,
+        fixed_once_sent=True,
+    ),
     _flag_field("message:IsRead", "IsRead", p.FLAG_READ, _EVERYWHERE, settable=True),
     Field(
         "message:IsResponseRequested", "IsResponseRequested", _ALL, p.RESPONSE_REQUESTED, values.BOOLEAN, settable=True
     ),
     Field("message:References", "References", _ALL, p.INTERNET_REFERENCES, settable=True),
-    _people_field("ReplyTo", p.REPLY_TO, "g", fixed=False),
+    _people_field("ReplyTo", p.REPLY_TO, "g"),
     _person_field("ReceivedBy", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
     _person_field("ReceivedRepresenting", p.RECEIVED_BY_NAME, p.RECEIVED_BY_ADDRESS),
 )

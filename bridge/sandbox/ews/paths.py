@@ -102,17 +102,18 @@ def read_extended(node: etree._Element) -> Extended:
     Return the extended property that an ExtendedFieldURI names.
 
     Raises:
-        EwsError: ErrorInvalidExtendedProperty for attributes that do not go together.
+        EwsError: ErrorInvalidExtendedProperty for attributes that do not go together,
+            ErrorUnsupportedMapiPropertyType, ErrorNoPropertyTagForCustomProperties.
     """
     given = {name for name in xml.attributes_of(node) if name[0] != "{"} - {"PropertyType"}
     mapi_type = str(node.get("PropertyType"))
     uri_xml = path_xml(node)
-    if mapi_type.removesuffix("Array") not in EXTENDED:
-        raise EwsError("ErrorUnsupportedPropertyDefinition", xml=uri_xml)
+    if mapi_type.removesuffix("Array") not in EXTENDED or mapi_type == "Error":
+        raise EwsError("ErrorUnsupportedMapiPropertyType", xml=uri_xml)
     if given == {"PropertyTag"}:
         tag = int(str(node.get("PropertyTag")), 0)
         if tag >= 0x8000:
-            raise EwsError("ErrorInvalidExtendedProperty", xml=uri_xml)
+            raise EwsError("ErrorNoPropertyTagForCustomProperties", xml=uri_xml)
         shown = f'<t:ExtendedFieldURI PropertyTag="0x{tag:x}" PropertyType="{mapi_type}"/>'
         return Extended(p.tag_key(tag, mapi_type), mapi_type, shown)
     sets = given & {"DistinguishedPropertySetId", "PropertySetId"}

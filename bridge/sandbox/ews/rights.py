@@ -83,6 +83,8 @@ _OF_ITEMS: Final = {
     "ArchiveItem": Right.DELETE,
     "ApplyConversationAction": Right.EDIT | Right.DELETE,
 }
+_DENIED: Final = {"CreateItem": "ErrorCreateItemAccessDenied", "CreateFolder": "ErrorCreateSubfolderAccessDenied"}
+"""The refusals of what is to be made in a folder that one may read; they have codes of their own."""
 
 
 def check_right(operation: str, granted: Right, *, item: bool, missing: str, owned: bool = False) -> None:
@@ -90,7 +92,7 @@ def check_right(operation: str, granted: Right, *, item: bool, missing: str, own
     Return if an operation may do what it does with a folder, or with an `item` in it, which the caller made if `owned`.
 
     Raises:
-        EwsError: `missing`, for what cannot even be seen, else ErrorAccessDenied.
+        EwsError: `missing`, for what cannot even be seen, else ErrorAccessDenied or a code of `_DENIED`.
     """
     if owned and Right.EDIT_OWNED in granted:
         granted |= Right.EDIT
@@ -99,7 +101,8 @@ def check_right(operation: str, granted: Right, *, item: bool, missing: str, own
     needed = (_OF_ITEMS if item else _OF_FOLDERS).get(operation, Right.READ)
     if needed in granted:
         return
-    raise EwsError("ErrorAccessDenied" if Right.READ in granted else missing)
+    denied = _DENIED.get("" if item else operation, "ErrorAccessDenied")
+    raise EwsError(denied if Right.READ in granted else missing)
 
 
 def allowed_by(bag: p.Bag, account: str) -> Right:

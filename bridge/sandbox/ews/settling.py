@@ -158,6 +158,8 @@ def _name_contact(bag: p.Bag) -> None:
 
 
 def _task(bag: p.Bag, changed: Collection[str]) -> None:
+    if k.TASK_COMPLETED in changed and bag.get(k.TASK_COMPLETED, 0) > items.now_micros():
+        raise EwsError("ErrorInvalidCompleteDate")
     done = bag.get(k.TASK_STATUS, 0) == _COMPLETED
     if k.TASK_STATUS not in changed and k.PERCENT_COMPLETE in changed:
         done = bag[k.PERCENT_COMPLETE] >= 1

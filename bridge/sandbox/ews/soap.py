@@ -94,9 +94,13 @@ def _zone(header: etree._Element | None) -> str:
 
 def _headers(header: etree._Element | None, server: Server) -> tuple[SchemaVersion, tuple[str, str] | None]:
     version, impersonated = UNNAMED, None
+    seen: set[str] = set()
     for block in () if header is None else header:
         if not isinstance(block.tag, str):
             continue
+        if block.tag in seen and block.tag.startswith(xml.T):
+            raise FaultError("ErrorDuplicateSOAPHeader")
+        seen.add(block.tag)
         check_header(block)
         if block.tag == xml.T + "RequestServerVersion":
             version = read_version(str(block.get("Version")), server)

@@ -182,12 +182,14 @@ class Streams:
         left = [one for one in told if one.stream is stream and not one.missed and self.subscriptions.is_known(one)]
         missed = [one.id for one in told if one.missed]
         ended = [one.id for one in told if not one.missed and not self.subscriptions.is_known(one)]
-        for code, ids in (("ErrorMissedNotificationEvents", missed), ("ErrorSubscriptionNotFound", ended)):
+        elsewhere = [one.id for one in told if one not in left and one.id not in missed and one.id not in ended]
+        for code, ids in (
+            ("ErrorMissedNotificationEvents", missed),
+            ("ErrorSubscriptionNotFound", ended),
+            ("ErrorNewEventStreamConnectionOpened", elsewhere),
+        ):
             if ids:
                 await writer.envelope(_error(EwsError(code), ids, closed=not left))
-        if not left and not missed and not ended:
-            # Another connection tells them all by now.
-            await writer.envelope(_message(_status("Closed")))
         return left
 
     def _read(self, told: Sequence[Subscription]) -> list[tuple[Subscription, Page]]:

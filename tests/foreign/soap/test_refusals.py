@@ -205,10 +205,10 @@ REFUSALS_OF_CALLERS = (
         who="user",
     ),
     Refusal(
-        "a user who may only read a folder and writes into it: ErrorAccessDenied",
+        "a user who may only read a folder and writes into it: ErrorCreateItemAccessDenied",
         f'<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId>{folder_of("crew@example.org", "drafts")}'
         f"</m:SavedItemFolderId>{_DRAFT.format('')}</m:CreateItem>",
-        "ErrorAccessDenied",
+        "ErrorCreateItemAccessDenied",
         who="user",
     ),
     Refusal(

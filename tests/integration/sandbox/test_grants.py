@@ -150,11 +150,12 @@ def test_a_permission_level_allows_what_it_says(
         sandbox.admin(grants, method="PUT", body={"folders": {}})
 
     assert {name for name, code in found.items() if code == ["NoError"]} == allowed
-    refused = {code for name, (code,) in found.items() if name not in allowed}
-    seen = {"ErrorAccessDenied"} if "read" in allowed else {
-        "ErrorItemNotFound", "ErrorFolderNotFound", "ErrorParentFolderNotFound",
-    }  # fmt: skip
-    assert refused <= seen
+    refused = {name: code for name, (code,) in found.items() if name not in allowed}
+    if "read" in allowed:
+        denied = {"create": "ErrorCreateItemAccessDenied", "subfolder": "ErrorCreateSubfolderAccessDenied"}
+        assert refused == {name: denied.get(name, "ErrorAccessDenied") for name in refused}
+    else:
+        assert set(refused.values()) <= {"ErrorItemNotFound", "ErrorFolderNotFound", "ErrorParentFolderNotFound"}
     assert elsewhere == ["ErrorFolderNotFound"]
 
 

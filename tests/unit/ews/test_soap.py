@@ -6,6 +6,7 @@ from bridge.adapters.ews.soap import MalformedAnswer, parse_answer
 from bridge.errors import (
     BridgeError,
     CallRefused,
+    FolderNotFound,
     MailboxAccessDenied,
     MailboxNotFound,
     MailboxThrottled,
@@ -110,6 +111,9 @@ def test_throttling_inside_a_200_is_throttling() -> None:
         ("ErrorNonExistentMailbox", MailboxNotFound),
         ("ErrorImpersonateUserDenied", MailboxAccessDenied),
         ("ErrorAccessDenied", MailboxAccessDenied),
+        ("ErrorAccountDisabled", MailboxAccessDenied),
+        ("ErrorCreateItemAccessDenied", MailboxAccessDenied),
+        ("ErrorSavedItemFolderNotFound", FolderNotFound),
         ("ErrorItemCorrupt", MailUnreadable),
         ("ErrorMimeContentConversionFailed", MailUnreadable),
         ("ErrorSendAsDenied", SendRefused),

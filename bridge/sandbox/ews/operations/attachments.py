@@ -117,7 +117,7 @@ def delete_attachment(context: Context, request: etree._Element) -> str:
 def _find(context: Context, db: sqlite3.Connection, node: etree._Element) -> tuple[Mailbox, Item, tuple[int, ...]]:
     entry = entry_of(str(node.get("Id")))
     if not entry.attachment:
-        raise EwsError("ErrorInvalidAttachmentId")
+        raise EwsError("ErrorInvalidIdNotAnItemAttachmentId")
     mailbox, item = context.item_by(db, entry)
     return mailbox, item, entry.attachment
 

@@ -16,6 +16,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.paths import read_extended
 from bridge.sandbox.ews.values import TIME, read_civil_time, read_time
+from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
 from bridge.sandbox.store.mime import Attachment, bag_of, preview_of, set_display, set_people, topic_of
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.ews.fields import Field
 
-MAX_DEPTH: Final = 16
+MAX_DEPTH: Final = 10
 MAX_SUBJECT: Final = 255
+_CULTURE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?")
 MAX_ATTACHMENT_BYTES: Final = 150 * 1024 * 1024
 
 
@@ -92,7 +94,8 @@ def _value(known: Field, text: str, into: Changes) -> Any:  # noqa: ANN401 - wha
             return known.kind.read(text)
         return (read_time if into.kind == "Message" else read_civil_time)(text, into.zone)
     except (ValueError, OverflowError) as error:
-        raise EwsError("ErrorInvalidPropertySet", xml=f'<t:FieldURI FieldURI="{known.uri}"/>') from error
+        code = "ErrorInvalidPercentCompleteValue" if known.key == k.PERCENT_COMPLETE else "ErrorInvalidPropertySet"
+        raise EwsError(code, xml=f'<t:FieldURI FieldURI="{known.uri}"/>') from error
 
 
 def read_mime(node: etree._Element) -> bytes:
@@ -133,11 +136,21 @@ def read_attachment(node: etree._Element, depth: int = 0) -> Attachment:
     held = [node.find(xml.T + kind) for kind in ("Message", "Item")]
     inner = next((one for one in held if one is not None), None)
     if node.tag != xml.T + "ItemAttachment" or inner is None:
-        raise EwsError("ErrorInvalidOperation", "Only files and mails can be attached.")
+        raise _not_attached(node)
     if depth >= MAX_DEPTH:
-        raise EwsError("ErrorInvalidOperation", "The attachments are nested too deep.")
+        raise EwsError("ErrorAttachmentNestLevelLimitExceeded")
     mime, bag = _inner_mail(inner, depth)
     return Attachment(name or "message", "message/rfc822", "", inline=False, content=mime, bag=bag)
+
+
+def _not_attached(node: etree._Element) -> EwsError:
+    """Return why what is no file and no mail cannot be attached."""
+    kinds = {str(one.tag).rpartition("}")[2] for one in children(node)} & BY_ELEMENT.keys()
+    if node.tag == xml.T + "ItemAttachment" and not kinds:
+        return EwsError("ErrorMissingItemForCreateItemAttachment")
+    if any(kind.startswith("Meeting") for kind in kinds):
+        return EwsError("ErrorInvalidItemForOperationCreateItemAttachment")
+    return EwsError("ErrorInvalidOperation", "Only files and mails can be attached.")
 
 
 def _inner_mail(node: etree._Element, depth: int) -> tuple[bytes, p.Bag]:
@@ -246,6 +259,12 @@ def _categories(node: etree._Element, into: Changes) -> None:
     into.bag[p.KEYWORDS] = [one.text or "" for one in children(node)]
 
 
+def _culture(node: etree._Element, into: Changes) -> None:
+    if not _CULTURE.fullmatch(node.text or ""):
+        raise EwsError("ErrorUnsupportedCulture")
+    into.bag[p.CULTURE] = node.text
+
+
 def _flag(node: etree._Element, into: Changes) -> None:
     status = node.findtext(xml.T + "FlagStatus") or "NotFlagged"
     into.bag[p.FLAG_STATUS] = {"Complete": 1, "Flagged": 2}.get(status, 0)
@@ -257,6 +276,7 @@ _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {
     "item:Body": _body,
     "item:Attachments": _attachments,
     "item:Categories": _categories,
+    "item:Culture": _culture,
     "item:Flag": _flag,
     "message:From": _from,
     "message:Sender": _sender,

@@ -52,11 +52,13 @@ def create_item(context: Context, request: etree._Element) -> str:
             for element in children(node):
                 read_element(element, changes)
         else:
-            raise EwsError("ErrorInvalidOperation")
+            # Meeting messages are made by what one does with appointments, never by themselves.
+            by_itself = kind.startswith("Meeting")
+            raise EwsError("ErrorInvalidItemForOperationCreateItem" if by_itself else "ErrorInvalidOperation")
         folder_node = request.find(xml.M + "SavedItemFolderId")
         if disposition in (None, "SaveOnly"):
             mailbox, folder = (
-                context.find_folder(db, folder_node)
+                context.find_saved_folder(db, folder_node)
                 if folder_node is not None
                 else (context.own_mailbox(), folders.folder(db, context.own_mailbox().id, "drafts"))
             )
@@ -69,7 +71,7 @@ def create_item(context: Context, request: etree._Element) -> str:
         save_to = None
         if disposition == "SendAndSaveCopy":
             save_to = (
-                context.find_folder(db, folder_node)[1]
+                context.find_saved_folder(db, folder_node)[1]
                 if folder_node is not None
                 else folders.folder(db, mailbox.id, "sentitems")
             ).id

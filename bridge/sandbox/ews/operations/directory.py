@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.addressbook import Entry, by_address, contacts, directory
 from bridge.sandbox.ews.context import batch, child, children, entry_of, error_message, single
-from bridge.sandbox.ews.errors import EwsError, FaultError
+from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
 from bridge.sandbox.store import folders
 from bridge.sandbox.store import personal as k
@@ -35,7 +35,12 @@ def resolve_names(context: Context, request: etree._Element) -> str:
     entry = (request.findtext(xml.M + "UnresolvedEntry") or "").strip().lower().removeprefix("smtp:")
     full = xml.truth(request.get("ReturnFullContactData"))
     with context.store.reading() as db:
-        found = [one for one in _candidates(context, db, request) if one.matches(entry)]
+        if not entry.strip(" ,-"):
+            return _refused(EwsError("ErrorInvalidNameForNameResolution"))
+        try:
+            found = [one for one in _candidates(context, db, request) if one.matches(entry)]
+        except EwsError as error:
+            return _refused(error)
         exact = [one for one in found if one.address.lower() == entry]
         found = exact[:1] or found
         shown = found[:_MOST_NAMES]
@@ -43,10 +48,7 @@ def resolve_names(context: Context, request: etree._Element) -> str:
             f"<t:Resolution>{one.mailbox_xml()}{one.contact_xml() if full else ''}</t:Resolution>" for one in shown
         )
     if not found:
-        name = "m:ResolveNamesResponseMessage"
-        return (
-            f"<m:ResponseMessages>{error_message(name, EwsError('ErrorNameResolutionNoResults'))}</m:ResponseMessages>"
-        )
+        return _refused(EwsError("ErrorNameResolutionNoResults"))
     several = "ErrorNameResolutionMultipleResults" if len(found) > 1 else "NoError"
     text = f"<m:MessageText>{EwsError(several).text}</m:MessageText>" if len(found) > 1 else ""
     key = "<m:DescriptiveLinkKey>0</m:DescriptiveLinkKey>" if len(found) > 1 else ""
@@ -58,6 +60,10 @@ def resolve_names(context: Context, request: etree._Element) -> str:
     )
 
 
+def _refused(error: EwsError) -> str:
+    return f"<m:ResponseMessages>{error_message('m:ResolveNamesResponseMessage', error)}</m:ResponseMessages>"
+
+
 def _candidates(context: Context, db: sqlite3.Connection, request: etree._Element) -> list[Entry]:
     """Return all that the scope of a request holds, in its order."""
     scope = request.get("SearchScope") or "ActiveDirectoryContacts"
@@ -66,15 +72,14 @@ def _candidates(context: Context, db: sqlite3.Connection, request: etree._Elemen
     if "Contacts" in scope and context.mailbox is not None:
         nodes = children(request.find(xml.M + "ParentFolderIds"))
         if len(nodes) > 1:
-            raise FaultError("ErrorInvalidRequest", "Only one contacts folder can be searched.")
-        try:
-            mailbox, folder = (
-                context.folder_of(db, nodes[0])
-                if nodes
-                else (context.mailbox, folders.folder(db, context.mailbox.id, "contacts"))
-            )
-        except EwsError as error:
-            raise FaultError(error.code, error.text) from error
+            raise EwsError("ErrorResolveNamesOnlyOneContactsFolderAllowed")
+        mailbox, folder = (
+            context.folder_of(db, nodes[0])
+            if nodes
+            else (context.mailbox, folders.folder(db, context.mailbox.id, "contacts"))
+        )
+        if not folder.folder_class.lower().startswith("ipf.contact"):
+            raise EwsError("ErrorResolveNamesInvalidFolderType")
         of_contacts = list(contacts(db, mailbox, folder.id))
     return [*of_contacts, *of_directory] if scope.startswith("Contacts") else [*of_directory, *of_contacts]
 

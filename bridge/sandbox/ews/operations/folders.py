@@ -88,6 +88,8 @@ def create_folder(context: Context, request: etree._Element) -> str:
         kind = str(node.tag).rpartition("}")[2]
         if kind not in _CLASSES:
             raise EwsError("ErrorInvalidOperation")
+        if kind != "Folder" and node.find(xml.T + "FolderClass") is not None:
+            raise EwsError("ErrorNoFolderClassOverride")
         name = node.findtext(xml.T + "DisplayName") or ""
         if not name.strip() or "/" in name:
             raise EwsError("ErrorFolderSave", "Folder save failed.")

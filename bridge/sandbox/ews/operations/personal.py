@@ -47,7 +47,7 @@ def create_personal(
         raise EwsError("ErrorUnsupportedMimeConversion")
     folder_node = request.find(xml.M + "SavedItemFolderId")
     if folder_node is not None:
-        mailbox, folder = context.find_folder(db, folder_node)
+        mailbox, folder = context.find_saved_folder(db, folder_node)
     else:
         mailbox = context.own_mailbox()
         folder = folders.folder(db, mailbox.id, FOLDERS[kind])

@@ -10,7 +10,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.operations.changes import Changes, read_element
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import items
+from bridge.sandbox.store import folders, items
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _PREFIXES: Final = {"ReplyToItem": "RE: ", "ReplyAllToItem": "RE: ", "ForwardIte
 # PidTagLastVerbExecuted and PidTagIconIndex (MS-OXOMSG 2.2.1.11, 2.2.1.10).
 _VERBS: Final = {"ReplyToItem": 102, "ReplyAllToItem": 103, "ForwardItem": 104}
 _ICONS: Final = {"ReplyToItem": 261, "ReplyAllToItem": 261, "ForwardItem": 262}
+_SUPPRESSED: Final = "receipt suppressed"
 TAGS: Final = frozenset(xml.T + name for name in (*_PREFIXES, "SuppressReadReceipt"))
 
 
@@ -55,8 +56,18 @@ def read_response(context: Context, db: sqlite3.Connection, node: etree._Element
 
 
 def suppress_read_receipt(context: Context, db: sqlite3.Connection, node: etree._Element) -> None:
-    """Take the request for a read receipt as answered: the mail does not ask for one any more."""
-    _referred(context, db, node)
+    """
+    Take the request for a read receipt as answered: none will be sent.
+
+    Raises:
+        EwsError: ErrorReadReceiptNotPending, it asks for none, or is junk.
+    """
+    view = _referred(context, db, node)
+    junk = folders.folder(db, view.mailbox.id, view.item.folder).distinguished == "junkemail"
+    if junk or not view.item.bag.get(p.READ_RECEIPT_REQUESTED) or view.item.bag.get(_SUPPRESSED):
+        raise EwsError("ErrorReadReceiptNotPending")
+    view.item.bag[_SUPPRESSED] = True
+    items.rewrite(db, view.item)
 
 
 def _referred(context: Context, db: sqlite3.Connection, node: etree._Element) -> View:

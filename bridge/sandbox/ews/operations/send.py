@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, change_of, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
+from bridge.sandbox.ews.fields import element_for
+from bridge.sandbox.ews.settling import FOLDERS
 from bridge.sandbox.store import folders, sends
 from bridge.sandbox.store import properties as p
 
@@ -36,6 +38,8 @@ def send_item(context: Context, request: etree._Element) -> str:
         if change is None:
             raise EwsError("ErrorChangeKeyRequired")
         mailbox, item = context.item_of(db, node)
+        if element_for(str(item.bag.get(p.MESSAGE_CLASS, ""))) in FOLDERS:
+            raise EwsError("ErrorInvalidItemForOperationSendItem")
         if not item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_UNSENT:
             raise EwsError("ErrorAccessDenied")
         if change != item.change:
@@ -43,7 +47,7 @@ def send_item(context: Context, request: etree._Element) -> str:
         save_to = None
         if save:
             save_to = (
-                context.find_folder(db, folder_node)[1]
+                context.find_saved_folder(db, folder_node)[1]
                 if folder_node is not None
                 else folders.folder(db, mailbox.id, "sentitems")
             ).id

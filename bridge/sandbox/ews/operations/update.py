@@ -71,10 +71,12 @@ def update_item(context: Context, request: etree._Element) -> str:
             looked_at = item if occurrence is None else occurrences.occurrence(item, occurrence)
             changes = Changes(kind=kind, zone=zone_of(context, updates))
             _read_updates(View(db, mailbox, looked_at), updates, changes)
+            _check_kind(kind, changes)
             item = update_personal(context, db, request, (mailbox, item, occurrence), changes)
             return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>{_UPDATED}"
         changes = Changes(kind=kind, zone=context.zone)
         _read_updates(View(db, mailbox, item), updates, changes)
+        _check_kind(kind, changes)
         if disposition != "SaveOnly":
             # Looked at before anything is stored: an update that is refused must leave nothing behind.
             check_sendable(mailbox, {**item.bag, **changes.bag}, context.may_send)
@@ -96,7 +98,7 @@ def _send(context: Context, db: sqlite3.Connection, request: etree._Element, mai
     if request.get("MessageDisposition") == "SendAndSaveCopy":
         node = request.find(xml.M + "SavedItemFolderId")
         save_to = (
-            context.find_folder(db, node)[1] if node is not None else folders.folder(db, mailbox.id, "sentitems")
+            context.find_saved_folder(db, node)[1] if node is not None else folders.folder(db, mailbox.id, "sentitems")
         ).id
     context.submit(db, mailbox, item, save_to=save_to)
 
@@ -121,6 +123,12 @@ def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Change
 
 
 _OUTLIVES_MIME = frozenset({p.SEARCH_KEY, p.CREATION_TIME, p.DELIVERY_TIME, p.MESSAGE_FLAGS, p.KEYWORDS, p.FLAG_STATUS})
+
+
+def _check_kind(kind: str, changes: Changes) -> None:
+    wanted = changes.bag.get(p.MESSAGE_CLASS)
+    if wanted is not None and element_for(str(wanted)) != kind:
+        raise EwsError("ErrorObjectTypeChanged")
 
 
 def _read_updates(view: View, updates: etree._Element, changes: Changes) -> None:

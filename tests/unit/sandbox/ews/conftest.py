@@ -131,11 +131,12 @@ class Ews:
 
     def call(self, request: str, *, user: str = ADDRESS, header: str = "", anchor: str | None = None) -> etree._Element:
         """Send a request element and return the answer's envelope; it must be well-formed."""
+        version = "" if "RequestServerVersion" in header else '<t:RequestServerVersion Version="Exchange2016"/>'
         body = (
             '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
             'xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages" '
             'xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types"><s:Header>'
-            f'<t:RequestServerVersion Version="Exchange2016"/>{header}</s:Header><s:Body>{request}</s:Body>'
+            f"{version}{header}</s:Header><s:Body>{request}</s:Body>"
             "</s:Envelope>"
         )
         return etree.fromstring(

@@ -432,7 +432,7 @@ def test_a_mail_made_of_properties_can_be_attached(ews: Ews) -> None:
         f'<m:GetAttachment><m:AttachmentIds><t:AttachmentId Id="{number}"/></m:AttachmentIds></m:GetAttachment>'
     )
     assert "level 2" in texts(got, "Subject")
-    assert ews.codes(request.format(attached(40))) == ["ErrorInvalidOperation"]
+    assert ews.codes(request.format(attached(40))) == ["ErrorAttachmentNestLevelLimitExceeded"]
 
 
 def test_a_folder_changes_name_and_class_but_not_its_kind(ews: Ews) -> None:

@@ -157,8 +157,8 @@ def test_a_task_that_is_done_says_so_throughout(ews: Ews) -> None:
 @pytest.mark.parametrize(
     ("kind", "inner", "code"),
     [
-        ("Task", "<t:PercentComplete>101</t:PercentComplete>", "ErrorInvalidPropertySet"),
-        ("Task", "<t:PercentComplete>NaN</t:PercentComplete>", "ErrorInvalidPropertySet"),
+        ("Task", "<t:PercentComplete>101</t:PercentComplete>", "ErrorInvalidPercentCompleteValue"),
+        ("Task", "<t:PercentComplete>NaN</t:PercentComplete>", "ErrorInvalidPercentCompleteValue"),
         ("Task", "<t:IsComplete>true</t:IsComplete>", "ErrorInvalidPropertySet"),
         ("Contact", '<t:PhoneNumbers><t:Entry Key="Msn">1</t:Entry></t:PhoneNumbers>', "ErrorInvalidPropertySet"),
         (

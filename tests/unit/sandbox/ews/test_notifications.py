@@ -441,7 +441,10 @@ def test_a_second_connection_takes_a_subscription_over(ews: Ews) -> None:
     second = Streaming(ews, subscription_id)
     next(second)
 
-    assert next(list(first)[-1].iter(M + "ConnectionStatus")).text == "Closed"
+    last = list(first)[-1]
+    assert codes(last) == ["ErrorNewEventStreamConnectionOpened"]
+    assert [node.text for node in next(last.iter(M + "ErrorSubscriptionIds"))] == [subscription_id]
+    assert next(last.iter(M + "ConnectionStatus")).text == "Closed"
     mail = ews.store.deliver(ADDRESS, a_mail(1)).item_id
     assert second.news() == [("NewMailEvent", mail)]
     second.close()
