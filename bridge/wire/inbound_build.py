@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.domain.mail import FetchedMail, UnconvertibleMail
+from bridge.errors import MailUnreadable
 from bridge.mime import ParsedMail, from_properties, kind_of, parse
 from bridge.mime.compose_message_id import request_id_of
 from bridge.mime.time_budget import ParseTimeExceeded, cpu_seconds
@@ -60,9 +61,16 @@ def compose(
     The parser does not raise, and its time grows with a mail's size alone. Should a mail be found that makes it raise,
     or take more than `seconds` of CPU time, it goes out with its raw bytes and the defect `parser_failed` or
     `parse_time_exceeded`: a mail that cannot be read is still a mail.
+
+    Raises:
+        MailUnreadable: A mail without raw bytes takes that long: there is nothing to publish of it.
     """
     if isinstance(fetched, UnconvertibleMail):
-        return build_from_properties(fetched.ref, alias, fetched.properties)
+        try:
+            with cpu_seconds(seconds):
+                return build_from_properties(fetched.ref, alias, fetched.properties)
+        except ParseTimeExceeded:
+            raise MailUnreadable("its properties take too long to read") from None
     try:
         with cpu_seconds(seconds):
             return build(fetched.ref, alias, fetched.mime, parse(fetched.mime), policy=policy)

@@ -175,7 +175,7 @@ def _find_parked(account: Account, sandbox: SandboxProcess) -> None:
         for folder in sandbox.folders(address):
             if folder["name"] == PARKED_FOLDER:
                 for mail in sandbox.mails(address, folder["id"]):
-                    account.park(alias, sandbox.mime(address, mail["id"], folder["id"]))
+                    account.park(alias, sandbox.mime(address, mail["item_id"], folder["id"]))
 
 
 def _parking_codes(url: str) -> dict[str, int]:

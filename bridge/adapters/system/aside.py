@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.system.aside_child import LENGTH
 from bridge.domain.mail import FetchedMail
-from bridge.wire.inbound_messages import composed, composed_unread
+from bridge.errors import MailUnreadable
+from bridge.wire.inbound_messages import composed_unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,12 @@ class Aside:
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def composed(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> Composed:
-        """Return the messages for a mail."""
+        """
+        Return the messages for a mail.
+
+        Raises:
+            MailUnreadable: A mail of properties alone cannot be read: there are no bytes to publish instead.
+        """
         async with self._turns:
             defect: Defect = "parser_failed"
             for _ in range(_ATTEMPTS):
@@ -70,7 +76,7 @@ class Aside:
                 # Ended by somebody else, or for want of memory: once more, in another.
         if isinstance(mail, FetchedMail):
             return await asyncio.to_thread(composed_unread, mail, alias, defect)
-        return await asyncio.to_thread(composed, mail, alias, seconds=self._seconds)
+        raise MailUnreadable("its properties could not be read")
 
     async def close(self) -> None:
         """End the processes that wait."""

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.domain.mail import FetchedMail, MailRef
+from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
+from bridge.errors import MailUnreadable
 from bridge.mime.time_budget import ParseTimeExceeded, cpu_seconds
 from bridge.wire import inbound_build, inbound_v1
 
@@ -75,3 +76,14 @@ def test_a_mail_that_takes_too_long_goes_out_with_its_bytes_and_the_reason(monke
     assert payload.defects == ("parse_time_exceeded",)
     assert payload.raw is not None
     assert payload.raw.data() == mail.mime
+
+
+def test_a_mail_of_properties_that_take_too_long_is_one_to_be_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def from_properties(_properties: MailProperties) -> None:
+        _forever()
+
+    monkeypatch.setattr(inbound_build, "from_properties", from_properties)
+    mail = UnconvertibleMail(MailRef("m" * 40, "item", None, 3, "IPM.Note"), MailProperties(), "ErrorX")
+
+    with pytest.raises(MailUnreadable):
+        inbound_build.compose(mail, "dispatch", seconds=0.1)

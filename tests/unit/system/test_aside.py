@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ import pytest
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.aside_child import LENGTH
 from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
+from bridge.errors import MailUnreadable
 from bridge.wire import inbound_v1
 from bridge.wire.inbound_messages import composed
 
@@ -98,6 +101,13 @@ def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
     assert _defects(_read(_MAIL, ("-c", "raise SystemExit(1)"))) == ("parser_failed",)
 
 
+def test_a_mail_of_properties_that_ends_every_process_is_one_to_be_parked() -> None:
+    mail = UnconvertibleMail(_MAIL.ref, MailProperties(), "ErrorContentConversionFailed")
+
+    with pytest.raises(MailUnreadable):
+        _read(mail, ("-c", ""))
+
+
 def test_a_mail_for_which_there_is_no_memory_does_not_end_the_process() -> None:
     with subprocess.Popen([sys.executable, *_CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin is not None
@@ -149,3 +159,30 @@ def test_the_event_loop_goes_on_while_a_mail_is_read() -> None:
         return worst
 
     assert asyncio.run(longest_stall()) < 0.5
+
+
+def test_a_process_ends_with_its_worker(tmp_path: Path) -> None:
+    """Killed, the worker can end nothing; its end of the pipe closes all the same."""
+    worker = (
+        "import asyncio, os, signal, sys\n"
+        "from bridge.adapters.system.aside import Aside\n"
+        "from bridge.domain.mail import FetchedMail, MailRef\n"
+        "async def read():\n"
+        "    aside = Aside(child=(sys.argv[1],))\n"
+        "    await aside.composed(FetchedMail(MailRef('m' * 40, 'i', None, 1, 'IPM.Note'), b'x'), 'dispatch')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(read())\n"
+    )
+    child, ended = tmp_path / "child.py", tmp_path / "ended"
+    child.write_text(
+        "import pathlib\nfrom bridge.adapters.system.aside_child import main\nmain()\n"
+        f"pathlib.Path({str(ended)!r}).touch()\n"
+    )
+
+    killed = subprocess.run([sys.executable, "-c", worker, str(child)], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    until = time.monotonic() + 20
+    while not ended.exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
