@@ -70,11 +70,11 @@ def run(faults: Sequence[Fault], scratch: Path) -> list[Result]:
         original = (tree / fault.file).read_bytes()
         fault.apply(tree)
         try:
-            failed = _failing(tree, fault.tests, scratch / f"{fault.number}.xml")
+            for test in fault.tests:  # one by one: each ends with the first parameters that make it fail
+                failed = _failing(tree, [test], scratch / "with.xml", "-x")
+                (result.caught_by if failed else result.missed_by).append(test)
         finally:
             (tree / fault.file).write_bytes(original)
-        for test in fault.tests:
-            (result.caught_by if _name(test) in failed else result.missed_by).append(test)
         result.seconds = time.monotonic() - begun
         results.append(result)
         verdict = "caught by" if result.caught else "NOT CAUGHT by"
@@ -117,7 +117,7 @@ def _proves_to_be_tested(tree: Path) -> None:
         raise UnusableError(f"the tests would import {where}")
 
 
-def _failing(tree: Path, tests: Sequence[str], report: Path) -> set[str]:
+def _failing(tree: Path, tests: Sequence[str], report: Path, *options: str) -> set[str]:
     """
     Return the names of the tests that failed, whichever parameters it was with.
 
@@ -127,7 +127,7 @@ def _failing(tree: Path, tests: Sequence[str], report: Path) -> set[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--timeout={_TEST_SECONDS}"]
     try:
         ended = subprocess.run(
-            [*command, f"--junitxml={report}", *tests],
+            [*command, *options, f"--junitxml={report}", *tests],
             cwd=tree,
             env=_environment(tree),
             stdout=subprocess.PIPE,

@@ -30,11 +30,15 @@ _LOOK_SECONDS = 3.0
 _FIGURES = ("memory_kib", "threads", "descriptors", "connections")
 _FEWEST_SAMPLES = 12
 _WORKER_KIB_PER_HOUR = 16 * 1024
-_WORKER_KIB = 3 * 1024
+_ALLOCATOR_KIB = 3 * 1024
 """What an allocator may take without a leak, however short the run is."""
 _SANDBOX_KIB_PER_MESSAGE = 6
 """It is a mailbox: what it took in it keeps, the bytes on disk and what it looks things up by in memory."""
-_FLAT = 2.0
+_FLAT = 4.0
+"""
+Of threads, descriptors and connections of a worker, and of the sandbox for each worker: pools are filled as they are
+used, and emptied by what cuts them. Far more faults happen in the time, and a leak grows with each.
+"""
 _SETTINGS = {
     # The processes' age is what is looked at; how fast they notice trouble is the business of others.
     "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "10",
@@ -155,10 +159,12 @@ def _judge(watch: Watch) -> list[str]:
             continue
         seconds = late[-1].seconds - late[0].seconds
         messages = seconds * (MAILS_PER_SECOND + REQUESTS_PER_SECOND)
-        memory = (
-            _SANDBOX_KIB_PER_MESSAGE * messages if name == "sandbox" else _WORKER_KIB_PER_HOUR * seconds / 3600
-        ) + _WORKER_KIB
-        problems += grown(name, late, [Bound("memory_kib", memory), *(Bound(one, _FLAT) for one in _FIGURES[1:])])
+        if name == "sandbox":
+            memory, flat = _SANDBOX_KIB_PER_MESSAGE * messages, _FLAT * (len(watch.samples) - 1)
+        else:
+            memory, flat = _WORKER_KIB_PER_HOUR * seconds / 3600, _FLAT
+        bounds = [Bound("memory_kib", memory + _ALLOCATOR_KIB), *(Bound(one, flat) for one in _FIGURES[1:])]
+        problems += grown(name, late, bounds)
     return problems
 
 

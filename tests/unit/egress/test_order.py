@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing
+
+from bridge.adapters.memory.broker import MemoryConsumer
 from bridge.domain.outbound_records import DraftState
 from bridge.errors import PublishRefused
 from bridge.wire.topology import outbound_queue
 from tests.unit.egress.harness import ALIAS, Bench, eventually
+
+
+async def test_a_request_is_acknowledged_only_once_its_event_is_confirmed() -> None:
+    bench = Bench()
+    bench.publisher.hold_confirms()
+    bench.request()
+    deliveries = MemoryConsumer(bench.broker).deliveries(outbound_queue(ALIAS), prefetch=1, exclusive=False)
+
+    async with aclosing(deliveries):
+        delivery = await anext(deliveries)
+        handling = asyncio.create_task(bench.sender().handle(delivery, "ordinary"))
+        await eventually(lambda: bool(bench.publisher.attempted))
+        before = delivery.settled
+        bench.publisher.release_confirms()
+        await handling
+
+    assert before is None
+    assert delivery.settled == "ack"
+    assert [event.event for event in bench.events()] == ["outbound.sent"]
 
 
 async def test_the_begun_send_is_in_the_ledger_before_the_mail_goes_out() -> None:
