@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
 from bridge.probe import (
+    steps_associated,
     steps_burst,
     steps_calls,
     steps_clients,
@@ -46,6 +47,7 @@ MODULES: Final = (
     steps_clients,
     steps_personal,
     steps_forms,
+    steps_associated,
 )
 """Importing them has put their steps on the list."""
 

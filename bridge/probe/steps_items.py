@@ -144,17 +144,16 @@ def listed_attachments(probe: Probing) -> Seen:
     return Seen(not within and listed, f"in its MIME: {_yes(within)}; beside it: {_yes(listed)}")
 
 
-@step(65, "a user configuration is no item that FindItem shows", needs=Needs.WRITE)
+@step(65, "a user configuration is an associated item of a class of its own", needs=Needs.WRITE)
 def configurations(probe: Probing) -> Seen:
     folder = probe.ground.subfolder()
     name = element("t:UserConfigurationName", folder, Name=f"BridgeProbe{probe.ground.run}")
     made = probe.code(element("m:CreateUserConfiguration", element("m:UserConfiguration", name)))
     if made != "NoError":
         raise NotCheckable(f"CreateUserConfiguration answers {made}")
-    shown = len(
-        probe.ok(ews.find(element("t:FolderId", Id=folder.get("Id") or ""), traversal="Associated")).all("ItemId")
-    )
-    return Seen(shown == 0, f"associated items after it was made: {shown}")
+    found = probe.ok(ews.find(element("t:FolderId", Id=folder.get("Id") or ""), traversal="Associated"))
+    shown = len(found.all("ItemId"))
+    return Seen(shown == 1 and bool(found.all("Message")), f"associated items after it was made: {shown}")
 
 
 @step(67, "the first two parts of a folder's class cannot change: ErrorObjectTypeChanged", needs=Needs.WRITE)

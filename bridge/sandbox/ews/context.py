@@ -14,7 +14,7 @@ from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.ews.zones import UTC_NAME
-from bridge.sandbox.store import folders, items
+from bridge.sandbox.store import associated, folders, items
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
 from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_id
@@ -144,7 +144,7 @@ class Context:
         if item.folder != entry.folder:
             raise EwsError("ErrorItemNotFound")
         if mailbox is not self.mailbox:
-            holder = folders.folder(db, mailbox.id, item.folder)
+            holder = folders.folder(db, mailbox.id, associated.folder_of(db, item))
             self._check_right(mailbox, holder, item=item, missing="ErrorItemNotFound")
         return mailbox, item
 

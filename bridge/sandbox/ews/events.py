@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.subscriptions import watermark
-from bridge.sandbox.store import changes, folders
+from bridge.sandbox.store import associated, changes, folders
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def read_events(db: sqlite3.Connection, subscription: Subscription, place: int, 
     if not log:
         return Page((), max(place, changes.last(db)), more=False)
     every = {folder.id: folder for folder in folders.folders(db, mailbox.id)}
-    teller = _Teller(subscription, every, watermarks=watermarks)
+    hidden = _hidden(every) | associated.places(db, mailbox.id)
+    teller = _Teller(subscription, every, hidden, watermarks=watermarks)
     told = 0
     for change in log:
         told += teller.tell(change)
@@ -80,13 +81,15 @@ def status_event(place: int, *, watermarks: bool) -> str:
 class _Teller:
     """Collects the events of one answer."""
 
-    def __init__(self, subscription: Subscription, every: dict[int, Folder], *, watermarks: bool) -> None:
+    def __init__(
+        self, subscription: Subscription, every: dict[int, Folder], hidden: frozenset[int], *, watermarks: bool
+    ) -> None:
         self._wanted = subscription.events
         self._folders = subscription.folders
         self._mint: IdMint = subscription.mailbox.mint
         self._every = every
         self._watermarks = watermarks
-        self._hidden = _hidden(every)
+        self._hidden = hidden
         self._events: list[str] = []
         # Folders whose counts changed, each with the change that did it last: they are modified, too.
         self._touched: dict[int, Change] = {}
@@ -124,7 +127,7 @@ class _Teller:
         return tuple(self._events)
 
     def _kind(self, change: Change) -> str | None:
-        """Return what the change is for who cannot look into Recoverable Items: None is nothing at all."""
+        """Return what the change is for who sees no Recoverable and no associated items: None is nothing at all."""
         gone = change.folder is None or change.folder in self._hidden
         if change.kind == changes.MOVED:
             was_gone = change.old_folder in self._hidden

@@ -87,8 +87,7 @@ def item_id_xml(view: View) -> str:
 
 
 def _parent_folder_id(view: View) -> str:
-    folder = view.mailbox.mint.folder_id(view.item.folder)
-    return f'<t:ParentFolderId Id="{folder}" ChangeKey="{PARENT_CHANGE_KEY}"/>' if view.raw is None else ""
+    return f'<t:ParentFolderId Id="{view.folder_id}" ChangeKey="{PARENT_CHANGE_KEY}"/>' if view.raw is None else ""
 
 
 def _people(element: str, key: str) -> Callable[[View], str]:
@@ -310,7 +309,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     Field("item:EffectiveRights", "EffectiveRights", _ALL, render=_constant(_RIGHTS)),
     Field("item:LastModifiedName", "LastModifiedName", _ALL, p.LAST_MODIFIER_NAME),
     Field("item:LastModifiedTime", "LastModifiedTime", _ALL, p.LAST_MODIFICATION_TIME, values.TIME),
-    Field("item:IsAssociated", "IsAssociated", _ALL, render=_constant("<t:IsAssociated>false</t:IsAssociated>")),
+    _flag_field("item:IsAssociated", "IsAssociated", p.FLAG_ASSOCIATED, settable=True),
     Field(
         "item:WebClientReadFormQueryString",
         "WebClientReadFormQueryString",

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.clock import EXCHANGE
-from bridge.sandbox.store import conversations, items, mime
+from bridge.sandbox.store import associated, conversations, items, mime
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MAX_ATTACHMENT_DEPTH
 from bridge.sandbox.store.personal import OCCURRENCE
@@ -55,6 +55,11 @@ class View:
         if occurrence is not None:
             return self.mailbox.mint.occurrence_id(self.item.folder, self.item.id, occurrence)
         return self.mailbox.mint.item_id(self.item.folder, self.item.id)
+
+    @property
+    def folder_id(self) -> str:
+        """The id of the folder that the item is in."""
+        return self.mailbox.mint.folder_id(associated.folder_of(self.db, self.item))
 
     @property
     def change_key(self) -> str:
@@ -137,7 +142,7 @@ class View:
         if key == _ENTRY_ID:
             return self.item_id
         if key == _PARENT_ENTRY_ID:
-            return self.mailbox.mint.folder_id(self.item.folder)
+            return self.folder_id
         if key == _NORMALIZED_SUBJECT:
             return str(bag.get(p.CONVERSATION_TOPIC, ""))
         return None

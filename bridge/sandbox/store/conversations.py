@@ -109,9 +109,10 @@ def topics_of(
 
 
 def folders_of(db: sqlite3.Connection, mailbox: int, topic: str) -> dict[int, int]:
-    """Return how many mails of a topic each folder holds, Recoverable Items left out."""
+    """Return how many mails of a topic each folder holds, Recoverable and associated items left out."""
     query = f"""SELECT c.folder, c.total FROM folders AS f JOIN conversations AS c ON c.folder = f.id AND c.topic = ?
-      WHERE f.mailbox = ? AND coalesce(f.distinguished, '') NOT IN ({", ".join("?" * len(_HIDDEN))})"""  # noqa: S608 - constants
+      WHERE f.mailbox = ? AND coalesce(f.distinguished, '') NOT LIKE 'associated:%'
+      AND coalesce(f.distinguished, '') NOT IN ({", ".join("?" * len(_HIDDEN))})"""  # noqa: S608 - constants
     return dict(db.execute(query, (topic, mailbox, *_HIDDEN)).fetchall())
 
 

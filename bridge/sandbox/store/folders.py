@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     _Named = tuple[str | None, str, str]
     """Distinguished name, display name, class."""
 
+PLACE = "associated:"
+"""What the distinguished name of a place begins with where associated items lie (associated.py); no list has it."""
 _SYSTEM = "system"
 """Marks a folder that Exchange keeps for itself and that has no distinguished name."""
 _FOLDER_COLUMNS = """f.id, f.mailbox, f.parent, f.distinguished, f.name, f.class, f.change, f.total, f.unread,
@@ -108,7 +110,8 @@ def set_password(db: sqlite3.Connection, mailbox: Mailbox, password: str) -> Non
 def folders(db: sqlite3.Connection, mailbox: int) -> list[Folder]:
     """Return all folders of a mailbox, parents before their children."""
     query = f"SELECT {_FOLDER_COLUMNS} FROM folders AS f WHERE f.mailbox = ? ORDER BY f.id"  # noqa: S608 - constants
-    return [_folder(row) for row in db.execute(query, (mailbox,))]
+    every = (_folder(row) for row in db.execute(query, (mailbox,)))
+    return [one for one in every if not (one.distinguished or "").startswith(PLACE)]
 
 
 def children(db: sqlite3.Connection, folder: int) -> list[Folder]:
@@ -157,6 +160,11 @@ def create_folder(
     return folder(db, parent.mailbox, number)
 
 
+def add_place(db: sqlite3.Connection, mailbox: int, distinguished: str) -> Folder:
+    """Make a folder that stands beside the tree, and return it."""
+    return folder(db, mailbox, _insert(db, mailbox, None, (distinguished, distinguished, "IPF"), {}))
+
+
 def delete_folder(db: sqlite3.Connection, one: Folder, *, to_deleted_items: bool) -> None:
     """
     Move a folder to Deleted Items, or take it away with all that it holds.
@@ -190,13 +198,17 @@ def delete_folder(db: sqlite3.Connection, one: Folder, *, to_deleted_items: bool
     purges = folder(db, one.mailbox, "recoverableitemspurges")
     for number in below:
         db.execute("UPDATE submissions SET save_to = NULL WHERE save_to = ?", (number,))
-        held = db.execute("SELECT id FROM items WHERE folder = ? ORDER BY id", (number,)).fetchall()
+        place = db.execute(
+            "SELECT id FROM folders WHERE mailbox = ? AND distinguished = ?", (one.mailbox, f"{PLACE}{number}")
+        ).fetchone()
+        gone = (number, place[0] if place else number)
+        held = db.execute("SELECT id FROM items WHERE folder IN (?, ?) ORDER BY id", gone).fetchall()
         fresh = next_counter(db, 2 * len(held)) if held else 0
         db.executemany(
             "UPDATE items SET id = ?, change = ?, folder = ? WHERE id = ?",
             [(fresh + 2 * at, fresh + 2 * at + 1, purges.id, row[0]) for at, row in enumerate(held)],
         )
-        db.execute("DELETE FROM folders WHERE id = ?", (number,))
+        db.execute("DELETE FROM folders WHERE id IN (?, ?)", gone)
 
 
 def rename_folder(

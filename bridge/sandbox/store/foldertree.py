@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.store import items
+from bridge.sandbox.store import associated, items
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import FolderExistsError
 from bridge.sandbox.store.folders import children, create_folder, folder
@@ -55,6 +55,10 @@ def copy_folder(db: sqlite3.Connection, one: Folder, to: Folder) -> Folder:
         numbers = db.execute("SELECT id FROM items WHERE folder = ? ORDER BY id", (source.id,)).fetchall()
         for (number,) in numbers:
             items.copy(db, items.read(db, source.mailbox, number), target.id)
+        place = associated.place_of(db, source)
+        if place is not None:
+            for (number,) in db.execute("SELECT id FROM items WHERE folder = ? ORDER BY id", (place.id,)).fetchall():
+                items.copy(db, items.read(db, source.mailbox, number), target.id)
         waiting.extend(
             (below, create_folder(db, target, below.name, below.folder_class, below.bag))
             for below in children(db, source.id)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.store import associated
 from bridge.sandbox.store import changes as log
 from bridge.sandbox.store import mime as mimes
 from bridge.sandbox.store import properties as p
@@ -159,6 +160,7 @@ def rewrite(db: sqlite3.Connection, item: Item) -> Item:
 
 def move(db: sqlite3.Connection, item: Item, to: int) -> Item:
     """Put an item into another folder of its mailbox; its id and change key are new, its search key stays."""
+    to = _beside(db, item, to)
     fresh = next_counter(db, 2)
     db.execute("UPDATE items SET id = ?, change = ?, folder = ? WHERE id = ?", (fresh, fresh + 1, to, item.id))
     item.id, item.change, item.folder = fresh, fresh + 1, to
@@ -167,6 +169,7 @@ def move(db: sqlite3.Connection, item: Item, to: int) -> Item:
 
 def copy(db: sqlite3.Connection, item: Item, to: int) -> Item:
     """Put a second item of the same content into a folder of its mailbox; both share the search key."""
+    to = _beside(db, item, to)
     fresh = next_counter(db, 2)
     bag = {**item.bag, p.LAST_MODIFICATION_TIME: now_micros()}
     db.execute(
@@ -180,10 +183,15 @@ def copy(db: sqlite3.Connection, item: Item, to: int) -> Item:
     return Item(fresh, item.mailbox, to, fresh + 1, item.content, bag)
 
 
+def _beside(db: sqlite3.Connection, item: Item, to: int) -> int:
+    """Return where an item goes that is put into a folder: an associated one beside the others, there as here."""
+    return associated.ensure_place(db, folder(db, item.mailbox, to)).id if associated.is_associated(item) else to
+
+
 def delete(db: sqlite3.Connection, item: Item, disposal: Disposal) -> None:
-    """Delete an item in one of Exchange's three ways; what is deleted from Purges is gone."""
+    """Delete an item in one of Exchange's three ways; what is deleted from Purges is gone, as are associated items."""
     here = folder(db, item.mailbox, item.folder).distinguished
-    if here == "recoverableitemspurges":
+    if here == "recoverableitemspurges" or associated.is_associated(item):
         destroy(db, item)
         return
     target = {

@@ -58,6 +58,11 @@ class Changes:
         start = before if self.flags_given is None else self.flags_given
         return (start | self.flags_on) & ~self.flags_off
 
+    def flags_of(self, known: p.Bag) -> int:
+        """Return the message flags of an item that is there already: whether it is an associated one stays."""
+        before = int(known.get(p.MESSAGE_FLAGS, 0))
+        return self.flags(before) & ~p.FLAG_ASSOCIATED | before & p.FLAG_ASSOCIATED
+
 
 def read_element(node: etree._Element, into: Changes) -> None:
     """

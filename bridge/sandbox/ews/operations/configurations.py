@@ -1,20 +1,21 @@
 """
-User configurations: named settings that clients keep in a folder.
+User configurations: named settings that clients keep in a folder, each as an associated item.
 
-Exchange keeps each as an associated item (class `IPM.Configuration.<name>`). Here they lie in the folder's bag, so that
-FindItem does not show them; their item ids are of the right form, and open with these operations alone.
+Its class is `IPM.Configuration.<name>`; FindItem shows it to who asks for associated items, and GetItem opens it.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.store import foldertree
-from bridge.sandbox.store.database import next_counter
+from bridge.sandbox.ews.view import View
+from bridge.sandbox.store import associated, items, mime
+from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.ews.context import Context
     from bridge.sandbox.store import Folder, Mailbox
+    from bridge.sandbox.store.items import Item
 
-_KEY: Final = "configurations"
+_PREFIX: Final = "IPM.Configuration."
+# MS-OXOCFG's properties of the two streams; the dictionary is kept as EWS says it, not as its XML.
+_STREAMS: Final = {"XmlData": p.tag_key(0x7C08, "Binary"), "BinaryData": p.tag_key(0x7C09, "Binary")}
+_DICTIONARY: Final = "dictionary"
+_CLASS: Final = f"json_extract(props, '$.\"{p.MESSAGE_CLASS}\"')"
 _NAME: Final = re.compile(r"[A-Za-z0-9.]{1,236}")
 _NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-_PARTS: Final = ("Dictionary", "XmlData", "BinaryData")
-_Kept = dict[str, Any]
 
 
 def get_user_configuration(context: Context, request: etree._Element) -> str:
@@ -37,8 +41,8 @@ def get_user_configuration(context: Context, request: etree._Element) -> str:
 
     def get(node: etree._Element) -> str:
         mailbox, folder, name = _find(context, db, node)
-        kept = _kept(folder, name)
-        return f"<m:UserConfiguration>{_name_xml(node)}{_shown(mailbox, folder, kept, wanted)}</m:UserConfiguration>"
+        view = View(db, mailbox, _there(db, folder, name))
+        return f"<m:UserConfiguration>{_name_xml(node)}{_shown(view, wanted)}</m:UserConfiguration>"
 
     with context.store.reading() as db:
         return batch(context, "GetUserConfiguration", [child(request, "UserConfigurationName")], get)
@@ -48,10 +52,12 @@ def create_user_configuration(context: Context, request: etree._Element) -> str:
     """Keep a new configuration; a folder has one of a name."""
 
     def create(node: etree._Element) -> str:
-        _, folder, name = _find(context, db, _name_node(node))
-        if name.lower() in folder.bag.get(_KEY, {}):
+        mailbox, folder, name = _find(context, db, _name_node(node))
+        if _kept(db, folder, name) is not None:
             raise EwsError("ErrorItemSave")
-        _keep(db, folder, name, {"id": next_counter(db), **_read(node)})
+        place = associated.ensure_place(db, folder)
+        item = items.insert(db, mailbox.id, place.id, _new(mailbox, name, _read(node)))
+        context.temper.check_stored(db, mailbox, item)
         return ""
 
     with context.store.writing() as db:
@@ -62,8 +68,9 @@ def update_user_configuration(context: Context, request: etree._Element) -> str:
     """Set the given parts of a configuration; what is not given stays."""
 
     def update(node: etree._Element) -> str:
-        _, folder, name = _find(context, db, _name_node(node))
-        _keep(db, folder, name, {**_kept(folder, name), **_read(node)})
+        mailbox, folder, name = _find(context, db, _name_node(node))
+        item = items.update(db, _there(db, folder, name), _read(node))
+        context.temper.check_stored(db, mailbox, item)
         return ""
 
     with context.store.writing() as db:
@@ -75,8 +82,7 @@ def delete_user_configuration(context: Context, request: etree._Element) -> str:
 
     def delete(node: etree._Element) -> str:
         _, folder, name = _find(context, db, node)
-        _kept(folder, name)
-        _keep(db, folder, name, None)
+        items.destroy(db, _there(db, folder, name))
         return ""
 
     with context.store.writing() as db:
@@ -99,29 +105,45 @@ def _name_node(node: etree._Element) -> etree._Element:
     return found
 
 
-def _kept(folder: Folder, name: str) -> _Kept:
-    kept: _Kept | None = folder.bag.get(_KEY, {}).get(name.lower())
+def _kept(db: sqlite3.Connection, folder: Folder, name: str) -> Item | None:
+    place = associated.place_of(db, folder)
+    if place is None:
+        return None
+    query = f"SELECT {items.COLUMNS} FROM items WHERE folder = ? AND lower({_CLASS}) = ?"  # noqa: S608 - constants
+    row = db.execute(query, (place.id, (_PREFIX + name).lower())).fetchone()
+    return None if row is None else items.item_of(row)
+
+
+def _there(db: sqlite3.Connection, folder: Folder, name: str) -> Item:
+    kept = _kept(db, folder, name)
     if kept is None:
         raise EwsError("ErrorItemNotFound")
     return kept
 
 
-def _keep(db: sqlite3.Connection, folder: Folder, name: str, kept: _Kept | None) -> None:
-    every = {key: value for key, value in folder.bag.get(_KEY, {}).items() if key != name.lower()}
-    if kept is not None:
-        every[name.lower()] = {**kept, "change": next_counter(db)}
-    foldertree.keep_quietly(db, folder, {**folder.bag, _KEY: every})
+def _new(mailbox: Mailbox, name: str, given: p.Bag) -> p.Bag:
+    now = items.now_micros()
+    return {
+        **mime.bag_of(b"", EXCHANGE.now()),
+        p.MESSAGE_CLASS: _PREFIX + name,
+        p.SUBJECT: _PREFIX + name,
+        p.MESSAGE_FLAGS: p.FLAG_ASSOCIATED | p.FLAG_READ,
+        p.DELIVERY_TIME: now,
+        p.RECIPIENTS_TO: [],
+        p.LAST_MODIFIER_NAME: mailbox.display_name,
+        **given,
+    }
 
 
-def _read(node: etree._Element) -> _Kept:
-    given: _Kept = {}
-    for part in ("XmlData", "BinaryData"):
+def _read(node: etree._Element) -> p.Bag:
+    given: p.Bag = {}
+    for part, key in _STREAMS.items():
         text = node.findtext(xml.T + part)
         if text is not None:
-            given[part] = "".join(text.split())
+            given[key] = "".join(text.split())
     dictionary = node.find(xml.T + "Dictionary")
     if dictionary is not None:
-        given["Dictionary"] = [[_object(one) for one in children(entry)] for entry in children(dictionary)]
+        given[_DICTIONARY] = [[_object(one) for one in children(entry)] for entry in children(dictionary)]
     return given
 
 
@@ -144,15 +166,15 @@ def _name_xml(node: etree._Element) -> str:
     return f'<t:UserConfigurationName Name="{name}">{element}</t:UserConfigurationName>'
 
 
-def _shown(mailbox: Mailbox, folder: Folder, kept: _Kept, wanted: set[str]) -> str:
-    parts = []
+def _shown(view: View, wanted: set[str]) -> str:
+    parts, bag = [], view.item.bag
     if wanted & {"Id", "All"}:
-        item, key = mailbox.mint.item_id(folder.id, kept["id"]), mailbox.mint.item_change_key(kept["change"])
-        parts.append(f'<t:ItemId Id="{item}" ChangeKey="{key}"/>')
-    for part in _PARTS:
-        if part in kept and wanted & {part, "All"}:
-            shown = _dictionary(kept[part]) if part == "Dictionary" else kept[part]
-            parts.append(f"<t:{part}>{shown}</t:{part}>")
+        parts.append(f'<t:ItemId Id="{view.item_id}" ChangeKey="{view.change_key}"/>')
+    if _DICTIONARY in bag and wanted & {"Dictionary", "All"}:
+        parts.append(f"<t:Dictionary>{_dictionary(bag[_DICTIONARY])}</t:Dictionary>")
+    parts.extend(
+        f"<t:{part}>{bag[key]}</t:{part}>" for part, key in _STREAMS.items() if key in bag and wanted & {part, "All"}
+    )
     return "".join(parts)
 
 

@@ -17,7 +17,7 @@ from bridge.sandbox.ews.operations.send import check_sendable
 from bridge.sandbox.ews.settling import FOLDERS
 from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import folders, items, mime, sends
+from bridge.sandbox.store import associated, folders, items, mime, sends
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def create_item(context: Context, request: etree._Element) -> str:
                 if folder_node is not None
                 else (context.own_mailbox(), folders.folder(db, context.own_mailbox().id, "drafts"))
             )
+            folder = associated.beside(db, folder, changes.flags(0))
             item = context.signed(db, mailbox, _insert(db, mailbox, folder.id, changes))
             context.temper.check_stored(db, mailbox, item)
             view = View(db, mailbox, item)

@@ -18,7 +18,7 @@ from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
 from bridge.sandbox.ews.timing import within
 from bridge.sandbox.ews.versions import check_paths
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import folders, items
+from bridge.sandbox.store import associated, folders, items
 
 if TYPE_CHECKING:
     import sqlite3
@@ -66,8 +66,8 @@ def _found(  # noqa: PLR0917 - what a find is made of
     if traversal == "SoftDeleted":
         folder = folders.folder(db, mailbox.id, "recoverableitemsdeletions")
     elif traversal == "Associated":
-        # No item of this store is an associated one (FAI).
-        restriction = Restriction("0")
+        place = associated.place_of(db, folder)
+        folder, restriction = (folder, Restriction("0")) if place is None else (place, restriction)
     grouping = read_grouping(request)
     order = read_sort_order(request.find(xml.M + "SortOrder")) or NEWEST_FIRST
     search = Search(db, folder.id, restriction, f"{grouping.order}, {order}" if grouping else order)

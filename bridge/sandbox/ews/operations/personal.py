@@ -12,7 +12,7 @@ from bridge.sandbox.ews.operations.meetings import attendees_of, invite
 from bridge.sandbox.ews.settling import FOLDERS, check_folder, new_bag, settle
 from bridge.sandbox.ews.shapes import created, id_only
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import folders, items, mime
+from bridge.sandbox.store import associated, folders, items, mime
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
 
@@ -56,6 +56,7 @@ def create_personal(
         changes.bag.setdefault(k.START_ZONE, context.zone_name)
     bag = new_bag(mailbox, kind, changes.bag, changes.flags(p.FLAG_READ))
     bag[p.HAS_ATTACHMENTS] = any(not one.inline for one in changes.attachments)
+    folder = associated.beside(db, folder, bag[p.MESSAGE_FLAGS])
     item = items.insert(db, mailbox.id, folder.id, bag, attachments=changes.attachments)
     item.bag[p.MESSAGE_SIZE] = items.size_of(db, item)
     item.bag["attachments"] = len(changes.attachments)
@@ -93,7 +94,7 @@ def update_personal(
         return occurrences.change(db, item, occurrence, changed, removals)
     to_be = {key: value for key, value in item.bag.items() if key not in removals} | changed
     settle(changes.kind, to_be, changed.keys())
-    to_be[p.MESSAGE_FLAGS] = changes.flags(item.bag.get(p.MESSAGE_FLAGS, 0))
+    to_be[p.MESSAGE_FLAGS] = changes.flags_of(item.bag)
     to_be[p.LAST_MODIFIER_NAME] = mailbox.display_name
     different = {key: value for key, value in to_be.items() if item.bag.get(key) != value or key in changed}
     item = items.update(db, item, different, item.bag.keys() - to_be.keys())

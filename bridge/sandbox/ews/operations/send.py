@@ -64,8 +64,10 @@ def check_sendable(mailbox: Mailbox, bag: p.Bag, may_send: MaySend | None = None
     Make sure that a mail may leave: as the mailbox's own, or as of whom `may_send` says.
 
     Raises:
-        EwsError: ErrorInvalidRecipients, ErrorSendAsDenied.
+        EwsError: ErrorInvalidOperation, ErrorInvalidRecipients, ErrorSendAsDenied.
     """
+    if bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_ASSOCIATED:
+        raise EwsError("ErrorInvalidOperation", "An associated item cannot be sent.")
     recipients = sends.recipients_of(bag)
     if not recipients:
         raise EwsError(

@@ -22,6 +22,7 @@ from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from lxml import etree
 
@@ -110,7 +111,7 @@ def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Change
         item.bag = {**fresh, **kept}
         items.fix_content(db, item, changes.mime)
     bag = dict(changes.bag)
-    bag[p.MESSAGE_FLAGS] = changes.flags(item.bag.get(p.MESSAGE_FLAGS, 0))
+    bag[p.MESSAGE_FLAGS] = changes.flags_of(item.bag)
     bag[p.LAST_MODIFIER_NAME] = mailbox.display_name
     if p.SUBJECT in bag:
         bag[p.CONVERSATION_TOPIC] = mime.topic_of(bag[p.SUBJECT])
@@ -138,7 +139,7 @@ def _read_updates(view: View, updates: etree._Element, changes: Changes) -> None
         action = str(update.tag).rpartition("}")[2]
         path_node = children(update)[0]
         path = read_path(path_node)
-        if isinstance(path, Foreign) or (isinstance(path, Field) and path.element not in own):
+        if isinstance(path, Foreign) or (isinstance(path, Field) and not _may_change(path, own)):
             raise EwsError("ErrorInvalidPropertySet", xml=path_xml(path_node))
         if isinstance(path, Field) and sent and path.fixed_once_sent:
             raise EwsError("ErrorInvalidPropertyUpdateSentMessage", xml=path_xml(path_node))
@@ -153,6 +154,11 @@ def _read_updates(view: View, updates: etree._Element, changes: Changes) -> None
             _append(view, path, path_node, element, changes)
         else:
             read_element(element, changes)
+
+
+def _may_change(path: Field, own: Mapping[str, Field]) -> bool:
+    """Tell whether items of a kind have a property that changes while they are there: an associated one stays one."""
+    return path.element in own and path.mask != p.FLAG_ASSOCIATED
 
 
 def _the_property(holder: etree._Element, path: Field | Extended, path_node: etree._Element) -> etree._Element:
