@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from bridge.mime.defects import Defects
 
+# The name is possessive too: a tag that never ends would otherwise be read to its end for each length of its name.
 _TAG: Final = re.compile(
-    r"""<(/?)([a-zA-Z][^\s/>]{0,100})(?:[^>="']++|=\s*+"[^"]*+"|=\s*+'[^']*+'|[="'])*+>"""
+    r"""<(/?)([a-zA-Z][^\s/>]{0,100}+)(?:[^>="']++|=++(?:\s*+(?:"[^"]*+"|'[^']*+'))?+|["']++)*+>"""
 )  # fmt: skip
 # Up to the next `<` that may begin markup.
 _WORDS: Final = re.compile(r"(?:[^<]++|<(?![a-zA-Z/!?]))++")
