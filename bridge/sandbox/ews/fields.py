@@ -114,16 +114,18 @@ def _mime_content(view: View) -> str:
     return f'<t:MimeContent CharacterSet="UTF-8">{b64encode(view.mime()).decode()}</t:MimeContent>'
 
 
-def body_xml(element: str, wanted: str, *, whole_said: bool = True) -> Callable[[View], str]:
+def body_xml(element: str, wanted: str, *, whole_said: bool = True, most: int | None = None) -> Callable[[View], str]:
     """
     Return what renders a body element in the wanted kind: `Best`, `HTML` or `Text`.
 
-    `whole_said`: whether it says that it is not truncated, which Exchange 2013 began with.
+    `whole_said`: whether it says if it is truncated, which Exchange 2013 began with. `most`: how many letters of it
+    are shown, None for all.
     """
-    said = ' IsTruncated="false"' if whole_said else ""
 
     def render(view: View) -> str:
         kind, body = view.body(wanted)
+        said = f' IsTruncated="{xml.boolean(most is not None and len(body) > most)}"' if whole_said else ""
+        body = body[:most]
         return f'<t:{element} BodyType="{kind}"{said}>{xml.text(body)}</t:{element}>'
 
     return render
@@ -200,7 +202,20 @@ def _query_string(element: str, model: str, *, draft: bool) -> Callable[[View], 
 
 def _flag(view: View) -> str:
     status = {1: "Complete", 2: "Flagged"}.get(view.item.bag.get(p.FLAG_STATUS, 0), "NotFlagged")
-    return f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus></t:Flag>"
+    times = "".join(
+        f"<t:{element}>{xml.moment(view.item.bag[key])}</t:{element}>"
+        for element, key in FLAG_TIMES.items()
+        if key in view.item.bag
+    )
+    return f"<t:Flag><t:FlagStatus>{status}</t:FlagStatus>{times}</t:Flag>"
+
+
+FLAG_TIMES: Final = {
+    "StartDate": personal.TASK_START,
+    "DueDate": personal.TASK_DUE,
+    "CompleteDate": p.FLAG_COMPLETED,
+}
+"""Where an item keeps the times that its flag tells, in the schema's order."""
 
 
 def _conversation_id(view: View) -> str:
@@ -329,7 +344,15 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
         render=_conversation_id,
     ),
     _body("item:UniqueBody", "UniqueBody", "Best"),
-    Field("item:Flag", "Flag", _ALL, p.FLAG_STATUS, render=_flag, settable=True),
+    Field(
+        "item:Flag",
+        "Flag",
+        _ALL,
+        p.FLAG_STATUS,
+        render=_flag,
+        settable=True,
+        gone=(p.FLAG_STATUS, *FLAG_TIMES.values()),
+    ),
     Field(
         "item:InstanceKey", "InstanceKey", _ALL, render=lambda view: f"<t:InstanceKey>{view.change_key}</t:InstanceKey>"
     ),

@@ -239,7 +239,8 @@ class EwsService:
         )
         operation = envelope.operation
         try:
-            answer = OPERATIONS[operation](context, envelope.request)
+            with xml.times_in(envelope.precision):
+                answer = OPERATIONS[operation](context, envelope.request)
         except FaultError as fault:
             return _Outcome(500, soapfaults.soap_fault(fault.code, fault.text), operation)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer and the log the place

@@ -163,8 +163,18 @@ def read_item_shape(
         or "Best",
     }
     whole_said = version >= SchemaVersion.Exchange2013
+    kilobytes = int((node.findtext(xml.T + "MaximumBodySize") or "0").strip())
+    most = kilobytes * 1024 if kilobytes > 0 else None
     fields = [
-        replace(field, render=body_xml(field.element, kinds[field.uri], whole_said=whole_said))
+        replace(
+            field,
+            render=body_xml(
+                field.element,
+                kinds[field.uri],
+                whole_said=whole_said,
+                most=most if field.uri == "item:Body" else None,
+            ),
+        )
         if field.uri in kinds
         else _as_of(version, field)
         for field in ITEM_FIELDS

@@ -49,6 +49,8 @@ class Envelope:
     """The kind of identifier in ConnectingSID and its text."""
     zone: str = UTC_NAME
     """The Windows name of the TimeZoneContext's zone."""
+    precision: str = "Seconds"
+    """How fine times are shown: `Seconds` or `Milliseconds`."""
 
 
 def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
@@ -79,7 +81,19 @@ def read_envelope(body: bytes, server: Server = ONLINE) -> Envelope:
     check_operation(version, operation)
     check_request(request)
     check_content(version, request)
-    return Envelope(request, operation, version, impersonated, zone)
+    return Envelope(request, operation, version, impersonated, zone, _precision(root.find(xml.SOAP + "Header")))
+
+
+def _precision(header: etree._Element | None) -> str:
+    node = None if header is None else header.find(xml.T + "DateTimePrecision")
+    found = "Seconds" if node is None else (node.text or "").strip()
+    if found not in ("Seconds", "Milliseconds"):
+        place = etree.QName(xml.T + "DateTimePrecision").namespace
+        raise ViolationError(
+            f"The '{place}:DateTimePrecision' element is invalid - The value '{found}' is invalid according to its "
+            f"datatype '{place}:DateTimePrecisionType' - The Enumeration constraint failed."
+        )
+    return found
 
 
 def _zone(header: etree._Element | None) -> str:

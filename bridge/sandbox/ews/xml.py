@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +12,8 @@ from bridge.sandbox.ews.servers import ONLINE
 from bridge.sandbox.store.properties import from_micros
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lxml import etree
 
     from bridge.sandbox.ews.servers import Server
@@ -71,9 +75,23 @@ def boolean(value: object) -> str:
     return "true" if value else "false"
 
 
+_IN_MILLISECONDS: ContextVar[bool] = ContextVar("in_milliseconds", default=False)
+
+
+@contextmanager
+def times_in(precision: str) -> Iterator[None]:
+    """Show times in `Seconds` or `Milliseconds` (DateTimePrecision) until the block ends."""
+    before = _IN_MILLISECONDS.set(precision == "Milliseconds")
+    try:
+        yield
+    finally:
+        _IN_MILLISECONDS.reset(before)
+
+
 def moment(micros: int) -> str:
-    """Return a time of the bag in whole seconds, as Exchange shows it."""
-    return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return a time of the bag as Exchange shows it: in whole seconds, unless the client asked for more."""
+    shown = from_micros(micros)
+    return f"{shown:%Y-%m-%dT%H:%M:%S}{f'.{shown.microsecond // 1000:03}' if _IN_MILLISECONDS.get() else ''}Z"
 
 
 @cache

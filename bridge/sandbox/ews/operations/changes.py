@@ -13,12 +13,14 @@ from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import children
 from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.fields import FLAG_TIMES
 from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.paths import read_extended
 from bridge.sandbox.ews.values import TIME, read_civil_time, read_time
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
+from bridge.sandbox.store.items import now_micros
 from bridge.sandbox.store.mime import Attachment, bag_of, preview_of, set_display, set_people, topic_of
 
 if TYPE_CHECKING:
@@ -270,9 +272,31 @@ def _culture(node: etree._Element, into: Changes) -> None:
     into.bag[p.CULTURE] = node.text
 
 
-def _flag(node: etree._Element, into: Changes) -> None:
+def flag_of(node: etree._Element, zone: tzinfo = UTC) -> tuple[p.Bag, set[str]]:
+    """
+    Return what a Flag element puts into an item's bag, and the keys of what it takes away.
+
+    Raises:
+        EwsError: ErrorInvalidPropertySet, for a time that there is not.
+    """
     status = node.findtext(xml.T + "FlagStatus") or "NotFlagged"
-    into.bag[p.FLAG_STATUS] = {"Complete": 1, "Flagged": 2}.get(status, 0)
+    bag: p.Bag = {p.FLAG_STATUS: {"Complete": 1, "Flagged": 2}.get(status, 0)}
+    if status == "Complete":
+        bag[p.FLAG_COMPLETED] = now_micros()
+    for name, key in FLAG_TIMES.items():
+        text = node.findtext(xml.T + name)
+        if text is not None:
+            try:
+                bag[key] = read_civil_time(text, zone)
+            except (ValueError, OverflowError) as error:
+                raise EwsError("ErrorInvalidPropertySet", xml='<t:FieldURI FieldURI="item:Flag"/>') from error
+    return bag, set(FLAG_TIMES.values()) - bag.keys()
+
+
+def _flag(node: etree._Element, into: Changes) -> None:
+    bag, removals = flag_of(node, into.zone)
+    into.bag |= bag
+    into.removals |= removals
 
 
 _SPECIAL: Final[dict[str, Callable[[etree._Element, Changes], None]]] = {

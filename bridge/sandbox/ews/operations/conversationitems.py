@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError, FaultError
+from bridge.sandbox.ews.operations.changes import flag_of
 from bridge.sandbox.ews.operations.conversationtree import Node, nodes_of, ordered
 from bridge.sandbox.ews.shapes import read_item_shape
 from bridge.sandbox.ews.values import read_time
@@ -142,11 +143,11 @@ def _deed(context: Context, db: sqlite3.Connection, mailbox: Mailbox, node: etre
             raise EwsError("ErrorInvalidOperation", "IsRead is missing.")
         return lambda item: _set_read(db, item, read=xml.truth(read))
     if action == "Flag":
-        status = node.findtext(f"{xml.T}Flag/{xml.T}FlagStatus")
-        if status is None:
+        flag = node.find(xml.T + "Flag")
+        if flag is None:
             raise EwsError("ErrorInvalidOperation", "Flag is missing.")
-        value = {"Complete": 1, "Flagged": 2}.get(status, 0)
-        return lambda item: items.update(db, item, {p.FLAG_STATUS: value})
+        bag, removals = flag_of(flag)
+        return lambda item: items.update(db, item, dict(bag), removals)
     destination = node.find(xml.T + "DestinationFolderId")
     if destination is None:
         raise EwsError("ErrorInvalidOperation", "DestinationFolderId is missing.")

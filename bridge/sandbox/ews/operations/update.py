@@ -123,7 +123,9 @@ def _apply(db: sqlite3.Connection, mailbox: Mailbox, item: Item, changes: Change
     return item
 
 
-_OUTLIVES_MIME = frozenset({p.SEARCH_KEY, p.CREATION_TIME, p.DELIVERY_TIME, p.MESSAGE_FLAGS, p.KEYWORDS, p.FLAG_STATUS})
+_OUTLIVES_MIME = frozenset({
+    p.SEARCH_KEY, p.CREATION_TIME, p.DELIVERY_TIME, p.MESSAGE_FLAGS, p.KEYWORDS, p.FLAG_STATUS, p.FLAG_COMPLETED,
+})  # fmt: skip
 
 
 def _check_kind(kind: str, changes: Changes) -> None:
