@@ -97,6 +97,7 @@ def test_one_reads_and_the_other_is_ready_and_takes_over_at_once_without_a_repea
 
     until(lambda: pair.site.count() == 0, "the inbox to be empty")
     assert pair.check() == 0
+    until(other.ready, "the last one to be ready")  # told to stop before it listens for that, it dies of the signal
     assert {owner.stop(), other.stop()} == {0}
 
 
