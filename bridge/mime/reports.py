@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REQUEST_ID_HEADER = "x-bridge-request-id"
 
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,990}>")
-_BLANK_LINES = re.compile(rb"(?:\r?\n){2,}")
+_BLANK_LINES = re.compile(rb"(?:\r?\n){2,}+")
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _ACTIONS = frozenset(("failed", "delayed", "delivered", "relayed", "expanded"))
 
