@@ -22,7 +22,7 @@ SECONDS_PER_BYTE = 2e-6
 """CPU time to read a mail and make its message: five times what the worst known mail takes."""
 MEMORY_BYTES = 64 * 1024 * 1024
 MEMORY_PER_BYTE = 32
-"""Memory for the same, beside the mail; the worst known, of bytes that become escapes in JSON, takes 30 times its size."""
+"""Memory for the same, beside the mail; the worst known, bytes that become escapes in JSON, takes 30 times its size."""
 
 
 @cache
