@@ -24,11 +24,12 @@ class ParseTimeExceeded(BaseException):
 @contextlib.contextmanager
 def cpu_seconds(seconds: float) -> Iterator[None]:
     """
-    Raise `ParseTimeExceeded` within the block, wherever it is, once this process has spent that much CPU time.
+    Raise `ParseTimeExceeded` within the block, wherever it is, once the main thread has spent that much CPU time.
 
     The interval timer of the kernel interrupts even a regular expression, which looks for signals as it goes. CPU time
-    and not the wall clock: a process that was stopped, or had to wait for a core, has spent none. Signal handlers run
-    in the main thread alone, so in any other there is no ceiling.
+    and not the wall clock: a process that was stopped, or had to wait for a core, has spent none. The timer counts that
+    of all threads, so what the main thread has spent is looked at again. Signal handlers run in the main thread alone:
+    in any other there is no ceiling.
     """
     global _deadline  # noqa: PLW0603 - there is one timer in a process, and one main thread
     if threading.current_thread() is not threading.main_thread():
@@ -36,7 +37,7 @@ def cpu_seconds(seconds: float) -> Iterator[None]:
         return
     # Stays installed: a signal that is late would otherwise meet the default action, which ends the process.
     signal.signal(signal.SIGPROF, _look)
-    _deadline = time.process_time() + seconds
+    _deadline = time.thread_time() + seconds
     signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN_SECONDS)
     try:
         yield
@@ -48,6 +49,6 @@ def cpu_seconds(seconds: float) -> Iterator[None]:
 def _look(_signal: int, _frame: FrameType | None) -> None:
     """Raise once: the way out must not be interrupted by the next tick."""
     global _deadline  # noqa: PLW0603 - as above
-    if time.process_time() >= _deadline:
+    if time.thread_time() >= _deadline:
         _deadline = math.inf
         raise ParseTimeExceeded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 import time
@@ -33,6 +34,17 @@ def test_a_regular_expression_without_end_is_interrupted() -> None:
 def test_time_in_which_nothing_is_computed_does_not_count() -> None:
     with cpu_seconds(0.1):
         time.sleep(0.3)
+
+
+def test_what_other_threads_compute_does_not_count() -> None:
+    other = threading.Thread(target=hashlib.pbkdf2_hmac, args=("sha256", b"", b"", 1_000_000))  # without the lock
+    before = time.process_time()
+
+    with cpu_seconds(0.1):
+        other.start()
+        other.join()
+
+    assert time.process_time() - before > 0.15
 
 
 def test_what_ends_in_time_is_not_disturbed_later() -> None:
