@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError, FaultError, of_store
 from bridge.sandbox.ews.hooks import NoGrants
-from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, allowed_by, check_right
+from bridge.sandbox.ews.rights import EVERYTHING, LEVELS, Right, allowed_by, check_right, with_owned
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
@@ -208,16 +208,30 @@ class Context:
 
     def _check_right(self, mailbox: Mailbox, folder: Folder, *, missing: str, item: Item | None = None) -> None:
         """Return if the caller, or who is impersonated, may do this operation with a folder or an item in it."""
-        if mailbox is self.mailbox or (not self.impersonating and self.caller.may_open(mailbox.address)):
-            return
-        account, granted = self._account(), Right.NONE
-        if account is not None:
-            names = [mailbox.mint.folder_id(folder.id), folder.distinguished or ""]
-            whole = self.grants.opens(account, mailbox.address)
-            granted = EVERYTHING if whole else LEVELS[self.grants.level(account, mailbox.address, names)]
-            granted |= allowed_by(folder.bag, account)
-        owned = item is not None and account is not None and item.bag.get(p.CREATOR_ADDRESS) == account.lower()
-        check_right(self.operation, granted, item=item is not None, missing=missing, owned=owned)
+        check_right(self.operation, self.rights_on(mailbox, folder, item), item=item is not None, missing=missing)
+
+    def _owns(self, mailbox: Mailbox) -> bool:
+        return mailbox is self.mailbox or (not self.impersonating and self.caller.may_open(mailbox.address))
+
+    def rights_on(self, mailbox: Mailbox, folder: Folder, item: Item | None = None) -> Right:
+        """Return what the caller, or who is impersonated, may do with a folder, or with an item in it."""
+        if self._owns(mailbox):
+            return EVERYTHING
+        account = self._account()
+        if account is None:
+            return Right.NONE
+        names = [mailbox.mint.folder_id(folder.id), folder.distinguished or ""]
+        whole = self.grants.opens(account, mailbox.address)
+        granted = EVERYTHING if whole else LEVELS[self.grants.level(account, mailbox.address, names)]
+        granted |= allowed_by(folder.bag, account)
+        owned = item is not None and item.bag.get(p.CREATOR_ADDRESS) == account.lower()
+        return with_owned(granted) if owned else granted
+
+    def rights_on_item(self, view: View) -> Right:
+        """Return what the caller, or who is impersonated, may do with an item."""
+        if self._owns(view.mailbox):
+            return EVERYTHING
+        return self.rights_on(view.mailbox, folders.folder(view.db, view.mailbox.id, view.item.folder), view.item)
 
 
 def entry_of(text: str) -> EntryId:

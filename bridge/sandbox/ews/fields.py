@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from bridge.sandbox.ews import values, xml
+from bridge.sandbox.ews.rights import Right
 from bridge.sandbox.store import personal
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
@@ -223,11 +224,18 @@ def _conversation_id(view: View) -> str:
     return f'<t:ConversationId Id="{identifier}"/>' if identifier else ""
 
 
-_RIGHTS = (
-    "<t:EffectiveRights><t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
-    "<t:CreateHierarchy>false</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>"
-    "</t:EffectiveRights>"
-)
+def _rights(more: str = "") -> Callable[[View], str]:
+    def render(view: View) -> str:
+        told = (("Delete", Right.DELETE), ("Modify", Right.EDIT), ("Read", Right.READ))
+        shown = "".join(f"<t:{name}>{xml.boolean(right in view.rights)}</t:{name}>" for name, right in told)
+        return (
+            "<t:EffectiveRights><t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
+            f"<t:CreateHierarchy>false</t:CreateHierarchy>{shown}{more}</t:EffectiveRights>"
+        )
+
+    return render
+
+
 _FLAGS: Final = p.MESSAGE_FLAGS
 
 
@@ -321,7 +329,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     Field("item:HasAttachments", "HasAttachments", _EVERYWHERE, p.HAS_ATTACHMENTS, values.BOOLEAN, default=False),
     # Extended properties stand here.
     Field("item:Culture", "Culture", _ALL, p.CULTURE, settable=True, default="en-US"),
-    Field("item:EffectiveRights", "EffectiveRights", _ALL, render=_constant(_RIGHTS)),
+    Field("item:EffectiveRights", "EffectiveRights", _ALL, render=_rights()),
     Field("item:LastModifiedName", "LastModifiedName", _ALL, p.LAST_MODIFIER_NAME),
     Field("item:LastModifiedTime", "LastModifiedTime", _ALL, p.LAST_MODIFICATION_TIME, values.TIME),
     _flag_field("item:IsAssociated", "IsAssociated", p.FLAG_ASSOCIATED, settable=True),
@@ -398,7 +406,7 @@ LATER_RIGHTS: Final = Field(
     "item:EffectiveRights",
     "EffectiveRights",
     _ALL,
-    render=_constant(_RIGHTS.replace("</t:Eff", "<t:ViewPrivateItems>true</t:ViewPrivateItems></t:Eff")),
+    render=_rights("<t:ViewPrivateItems>true</t:ViewPrivateItems>"),
 )
 """What rights tell to clients of Exchange 2010 SP2 and later: of private items, too."""
 

@@ -13,12 +13,14 @@ from bridge.sandbox.ews.fields import Field
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
 from bridge.sandbox.ews.permissions import permissions_xml
 from bridge.sandbox.ews.restrictions import read_restriction
+from bridge.sandbox.ews.rights import EVERYTHING, Right
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from lxml import etree
 
@@ -26,10 +28,14 @@ if TYPE_CHECKING:
     from bridge.sandbox.store import Folder, Mailbox
 
 _ELEMENTS: Final = {"IPF.Appointment": "CalendarFolder", "IPF.Contact": "ContactsFolder", "IPF.Task": "TasksFolder"}
-_RIGHTS: Final = "".join(
-    f"<t:{name}>true</t:{name}>"
-    for name in ("CreateAssociated", "CreateContents", "CreateHierarchy", "Delete", "Modify", "Read")
-)
+_RIGHTS: Final = {
+    "CreateAssociated": Right.CREATE,
+    "CreateContents": Right.CREATE,
+    "CreateHierarchy": Right.SUBFOLDERS,
+    "Delete": Right.OWN,
+    "Modify": Right.OWN,
+    "Read": Right.READ,
+}
 _DEFAULT: Final = frozenset(
     {"folder:DisplayName", "folder:TotalCount", "folder:ChildFolderCount", "folder:UnreadCount"}
 )
@@ -62,6 +68,8 @@ class FolderShape:
     extended: tuple[Extended, ...]
     private: bool = False
     """Whether rights tell of private items too, as they do since Exchange 2010 SP2."""
+    rights: Callable[[Mailbox, Folder], Right] | None = None
+    """Tells what who asks may do with a folder, where it may be somebody else's."""
 
     def show(self, mailbox: Mailbox, folder: Folder) -> str:
         """Return the folder as an element of its class."""
@@ -81,7 +89,9 @@ class FolderShape:
         parts.append(("folder:TotalCount", f"<t:TotalCount>{folder.total}</t:TotalCount>"))
         parts.append(("folder:ChildFolderCount", f"<t:ChildFolderCount>{folder.children}</t:ChildFolderCount>"))
         parts.extend(("", one.show_value(_value(folder, one.key))) for one in self.extended)
-        rights = _RIGHTS + _PRIVATE if self.private else _RIGHTS
+        granted = EVERYTHING if self.rights is None else self.rights(mailbox, folder)
+        rights = "".join(f"<t:{name}>{xml.boolean(right in granted)}</t:{name}>" for name, right in _RIGHTS.items())
+        rights += _PRIVATE if self.private else ""
         parts.append(("folder:EffectiveRights", f"<t:EffectiveRights>{rights}</t:EffectiveRights>"))
         if folder.distinguished:
             parts.append(("folder:DistinguishedFolderId", xml.element("DistinguishedFolderId", folder.distinguished)))

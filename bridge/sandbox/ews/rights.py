@@ -87,17 +87,19 @@ _DENIED: Final = {"CreateItem": "ErrorCreateItemAccessDenied", "CreateFolder": "
 """The refusals of what is to be made in a folder that one may read; they have codes of their own."""
 
 
-def check_right(operation: str, granted: Right, *, item: bool, missing: str, owned: bool = False) -> None:
+def with_owned(granted: Right) -> Right:
+    """Return what rights on a folder allow with an item that one made oneself."""
+    more = Right.EDIT if Right.EDIT_OWNED in granted else Right.NONE
+    return granted | more | (Right.DELETE if Right.DELETE_OWNED in granted else Right.NONE)
+
+
+def check_right(operation: str, granted: Right, *, item: bool, missing: str) -> None:
     """
-    Return if an operation may do what it does with a folder, or with an `item` in it, which the caller made if `owned`.
+    Return if an operation may do what it does with a folder, or with an `item` in it.
 
     Raises:
         EwsError: `missing`, for what cannot even be seen, else ErrorAccessDenied or a code of `_DENIED`.
     """
-    if owned and Right.EDIT_OWNED in granted:
-        granted |= Right.EDIT
-    if owned and Right.DELETE_OWNED in granted:
-        granted |= Right.DELETE
     needed = (_OF_ITEMS if item else _OF_FOLDERS).get(operation, Right.READ)
     if needed in granted:
         return

@@ -24,10 +24,11 @@ from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_pr
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lxml import etree
 
+    from bridge.sandbox.ews.rights import Right
     from bridge.sandbox.ews.view import View
 
 _COMMON = frozenset(BY_URI)
@@ -71,6 +72,8 @@ class ItemShape:
     after: tuple[Field, ...]
     others: OtherKinds | None = None
     """What items that are no mails show."""
+    rights: Callable[[View], Right] | None = None
+    """Tells what who asks may do with an item, where it may be somebody else's."""
 
     @property
     def ids_only(self) -> bool:
@@ -80,6 +83,8 @@ class ItemShape:
 
     def show(self, view: View) -> str:
         """Return the item as an element of its class, with all that the shape asks for."""
+        if self.rights is not None:
+            view.rights = self.rights(view)
         name = element_for(view.item.bag.get(p.MESSAGE_CLASS, ""))
         before, after = self.before, self.after
         if self.others is not None and name != "Message":

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.ews.rights import EVERYTHING, Right
 from bridge.sandbox.store import associated, conversations, items, mime
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MAX_ATTACHMENT_DEPTH
@@ -45,6 +46,8 @@ class View:
     item: Item
     raw: bytes | None = None
     path: tuple[int, ...] = ()
+    rights: Right = EVERYTHING
+    """What who asks may do with it."""
     _bodies: tuple[str | None, str | None] | None = field(default=None, init=False)
     _attachments: dict[int, Attachment] | None = field(default=None, init=False)
 

@@ -180,6 +180,47 @@ def test_an_author_changes_the_own_items_and_no_others(  # noqa: PLR0917 - what 
     assert found[2:] == ["NoError" if may else "ErrorAccessDenied" for may in (edits, deletes)]
 
 
+def _effective(answer: bytes) -> dict[str, bool]:
+    (found,) = etree.fromstring(answer).iter(f"{TYPES}EffectiveRights")
+    return {str(one.tag).removeprefix(TYPES): one.text == "true" for one in found}
+
+
+@pytest.mark.parametrize(
+    ("level", "of_folder", "of_item"),
+    [
+        ("Reviewer", {"Read"}, {"Read"}),
+        ("Author", {"CreateAssociated", "CreateContents", "Read"}, {"Read"}),
+        ("Editor", {"CreateAssociated", "CreateContents", "Read"}, {"Read", "Modify", "Delete"}),
+        (
+            "Owner",
+            {"CreateAssociated", "CreateContents", "CreateHierarchy", "Delete", "Modify", "Read"},
+            {"Read", "Modify", "Delete"},
+        ),
+    ],
+)
+def test_folders_and_items_tell_what_the_caller_may_do(  # noqa: PLR0917 - what pytest hands over
+    sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, of_folder: set[str], of_item: set[str]
+) -> None:
+    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    grants = f"/mailboxes/{_DISPATCH}/grants"
+    rights = "<t:AdditionalProperties><t:FieldURI FieldURI='{}:EffectiveRights'/></t:AdditionalProperties>"
+    shape = "<t:BaseShape>IdOnly</t:BaseShape>"
+    default = "<t:BaseShape>Default</t:BaseShape>"
+    folder = get_folder(folder_of(_DISPATCH)).replace(default, shape + rights.format("folder"))
+    get = (
+        f"<m:GetItem><m:ItemShape>{shape}{rights.format('item')}</m:ItemShape><m:ItemIds>"
+        f'<t:ItemId Id="{item}"/></m:ItemIds></m:GetItem>'
+    )
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    try:
+        told = [_effective(call(sandbox, body, token=token).content) for body in (folder, get)]
+    finally:
+        sandbox.admin(grants, method="PUT", body={"folders": {}})
+
+    for found, allowed in zip(told, (of_folder, of_item), strict=True):
+        assert {name for name, may in found.items() if may and name != "ViewPrivateItems"} == allowed
+
+
 def test_full_access_opens_the_whole_mailbox_and_ends_at_once(
     sandbox: SandboxProcess, main: dict[str, Any], item: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def find_item(context: Context, request: etree._Element) -> str:
 
     def find(node: etree._Element) -> str:
         shape = read_item_shape(child(request, "ItemShape"), finding=True, version=context.version)
+        shape = replace(shape, rights=context.rights_on_item)
         for part in ("Restriction", "SortOrder", "GroupBy", "SeekToConditionPageItemView"):
             check_paths(context.version, request.find(xml.M + part))
         mailbox, folder = context.folder_of(db, node)

@@ -40,7 +40,8 @@ def get_folder(context: Context, request: etree._Element) -> str:
     """Answer folders by id, each on its own."""
     shape: FolderShape | EwsError
     try:
-        shape = read_folder_shape(child(request, "FolderShape"), version=context.version, fetching=True)
+        read = read_folder_shape(child(request, "FolderShape"), version=context.version, fetching=True)
+        shape = replace(read, rights=context.rights_on)
     except EwsError as error:
         shape = error
 
@@ -59,6 +60,7 @@ def find_folder(context: Context, request: etree._Element) -> str:
 
     def find(node: etree._Element) -> str:
         shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
+        shape = replace(shape, rights=context.rights_on)
         check_paths(context.version, request.find(xml.M + "Restriction"))
         mailbox, parent = context.folder_of(db, node)
         if request.get("Traversal") == "Deep":

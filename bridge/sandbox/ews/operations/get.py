@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.ews import occurrences
@@ -20,7 +21,8 @@ def get_item(context: Context, request: etree._Element) -> str:
     """Answer items by id, each on its own: one that fails does not fail the others."""
     shape: ItemShape | EwsError
     try:
-        shape = read_item_shape(child(request, "ItemShape"), finding=False, version=context.version)
+        read = read_item_shape(child(request, "ItemShape"), finding=False, version=context.version)
+        shape = replace(read, rights=context.rights_on_item)
     except EwsError as error:
         shape = error
 

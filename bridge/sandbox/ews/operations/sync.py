@@ -36,6 +36,7 @@ def sync_folder_items(context: Context, request: etree._Element) -> str:
 
     def sync(_: etree._Element) -> str:
         shape = read_item_shape(child(request, "ItemShape"), finding=True, whole=True, version=context.version)
+        shape = replace(shape, rights=context.rights_on_item)
         mailbox, folder = _folder(context, db, child(request, "SyncFolderId"))
         state = _state(db, request, _ITEMS, mailbox, folder)
         if state.finished:
