@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.bounces import FULL, TOO_BIG, TOO_MANY_RECIPIENTS, UNKNOWN, Failure, bounce
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.groups import with_members
 from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import domain_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bridge.sandbox.store import Store, SubmittedMail
     from bridge.sandbox.tenant import Tenant
 
@@ -106,7 +105,7 @@ class MailFlow:
         failed: dict[Failure, list[str]] = {}
         if self._temper.has_too_many_recipients(mail):
             failed[TOO_MANY_RECIPIENTS] = list(mail.recipients)
-        for recipient in self._with_members(mail.recipients) if not failed else ():
+        for recipient in with_members(self._temper.book, mail.recipients) if not failed else ():
             user = self._tenant.user(recipient)
             if user is not None:
                 failure = refusal(self._temper, user.address, len(mail.mime))
@@ -122,21 +121,6 @@ class MailFlow:
             # Also into a full mailbox: the quota does not count for the system's own mail.
             deliveries.append((to, bounce(mail, whom, failure, server=self._server, at=EXCHANGE.now())))
         return deliveries
-
-    def _with_members(self, recipients: Iterable[str]) -> list[str]:
-        """Return the recipients with the members of groups in the place of the groups, each once."""
-        groups = {name.lower(): members for name, members in self._temper.book.of_all("groups").items()}
-        found: dict[str, str] = {}
-        waiting = list(reversed(list(recipients)))
-        opened: set[str] = set()
-        while waiting:
-            one = waiting.pop()
-            if one.lower() not in groups:
-                found.setdefault(one.lower(), one)
-            elif one.lower() not in opened:
-                opened.add(one.lower())
-                waiting.extend(reversed(groups[one.lower()]))
-        return list(found.values())
 
 
 def refusal(temper: Temper | None, address: str, size: int) -> Failure | None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session, syntax
 
-from bridge.sandbox.bounces import Failure, bounce
+from bridge.sandbox.bounces import UNKNOWN, Failure, bounce
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.groups import is_group, with_members
 from bridge.sandbox.mailflow import refusal
 from bridge.sandbox.store import SubmittedMail
 from bridge.sandbox.store.structure import parse
@@ -55,9 +56,10 @@ class SmtpServer:
     """
     Takes mail for the tenant's mailboxes, byte for byte after dot-unstuffing.
 
-    The answer 250 is given when the mail is in the store for all its recipients; a recipient that does not exist is
-    refused at RCPT, as Exchange does. A mail that no mailbox takes (full, or smaller than the mail) is refused with 55x
-    after its data; where some take it, a sender of ours hears of the others by a notification.
+    The answer 250 is given when the mail is in the store for all its recipients. A recipient that does not exist is
+    refused at RCPT, as Exchange does; mail to a group reaches its members. A mail that no mailbox takes (full, or
+    smaller than the mail) is refused with 55x after its data; where some take it, a sender of ours hears of the others
+    by a notification.
     """
 
     def __init__(
@@ -94,11 +96,14 @@ class SmtpServer:
     async def handle_RCPT(  # noqa: N802 - the library's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Accept a recipient that has a mailbox."""
+        """Accept a recipient that has a mailbox, or is a group."""
         user = self._tenant.user(address)
         if user is not None:
             if user.address not in envelope.rcpt_tos:
                 envelope.rcpt_tos.append(user.address)
+            return "250 2.1.5 Recipient OK"
+        if self._temper is not None and is_group(self._temper.book, address):
+            envelope.rcpt_tos.append(address)
             return "250 2.1.5 Recipient OK"
         if domain_of(address) in self._tenant.domains():
             return "550 5.1.1 User unknown"
@@ -121,22 +126,36 @@ class SmtpServer:
 
     def _deliver(self, recipients: list[str], mime: bytes, sender: str) -> Failure | None:
         """Deliver to all that take the mail; answers why nobody does."""
-        failures = {recipient: refusal(self._temper, recipient, len(mime)) for recipient in recipients}
+        reached = self._reached(recipients)
+        failures = {whom: refusal(self._temper, whom, len(mime)) if there else UNKNOWN for whom, there in reached}
         failed = {recipient: failure for recipient, failure in failures.items() if failure is not None}
-        if len(failed) == len(recipients):
-            return failed[recipients[0]]
-        if len(recipients) == 1:
-            self._store.deliver(recipients[0], mime)
+        taking = [recipient for recipient in failures if recipient not in failed]
+        if failed and not taking:
+            return next(iter(failed.values()))
+        if len(failures) == 1:
+            self._store.deliver(taking[0], mime)
             return None
         bounces = self._bounces(failed, mime, sender)
         # All or none: the sender repeats the whole mail when it sees no 250.
         with self._store.writing():
-            for recipient in recipients:
-                if recipient not in failed:
-                    self._store.deliver(recipient, mime)
+            for recipient in taking:
+                self._store.deliver(recipient, mime)
             for notification in bounces:
                 self._store.deliver(sender, notification)
         return None
+
+    def _reached(self, recipients: list[str]) -> list[tuple[str, bool]]:
+        """Return whom a mail reaches, groups by their members, and who has a mailbox; those outside are let go."""
+        if self._temper is None:
+            return [(recipient, True) for recipient in recipients]
+        everybody = with_members(self._temper.book, recipients)
+        found = [(one, self._tenant.user(one)) for one in everybody]
+        ours = self._tenant.domains()
+        return [
+            (one if user is None else user.address, user is not None)
+            for one, user in found
+            if user is not None or domain_of(one) in ours
+        ]
 
     def _bounces(self, failed: dict[str, Failure], mime: bytes, sender: str) -> list[bytes]:
         if not failed or self._tenant.user(sender) is None:

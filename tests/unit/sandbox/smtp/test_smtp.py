@@ -13,6 +13,7 @@ import pytest
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
+from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import new_tenant
 from tests.support.sandbox import stuffed
 
@@ -34,24 +35,37 @@ def store(tmp_path: Path) -> Store:
 
 
 @asynccontextmanager
-async def _serving(store: Store, log: CallLog | None = None) -> AsyncIterator[int]:
+async def _serving(
+    store: Store, log: CallLog | None = None, groups: dict[str, list[str]] | None = None
+) -> AsyncIterator[int]:
+    temper = None
+    if groups is not None:
+        temper = Temper(TemperBook(), store)
+        temper.book.put({"groups": groups})
     tenant = new_tenant()
     tenant.add_users([_DISPATCH, _CREW])
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = await listen(SmtpServer(store, tenant, log or CallLog(), server="sandbox.localhost"), listener)
+        server = await listen(
+            SmtpServer(store, tenant, log or CallLog(), server="sandbox.localhost", temper=temper), listener
+        )
         try:
             yield listener.getsockname()[1]
         finally:
             server.close()
 
 
-async def _with_client(store: Store, use: Callable[[smtplib.SMTP], _Answer], log: CallLog | None = None) -> _Answer:
+async def _with_client(
+    store: Store,
+    use: Callable[[smtplib.SMTP], _Answer],
+    log: CallLog | None = None,
+    groups: dict[str, list[str]] | None = None,
+) -> _Answer:
     def talk(port: int) -> _Answer:
         with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
             return use(client)
 
-    async with _serving(store, log) as port:
+    async with _serving(store, log, groups) as port:
         return await asyncio.to_thread(talk, port)
 
 
@@ -181,3 +195,46 @@ async def test_many_mails_go_over_one_connection(store: Store) -> None:
     await _with_client(store, send)
 
     assert _kept(store, _DISPATCH) == [f"Subject: {number}\r\n\r\n".encode() for number in range(20)]
+
+
+_ALL, _NIGHT, _NOBODY = "all@example.org", "night@example.org", "nobody@example.org"
+
+
+async def test_mail_to_a_group_reaches_each_member_once(store: Store) -> None:
+    groups = {_ALL: [_NIGHT, _DISPATCH, "away@elsewhere.example"], _NIGHT: [_CREW, _ALL]}
+
+    refused = await _with_client(
+        store, lambda client: client.sendmail("a@elsewhere.example", ["All@example.org", _CREW], b"Subject: all\r\n"),
+        groups=groups,
+    )  # fmt: skip
+
+    assert refused == {}
+    assert [len(_kept(store, address)) for address in (_DISPATCH, _CREW)] == [1, 1]
+
+
+@pytest.mark.parametrize("members", [[], ["away@elsewhere.example"]])
+async def test_a_group_that_reaches_nobody_here_takes_mail_all_the_same(store: Store, members: list[str]) -> None:
+    await _with_client(
+        store, lambda client: client.sendmail(_DISPATCH, [_ALL], b"Subject: x\r\n"), groups={_ALL: members}
+    )
+
+    assert _kept(store, _DISPATCH) == []
+
+
+async def test_a_sender_of_ours_hears_of_members_that_there_are_not(store: Store) -> None:
+    groups = {_ALL: [_CREW, _NOBODY]}
+
+    await _with_client(store, lambda client: client.sendmail(_DISPATCH, [_ALL], b"Subject: x\r\n"), groups=groups)
+
+    assert len(_kept(store, _CREW)) == 1
+    (notification,) = _kept(store, _DISPATCH)
+    assert _NOBODY.encode() in notification
+
+
+async def test_a_group_of_members_that_there_are_not_is_refused(store: Store) -> None:
+    def send(client: smtplib.SMTP) -> int:
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.sendmail("a@elsewhere.example", [_ALL], b"Subject: x\r\n")
+        return refused.value.smtp_code
+
+    assert await _with_client(store, send, groups={_ALL: [_NOBODY]}) == 550
