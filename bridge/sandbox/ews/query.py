@@ -10,15 +10,16 @@ beginning of words. Several terms must all be met. What is not understood is ref
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.queryterms import PROPERTIES, Term, TermError, anywhere
 from bridge.sandbox.ews.restrictions import Restriction, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from lxml import etree
 
@@ -50,7 +51,7 @@ def read_query(node: etree._Element | None, *, now: datetime | None = None) -> R
         raise EwsError("ErrorQueryFilterTooLong", "The query string is too long.")
     if not text.strip():
         return Restriction()
-    reader = _Reader(text, now or datetime.now(UTC))
+    reader = _Reader(text, now or EXCHANGE.now())
     try:
         sql = reader.read()
     except TermError as error:

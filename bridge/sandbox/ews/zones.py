@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.zonetable import ZONES
 
@@ -66,7 +67,8 @@ def of_definition(node: etree._Element) -> str | None:
         return found
     bias = next((str(one.get("Bias")) for one in node.iter(xml.T + "Period") if one.get("Name") == "Standard"), None)
     offset = None if bias is None else _span(bias)
-    return next((windows for windows in _NAMES if offset is not None and _standard(windows) == -offset), None)
+    year = EXCHANGE.now().year
+    return next((windows for windows in _NAMES if offset is not None and _standard(windows, year) == -offset), None)
 
 
 def _span(text: str) -> timedelta | None:
@@ -78,9 +80,9 @@ def _span(text: str) -> timedelta | None:
 
 
 @cache
-def _standard(name: str) -> timedelta:
+def _standard(name: str, year: int) -> timedelta:
     rules = zone(name)
-    return _periods(rules, _changes(rules, datetime.now(UTC).year))[0]
+    return _periods(rules, _changes(rules, year), year)[0]
 
 
 def brief_xml(name: str, element: str = "TimeZoneDefinition") -> str:
@@ -89,12 +91,16 @@ def brief_xml(name: str, element: str = "TimeZoneDefinition") -> str:
     return f"<t:{element} {named}><t:Periods/><t:TransitionsGroups/></t:{element}>"
 
 
-@cache
 def definition_xml(name: str, element: str = "TimeZoneDefinition", year: int | None = None) -> str:
-    """Return a zone's whole definition: its periods, and the rule by which one follows the other."""
+    """Return a zone's whole definition: its periods, and the rule by which one follows the other in a year, or now."""
+    return _definition_xml(name, element, year or EXCHANGE.now().year)
+
+
+@cache
+def _definition_xml(name: str, element: str, year: int) -> str:
     rules = zone(name)
-    changes = _changes(rules, year or datetime.now(UTC).year)
-    standard, daylight = _periods(rules, changes)
+    changes = _changes(rules, year)
+    standard, daylight = _periods(rules, changes, year)
     labels = {daylight: "Daylight"} | {standard: "Standard"}
     ids = {offset: f"trule:Microsoft/Registry/{name}/1-{label}" for offset, label in labels.items()}
     periods = "".join(
@@ -145,10 +151,10 @@ def _changes(rules: tzinfo, year: int) -> list[datetime]:
     return found if len(found) == 2 else []
 
 
-def _periods(rules: tzinfo, changes: list[datetime]) -> tuple[timedelta, timedelta]:
+def _periods(rules: tzinfo, changes: list[datetime], year: int) -> tuple[timedelta, timedelta]:
     if not changes:
-        now = _offset(rules, datetime.now(UTC))
-        return now, now
+        offset = _offset(rules, datetime(year, 1, 1, tzinfo=UTC))
+        return offset, offset
     first, second = (_offset(rules, change) for change in changes)
     return min(first, second), max(first, second)
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.recurrence import DAYS, MONTHS
@@ -201,7 +202,7 @@ def event_ics(bag: p.Bag, method: str, *, attendees: list[tuple[str, str, str]])
         "UID:" + _escaped(bag.get(k.UID, "")),
         "DTSTART" + _shown(bag, k.START),
         "DTEND" + _shown(bag, k.END),
-        "DTSTAMP:" + f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
+        "DTSTAMP:" + f"{EXCHANGE.now():%Y%m%dT%H%M%SZ}",
         *([f"RRULE:{rule}"] if (rule := _rule_text(bag.get(k.RECURRENCE))) else []),
         "PRIORITY:5",
         f"SEQUENCE:{bag.get(k.SEQUENCE, 0)}",
