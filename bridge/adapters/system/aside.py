@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 from bridge.adapters.system.aside_child import LENGTH
 from bridge.domain.mail import FetchedMail
 from bridge.errors import MailUnreadable
-from bridge.wire.inbound_messages import composed_unread
+from bridge.wire.inbound_messages import composed, composed_unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,9 @@ _WALL_SECONDS: Final = 300.0
 """When a process that does not answer is given up: it does not compute, or the kernel would have ended it."""
 _RETIRE_FROM_BYTES: Final = 4 * 1024 * 1024
 """After a mail of that size a process ends: Python gives its memory back in no other way."""
-_MEMORY_BYTES: Final = 1024 * 1024 * 1024
-_MEMORY_PER_BYTE: Final = 64
+_MEMORY_BYTES: Final = 768 * 1024 * 1024
+_MEMORY_PER_BYTE: Final = 40
+"""Address space, of which the process itself has a few hundred megabytes; `docs/performance.md` has what mails take."""
 
 
 class Aside:
@@ -62,9 +63,14 @@ class Aside:
         """
         async with self._turns:
             defect: Defect = "parser_failed"
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
                 try:
-                    answer, ended_by = await self._ask(mail, alias)
+                    process = await self._process(new=attempt > 0)
+                except OSError:
+                    # No room for a process is the machine's trouble, not the mail's: read here, without the ceilings.
+                    return await asyncio.to_thread(composed, mail, alias, seconds=self._seconds)
+                try:
+                    answer, ended_by = await self._ask(process, mail, alias)
                 except TimeoutError:
                     defect = "parse_time_exceeded"
                     continue
@@ -84,12 +90,13 @@ class Aside:
         for process in idle:
             await _end(process)
 
-    async def _ask(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> tuple[Composed | None, int]:
+    async def _ask(
+        self, process: asyncio.subprocess.Process, mail: FetchedMail | UnconvertibleMail, alias: str
+    ) -> tuple[Composed | None, int]:
         """Return the messages, or None and how the process ended."""
         size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
         memory = _MEMORY_BYTES + _MEMORY_PER_BYTE * size
         frame = pickle.dumps((mail, alias, self._seconds, memory), protocol=5)
-        process = await self._process()
         answer: bytes | None = None
         try:
             async with asyncio.timeout(_WALL_SECONDS):
@@ -106,8 +113,9 @@ class Aside:
             self._idle.append(process)
         return cast("Composed | None", pickle.loads(answer)), 0  # noqa: S301 - from our own process
 
-    async def _process(self) -> asyncio.subprocess.Process:
-        while self._idle:
+    async def _process(self, *, new: bool) -> asyncio.subprocess.Process:
+        """Return one that waits or a new one; one that waited may have died meanwhile, of which no mail is to blame."""
+        while self._idle and not new:
             process = self._idle.pop()
             if process.returncode is None:
                 return process

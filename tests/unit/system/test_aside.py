@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import signal
 import subprocess
@@ -99,6 +100,31 @@ def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path
 
 def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
     assert _defects(_read(_MAIL, ("-c", "raise SystemExit(1)"))) == ("parser_failed",)
+
+
+def test_processes_that_died_while_they_waited_are_not_held_against_a_mail() -> None:
+    async def read() -> Sequence[Message]:
+        aside = Aside()
+        await asyncio.gather(aside.composed(_MAIL, "dispatch"), aside.composed(_MAIL, "dispatch"))
+        waiting = [process.pid for process in aside._idle]
+        assert len(waiting) == 2
+        for pid in waiting:
+            os.kill(pid, signal.SIGKILL)
+        try:
+            return (await aside.composed(_MAIL, "dispatch")).messages
+        finally:
+            await aside.close()
+
+    assert asyncio.run(read()) == _expected(_MAIL)
+
+
+def test_a_machine_without_room_for_a_process_reads_the_mail_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+
+    assert _read(_MAIL, _CHILD) == _expected(_MAIL)
 
 
 def test_a_mail_of_properties_that_ends_every_process_is_one_to_be_parked() -> None:
