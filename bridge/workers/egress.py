@@ -13,6 +13,7 @@ from bridge.domain.outbound_records import EndReason
 from bridge.domain.send_rate import DAY_SECONDS, MINUTE_SECONDS, Begun, RateLimits, SendWindow
 from bridge.errors import (
     BridgeError,
+    CredentialsRejected,
     MailboxThrottled,
     MailboxUnavailable,
     MessageTooLarge,
@@ -57,6 +58,8 @@ Source = Literal["ordinary", "urgent", "returned"]
 _SWEEP_BATCH = 100
 _LIFE_SECONDS = 15.0
 _LARGE_WAIT_SECONDS = 30.0
+# What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
+_MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
 _MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, MailboxThrottled.code, TokenUnavailable.code, "transient"})
 
@@ -74,6 +77,10 @@ class EgressOptions:
     """How long what is in flight may take once the worker is to stop."""
     probe_seconds: float = 20.0
     """Between two proofs that the mailbox can be used, while nothing is sent."""
+    yield_after_seconds: float = 10.0
+    """How long a worker finds the mailbox unusable before it leaves it to another, where there is one."""
+    yield_seconds: float = 5.0
+    """How long it leaves the queues alone then; whoever stands by looks every second or two."""
     limits: OutboundLimits = field(default_factory=OutboundLimits)
     send: SendOptions = field(default_factory=SendOptions)
     settle: SettleOptions = field(default_factory=SettleOptions)
@@ -139,6 +146,7 @@ class MailboxSender:
         self._urgent_told = asyncio.Event()
         self._urgent_taken = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._yielding, self._back = asyncio.Event(), asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
         self._trouble: dict[str, tuple[str, str]] = {}
@@ -322,6 +330,9 @@ class MailboxSender:
                 self._urgent_told.clear()
                 await wait_for_any(_LIFE_SECONDS, stop, self._urgent_told)
                 continue
+            if self._yielding.is_set():
+                await wait_for_any(_LIFE_SECONDS, stop, self._back)
+                continue
             try:
                 await self._consume(source, stop, patience)
             except BridgeError as error:
@@ -356,7 +367,7 @@ class MailboxSender:
             return self.handle(delivery, source)
 
         # Whoever takes the urgent queue over takes the ordinary one, too.
-        ends = (stop,) if urgent else (stop, self._urgent_taken)
+        ends = (stop, self._yielding) if urgent else (stop, self._yielding, self._urgent_taken)
         async with any_of(*ends) as ended:
             await take_deliveries(deliveries, take, ended, stop_within_seconds=self._options.stop_within_seconds)
 
@@ -374,7 +385,21 @@ class MailboxSender:
             wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
             await self._wait_showing_life(wait, stop)
             if not stop.is_set() and not self._pauses.changed.is_set():
-                await self._prove()
+                error = await self._prove()
+                if (
+                    isinstance(error, _MAY_BE_THIS_WORKER)
+                    and self._pauses.paused_for_seconds >= self._options.yield_after_seconds
+                ):
+                    await self._yield(stop)
+
+    async def _yield(self, stop: asyncio.Event) -> None:
+        """Let another worker have the queues, for which the mailbox may work; without one they are taken again."""
+        self._others_sent = True
+        self._back.clear()
+        self._yielding.set()
+        await wait_for_any(self._options.yield_seconds, stop)
+        self._yielding.clear()
+        self._back.set()
 
     async def _wait_showing_life(self, seconds: float, stop: asyncio.Event) -> None:
         """Wait; a pause that begins meanwhile starts a wait of its own."""
@@ -384,15 +409,18 @@ class MailboxSender:
             await wait_for_any(some, stop, self._pauses.changed)
             seconds -= some
 
-    async def _prove(self) -> None:
-        """Find out whether the mailbox can be used, and remember it."""
+    async def _prove(self) -> BridgeError | None:
+        """Find out whether the mailbox can be used, and remember it; return why not."""
+        trouble: BridgeError | None = None
         try:
             await self._probe()
         except BridgeError as error:
+            trouble = error
             self._pauses.still(error)
         else:
             self._pauses.try_again()
         self._report()
+        return trouble
 
     async def _probe(self, *, window: bool = False) -> None:
         """

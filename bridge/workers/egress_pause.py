@@ -65,6 +65,11 @@ class Pauses:
         return self.code is not None
 
     @property
+    def paused_for_seconds(self) -> float:
+        """Return how long it has been paused, with the tries in between."""
+        return 0.0 if self._since is None else self._clock.monotonic() - self._since
+
+    @property
     def wait_seconds(self) -> float:
         """Return the time until the next probe."""
         return self._wait
@@ -74,8 +79,7 @@ class Pauses:
         """Return how long an ordinary request waits in the broker before it asks again."""
         if self._passing and self._wait <= _SHORT_WAIT_SECONDS:
             return _SHORT_WAIT_SECONDS
-        paused_for = 0.0 if self._since is None else self._clock.monotonic() - self._since
-        return 30.0 if paused_for < _LONG_PAUSE_SECONDS else 120.0
+        return 30.0 if self.paused_for_seconds < _LONG_PAUSE_SECONDS else 120.0
 
     def pause(self, error: BridgeError) -> None:
         """Begin nothing more; several that fail at the same time count as one failure."""

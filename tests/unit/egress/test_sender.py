@@ -19,6 +19,7 @@ from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
     CallRefused,
+    CredentialsRejected,
     MailboxFull,
     MailboxThrottled,
     MailboxUnavailable,
@@ -27,6 +28,7 @@ from bridge.errors import (
     PublishUnconfirmed,
     PublishUnroutable,
     SendRefused,
+    TokenUnavailable,
 )
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
@@ -643,6 +645,59 @@ async def test_rate_window_is_read_again_after_the_connection_was_lost() -> None
     assert bench.clock.seconds >= 60
     stop.set()
     await running
+
+
+class _Unreachable:
+    """The mailbox, as a worker sees it that does not reach Exchange."""
+
+    def __init__(self, error: BridgeError) -> None:
+        self._error = error
+
+    async def prepare(self) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [MailboxUnavailable(), TokenUnavailable(), CredentialsRejected()])
+async def test_worker_that_cannot_use_the_mailbox_leaves_it_to_one_that_can(error: BridgeError) -> None:
+    quick = replace(
+        PLENTY,
+        yield_after_seconds=0.0,
+        yield_seconds=0.2,
+        consuming=RetryPolicy(first_seconds=0.01, longest_seconds=0.01, pause_seconds=0.01),
+    )
+    bench, other, stop = Bench(options=quick), Bench(options=quick), asyncio.Event()
+    sick = bench.sender()
+    sick._mailbox = _Unreachable(error)  # type: ignore[assignment]
+    sick_runs = asyncio.create_task(sick.run(stop))
+    await eventually(lambda: len(bench.broker.consumers) == 2)
+    other.broker, other.mailbox, other.publisher = bench.broker, bench.mailbox, bench.publisher
+    async with other.running():
+        bench.request("u-1", urgent=True)
+        bench.request("r-1")
+
+        async with asyncio.timeout(20):
+            while bench.told() != [SENT, SENT]:
+                bench.come_back()
+                await asyncio.sleep(0.01)
+    stop.set()
+    await sick_runs
+
+
+async def test_worker_that_cannot_use_the_mailbox_takes_the_queues_again_where_nobody_else_does() -> None:
+    quick = replace(PLENTY, yield_after_seconds=0.0, yield_seconds=0.01)
+    bench = Bench(options=quick)
+    bench.mailbox.broken = MailboxUnavailable()
+    async with bench.running():
+        await eventually(lambda: len(bench.broker.consumers) == 2)
+        await eventually(lambda: not bench.broker.consumers)
+        bench.mailbox.broken = None
+        bench.request()
+
+        def sent() -> bool:
+            bench.come_back()
+            return bench.told() == [SENT]
+
+        await eventually(sent)
 
 
 async def test_day_that_is_used_up_makes_requests_wait_in_the_broker() -> None:
