@@ -1,4 +1,4 @@
-"""The properties of appointments, and of the mails that tell of meetings."""
+"""The properties of appointments."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def kind_of(bag: p.Bag) -> str:
     return "RecurringMaster" if bag.get(k.RECURRENCE) else "Single"
 
 
-def _made(element: str, value: Callable[[p.Bag], str | None]) -> Callable[[View], str]:
+def made(element: str, value: Callable[[p.Bag], str | None]) -> Callable[[View], str]:
+    """Return what renders an element of what is made of the bag, None for nothing."""
+
     def render(view: View) -> str:
         shown = value(view.item.bag)
         return "" if shown is None else xml.element(element, shown)
@@ -246,156 +248,98 @@ def _plain(element: str, key: str, kind: values.Kind = values.STRING, **more: An
     return Field(f"calendar:{element}", element, key=key, kind=kind, **more)
 
 
-def _shown(element: str, render: Callable[[View], str], **more: Any) -> Field:
+def shown_field(element: str, render: Callable[[View], str], **more: Any) -> Field:
+    """Return a property of appointments that is rendered."""
     more.setdefault("shapes", _ALL)
     return Field(f"calendar:{element}", element, render=render, **more)
 
 
-def _flag(test: Callable[[p.Bag], object]) -> Callable[[p.Bag], str]:
+def flag(test: Callable[[p.Bag], object]) -> Callable[[p.Bag], str]:
+    """Return what says whether a bag passes a test."""
     return lambda bag: xml.boolean(test(bag))
 
 
-_BUSY_KIND: Final = values.choice(*BUSY)
-_START: Final = _plain("Start", k.START, values.TIME, shapes=_EVERYWHERE)
-_END: Final = _plain("End", k.END, values.TIME, shapes=_EVERYWHERE)
-_LOCATION: Final = _plain("Location", k.LOCATION, shapes=_EVERYWHERE)
+BUSY_KIND: Final = values.choice(*BUSY)
+START: Final = _plain("Start", k.START, values.TIME, shapes=_EVERYWHERE)
+END: Final = _plain("End", k.END, values.TIME, shapes=_EVERYWHERE)
+LOCATION: Final = _plain("Location", k.LOCATION, shapes=_EVERYWHERE)
 _ATTENDEES: Final = tuple(
-    _shown(element, _attendees(element), key=key, settable=True, take=_take_attendees(key), found=False, shapes="g")
+    shown_field(
+        element, _attendees(element), key=key, settable=True, take=_take_attendees(key), found=False, shapes="g"
+    )
     for element, key in _PEOPLE.items()
 )
-_UID: Final = _plain("UID", k.UID, gone=(k.UID, k.GLOBAL_ID, k.CLEAN_GLOBAL_ID))
-_STAMP: Final = _plain("DateTimeStamp", k.OWNER_CRITICAL_CHANGE, values.TIME, settable=False)
-_RECURRENCE_ID: Final = _plain("RecurrenceId", k.ORIGINAL_START, values.TIME, settable=False, shapes="")
-_TIMES: Final = (
-    _START,
-    _END,
+UID: Final = _plain("UID", k.UID, gone=(k.UID, k.GLOBAL_ID, k.CLEAN_GLOBAL_ID))
+STAMP: Final = _plain("DateTimeStamp", k.OWNER_CRITICAL_CHANGE, values.TIME, settable=False)
+RECURRENCE_ID: Final = _plain("RecurrenceId", k.ORIGINAL_START, values.TIME, settable=False, shapes="")
+TIMES: Final = (
+    START,
+    END,
     _plain("OriginalStart", k.ORIGINAL_START, values.TIME, settable=False),
     _plain("IsAllDayEvent", k.ALL_DAY, values.BOOLEAN, default=False),
-    _plain("LegacyFreeBusyStatus", k.BUSY_STATUS, _BUSY_KIND, default=2, shapes=_EVERYWHERE),
-    _LOCATION,
+    _plain("LegacyFreeBusyStatus", k.BUSY_STATUS, BUSY_KIND, default=2, shapes=_EVERYWHERE),
+    LOCATION,
     _plain("When", k.WHEN),
-    _shown("IsMeeting", _made("IsMeeting", _flag(is_meeting))),
-    _shown("IsCancelled", _made("IsCancelled", _flag(lambda bag: bag.get(k.STATE, 0) & k.STATE_CANCELLED))),
-    _shown("IsRecurring", _made("IsRecurring", _flag(lambda bag: k.OCCURRENCE in bag))),
+    shown_field("IsMeeting", made("IsMeeting", flag(is_meeting))),
+    shown_field("IsCancelled", made("IsCancelled", flag(lambda bag: bag.get(k.STATE, 0) & k.STATE_CANCELLED))),
+    shown_field("IsRecurring", made("IsRecurring", flag(lambda bag: k.OCCURRENCE in bag))),
     _plain("MeetingRequestWasSent", k.INVITED, values.BOOLEAN, default=False, settable=False),
 )
 _RESPONSE_REQUESTED: Final = _plain("IsResponseRequested", k.RESPONSE_REQUESTED, values.BOOLEAN, default=True)
-_TYPE: Final = _shown("CalendarItemType", _made("CalendarItemType", kind_of), shapes=_EVERYWHERE)
-_PEOPLE_FIELDS: Final = (
-    _shown("MyResponseType", _made("MyResponseType", lambda bag: RESPONSES[my_response(bag)])),
-    _shown("Organizer", _organizer, key=p.SENT_REPRESENTING_ADDRESS, shapes=_EVERYWHERE),
+TYPE: Final = shown_field("CalendarItemType", made("CalendarItemType", kind_of), shapes=_EVERYWHERE)
+PEOPLE_FIELDS: Final = (
+    shown_field("MyResponseType", made("MyResponseType", lambda bag: RESPONSES[my_response(bag)])),
+    shown_field("Organizer", _organizer, key=p.SENT_REPRESENTING_ADDRESS, shapes=_EVERYWHERE),
     *_ATTENDEES,
 )
-_NO_CONFLICTS: Final = (
-    _shown(
+NO_CONFLICTS: Final = (
+    shown_field(
         "ConflictingMeetingCount",
         lambda _view: "<t:ConflictingMeetingCount>0</t:ConflictingMeetingCount>",
         shapes="",
         found=False,
     ),
-    _shown(
+    shown_field(
         "AdjacentMeetingCount",
         lambda _view: "<t:AdjacentMeetingCount>0</t:AdjacentMeetingCount>",
         shapes="",
         found=False,
     ),
-    _shown("ConflictingMeetings", lambda _view: "", shapes="", found=False),
-    _shown("AdjacentMeetings", lambda _view: "", shapes="", found=False),
+    shown_field("ConflictingMeetings", lambda _view: "", shapes="", found=False),
+    shown_field("AdjacentMeetings", lambda _view: "", shapes="", found=False),
 )
-_DETAILS: Final = (
-    _shown("Duration", _made("Duration", _duration)),
-    _shown("TimeZone", _made("TimeZone", _zone_shown)),
+DETAILS: Final = (
+    shown_field("Duration", made("Duration", _duration)),
+    shown_field("TimeZone", made("TimeZone", _zone_shown)),
     _plain("AppointmentReplyTime", k.REPLY_TIME, values.TIME, settable=False),
     _plain("AppointmentSequenceNumber", k.SEQUENCE, values.INTEGER, default=0, settable=False),
     _plain("AppointmentState", k.STATE, values.INTEGER, default=0, settable=False),
-    _shown("Recurrence", _recurrence, key=k.RECURRENCE, settable=True, take=_take_recurrence, found=False, shapes="g",
-           gone=(k.RECURRENCE, k.EXCEPTIONS, k.DELETED)),
-    _shown("FirstOccurrence", _first, found=False, shapes="g"),
-    _shown("LastOccurrence", _last, found=False, shapes="g"),
-    _shown("ModifiedOccurrences", _modified, found=False, shapes="g"),
-    _shown("DeletedOccurrences", _deleted, found=False, shapes="g"),
+    shown_field("Recurrence", _recurrence, key=k.RECURRENCE, settable=True, take=_take_recurrence, found=False,
+                shapes="g", gone=(k.RECURRENCE, k.EXCEPTIONS, k.DELETED)),
+    shown_field("FirstOccurrence", _first, found=False, shapes="g"),
+    shown_field("LastOccurrence", _last, found=False, shapes="g"),
+    shown_field("ModifiedOccurrences", _modified, found=False, shapes="g"),
+    shown_field("DeletedOccurrences", _deleted, found=False, shapes="g"),
     _zone_field("MeetingTimeZone", k.START_ZONE, lambda _view: ""),
     _zone_field("StartTimeZone", k.START_ZONE, _zone("StartTimeZone", k.START_ZONE)),
     _zone_field("EndTimeZone", k.END_ZONE, _zone("EndTimeZone", k.END_ZONE)),
     _plain("ConferenceType", k.CONFERENCE_TYPE, values.INTEGER),
     _plain("AllowNewTimeProposal", k.NO_NEW_TIME, values.INVERTED),
-    _shown("IsOnlineMeeting", lambda _view: "<t:IsOnlineMeeting>false</t:IsOnlineMeeting>"),
+    shown_field("IsOnlineMeeting", lambda _view: "<t:IsOnlineMeeting>false</t:IsOnlineMeeting>"),
     _plain("MeetingWorkspaceUrl", k.WORKSPACE_URL),
     _plain("NetShowUrl", k.NET_SHOW_URL),
-    _shown("EnhancedLocation", _enhanced, key=k.LOCATION, settable=True, take=_take_enhanced, shapes=""),
+    shown_field("EnhancedLocation", _enhanced, key=k.LOCATION, settable=True, take=_take_enhanced, shapes=""),
 )  # fmt: skip
-_CLOCKS: Final = (
-    _shown("StartWallClock", _wall_clock("StartWallClock", k.START, k.START_ZONE), shapes="g"),
-    _shown("EndWallClock", _wall_clock("EndWallClock", k.END, k.END_ZONE), shapes="g"),
-    _shown("StartTimeZoneId", _made("StartTimeZoneId", lambda bag: bag.get(k.START_ZONE)), shapes="g"),
-    _shown("EndTimeZoneId", _made("EndTimeZoneId", lambda bag: bag.get(k.END_ZONE)), shapes="g"),
+CLOCKS: Final = (
+    shown_field("StartWallClock", _wall_clock("StartWallClock", k.START, k.START_ZONE), shapes="g"),
+    shown_field("EndWallClock", _wall_clock("EndWallClock", k.END, k.END_ZONE), shapes="g"),
+    shown_field("StartTimeZoneId", made("StartTimeZoneId", lambda bag: bag.get(k.START_ZONE)), shapes="g"),
+    shown_field("EndTimeZoneId", made("EndTimeZoneId", lambda bag: bag.get(k.END_ZONE)), shapes="g"),
 )
 
 CALENDAR_FIELDS: Final[Sequence[Field]] = (
-    _UID, _RECURRENCE_ID, _STAMP, *_TIMES, _RESPONSE_REQUESTED, _TYPE, *_PEOPLE_FIELDS, *_NO_CONFLICTS, *_DETAILS,
-    *_CLOCKS,
-    _shown("IsOrganizer", _made("IsOrganizer", _flag(lambda bag: my_response(bag) == 1)), shapes="g"),
+    UID, RECURRENCE_ID, STAMP, *TIMES, _RESPONSE_REQUESTED, TYPE, *PEOPLE_FIELDS, *NO_CONFLICTS, *DETAILS,
+    *CLOCKS,
+    shown_field("IsOrganizer", made("IsOrganizer", flag(lambda bag: my_response(bag) == 1)), shapes="g"),
 )  # fmt: skip
 """In the schema's order."""
-
-
-def _associated(view: View) -> str:
-    found = view.db.execute(
-        "SELECT item FROM looked_up WHERE key = ? AND value = ?",
-        (k.CLEAN_GLOBAL_ID, view.item.bag.get(k.CLEAN_GLOBAL_ID, "")),
-    ).fetchall()
-    for (number,) in found:
-        row = view.db.execute(
-            "SELECT folder, change FROM items WHERE id = ? AND mailbox = ? "  # noqa: S608 - a constant
-            f"AND json_extract(props, '$.\"{p.MESSAGE_CLASS}\"') LIKE 'IPM.Appointment%'",
-            (number, view.mailbox.id),
-        ).fetchone()
-        if row is not None:
-            item_id, key = view.mailbox.mint.item_id(row[0], number), view.mailbox.mint.item_change_key(row[1])
-            return f'<t:AssociatedCalendarItemId Id="{item_id}" ChangeKey="{key}"/>'
-    return ""
-
-
-def _meeting(element: str, render: Callable[[View], str], **more: Any) -> Field:
-    return Field(f"meeting:{element}", element, _ALL, render=render, **more)
-
-
-def _constant(content: str) -> Callable[[View], str]:
-    return lambda _view: content
-
-
-def _response_type(bag: p.Bag) -> str:
-    kind = str(bag.get(p.MESSAGE_CLASS, "")).rpartition(".")[2].lower()
-    return {"pos": "Accept", "neg": "Decline", "tent": "Tentative"}.get(kind, "Unknown")
-
-
-MEETING_FIELDS: Final[Sequence[Field]] = (
-    _meeting("AssociatedCalendarItemId", _associated, found=False),
-    _meeting("IsDelegated", _constant("<t:IsDelegated>false</t:IsDelegated>")),
-    _meeting("IsOutOfDate", _constant("<t:IsOutOfDate>false</t:IsOutOfDate>")),
-    _meeting("HasBeenProcessed", _made("HasBeenProcessed", _flag(lambda bag: bag.get(k.PROCESSED)))),
-    _meeting("ResponseType", _made("ResponseType", _response_type)),
-    _UID,
-    _RECURRENCE_ID,
-    _STAMP,
-    _shown("IsOrganizer", _constant("<t:IsOrganizer>false</t:IsOrganizer>"), shapes=""),
-)
-
-REQUEST_FIELDS: Final[Sequence[Field]] = (
-    Field("meetingRequest:MeetingRequestType", "MeetingRequestType", _ALL,
-          render=_constant("<t:MeetingRequestType>NewMeetingRequest</t:MeetingRequestType>")),
-    Field("meetingRequest:IntendedFreeBusyStatus", "IntendedFreeBusyStatus", _ALL, k.INTENDED_BUSY_STATUS, _BUSY_KIND,
-          default=2),
-    *_TIMES, _TYPE, *_PEOPLE_FIELDS, *_NO_CONFLICTS, *_DETAILS, *_CLOCKS,
-)  # fmt: skip
-
-# The schema has the type of a series as a text here.
-RESPONSE_FIELDS: Final[Sequence[Field]] = (
-    _START, _END, _LOCATION, next(one for one in _DETAILS if one.element == "Recurrence"), _TYPE,
-    Field("meeting:ProposedStart", "ProposedStart", _ALL, k.COUNTER_START, values.TIME),
-    Field("meeting:ProposedEnd", "ProposedEnd", _ALL, k.COUNTER_END, values.TIME),
-    next(one for one in _DETAILS if one.element == "EnhancedLocation"),
-)  # fmt: skip
-CANCELLATION_FIELDS: Final[Sequence[Field]] = tuple(
-    one for one in RESPONSE_FIELDS if not one.element.startswith("Proposed")
-)

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.ews.calendarfields import (
-    CALENDAR_FIELDS,
-    CANCELLATION_FIELDS,
-    MEETING_FIELDS,
-    REQUEST_FIELDS,
-    RESPONSE_FIELDS,
-)
+from bridge.sandbox.ews.calendarfields import CALENDAR_FIELDS
 from bridge.sandbox.ews.contactfields import CONTACT_FIELDS, INDEXED_FIELDS, LIST_FIELDS, partial
 from bridge.sandbox.ews.fields import ITEM_FIELDS, Field
+from bridge.sandbox.ews.meetingfields import CANCELLATION_FIELDS, MEETING_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from bridge.sandbox.ews.taskfields import POST_FIELDS, TASK_FIELDS
 
 if TYPE_CHECKING:
