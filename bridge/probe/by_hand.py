@@ -62,5 +62,6 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
           "which of them came from where is for people to see"),
     118: ("an id of a mailbox that is nowhere is ErrorNonExistentMailbox with its guid",
           "an id of another tenant is needed"),
+    127: ("a stream goes on when its token expires", "a token has to expire, after an hour of waiting"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

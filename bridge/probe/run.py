@@ -17,6 +17,7 @@ from bridge.probe import (
     steps_items,
     steps_notifications,
     steps_personal,
+    steps_refusals,
     steps_searches,
     steps_sync,
     steps_versions,
@@ -46,6 +47,7 @@ MODULES: Final = (
     steps_searches,
     steps_clients,
     steps_personal,
+    steps_refusals,
     steps_forms,
     steps_associated,
 )

@@ -131,7 +131,8 @@ _ELEMENTS: Final[Mapping[str, SchemaVersion]] = {
 Exchange2010: FilterHtmlContent IsContactPhoto
 Exchange2010_SP1: ConvertHtmlCodePageToUTF8
 Exchange2013: UniqueBodyType NormalizedBodyType InlineImageUrlTemplate BlockExternalImages AddBlankTargetToLinks
-Exchange2015: ReferenceAttachment MaximumBodySize
+  MaximumBodySize
+Exchange2015: ReferenceAttachment
 """,
             ),
             (

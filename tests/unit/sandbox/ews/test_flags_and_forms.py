@@ -71,7 +71,8 @@ def test_a_mail_is_made_with_a_flag(ews: Ews) -> None:
 )
 def test_a_body_is_cut_where_the_client_wants_no_more(ews: Ews, kilobytes: str, letters: int, cut: str) -> None:
     item = ews.store.deliver(ADDRESS, a_mail(body="x" * 2000)).item_id
-    answer = ews.call(get(item, f"<t:MaximumBodySize>{kilobytes}</t:MaximumBodySize>", "item:Body", "item:TextBody"))
+    asked = get(item, f"<t:MaximumBodySize>{kilobytes}</t:MaximumBodySize>", "item:Body", "item:TextBody")
+    answer = ews.call(asked, header='<t:RequestServerVersion Version="Exchange2013"/>')
     (body,), (whole,) = answer.iter(T + "Body"), answer.iter(T + "TextBody")
 
     assert (len(body.text or ""), body.get("IsTruncated")) == (letters, cut)
