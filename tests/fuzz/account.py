@@ -32,8 +32,10 @@ class Account:
     delivered: int = 0
     arrived: int = 0
     repeated: int = 0
-    parked: Counter[str] = field(default_factory=Counter)
-    """By the reason that was announced."""
+    parked: int = 0
+    """Found in the folder for them."""
+    announced: Counter[str] = field(default_factory=Counter)
+    """Mails that were said to be parked, by reason."""
     unread: Counter[str] = field(default_factory=Counter)
     """Mails of which only the bytes were published, by defect."""
     slowest_seconds: float = 0.0
@@ -43,9 +45,12 @@ class Account:
     def __post_init__(self) -> None:
         """Begin with nothing."""
         self._lock = threading.Lock()
-        self._waiting: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
-        """By mailbox and bytes: the name of each mail, and when it was delivered."""
-        self._last_arrival: dict[str, float] = defaultdict(float)
+        self._waiting: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
+        """By mailbox and bytes: the number and name of each mail."""
+        self._taken: dict[int, float] = {}
+        """When the server had each mail."""
+        self._last: dict[str, float] = defaultdict(float)
+        """When a mailbox was last done with a mail."""
         self._seen: set[str] = set()
         self._validator = jsonschema_rs.validator_for(schemas.schema(inbound_v1.NAME), validate_formats=True)
 
@@ -54,7 +59,12 @@ class Account:
         with self._lock:
             self.delivered += 1
             name = f"mail {mail.number}, {len(arrives_as)} bytes: {mail.name}"
-            self._waiting[alias, _digest(arrives_as)].append((name, time.monotonic()))
+            self._waiting[alias, _digest(arrives_as)].append((mail.number, name))
+
+    def taken(self, number: int) -> None:
+        """Note that the server has a mail."""
+        with self._lock:
+            self._taken[number] = time.monotonic()
 
     def arrive(self, message_id: str, body: bytes) -> None:
         """Note a message of the queue."""
@@ -64,7 +74,7 @@ class Account:
         digest = _digest(raw)
         valid = self._validator.is_valid(told)
         with self._lock:
-            begun, self._last_arrival[alias] = self._last_arrival[alias], now
+            begun, self._last[alias] = self._last[alias], now
             if message_id in self._seen:
                 self.repeated += 1
                 return
@@ -73,7 +83,7 @@ class Account:
             if not waiting:
                 self.problems.append(f"nobody sent what arrived as {message_id[:12]}, {len(raw)} bytes")
                 return
-            name, delivered_at = waiting.pop(0)
+            number, name = waiting.pop(0)
             self.arrived += 1
             if not valid:
                 self.problems.append(f"does not fit the schema: {name}")
@@ -82,9 +92,17 @@ class Account:
             for defect in _UNREAD & set(told["defects"]):
                 self.unread[defect] += 1
                 self.problems.append(f"{defect}: {name}")
-            seconds = now - max(begun, delivered_at)
+            seconds = now - max(begun, self._taken.pop(number, now))
             if seconds > self.slowest_seconds:
                 self.slowest_seconds, self.slowest = seconds, name
+
+    def hear(self, _message_id: str, body: bytes) -> None:
+        """Note an event: a mailbox is done with a mail that is parked, too."""
+        event = json.loads(body)
+        if event["event"] == "inbound.parked":
+            with self._lock:
+                self.announced[event["code"]] += 1
+                self._last[event["mailbox"]] = time.monotonic()
 
     def park(self, alias: str, raw: bytes) -> None:
         """Note a mail of the folder for parked ones."""
@@ -94,7 +112,7 @@ class Account:
                 self.problems.append(f"nobody sent what is parked, {len(raw)} bytes")
             else:
                 waiting.pop(0)
-                self.parked["found"] += 1
+                self.parked += 1
 
     @property
     def missing(self) -> int:

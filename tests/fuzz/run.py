@@ -27,7 +27,7 @@ from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _ALIASES = ("dispatch", "charter")
 _WORKERS = 2
@@ -74,9 +74,13 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         for worker in workers:
             until(worker.ready, "the workers to be ready")
         watch = _Watch(workers)
-        with ThreadPoolExecutor(len(_ALIASES) + 2) as threads:
+        with ThreadPoolExecutor(len(_ALIASES) + 3) as threads:
             ended = threading.Event()
-            others = [threads.submit(watch.look, ended), threads.submit(_consume, broker.url, account, ended)]
+            others = [
+                threads.submit(watch.look, ended),
+                threads.submit(_consume, broker.url, "mail.inbound", account.arrive, ended),
+                threads.submit(_consume, broker.url, "mail.events", account.hear, ended),
+            ]
             try:
                 deliveries = [
                     threads.submit(_deliver, plan, number, sandbox.info["smtp"], account)
@@ -93,7 +97,6 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
             for other in others:
                 other.result()
         _find_parked(account, sandbox)
-        codes = _parking_codes(broker.url)
         crashes = watch.crashes + sum(len(worker.told("process.error_unattended")) for worker in workers)
         connections = sum(len(worker.told("broker.disconnected")) for worker in workers)
         for worker in workers:
@@ -102,19 +105,21 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     account.problems += account.missing_names()
     if crashes:
         account.problems.append(f"{crashes} crashes")
-    account.problems += [f"parked as {code}: {count}" for code, count in codes.items() if code not in _MAY_BE_PARKED]
+    account.problems += [
+        f"parked as {code}: {count}" for code, count in account.announced.items() if code not in _MAY_BE_PARKED
+    ]
     return {
         "seed": plan.seed,
         "mails": account.delivered,
         "arrived": account.arrived,
-        "parked": account.parked["found"],
+        "parked": account.parked,
         "lost": account.missing,
         "crashes": crashes,
         "peak_memory_mb": round(watch.peak_bytes / 1e6),
         "slowest_seconds": round(account.slowest_seconds, 2),
         "slowest": account.slowest,
         "repeated": account.repeated,
-        "parked_as": codes,
+        "parked_as": dict(account.announced),
         "unread": dict(account.unread),
         "peak_memory_aside_mb": round(watch.peak_aside_bytes / 1e6),
         "connections_lost": connections,
@@ -127,24 +132,27 @@ def _deliver(plan: Plan, mailbox: int, smtp: str, account: Account) -> None:
     alias = _ALIASES[mailbox]
     mails = Mails(plan.seed, full_size=plan.full_size)
 
+    numbers = range(mailbox, plan.mails, len(_ALIASES))
+
     def share() -> Iterator[bytes]:
-        for number in range(mailbox, plan.mails, len(_ALIASES)):
+        for number in numbers:
             mail = mails[number]
             account.expect(alias, mail, as_delivered(mail.raw))
             yield mail.raw
 
-    for _ in deliver(smtp, share(), sender="stranger@elsewhere.example", recipient=f"{alias}@example.org"):
-        pass
+    taken = deliver(smtp, share(), sender="stranger@elsewhere.example", recipient=f"{alias}@example.org")
+    for number, _ in zip(numbers, taken, strict=True):
+        account.taken(number)
 
 
-def _consume(url: str, account: Account, ended: threading.Event) -> None:
+def _consume(url: str, queue: str, take: Callable[[str, bytes], None], ended: threading.Event) -> None:
     """Take what arrives until the run has ended and nothing is left."""
     with contextlib.closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
         channel = connection.channel()
         channel.basic_qos(prefetch_count=_PREFETCH)
-        for method, properties, body in channel.consume("mail.inbound", inactivity_timeout=1.0):
+        for method, properties, body in channel.consume(queue, inactivity_timeout=1.0):
             if method is not None and properties is not None and body is not None:
-                account.arrive(properties.message_id or "", body)
+                take(properties.message_id or "", body)
                 channel.basic_ack(method.delivery_tag)
             elif ended.is_set():
                 return
@@ -176,17 +184,6 @@ def _find_parked(account: Account, sandbox: SandboxProcess) -> None:
             if folder["name"] == PARKED_FOLDER:
                 for mail in sandbox.mails(address, folder["id"]):
                     account.park(alias, sandbox.mime(address, mail["item_id"], folder["id"]))
-
-
-def _parking_codes(url: str) -> dict[str, int]:
-    codes: dict[str, int] = {}
-    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
-        channel = connection.channel()
-        while (body := channel.basic_get("mail.events", auto_ack=True)[2]) is not None:
-            event = json.loads(body)
-            if event["event"] == "inbound.parked":
-                codes[event["code"]] = codes.get(event["code"], 0) + 1
-    return codes
 
 
 def _tell(account: Account) -> None:
