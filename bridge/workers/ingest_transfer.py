@@ -19,6 +19,7 @@ from bridge.errors import (
     BridgeError,
     CallRefused,
     MailboxAccessDenied,
+    MailboxThrottled,
     MailboxUnavailable,
     MailUnreadable,
     MessageError,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from bridge.workers.ingest_memory import MailMemory
     from bridge.workers.ingest_parking import ParkingAttendant
 
-# Throttling, a token and credentials concern every mail.
+# A token and credentials concern every mail.
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
@@ -374,6 +375,10 @@ class Transfer:
 
     def _fail(self, error: BridgeError, culprit: MailRef | None = None) -> None:
         """Remember the first failure; what is under way ends, nothing new starts."""
+        # Exchange also says so of one mail that is too much for it. That makes none a bad one: it stays for a while.
+        too_much = isinstance(error, MailboxThrottled) and error.retry_after_seconds is None
+        if culprit is not None and too_much and self._memory.blame(culprit):
+            self._memory.keep(culprit, error.code)
         if culprit is not None and isinstance(error, _MAY_BE_THE_MAIL):
             if self._memory.is_proved_bad(culprit):
                 self._parking.wants(culprit, error.code)

@@ -11,7 +11,7 @@ import pytest
 from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.domain.disposition import RetryPolicy
-from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail, VanishedMail
+from bridge.domain.mail import FailedFetch, Fetched, FetchedMail, MailRef, UnconvertibleMail, VanishedMail
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import (
     BridgeError,
@@ -347,6 +347,25 @@ async def test_batches_shrink_to_the_one_mail_that_spoils_them_and_the_others_pa
     assert bench.left == ["m4"]
 
 
+async def test_a_mail_that_is_too_much_for_exchange_stays_and_the_others_pass() -> None:
+    """ErrorNotEnoughMemory and its like come for one mail, too; no number of them makes a mail a bad one."""
+    bench = Bench(*(a_mail(n) for n in range(9)))
+    fetch = bench.inbox.fetch
+
+    async def exhausted(refs: Sequence[MailRef]) -> Sequence[Fetched]:
+        fetched = await fetch(refs)
+        return [FailedFetch(one.ref, MailboxThrottled()) if one.ref.item_id == "item-4" else one for one in fetched]
+
+    bench.inbox.fetch = exhausted  # type: ignore[method-assign]
+    for _ in range(20):
+        with contextlib.suppress(MailboxThrottled):
+            await bench.once()
+        bench.clock.seconds += 3
+
+    assert bench.left == ["m4"]
+    assert bench.inbox.parked == {}
+
+
 async def test_all_pages_of_a_folder_are_read() -> None:
     bench = Bench(*(a_mail(n) for n in range(25)), page_limit=4)
     bench.publisher.answer = lambda message: PublishUnroutable() if message.message_id in {"m1", "m9"} else None
@@ -613,7 +632,9 @@ async def test_confirms_that_never_come_end_the_pass_and_not_the_process() -> No
     assert bench.left == []
 
 
-@pytest.mark.parametrize("error", [MailboxThrottled(), TokenUnavailable(), CredentialsRejected()])
+@pytest.mark.parametrize(
+    "error", [MailboxThrottled(retry_after_seconds=1.0), TokenUnavailable(), CredentialsRejected()]
+)
 async def test_no_mail_is_blamed_for_what_concerns_all(error: BridgeError) -> None:
     bench = Bench(a_mail(1))
     bench.inbox.fails["fetch"] = error
