@@ -117,6 +117,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "the request does not match the current change key for the item.",
     "ErrorItemNotFound": "The specified object was not found in the store., The process failed to get the correct "
     "properties.",
+    "ErrorMailboxDataArrayEmpty": "The array of mailboxes is empty.",
+    "ErrorMailboxDataArrayTooBig": "The array of mailboxes has more than 100 entries.",
     "ErrorMessageDispositionRequired": "Message disposition is required.",
     "ErrorMimeContentInvalid": "The mime content is invalid.",
     "ErrorMimeContentInvalidBase64String": "The mime content is not a valid base64 string.",

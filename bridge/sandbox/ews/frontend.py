@@ -18,11 +18,12 @@ from uuid import uuid4
 from bridge.sandbox.clock import EXCHANGE
 
 COOKIE: Final = "exchangecookie"
+SERVER: Final = "Microsoft-IIS/10.0"
 _COOKIE_LASTS: Final = timedelta(days=365)
 _ALWAYS: Final = {
     "Content-Type": "text/xml; charset=utf-8",
     "Cache-Control": "private",
-    "Server": "Microsoft-IIS/10.0",
+    "Server": SERVER,
     "X-AspNet-Version": "4.0.30319",
     "X-Powered-By": "ASP.NET",
 }

@@ -17,7 +17,7 @@ from bridge.sandbox.ews import mediatype, soapfaults, xml, zones
 from bridge.sandbox.ews.access import mailbox_of_call
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
-from bridge.sandbox.ews.frontend import FrontEnd, new_cookie
+from bridge.sandbox.ews.frontend import SERVER, FrontEnd, new_cookie
 from bridge.sandbox.ews.grammar.check import ViolationError
 from bridge.sandbox.ews.hooks import Call, NoFaults, NoGrants, RefusedError
 from bridge.sandbox.ews.named import folders_named
@@ -101,7 +101,13 @@ class EwsService:
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer one HTTP request, whatever it is."""
+        """Answer one HTTP request, whatever it is; every answer says of the server what Exchange's say."""
+        answer = await self._handled(request)
+        if not answer.prepared:
+            answer.headers.setdefault("Server", SERVER)
+        return answer
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
         if request.path.lower().rstrip("/") != PATH:
             return web.Response(status=404)
         try:

@@ -53,8 +53,8 @@ def get_user_availability(context: Context, request: etree._Element) -> str:
     if not 5 <= interval <= 1440:
         raise FaultError("ErrorInvalidMergedFreeBusyInterval")
     people = children(request.find(xml.M + "MailboxDataArray"))
-    if len(people) > _MOST_PEOPLE:
-        raise FaultError("ErrorInvalidRequest")
+    if not 0 < len(people) <= _MOST_PEOPLE:
+        raise FaultError("ErrorMailboxDataArrayTooBig" if people else "ErrorMailboxDataArrayEmpty")
     wanted = options.findtext(xml.T + "RequestedView") or "FreeBusy"
     with context.store.reading() as db:
         views = (_Viewer(context, db, zone, (start, end), interval, wanted).answer(node) for node in people)

@@ -213,3 +213,20 @@ def test_what_a_mail_said_when_it_went_stays(ews: Ews, path: str, element: str, 
 
     assert ews.codes(update(draft(ews), path, element)) == [of_draft]
     assert ews.codes(update(arrived, path, element)) == [of_mail]
+
+
+@pytest.mark.parametrize(
+    ("people", "code"), [(0, "ErrorMailboxDataArrayEmpty"), (101, "ErrorMailboxDataArrayTooBig"), (100, "NoError")]
+)
+def test_availability_is_asked_of_one_to_a_hundred(ews: Ews, people: int, code: str) -> None:
+    email = f"<t:Email><t:Address>{ADDRESS}</t:Address></t:Email>"
+    one = f"<t:MailboxData>{email}<t:AttendeeType>Required</t:AttendeeType></t:MailboxData>"
+    times = "<t:StartTime>2026-11-24T00:00:00</t:StartTime><t:EndTime>2026-11-25T00:00:00</t:EndTime>"
+    window = f"<t:TimeWindow>{times}</t:TimeWindow>"
+    codes = ews.codes(
+        f"<m:GetUserAvailabilityRequest><m:MailboxDataArray>{one * people}</m:MailboxDataArray>"
+        f"<t:FreeBusyViewOptions>{window}<t:RequestedView>FreeBusy</t:RequestedView></t:FreeBusyViewOptions>"
+        "</m:GetUserAvailabilityRequest>"
+    )
+
+    assert set(codes) == {code}

@@ -62,3 +62,22 @@ def test_who_is_let_in_by_nobody_learns_of_the_web_server_alone(ews: Ews) -> Non
     assert refused.headers["Server"] == "Microsoft-IIS/10.0"
     assert "Set-Cookie" not in refused.headers
     assert FrontEnd(on_premises=True).refusal()["Content-Type"] == "text/html"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "", {}, 200),
+        ("POST", "/elsewhere", {}, 404),
+        ("POST", "", {"Content-Type": "application/json"}, 415),
+        ("POST", "", {"Content-Type": "text/xml; charset=utf-8"}, 500),
+    ],
+)
+def test_no_answer_says_what_the_sandbox_is_made_of(
+    ews: Ews, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = requests.request(
+        method, ews.url + path, data=_BROKEN, headers=headers, auth=("dispatch@example.org", "x"), timeout=30
+    )
+
+    assert (answer.status_code, answer.headers["Server"]) == (status, "Microsoft-IIS/10.0")
