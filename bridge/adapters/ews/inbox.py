@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -39,6 +40,9 @@ from bridge.adapters.ews.soap import M, T
 
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
+_GARBLED_LIMIT = 3
+"""A mail whose answer was no XML so often is taken for one that cannot be had as MIME; then its bytes are given up."""
+_GARBLED_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class EwsInbox:
         self._ignore_before = ignore_before
         self._target_folder: etree._Element | None = None
         self._parked = EwsParked(client, address)
+        self._garbled: OrderedDict[str, int] = OrderedDict()
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first, `limit` of them after the first `offset`, with the total count."""
@@ -130,7 +135,7 @@ class EwsInbox:
             messages = await self._call_for_each(refs, _get_item(refs, with_mime=True))
         except (MalformedAnswer, MailUnreadable) as error:
             if len(refs) == 1:
-                return [await self._fetch_properties(refs[0], error.code, error)]
+                return [await self._alone(refs[0], error)]
             half = len(refs) // 2
             return [*await self.fetch(refs[:half]), *await self.fetch(refs[half:])]
         except BridgeError as error:
@@ -201,7 +206,19 @@ class EwsInbox:
             return await self._fetch_properties(ref, "mime_empty", MailUnreadable("mime_empty"))
         if ref.size_bytes > _IMPLAUSIBLE_FROM_BYTES and len(mime) * _IMPLAUSIBLE_FRACTION < ref.size_bytes:
             return FailedFetch(ref, MailUnreadable("mime_implausible"))
+        self._garbled.pop(ref.item_id, None)
         return FetchedMail(ref, mime)
+
+    async def _alone(self, ref: MailRef, error: BridgeError) -> Fetched:
+        """Return a mail's properties where its answer is garbled each time; once, it may be the network or a server."""
+        if isinstance(error, MalformedAnswer):
+            times = self._garbled.pop(ref.item_id, 0) + 1
+            if times < _GARBLED_LIMIT:
+                self._garbled[ref.item_id] = times
+                while len(self._garbled) > _GARBLED_REMEMBERED:
+                    self._garbled.popitem(last=False)
+                return FailedFetch(ref, MailUnreadable(error.code))
+        return await self._fetch_properties(ref, error.code, error)
 
     async def _fetch_properties(self, ref: MailRef, code: str, error: BridgeError) -> Fetched:
         """Return what can be had of a mail whose MIME cannot."""

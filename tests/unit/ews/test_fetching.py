@@ -78,6 +78,23 @@ async def test_mime_that_is_far_smaller_than_the_mail_is_never_taken_for_it(mime
         assert isinstance(outcome.error, MailUnreadable)
 
 
+async def test_a_garbled_answer_costs_no_mail_its_bytes_unless_it_comes_each_time() -> None:
+    """Its properties alone would be published, and the mail removed: once or twice it may be the network."""
+    with contextlib.closing(Mailbox({})) as client:
+        inbox = EwsInbox(client, "dispatch@example.org")
+        for _ in range(2):
+            [outcome] = await inbox.fetch([a_ref(1)])
+            assert isinstance(outcome, FailedFetch)
+            assert isinstance(outcome.error, MailUnreadable)
+        client.mimes = {"item-1": b"Subject: x\r\n\r\n"}
+        [outcome] = await inbox.fetch([a_ref(1)])
+        assert isinstance(outcome, FetchedMail)
+
+        outcomes = [(await inbox.fetch([a_ref(2)]))[0] for _ in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [FailedFetch, FailedFetch, UnconvertibleMail]
+
+
 @pytest.mark.parametrize("spoils", range(7))
 async def test_a_batch_that_one_mail_spoils_is_halved_and_no_mail_of_it_is_left_out(spoils: int) -> None:
     refs = [a_ref(number) for number in range(7)]
