@@ -82,3 +82,12 @@ def private_items(probe: Probing) -> Seen:
     }
     words = ", ".join(f"{version}: {'there' if shown else 'absent'}" for version, shown in there.items())
     return Seen(list(there.values()) == [False, True], words)
+
+
+@step(135, "a header that is named comes in InternetMessageHeaders, alone; FindItem refuses it", needs=Needs.WRITE)
+def named_header(probe: Probing) -> Seen:
+    draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name(), X_Bridge_Probe="named"))
+    path = element("t:IndexedFieldURI", FieldURI="item:InternetMessageHeader", FieldIndex="X-Bridge-Probe")
+    shown = len(list(probe.ground.item(draft, path).iter(f"{T}InternetMessageHeader")))
+    found = probe.code(ews.find(distinguished("inbox"), fields=[path], limit=1))
+    return Seen(shown == 1 and found == "ErrorInvalidPropertyRequest", f"headers shown: {shown}; FindItem: {found}")

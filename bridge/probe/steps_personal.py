@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.folders import folder_ids
@@ -187,3 +188,17 @@ def zones_of_an_appointment(probe: Probing) -> Seen:
     held = [name for name in ("StartTimeZoneId", "EndTimeZoneId", "StartTimeZone") if every.all(name)]
     same = held == ["StartTimeZoneId", "EndTimeZoneId"] and bool(named.all("StartTimeZone"))
     return Seen(same, f"in all properties: {' '.join(held) or 'none'}; by name: {len(named.all('StartTimeZone'))}")
+
+
+@step(134, "the MimeContent of an appointment is a calendar, that of a contact a vCard", needs=Needs.WRITE)
+def exported(probe: Probing) -> Seen:
+    contacts = _folder(probe, "ContactsFolder")
+    contact = element("t:Contact", element("t:Subject", text=probe.ground.next_name()))
+    made = [
+        _appointment(probe, _folder(probe, "CalendarFolder"), _A_TUESDAY, (9, 10)),
+        ews.id_of(probe.ok(_create(contacts, contact)).first("ItemId")),
+    ]
+    contents = [probe.ok(ews.get(one, mime=True)).first("MimeContent").text or "" for one in made]
+    begins = [base64.b64decode(content).lstrip().startswith(head)
+              for content, head in zip(contents, (b"BEGIN:VCALENDAR", b"BEGIN:VCARD"), strict=True)]  # fmt: skip
+    return Seen(all(begins), f"a calendar: {begins[0]}; a card: {begins[1]}")

@@ -20,7 +20,7 @@ from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 from bridge.sandbox.store.structure import decode_words, xml_safe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from lxml import etree
 
@@ -161,13 +161,19 @@ def _attachments(view: View) -> str:
     return f"<t:Attachments>{listed}</t:Attachments>" if listed else ""
 
 
-def _headers(view: View) -> str:
-    listed = "".join(
-        f'<t:InternetMessageHeader HeaderName="{xml.attribute(name)}">{xml.text(xml_safe(decode_words(value)))}'
-        "</t:InternetMessageHeader>"
-        for name, value in view.parsed().headers
-    )
-    return f"<t:InternetMessageHeaders>{listed}</t:InternetMessageHeaders>" if listed else ""
+def headers_xml(only: Collection[str] = ()) -> Callable[[View], str]:
+    """Return what renders a mail's headers: all, or those of these names in small letters."""
+
+    def render(view: View) -> str:
+        listed = "".join(
+            f'<t:InternetMessageHeader HeaderName="{xml.attribute(name)}">{xml.text(xml_safe(decode_words(value)))}'
+            "</t:InternetMessageHeader>"
+            for name, value in view.parsed().headers
+            if not only or name.lower() in only
+        )
+        return f"<t:InternetMessageHeaders>{listed}</t:InternetMessageHeaders>" if listed else ""
+
+    return render
 
 
 def _categories(view: View) -> str:
@@ -308,7 +314,7 @@ ITEM_FIELDS: Final[Sequence[Field]] = (
     _flag_field("item:IsFromMe", "IsFromMe", p.FLAG_FROM_ME),
     _flag_field("item:IsResend", "IsResend", p.FLAG_RESEND),
     _flag_field("item:IsUnmodified", "IsUnmodified", p.FLAG_UNMODIFIED),
-    Field("item:InternetMessageHeaders", "InternetMessageHeaders", "g", render=_headers, found=False),
+    Field("item:InternetMessageHeaders", "InternetMessageHeaders", "g", render=headers_xml(), found=False),
     Field("item:DateTimeSent", "DateTimeSent", _EVERYWHERE, p.CLIENT_SUBMIT_TIME, values.TIME),
     Field("item:DateTimeCreated", "DateTimeCreated", _EVERYWHERE, p.CREATION_TIME, values.TIME),
     Field("item:ResponseObjects", "ResponseObjects", "Gg", render=_response_objects, found=False),

@@ -6,10 +6,12 @@ What all items have stands first in each list, extended properties in the middle
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.calendarfields import CALENDAR_FIELDS
 from bridge.sandbox.ews.contactfields import CONTACT_FIELDS, INDEXED_FIELDS, LIST_FIELDS, partial
+from bridge.sandbox.ews.exported import calendar_xml, card_xml
 from bridge.sandbox.ews.fields import ITEM_FIELDS, Field
 from bridge.sandbox.ews.meetingfields import CANCELLATION_FIELDS, MEETING_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from bridge.sandbox.ews.taskfields import POST_FIELDS, TASK_FIELDS
@@ -18,13 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _COMMON: Final = tuple(field for field in ITEM_FIELDS if field.uri.startswith("item:"))
+_CALENDAR: Final = (replace(_COMMON[0], render=calendar_xml), *_COMMON[1:])
+_CARD: Final = (replace(_COMMON[0], render=card_xml), *_COMMON[1:])
 _MESSAGE: Final = tuple(field for field in ITEM_FIELDS if not field.uri.startswith("item:"))
 
 FIELDS: Final[Mapping[str, Sequence[Field]]] = {
     "Message": ITEM_FIELDS,
     "Item": ITEM_FIELDS,
-    "CalendarItem": (*_COMMON, *CALENDAR_FIELDS),
-    "Contact": (*_COMMON, *CONTACT_FIELDS),
+    "CalendarItem": (*_CALENDAR, *CALENDAR_FIELDS),
+    "Contact": (*_CARD, *CONTACT_FIELDS),
     "DistributionList": (*_COMMON, *LIST_FIELDS),
     "Task": (*_COMMON, *TASK_FIELDS),
     "PostItem": (*_COMMON, *POST_FIELDS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
@@ -15,6 +15,7 @@ from bridge.sandbox.ews.fields import (
     attachment_id_xml,
     body_xml,
     element_for,
+    headers_xml,
     item_id_xml,
     stands_before_extended,
 )
@@ -40,6 +41,10 @@ _SHAPE_LETTERS = {
 }
 
 
+_PLACES: Final = {field.uri: place for place, field in enumerate(ITEM_FIELDS)}
+_HEADERS: Final = "item:InternetMessageHeaders"
+
+
 @dataclass(frozen=True, slots=True)
 class OtherKinds:
     """The properties that items of other kinds than mail show of the same shape."""
@@ -52,7 +57,8 @@ class OtherKinds:
     def parts(self, kind: str, of_mail: tuple[Field, ...]) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
         """Return what stands before the extended properties and what after; `of_mail` knows how bodies are wanted."""
         if kind not in self._known:
-            made = {one.uri: one for one in of_mail}
+            # Their MIME is no mail: each kind renders its own.
+            made = {one.uri: one for one in of_mail if one.uri != "item:MimeContent"}
             fields = [
                 made.get(one.uri, one)
                 for one in fields_shown(kind, self.letter, self.wanted)
@@ -121,6 +127,31 @@ def _as_of(version: SchemaVersion, field: Field) -> Field:
     return LATER_RIGHTS if later else field
 
 
+def _headers_named(additional: etree._Element | None, *, found: bool) -> frozenset[str]:
+    """
+    Return the names, in small letters, of the headers that are asked for one by one.
+
+    Raises:
+        EwsError: ErrorInvalidPropertyRequest, they are asked for where items are `found`, not fetched.
+    """
+    asked = [
+        node
+        for node in (() if additional is None else additional.iter(xml.T + "IndexedFieldURI"))
+        if node.get("FieldURI") == "item:InternetMessageHeader"
+    ]
+    if asked and found:
+        raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(asked[0]))
+    return frozenset(str(node.get("FieldIndex")).lower() for node in asked)
+
+
+def _with_headers(fields: list[Field], wanted: set[str], names: frozenset[str]) -> list[Field]:
+    """Return the properties to show with the headers that were named, which `wanted` has then; all hold those too."""
+    if not names or _HEADERS in wanted:
+        return fields
+    wanted.add(_HEADERS)
+    return sorted([*fields, replace(BY_URI[_HEADERS], render=headers_xml(names))], key=lambda one: _PLACES[one.uri])
+
+
 def read_item_shape(
     node: etree._Element,
     *,
@@ -185,6 +216,7 @@ def read_item_shape(
         for field in ITEM_FIELDS
         if field.uri in wanted
     ]
+    fields = _with_headers(fields, wanted, _headers_named(additional, found=finding and not whole))
     before = tuple(field for field in fields if stands_before_extended(BY_URI[field.uri]))
     others = OtherKinds(_SHAPE_LETTERS.get((base, finding)), frozenset(wanted), version)
     return ItemShape(before, tuple(extended.values()), tuple(fields[len(before) :]), others)

@@ -119,6 +119,21 @@ def _definition_xml(name: str, element: str, year: int) -> str:
     )
 
 
+def observances(name: str | None, year: int) -> list[tuple[datetime, timedelta, timedelta]]:
+    """Return when a zone's offset changes in a year, and what it is before and after; one moment if it never does."""
+    rules = zone(name)
+    changes = _changes(rules, year)
+    if not changes:
+        begin = datetime(year, 1, 1, tzinfo=UTC)
+        return [(begin, _offset(rules, begin), _offset(rules, begin))]
+    return [(change, _offset(rules, change - timedelta(minutes=1)), _offset(rules, change)) for change in changes]
+
+
+def week_of(local: datetime) -> int:
+    """Return which of its weekdays in the month a day is, -1 for the last."""
+    return -1 if (local + timedelta(days=7)).month != local.month else (local.day - 1) // 7 + 1
+
+
 def duration(span: timedelta) -> str:
     """Return a time span as an xs:duration such as `PT1H30M`."""
     seconds = int(span.total_seconds())

@@ -22,7 +22,7 @@ _MOST_BYTES: Final = 1_000_000
 _MOST_LINES: Final = 20_000
 _MOST_ATTENDEES: Final = 5000
 _BUSY: Final = {"FREE": 0, "TENTATIVE": 1, "BUSY": 2, "OOF": 3, "WORKINGELSEWHERE": 4}
-_BUSY_NAMES: Final = {number: name for name, number in _BUSY.items()}
+BUSY_NAMES: Final = {number: name for name, number in _BUSY.items()}
 _PARTSTAT: Final = {"ACCEPTED": "Accept", "DECLINED": "Decline", "TENTATIVE": "Tentative"}
 _WEEKDAYS: Final = dict(zip(("MO", "TU", "WE", "TH", "FR", "SA", "SU"), DAYS, strict=True))
 _LINE: Final = re.compile(r'([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^";:])*)*):(.*)', re.DOTALL)
@@ -193,29 +193,30 @@ def event_ics(bag: p.Bag, method: str, *, attendees: list[tuple[str, str, str]])
     """
     lines = [
         "BEGIN:VCALENDAR", "METHOD:" + method, "PRODID:Microsoft Exchange Server 2010", "VERSION:2.0", "BEGIN:VEVENT",
-        _person("ORGANIZER", bag.get(p.SENT_REPRESENTING_NAME, ""), bag.get(p.SENT_REPRESENTING_ADDRESS, "")),
+        person("ORGANIZER", bag.get(p.SENT_REPRESENTING_NAME, ""), bag.get(p.SENT_REPRESENTING_ADDRESS, "")),
         *(
-            _person(f"ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT={answer};RSVP=TRUE", name, address)
+            person(f"ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT={answer};RSVP=TRUE", name, address)
             for name, address, answer in attendees
         ),
-        "SUMMARY;LANGUAGE=en-US:" + _escaped(bag.get(p.SUBJECT, "")),
-        "UID:" + _escaped(bag.get(k.UID, "")),
+        "SUMMARY;LANGUAGE=en-US:" + escaped(bag.get(p.SUBJECT, "")),
+        "UID:" + escaped(bag.get(k.UID, "")),
         "DTSTART" + _shown(bag, k.START),
         "DTEND" + _shown(bag, k.END),
         "DTSTAMP:" + f"{EXCHANGE.now():%Y%m%dT%H%M%SZ}",
-        *([f"RRULE:{rule}"] if (rule := _rule_text(bag.get(k.RECURRENCE))) else []),
+        *([f"RRULE:{rule}"] if (rule := rule_text(bag.get(k.RECURRENCE))) else []),
         "PRIORITY:5",
         f"SEQUENCE:{bag.get(k.SEQUENCE, 0)}",
         "STATUS:" + ("CANCELLED" if method == "CANCEL" else "CONFIRMED"),
         "TRANSP:OPAQUE",
-        "LOCATION;LANGUAGE=en-US:" + _escaped(bag.get(k.LOCATION, "")),
-        "X-MICROSOFT-CDO-BUSYSTATUS:" + _BUSY_NAMES.get(bag.get(k.BUSY_STATUS, 2), "BUSY"),
+        "LOCATION;LANGUAGE=en-US:" + escaped(bag.get(k.LOCATION, "")),
+        "X-MICROSOFT-CDO-BUSYSTATUS:" + BUSY_NAMES.get(bag.get(k.BUSY_STATUS, 2), "BUSY"),
         "END:VEVENT", "END:VCALENDAR",
     ]  # fmt: skip
-    return "".join(f"{_folded(line)}\r\n" for line in lines)
+    return "".join(f"{folded(line)}\r\n" for line in lines)
 
 
-def _person(head: str, name: str, address: str) -> str:
+def person(head: str, name: str, address: str) -> str:
+    """Return the line of somebody who takes part."""
     shown, where = re.sub('["\\r\\n]', "", name), re.sub("[\\r\\n]", "", address)
     return f'{head};CN="{shown}":mailto:{where}'
 
@@ -225,7 +226,8 @@ def _shown(bag: p.Bag, key: str) -> str:
     return f";VALUE=DATE:{moment:%Y%m%d}" if bag.get(k.ALL_DAY) else f":{moment:%Y%m%dT%H%M%SZ}"
 
 
-def _rule_text(recurrence: dict[str, Any] | None) -> str:
+def rule_text(recurrence: dict[str, Any] | None) -> str:
+    """Return a recurrence as the value of RRULE."""
     if not recurrence:
         return ""
     name, parts = recurrence["pattern"]
@@ -247,11 +249,12 @@ def _rule_text(recurrence: dict[str, Any] | None) -> str:
     return ";".join(rule)
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Return a text as iCalendar and vCard write it."""
     return re.sub(r"\r?\n|\r", r"\\n", re.sub(r"([\\;,])", r"\\\1", value))
 
 
-def _folded(line: str) -> str:
+def folded(line: str) -> str:
     """Break a line so that none has more than 75 bytes."""
     parts = [""]
     for letter in line:
