@@ -141,6 +141,8 @@ class Mailbox:
     ) -> str:
         """Return the id of a new folder, below the Inbox if nothing else is said; `more` follows its name."""
         parent = parent or '<t:DistinguishedFolderId Id="inbox"/>'
+        # Who gives a class says only Folder: a kind has its own, and another is ErrorNoFolderClassOverride.
+        kind = "Folder" if folder_class else kind
         shown = f"<t:FolderClass>{folder_class}</t:FolderClass>" if folder_class else ""
         shown += f"<t:DisplayName>{escape(name) or f'Folder {next(self._numbers)}'}</t:DisplayName>{more}"
         return self.ids(
