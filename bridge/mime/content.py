@@ -114,7 +114,9 @@ class ContentReader:
     def text(self, body: Body) -> str:
         """Return the mail's text, line ends as LF, made from the HTML where the plain text is missing or blank."""
         text = self._joined(body.text_parts)
-        return self._joined(body.html_parts) if body.html_parts and not text.strip() else text
+        if text.strip() or [id(part) for part in body.text_parts] == [id(part) for part in body.html_parts]:
+            return text  # once is enough where the text was made of the HTML
+        return self._joined(body.html_parts) if body.html_parts else text
 
     def _joined(self, parts: list[Part]) -> str:
         """Return the text of several parts, each on lines of its own."""

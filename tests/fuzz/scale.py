@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _SHOWN = 20
-_NOISE_SECONDS = 0.1
-"""Below that a ratio of times says nothing."""
+_NOISE_SECONDS = 0.25
+"""Below that a ratio of times says nothing: a mail that comes to one of the parser's limits may cost a little more."""
 _MOST_GROWTH = 3.0
 """For twice the size; what grows with the square has four."""
 
