@@ -17,6 +17,7 @@ _CHECKOUT = Path(__file__).parents[2]
 _RECORD = "BRIDGE_SANDBOX_RECORD"
 
 
+@pytest.mark.timeout(450)
 def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
     """The tests of the operations run once more with every body kept."""
     environment = {**os.environ, _RECORD: str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
