@@ -137,7 +137,7 @@ _FOLDERS_SINCE = frozenset({
     "quarantinedemaildefaultcategory", "recoverableitemssubstrateholds", "relevantcontacts", "sharepointnotifications",
     "shortnotes", "temporarysaves", "usercuratedcontacts",
 })  # fmt: skip
-_HEADERS = (_TYPES + "RequestServerVersion", _TYPES + "ExchangeImpersonation")
+_HEADERS = (_TYPES + "RequestServerVersion", _TYPES + "ExchangeImpersonation", _TYPES + "DateTimePrecision")
 
 
 def _refusal(path: Path) -> str:
