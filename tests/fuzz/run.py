@@ -98,7 +98,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
                 other.result()
         _find_parked(account, sandbox)
         crashes = watch.crashes + sum(len(worker.told("process.error_unattended")) for worker in workers)
-        connections = sum(len(worker.told("broker.disconnected")) for worker in workers)
+        connections = sum(len(worker.told("broker.connection_lost")) for worker in workers)
         for worker in workers:
             if worker.running and (code := worker.stop()) != 0:
                 account.problems.append(f"a worker ended with {code}")
