@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bridge.probe.probing import Probing
 
-_MOMENTS_SECONDS: Final = 30.0
+_MOMENTS_SECONDS: Final = 10.0
 
 
 def _yes(value: bool) -> str:  # noqa: FBT001 - a word for it

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _mail_leaves_at_once(sandbox: SandboxProcess) -> None:
+    """The tests of this file together send more than Exchange lets a mailbox send in a minute."""
+    sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
+
+
 @pytest.fixture(autouse=True)
 def _no_faults_stay(sandbox: SandboxProcess) -> Iterator[None]:
     yield
