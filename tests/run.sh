@@ -108,7 +108,8 @@ for suite in "${suites[@]}"; do
     integration) tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
     scenario) tests scenario -n 2 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
-    matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 2 tests/matrix ;;
+    # Most of a cell is waiting for heartbeats and time-outs.
+    matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 3 tests/matrix ;;
   esac
 done
 
