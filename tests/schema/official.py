@@ -180,7 +180,14 @@ def _violation(raw: bytes) -> str:
 
 if __name__ == "__main__":
     import sys
+    from concurrent.futures import ProcessPoolExecutor
 
-    refused = [*invalid_answers(Path(sys.argv[1])), *wrong_requests(Path(sys.argv[1]))]
+    with ProcessPoolExecutor(2) as pool:
+        folder = Path(sys.argv[1])
+        refused = [
+            one
+            for found in (pool.submit(invalid_answers, folder), pool.submit(wrong_requests, folder))
+            for one in found.result()
+        ]
     print("\n".join(refused) or "every recorded request and answer validates")
     sys.exit(bool(refused))
