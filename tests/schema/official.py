@@ -140,10 +140,19 @@ _FOLDERS_SINCE = frozenset({
 _HEADERS = (_TYPES + "RequestServerVersion", _TYPES + "ExchangeImpersonation", _TYPES + "DateTimePrecision")
 
 
+@cache
+def _answers_in(folder: Path) -> dict[str, list[Path]]:
+    """Return the answers in a folder by the stem of their request; a whole run leaves tens of thousands."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.response.xml")):
+        found.setdefault(path.name.rsplit(".", 4)[0], []).append(path)
+    return found
+
+
 def _refusal(path: Path) -> str:
     """Return the code of the fault by which the sandbox refused a request's form, `400` for no SOAP, else nothing."""
     stem = path.name.removesuffix(".request.xml")
-    answers = sorted(path.parent.glob(f"{stem}.*.response.xml"))
+    answers = _answers_in(path.parent).get(stem)
     if not answers:
         return ""
     raw = answers[0].read_bytes()
