@@ -76,6 +76,15 @@ class Context:
             raise EwsError("ErrorMissingEmailAddress")
         return self.mailbox
 
+    def target_folder(self, db: sqlite3.Connection, request: etree._Element) -> tuple[Mailbox, Folder]:
+        """Return where a request moves or copies to; one that is not there has a code of its own."""
+        try:
+            return self.find_folder(db, child(request, "ToFolderId"))
+        except EwsError as error:
+            if error.code in ("ErrorItemNotFound", "ErrorFolderNotFound"):
+                raise EwsError("ErrorToFolderNotFound") from error
+            raise
+
     def find_folder(self, db: sqlite3.Connection, holder: etree._Element) -> tuple[Mailbox, Folder]:
         """Return the folder that the one id inside an element such as ParentFolderId names."""
         return self.folder_of(db, next(child for child in holder if isinstance(child.tag, str)))

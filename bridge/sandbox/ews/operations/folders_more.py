@@ -34,12 +34,7 @@ def copy_folder(context: Context, request: etree._Element) -> str:
 
 def _transfer(context: Context, request: etree._Element, operation: str, transfer: Transfer) -> str:
     def do(node: etree._Element) -> str:
-        try:
-            target_mailbox, target = context.find_folder(db, child(request, "ToFolderId"))
-        except EwsError as error:
-            if error.code in ("ErrorItemNotFound", "ErrorFolderNotFound"):
-                raise EwsError("ErrorToFolderNotFound") from error
-            raise
+        target_mailbox, target = context.target_folder(db, request)
         mailbox, folder = context.folder_of(db, node)
         if mailbox.id != target_mailbox.id:
             raise EwsError("ErrorCrossMailboxMoveCopy")

@@ -37,12 +37,7 @@ def _transfer(context: Context, request: etree._Element, operation: str, transfe
     returned = request.findtext(xml.M + "ReturnNewItemIds")
 
     def do(node: etree._Element) -> str:
-        try:
-            target_mailbox, target = context.find_folder(db, child(request, "ToFolderId"))
-        except EwsError as error:
-            if error.code in ("ErrorItemNotFound", "ErrorFolderNotFound"):
-                raise EwsError("ErrorToFolderNotFound") from error
-            raise
+        target_mailbox, target = context.target_folder(db, request)
         mailbox, item = context.item_of(db, node)
         if mailbox.id != target_mailbox.id:
             raise EwsError("ErrorCrossMailboxMoveCopy")
