@@ -1,0 +1,40 @@
+"""One sandbox for the tests of a file, and a virtual host of the run's broker for each test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.identity.place import Place
+from tests.support.sandbox import SandboxProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """A sandbox in the form of Exchange Online."""
+    with SandboxProcess(tmp_path_factory.mktemp("identity") / "sandbox") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    """A sandbox in the form of an Exchange Server on-premises."""
+    with SandboxProcess(tmp_path_factory.mktemp("identity") / "server", on_premises=True) as process:
+        yield process
+
+
+@pytest.fixture
+def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Place:
+    """The sandbox of the file's tests, with a virtual host for this one."""
+    return Place(tmp_path, sandbox, broker_url)
+
+
+@pytest.fixture
+def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str) -> Place:
+    """The server of the file's tests, with a virtual host for this one."""
+    return Place(tmp_path, server, broker_url)

@@ -1,0 +1,128 @@
+"""Where identity is tested: a sandbox, a virtual host of the run's broker, and a file for each configuration."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.support.workers import Worker, bridge
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.support.sandbox import SandboxProcess
+
+Table = dict[str, object]
+
+
+@dataclass
+class Place:
+    """What the tests of one file share; mailboxes and apps are made as they are needed."""
+
+    directory: Path
+    sandbox: SandboxProcess
+    amqp_url: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def mailbox(self, alias: str) -> str:
+        """Make a mailbox without limits on what it may send, and return its address."""
+        return self.user(alias)["address"]
+
+    def user(self, alias: str) -> dict[str, str]:
+        """Make such a mailbox, and return its address, username and password."""
+        user = self.sandbox.add_mailbox(f"{alias}@example.org")
+        address = user["address"]
+        own = self.sandbox.admin("/settings")["mailboxes"]
+        own[address] = {"sends_per_minute": None}
+        self.sandbox.admin("/settings", method="PUT", body={"mailboxes": own})
+        return user
+
+    def app(self, name: str, *addresses: str, **more: object) -> dict[str, Any]:
+        """Make an app that Exchange lets into these mailboxes, as RBAC for Applications does."""
+        body = {"name": name, "roles": [], "mailboxes": list(addresses), **more}
+        made: dict[str, Any] = self.sandbox.admin("/apps", method="POST", body=body)
+        return made
+
+    def entra(self, app: Mapping[str, Any], **credential: object) -> Table:
+        """Return the section `[entra]` for an app, with a credential."""
+        return {
+            "tenant_id": self.sandbox.info["tenant_id"],
+            "client_id": app["client_id"],
+            "authority_url": self.sandbox.info["authority_url"],
+            "ca_file": self.sandbox.ca_file,
+            **credential,
+        }
+
+    def file(self, name: str, content: str | bytes) -> Path:
+        """Write a file that nobody else may read, as a secret is kept."""
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    def config(
+        self,
+        name: str,
+        mailboxes: Sequence[Table],
+        *,
+        entra: Table | None = None,
+        ews: Table | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """Write a configuration, apply the topology that it needs, and return the environment of its workers."""
+        at = {"url": self.sandbox.info["ews_url"], "ca_file": self.sandbox.ca_file}
+        tables = {"ews": at if ews is None else ews, "ingest": {"poll_interval_seconds": 0.2}}
+        if entra is not None:
+            tables = {"entra": entra, **tables}
+        unlimited = {"send_rate_per_minute": "unlimited", "recipients_per_day": "unlimited"}
+        path = self.file(f"{name}.toml", toml(tables, [unlimited | one for one in mailboxes]))
+        whole = {
+            **self.environment,
+            "BRIDGE_CONFIG": str(path),
+            "BRIDGE_RABBITMQ__URLS": self.amqp_url,
+            **(environment or {}),
+        }
+        applied = self.bridge("topology", "apply", environment=whole)
+        assert applied.returncode == 0, applied.stderr
+        return whole
+
+    def bridge(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return bridge(*arguments, environment=environment)
+
+    def worker(self, command: str, environment: Mapping[str, str]) -> Worker:
+        """Return a worker that is not started yet."""
+        name = environment["BRIDGE_CONFIG"].rpartition("/")[2].removesuffix(".toml")
+        return Worker(command, environment, self.directory / f"{name}-{command}.log")
+
+    def waiting(self, address: str, folder: str = "inbox") -> int:
+        """Return how many mails a folder holds."""
+        return int(self.sandbox.admin(f"/mailboxes/{address}/folders/{folder}/mails?limit=1")["total"])
+
+    def errors(self) -> dict[str, int]:
+        """Return how many calls to Entra and Exchange failed so far, by operation, where any did."""
+        return {name: figures["errors"] for name, figures in self.sandbox.calls().items() if figures["errors"]}
+
+    def token_requests(self) -> int:
+        """Return how often a token was asked for so far."""
+        return self.sandbox.calls().get("token", {"count": 0})["count"]
+
+
+def toml(tables: Mapping[str, object], mailboxes: Sequence[Table] = ()) -> str:
+    """Return TOML text; a table in a table becomes `[outer.inner]`."""
+    parts = []
+    for name, table in tables.items():
+        assert isinstance(table, dict)
+        inner = {f"{name}.{key}": value for key, value in table.items() if isinstance(value, dict)}
+        parts += [_section(f"[{name}]", {key: value for key, value in table.items() if not isinstance(value, dict)})]
+        parts += [_section(f"[{key}]", value) for key, value in inner.items()]
+    parts += [_section("[[mailboxes]]", mailbox) for mailbox in mailboxes]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(head: str, values: Mapping[str, object]) -> str:
+    # What JSON writes of texts, numbers, truths and lists is TOML as well.
+    return "\n".join([head, *(f"{key} = {json.dumps(value, default=str)}" for key, value in values.items())])
