@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -18,6 +20,18 @@ if TYPE_CHECKING:
 _LOADED = "import sys; {}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
 _MAKES_CERTIFICATES = {"cryptography", "jwt", "_cffi_backend"}
 _READS_COMMANDS = {"typer", "click", "rich", "pydantic", "structlog", "exchangelib", "pika"}
+_LOOKED_AT = """
+import json, os, pathlib
+import bridge.sandbox.__main__
+from aiohttp import connector
+
+print(json.dumps({
+    "trusted": connector._SSL_CONTEXT_VERIFIED.cert_store_stats()["x509"],
+    "libstdc++": "libstdc++" in pathlib.Path("/proc/self/maps").read_text(),
+    "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE"),
+    "frozenlist": os.environ.get("FROZENLIST_NO_EXTENSIONS"),
+}))
+"""
 
 
 def _loaded(statements: str) -> set[str]:
@@ -40,6 +54,15 @@ def test_the_command_loads_no_more_than_the_sandbox() -> None:
 
     assert "asyncio" in loaded
     assert not loaded & (_MAKES_CERTIFICATES | _READS_COMMANDS)
+
+
+def test_a_sandbox_is_loaded_without_authorities_to_trust_and_without_the_runtime_of_c_plus_plus() -> None:
+    """Libraries would load them for uses that a sandbox does not have; the environment is as it was afterwards."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOKED_AT], check=True, capture_output=True, env=os.environ | {"SSL_CERT_FILE": "/mine"}
+    )
+
+    assert json.loads(done.stdout) == {"trusted": 0, "libstdc++": False, "SSL_CERT_FILE": "/mine", "frozenlist": None}
 
 
 def test_certificates_and_key_of_a_directory_are_made_once_by_a_process_of_their_own(tmp_path: Path) -> None:
