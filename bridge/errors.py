@@ -3,19 +3,22 @@ Every error raised on purpose, sorted by what happens next.
 
 `code` is short and fixed: the only text of an error that becomes a metric label, an event's code or a reason in
 `/health`. Messages never carry content of a mail, an address, a token or a secret.
+
+The class says what happens next, the code says why, as exactly as is known: an adapter that knows more than the class
+does gives a code of its own out of the closed set of `bridge.telemetry.reasons`.
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 
 class BridgeError(Exception):
     """An error with a meaning to the bridge. Anything else that is raised is a bug."""
 
-    code: ClassVar[str] = "bridge_error"
+    code: str = "bridge_error"
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        if code is not None:
+            self.code = code
         super().__init__(detail or self.code)
         self.detail = detail
 
@@ -28,8 +31,8 @@ class TransientError(BridgeError):
 
     code = "transient"
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -40,8 +40,15 @@ Labels come from small closed sets; `mailbox` is the alias. Ages are computed wh
 
 def page() -> str:
     """Return the page."""
-    codes = "".join(f"| `{code}` | {words_for(code)} | {hint_for(code)} |\n" for code in sorted(CODES))
+    codes = "".join(
+        f"| `{code}` | {in_cell(words_for(code))} | {in_cell(hint_for(code))} |\n" for code in sorted(CODES)
+    )
     return f"{_HEAD}{''.join(_rows())}\n## Codes\n\n| code | meaning | what to do |\n| --- | --- | --- |\n{codes}"
+
+
+def in_cell(text: str) -> str:
+    """Return text as a cell of a Markdown table shows it."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _rows() -> Iterator[str]:

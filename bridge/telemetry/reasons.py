@@ -1,6 +1,13 @@
-"""Every code that can stand in `/health`, in words, and what a person does about it."""
+"""
+Every code that can stand in `/health` or in what `bridge check` finds, in words, and what a person does about it.
+
+The one table: whoever meets a condition, check or worker, says the same of it. `<client_id>` in a fix is filled in
+where it is known.
+"""
 
 from __future__ import annotations
+
+from bridge.telemetry import reasons_of_access, reasons_of_broker
 
 _REASONS: dict[str, tuple[str, str]] = {
     "ok": ("works", ""),
@@ -22,14 +29,6 @@ _REASONS: dict[str, tuple[str, str]] = {
     "token_unavailable": (
         "Entra gives no token at the moment",
         "check the network to the Entra host and Entra's service health",
-    ),
-    "broker_unavailable": (
-        "there is no connection to RabbitMQ",
-        "check that the broker runs, its address, and the network",
-    ),
-    "broker_blocked": (
-        "RabbitMQ takes no publishes (memory or disk alarm)",
-        "free memory or disk on the broker: rabbitmqctl status",
     ),
     "publish_refused": ("RabbitMQ refused a message", "look at the queue's length limit and at the broker's log"),
     "publish_unconfirmed": (
@@ -59,20 +58,10 @@ _REASONS: dict[str, tuple[str, str]] = {
         "the app's credentials are not accepted",
         "check tenant_id, client_id and the secret's value and expiry in Entra; then bridge check",
     ),
-    "ews_blocked": (
-        "EWS is switched off for the tenant, the app or the mailbox",
-        "Exchange administrator: EWSEnabled, EwsAllowedAppIDs and the mailbox's EwsEnabled",
-    ),
-    "mailbox_not_found": ("Exchange knows no such mailbox", "check the mailbox's address"),
-    "mailbox_access_denied": (
-        "the app may not open this mailbox, or not do this in it",
-        "grant the app its role for this mailbox; a change takes up to two hours",
-    ),
     "mailbox_full": (
         "the mailbox, or what it may send in a day, is used up",
         "make room in the mailbox, or wait until the window has passed",
     ),
-    "folder_not_found": ("a configured folder does not exist", "create it, or mend folders and after_publish"),
     "removal_impossible": (
         "mails are published but cannot be removed, so reading stopped",
         "give the app the right to move and delete in the mailbox",
@@ -81,19 +70,18 @@ _REASONS: dict[str, tuple[str, str]] = {
         "so many mails could not be read or carried that parking them stopped; they stay in the inbox, others pass",
         "see what they have in common (bridge parked list, the log); it goes on once they can be read, or in an hour",
     ),
-    "topology_missing": ("an exchange or queue is missing on RabbitMQ, or differs", "bridge topology apply"),
-    "broker_access_refused": (
-        "RabbitMQ refuses the login, the virtual host or a right",
-        "check the user, its password and its permissions",
-    ),
-    "queue_taken": (
-        "another worker has this queue or mailbox",
-        "nothing, as long as that worker works: this one takes over when it ends",
-    ),
     "configuration": ("the configuration is wrong", "bridge config show"),
     "unexpected_error": ("an error that nobody foresaw: a bug", "report it with the log line; mail stays where it was"),
     "bridge_error": ("an error without a more exact name", "look at the log"),
 }
+
+_REASONS |= {
+    **reasons_of_access.NETWORK,
+    **reasons_of_access.ENTRA,
+    **reasons_of_access.EXCHANGE,
+    **reasons_of_broker.BROKER,
+}
+_GENERAL = {**reasons_of_access.GENERAL, **reasons_of_broker.GENERAL}
 
 CODES = frozenset(_REASONS)
 
@@ -106,3 +94,8 @@ def words_for(code: str) -> str:
 def hint_for(code: str) -> str:
     """Return what to do about it; empty if nothing."""
     return _REASONS.get(code, ("", ""))[1]
+
+
+def general_of(code: str) -> str:
+    """Return the code that says the same less exactly, for readers that know only those; the code itself else."""
+    return _GENERAL.get(code, code)

@@ -11,6 +11,7 @@ from bridge.domain.outbound_retry import choose_step
 from bridge.errors import BridgeError, BrokerUnavailable, MessageTooLarge, PublishUnconfirmed
 from bridge.ports.broker import Message
 from bridge.telemetry.egress_events import RequestDeferred, RequestEnded
+from bridge.telemetry.reasons import general_of
 from bridge.wire import event_v1, outbound_v1, topology
 from bridge.workers.egress_gate import first_of
 from bridge.workers.egress_ticket import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON
@@ -239,5 +240,6 @@ def _again(ticket: Ticket, amqp_exchange: str, headers: dict[str, HeaderValue]) 
 
 
 def _code(code: str) -> Code:
-    """A code that readers of the event know."""
-    return next((known for known in event_v1.CODES if known == code), "bridge_error")
+    """A code that readers of the event know: this one, or the one that says the same less exactly."""
+    told = (code, general_of(code))
+    return next((known for known in event_v1.CODES if known in told), "bridge_error")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge import errors
 from bridge.telemetry.health import Health
-from bridge.telemetry.reasons import CODES, hint_for, words_for
+from bridge.telemetry.reasons import CODES, general_of, hint_for, words_for
+from bridge.wire import event_v1
 
 PART = "mailbox:dispatch:ingest"
 
@@ -144,3 +147,34 @@ def test_every_error_of_ours_has_words_and_every_operator_error_says_what_to_do(
 
 def test_an_unknown_code_still_reads_as_words() -> None:
     assert words_for("something_new") == "something new"
+
+
+def test_every_code_that_an_adapter_gives_has_words() -> None:
+    folder = Path(errors.__file__).parent
+    calls = [
+        call
+        for file in [*folder.glob("adapters/**/*.py"), *folder.glob("doctor/**/*.py"), *folder.glob("workers/*.py")]
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+    ]
+    given = {
+        str(keyword.value.value)
+        for call in calls
+        for keyword in call.keywords
+        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant) and keyword.value.value is not None
+    }
+
+    assert given - CODES == set()
+
+
+@pytest.mark.parametrize("code", ["secret_expired", "ews_disabled", "broker_vhost_missing", "tls_untrusted"])
+def test_a_code_that_events_do_not_know_has_one_that_they_do(code: str) -> None:
+    assert code not in event_v1.CODES
+    assert general_of(code) in event_v1.CODES
+
+
+def test_an_error_may_be_told_by_a_more_exact_code_than_its_class_has() -> None:
+    exact = errors.CredentialsRejected("Entra answered invalid_client", code="secret_expired")
+
+    assert (exact.code, errors.CredentialsRejected().code) == ("secret_expired", "credentials_rejected")
+    assert errors.MailboxUnavailable(code="tls_untrusted", retry_after_seconds=3).code == "tls_untrusted"

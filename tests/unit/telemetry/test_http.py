@@ -54,8 +54,8 @@ async def test_readiness_says_which_part_does_not_work_and_why(server: Telemetry
     status, text = await get(server, "/health/ready")
 
     assert status == 503
-    assert text.startswith(f"{PART} ews_blocked: EWS is switched off for the tenant, the app or the mailbox")
-    assert "(EWS is disabled): Exchange administrator:" in text
+    assert text.startswith(f"{PART} ews_blocked: EWS is blocked by policy")
+    assert "(EWS is disabled): Exchange Online PowerShell:" in text
 
 
 async def test_health_has_a_code_a_reason_and_a_hint_for_each_part(server: TelemetryServer, health: Health) -> None:

@@ -1,0 +1,78 @@
+"""What can be wrong with RabbitMQ: one entry for each code, in words, with the fix."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bridge.telemetry.reason_entry import entry
+
+BROKER: Final[dict[str, tuple[str, str]]] = {
+    "broker_unavailable": entry(
+        "there is no connection to RabbitMQ",
+        "check that the broker runs, its address, and the network",
+    ),
+    "broker_blocked": entry(
+        "RabbitMQ takes no publishes (memory or disk alarm)",
+        "free memory or disk on the broker: rabbitmqctl status shows the alarm; rabbitmq-diagnostics memory_breakdown",
+    ),
+    "broker_login_refused": entry(
+        "RabbitMQ refuses the user's name or password",
+        "check both in rabbitmq.urls (@, / and # in a password are written %40, %2F and %23); rabbitmqctl "
+        "authenticate_user USER; guest may only log in from the broker's own machine",
+    ),
+    "broker_vhost_missing": entry(
+        "RabbitMQ has no such virtual host",
+        "correct the path of rabbitmq.urls (/ itself is written %2F), or make it: rabbitmqctl add_vhost NAME",
+    ),
+    "broker_vhost_refused": entry(
+        "RabbitMQ does not let this user into the virtual host",
+        "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ; bridge topology export --users has what "
+        "each worker needs",
+    ),
+    "broker_access_refused": entry(
+        "RabbitMQ refuses the login, the virtual host or a right",
+        "check the user, its password and its permissions",
+    ),
+    "broker_right_missing": entry(
+        "the user lacks a right on RabbitMQ that the work needs",
+        "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ; bridge topology export --users has what "
+        "each worker needs",
+    ),
+    "broker_rights_too_wide": entry(
+        "the user may do more on RabbitMQ than a worker needs: who has its password can delete or change the queues",
+        "give each worker a user of its own with the rights of bridge topology export --users, and keep this one "
+        "for bridge topology apply",
+    ),
+    "topology_missing": entry(
+        "an exchange or queue is missing on RabbitMQ, or differs",
+        "bridge topology apply",
+    ),
+    "topology_differs": entry(
+        "an exchange or queue on RabbitMQ was declared with other arguments",
+        "drain it, delete it, then bridge topology apply; or set the options under rabbitmq to what is there",
+    ),
+    "queue_type_wrong": entry(
+        "a queue on RabbitMQ is no quorum queue: what it holds may be lost with its node",
+        "drain it, delete it (rabbitmqctl delete_queue NAME), then bridge topology apply",
+    ),
+    "policy_overrides": entry(
+        "a policy on RabbitMQ changes what the bridge's queues were declared with",
+        "rabbitmqctl list_policies -p VHOST; narrow its pattern, or clear it: rabbitmqctl clear_policy NAME",
+    ),
+    "dead_letters_wait": entry(
+        "something lies where what failed for good is kept",
+        "look at it, then publish it again or discard it; an alarm should watch this queue",
+    ),
+    "queue_taken": entry(
+        "another worker has this queue or mailbox",
+        "nothing, as long as that worker works: this one takes over when it ends",
+    ),
+}
+
+GENERAL: Final[dict[str, str]] = {
+    "broker_login_refused": "broker_access_refused",
+    "broker_vhost_missing": "broker_access_refused",
+    "broker_vhost_refused": "broker_access_refused",
+    "broker_right_missing": "broker_access_refused",
+}
+"""For codes that the events do not know: the one that says the same less exactly."""
