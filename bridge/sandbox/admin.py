@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from bridge.sandbox.appadmin import Applications
+from bridge.sandbox.appcredentials import new_secret
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.faults.errors import FaultRuleError
@@ -24,7 +26,7 @@ from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, Mailbox
 from bridge.sandbox.temper import SettingError, TemperBook
 from bridge.sandbox.temper.backends import back_end
 from bridge.sandbox.temper.book import MAILBOXES, SETTINGS
-from bridge.sandbox.tenant import is_address, new_secret
+from bridge.sandbox.tenant import is_address
 from bridge.sandbox.web.pages import guarded, page_routes
 from bridge.sandbox.web.views import WebViews
 
@@ -76,7 +78,8 @@ class AdminApi:
         folder = "/mailboxes/{address}/folders/{folder:.+}"
         views = WebViews(self.store, self.tenants, self.faults, self.log, self.issued)
         changed = self.users_changed or (lambda: None)
-        identities = Identities(self.store, self.tenants, self.temper, self.announcement, changed)
+        identities = Identities(self.store, self.tenants, self.announcement, changed)
+        applications = Applications(self.tenants, self.temper, self.announcement)
         application.add_routes([
             *page_routes(),
             *views.routes(),
@@ -93,6 +96,7 @@ class AdminApi:
             web.post("/issue", self._issue),
             web.get("/calls", self._calls),
             *identities.routes(),
+            *applications.routes(),
             web.get("/settings", self._get_settings),
             web.put("/settings", self._put_settings),
             web.post("/mailboxes/{address}/move", self._move),
@@ -213,7 +217,7 @@ class AdminApi:
                 expired[-1].expired = False
         self.tenants.save()
         self.announcement.write()
-        return web.json_response({"what": what, "client_secret": app.current_secret().value})
+        return web.json_response({"what": what, "client_secret": app.current_secret_value()})
 
     async def _calls(self, _request: web.Request) -> web.Response:
         return web.json_response(self.log.report())

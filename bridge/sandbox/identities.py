@@ -1,4 +1,4 @@
-"""The part of the admin API that makes and changes who exists: apps with secrets and rights, users and their grants."""
+"""The part of the admin API that changes users, and what they let each other do. Apps have one of their own."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from bridge.sandbox.ews.rights import LEVELS
-from bridge.sandbox.requests import RefusedError, json_object, text, texts
-from bridge.sandbox.tenant import EVERY_MAILBOX, is_address, new_app, new_secret
+from bridge.sandbox.requests import RefusedError, json_object, switch, text, texts
+from bridge.sandbox.tenant import EVERY_MAILBOX, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.sandbox.settings import Announcement
     from bridge.sandbox.store import Store
-    from bridge.sandbox.temper import TemperBook
-    from bridge.sandbox.tenant import App, TenantFile, User
+    from bridge.sandbox.tenant import TenantFile, User
 
-_OF_APPS: Final = ("name", "roles", "scopes", "mailboxes", "public_client")
 _OF_USERS: Final = ("password", "enabled", "impersonates")
 _USERS_GRANTED: Final = ("full_access", "send_as", "send_on_behalf")
 _OF_GRANTS: Final = (*_USERS_GRANTED, "folders")
-_MOST_APPS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,87 +30,18 @@ class Identities:
 
     store: Store
     tenants: TenantFile
-    temper: TemperBook
     announcement: Announcement
     users_changed: Callable[[], None]
 
     def routes(self) -> list[web.RouteDef]:
         """Return all routes, to be added to the admin API."""
         return [
-            web.get("/apps", self._apps),
-            web.post("/apps", self._add_app),
-            web.put("/apps/{client_id}", self._put_app),
-            web.delete("/apps/{client_id}", self._delete_app),
-            web.post("/apps/{client_id}/secrets", self._add_secret),
-            web.delete("/apps/{client_id}/secrets/{secret_id}", self._expire_secret),
             web.get("/users", self._users),
             web.put("/users/{name}", self._put_user),
             web.post("/users/{name}/revoke", self._revoke),
             web.get("/mailboxes/{address}/grants", self._get_grants),
             web.put("/mailboxes/{address}/grants", self._put_grants),
         ]
-
-    async def _apps(self, _request: web.Request) -> web.Response:
-        return web.json_response([_app(app) for app in self.tenants.tenant.apps])
-
-    async def _add_app(self, request: web.Request) -> web.Response:
-        given = _judged(await json_object(request, _OF_APPS))
-        if len(self.tenants.tenant.apps) >= _MOST_APPS:
-            raise RefusedError(f"there are {_MOST_APPS} apps already")
-        # Unlike the first one, an app begins without any right.
-        app = new_app(given.get("name") or "app", [])
-        self._change(app, given)
-        self.tenants.tenant.apps.append(app)
-        self.tenants.save()
-        return web.json_response({**_app(app), "client_secret": app.current_secret().value})
-
-    async def _put_app(self, request: web.Request) -> web.Response:
-        app = self._app(request)
-        self._change(app, _judged(await json_object(request, _OF_APPS)))
-        self.tenants.save()
-        return web.json_response(_app(app))
-
-    async def _delete_app(self, request: web.Request) -> web.Response:
-        app, apps = self._app(request), self.tenants.tenant.apps
-        if app is apps[0]:
-            raise RefusedError("the app that sandbox.json names stays")
-        apps.remove(app)
-        self.tenants.save()
-        return web.json_response(_app(app))
-
-    async def _add_secret(self, request: web.Request) -> web.Response:
-        app, secret = self._app(request), new_secret()
-        app.secrets.append(secret)
-        self._keep_secrets()
-        return web.json_response({"secret_id": secret.secret_id, "client_secret": secret.value})
-
-    async def _expire_secret(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["secret_id"]
-        secret = next((one for one in self._app(request).secrets if one.secret_id == wanted), None)
-        if secret is None:
-            raise web.HTTPNotFound(reason="no such secret")
-        secret.expired = True
-        self._keep_secrets()
-        return web.json_response({"secret_id": secret.secret_id, "expired": True})
-
-    def _change(self, app: App, given: dict[str, Any]) -> None:
-        if "mailboxes" in given:
-            delay = self.temper.of_all("access_delay_seconds")
-            app.assign([address.lower() for address in given["mailboxes"]], delay_seconds=delay)
-        app.name = given.get("name") or app.name
-        app.roles = given.get("roles", app.roles)
-        app.scopes = given.get("scopes", app.scopes)
-        app.public_client = given.get("public_client", app.public_client)
-
-    def _keep_secrets(self) -> None:
-        self.tenants.save()
-        self.announcement.write()
-
-    def _app(self, request: web.Request) -> App:
-        app = self.tenants.tenant.app(request.match_info["client_id"])
-        if app is None:
-            raise web.HTTPNotFound(reason="no such app")
-        return app
 
     async def _users(self, _request: web.Request) -> web.Response:
         tenant = self.tenants.tenant
@@ -126,7 +54,7 @@ class Identities:
         # The library that knows NTLM reads names and passwords from a file of lines, with colons between.
         if "password" in given and not (password and password.isprintable() and ":" not in password):
             raise RefusedError("password is empty, or holds a colon or what cannot be printed")
-        enabled, scopes = _switch(given, "enabled"), _scopes(given)
+        enabled, scopes = switch(given, "enabled"), _scopes(given)
         if enabled is not None:
             user.enabled = enabled
         if scopes is not None:
@@ -190,26 +118,6 @@ class Identities:
         return owner
 
 
-def _judged(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what is given of an app, each part of its kind."""
-    for key in ("roles", "scopes", "mailboxes"):
-        if key in given:
-            texts(given, key)
-    if any(not entry or entry.split() != [entry] for entry in given.get("scopes", ())):
-        raise RefusedError("a scope is empty or holds spaces")
-    if not text(given, "name").isprintable():
-        raise RefusedError("name holds what cannot be printed")
-    _switch(given, "public_client")
-    return given
-
-
-def _switch(given: dict[str, Any], key: str) -> bool | None:
-    value = given.get(key)
-    if key in given and type(value) is not bool:
-        raise RefusedError(f"{key} is neither true nor false")
-    return value
-
-
 def _scopes(given: dict[str, Any]) -> list[str] | None:
     if "impersonates" not in given:
         return None
@@ -222,18 +130,6 @@ def _scopes(given: dict[str, Any]) -> list[str] | None:
 
 def _account(user: User) -> str:
     return (user.address or user.username).lower()
-
-
-def _app(app: App) -> dict[str, Any]:
-    return {
-        "client_id": app.client_id,
-        "name": app.name,
-        "roles": app.roles,
-        "scopes": app.scopes,
-        "mailboxes": app.mailboxes,
-        "public_client": app.public_client,
-        "secrets": [{"secret_id": secret.secret_id, "expired": secret.expired} for secret in app.secrets],
-    }
 
 
 def _user(user: User) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,3 +67,35 @@ def text(given: dict[str, Any], key: str) -> str:
     except UnicodeEncodeError as error:
         raise RefusedError(f"{key} holds half a character") from error
     return value
+
+
+def switch(given: dict[str, Any], key: str) -> bool | None:
+    """Return the true or false under a key, None where there is none."""
+    value = given.get(key)
+    if key in given and type(value) is not bool:
+        raise RefusedError(f"{key} is neither true nor false")
+    return value
+
+
+def moment(given: dict[str, Any], key: str) -> float | None:
+    """Return the moment under a key in seconds since 1970, None where there is none; ISO 8601 will do, too."""
+    value = given.get(key)
+    try:
+        return None if value is None else _seconds(value)
+    except (ValueError, OverflowError, OSError):
+        raise RefusedError(f"{key} is neither seconds since 1970 nor a moment as 2026-11-29T20:00:00Z") from None
+
+
+def _seconds(value: Any) -> float:  # noqa: ANN401 - JSON that is judged
+    if isinstance(value, str):
+        said = datetime.fromisoformat(value)
+        value = (said if said.tzinfo else said.replace(tzinfo=UTC)).timestamp()
+    if type(value) not in (int, float):
+        raise ValueError(value)
+    told(value)  # what no calendar has could not be told again
+    return float(value)
+
+
+def told(seconds: float) -> str:
+    """Return a moment as `moment` reads it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -118,7 +118,7 @@ class Announcement:
             "authority_url": f"https://{HOST}:{ports['entra']}/{self.tenant.tenant_id}",
             "tenant_id": self.tenant.tenant_id,
             "client_id": app.client_id,
-            "client_secret": app.current_secret().value,
+            "client_secret": app.current_secret_value(),
             "ca_file": str(self.ca_file),
             "smtp": f"{HOST}:{ports['smtp']}",
             "admin_url": f"http://{HOST}:{ports['admin']}",

@@ -10,6 +10,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.sandbox.appcredentials import Certificate, Federated, Secret, new_secret
 from bridge.sandbox.files import write_atomically
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ ACCESS_AS_USER: Final = "EWS.AccessAsUser.All"
 # Aliases name queues of a mail bridge, where these words have a meaning of their own.
 _RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
 _ADDRESS = re.compile(r"[^@\s<>\"',;:\\\[\]()\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,253}[A-Za-z0-9])?\Z")
-
-
-@dataclass(slots=True)
-class Secret:
-    """A client secret. The id is what the portal shows beside it, and what people paste by mistake."""
-
-    secret_id: str
-    value: str
-    expired: bool = False
 
 
 @dataclass(slots=True)
@@ -59,10 +51,27 @@ class App:
     """What was assigned before the last change, which counts until it has arrived everywhere."""
     earlier_until: float = 0.0
     """When the last change has arrived, in seconds since 1970."""
+    enabled: bool = True
+    """Whether tokens are issued to it ("Enabled for users to sign-in" of the enterprise application)."""
+    managed_identity: str = ""
+    """`system` or `user` for an identity of the machine that the sandbox is: it gets tokens without a proof."""
+    certificates: list[Certificate] = field(default_factory=list)
+    federated: list[Federated] = field(default_factory=list)
 
-    def current_secret(self) -> Secret:
-        """Return the newest secret that is valid, or the newest of all where none is."""
-        return next((secret for secret in reversed(self.secrets) if not secret.expired), self.secrets[-1])
+    def current_secret(self) -> Secret | None:
+        """Return the newest secret that is valid, or the newest of all where none is; None where there is none."""
+        now = time.time()
+        valid = (secret for secret in reversed(self.secrets) if not secret.has_expired(now))
+        return next(valid, self.secrets[-1] if self.secrets else None)
+
+    def current_secret_value(self) -> str:
+        """Return what an administrator copied last; empty where no secret is left."""
+        secret = self.current_secret()
+        return "" if secret is None else secret.value
+
+    def registration_id(self) -> str:
+        """Return the object id of the registration, which is another one than that of the service principal."""
+        return str(uuid.uuid5(uuid.UUID(self.object_id), "registration"))
 
     def is_assigned(self, address: str) -> bool:
         """Tell whether Exchange assigned a mailbox to the app."""
@@ -177,12 +186,6 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None
 
 
-def new_secret() -> Secret:
-    """Return a secret of Entra's shape: forty characters with a `~` in the fourth place."""
-    text = secrets.token_urlsafe(48).replace("_", ".")
-    return Secret(str(uuid.uuid4()), f"{text[:3]}8Q~{text[3:37]}")
-
-
 def new_app(name: str, roles: list[str]) -> App:
     """Return an app with these roles and one secret."""
     return App(
@@ -220,13 +223,19 @@ class TenantFile:
 
 def _load(path: Path) -> Tenant:
     kept: dict[str, Any] = json.loads(path.read_bytes())
-    apps = [App(**{**app, "secrets": [Secret(**secret) for secret in app["secrets"]]}) for app in kept.pop("apps")]
+    apps = [_load_app(app) for app in kept.pop("apps")]
     users = [User(**user) for user in kept.pop("users")]
     account = kept.pop("service_account")
     if account:
         # Directories of earlier versions do not say it: there the service account impersonated all, always.
         account.setdefault("impersonates", [EVERY_MAILBOX])
     return Tenant(apps=apps, users=users, service_account=account and User(**account), **kept)
+
+
+def _load_app(kept: dict[str, Any]) -> App:
+    # Directories of earlier versions have no certificates and no federated credentials.
+    kinds = (("secrets", Secret), ("certificates", Certificate), ("federated", Federated))
+    return App(**{**kept, **{name: [kind(**one) for one in kept.get(name, [])] for name, kind in kinds}})
 
 
 def _alias(local_part: str, taken: Sequence[str]) -> str:

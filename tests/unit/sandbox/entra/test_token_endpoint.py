@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from bridge.sandbox.appcredentials import new_secret
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.entra.server import EntraServer
-from bridge.sandbox.tenant import Tenant, new_secret, new_tenant
+from bridge.sandbox.tenant import Tenant, new_tenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
