@@ -35,7 +35,8 @@ from bridge.wire import topology
 from bridge.wire.inbound_messages import composed
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.budget import ByteBudget
-from bridge.workers.egress import EgressOptions, MailboxSender
+from bridge.workers.egress import MailboxSender
+from bridge.workers.egress_options import EgressOptions
 from bridge.workers.egress_returned import ReturnedDrain
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
@@ -45,7 +46,8 @@ from bridge.workers.loop import Patience, wait_for_any, wait_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bridge.config.settings import EgressSettings, EntraSettings, MailboxSettings, RabbitMqSettings, Settings
+    from bridge.config.entra import EntraAppSettings
+    from bridge.config.settings import EgressSettings, MailboxSettings, RabbitMqSettings, Settings
     from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
     from bridge.telemetry.events import Emit
@@ -308,23 +310,23 @@ def rabbit_settings(settings: RabbitMqSettings, *, name: str) -> RabbitSettings:
     )
 
 
-def entra_tokens(settings: EntraSettings) -> EntraTokens:
+def entra_tokens(settings: EntraAppSettings) -> EntraTokens:
     """Return the token source."""
     return EntraTokens(entra_app(settings), secret_reader(settings))
 
 
-def entra_app(settings: EntraSettings) -> EntraApp:
+def entra_app(settings: EntraAppSettings) -> EntraApp:
     """Return who asks Entra, and where."""
     return EntraApp(
         authority_url=settings.authority,
-        client_id=settings.client_id,
+        client_id=settings.client_id or "",
         scope=settings.scopes[0],
         ca_file=str(settings.ca_file) if settings.ca_file else None,
         timeout_seconds=settings.timeout_seconds,
     )
 
 
-def secret_reader(settings: EntraSettings) -> Callable[[], str]:
+def secret_reader(settings: EntraAppSettings) -> Callable[[], str]:
     """Return what gives the client secret; one in a file is read anew each time."""
     file, loaded = settings.client_secret_file, settings.client_secret
 

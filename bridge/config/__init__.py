@@ -1,11 +1,11 @@
 """The configuration: one TOML file, the environment on top, secrets from files. Read once, by the command line."""
 
+from bridge.config.entra import DEFAULT_APP, EntraAppSettings, EntraSettings
 from bridge.config.load import Loaded, load
 from bridge.config.problems import ConfigurationInvalid, Problem
 from bridge.config.settings import (
     ClientSettings,
     EgressSettings,
-    EntraSettings,
     EwsSettings,
     HttpSettings,
     IngestSettings,
@@ -17,9 +17,11 @@ from bridge.config.settings import (
 )
 
 __all__ = [
+    "DEFAULT_APP",
     "ClientSettings",
     "ConfigurationInvalid",
     "EgressSettings",
+    "EntraAppSettings",
     "EntraSettings",
     "EwsSettings",
     "HttpSettings",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import stat
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bridge.config import rules
+from bridge.config.doubts import doubts
 from bridge.config.environment import CONFIG_VARIABLE, read_environment
 from bridge.config.given import Given, dotted, variable_of
 from bridge.config.problems import ConfigurationInvalid, Problem
 from bridge.config.secret_files import read_files
 from bridge.config.settings import Settings
-from bridge.config.shape import section_of
+from bridge.config.shape import named_sections_of, section_of
 from bridge.config.toml_file import leaves, read_toml
 from bridge.config.unknown_keys import NOT_YET, refuse_unknown
+from bridge.config.workload_identity import fill_from_kubernetes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from bridge.config.toml_file import Key
 
@@ -62,6 +62,7 @@ def load(path: Path | None, environ: Mapping[str, str], model: type[BaseModel] =
         given.places = {key: f"{path}:{line}" for key, line in lines.items()}
         given.from_file = set(lines)
     _put_environment_on_top(given, environ)
+    fill_from_kubernetes(given, environ)
     refuse_unknown(given, Settings, given.tree)
     tree = {name: value for name, value in given.tree.items() if name in model.model_fields}
     read_files(given, model, tree, path.parent if path is not None else Path())
@@ -69,7 +70,7 @@ def load(path: Path | None, environ: Mapping[str, str], model: type[BaseModel] =
     if given.problems or settings is None:
         raise ConfigurationInvalid(_in_order(given.problems))
     if isinstance(settings, Settings):
-        given.warnings += _doubts(settings, given, path)
+        given.warnings += doubts(settings, given, path)
     origins = {dotted(key): place for key, place in given.places.items()}
     return Loaded(settings, origins, tuple(given.warnings), path)
 
@@ -183,6 +184,9 @@ def _default(key: Key, model: type[BaseModel]) -> str:
     info = None
     for part in (p for p in key if isinstance(p, str)):
         info = current.model_fields.get(part) if current is not None else None
+        if info is None and current is not None:
+            current = named_sections_of(current)
+            continue
         current = section_of(info.annotation) if info is not None else None
     if info is None or not isinstance(info.default, str | int | float):
         return "mend the value"
@@ -197,26 +201,3 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
         return (path, int(line)) if line.isdigit() else (problem.place or "~", 0)
 
     return sorted(dict.fromkeys(problems), key=order)
-
-
-def _doubts(settings: Settings, given: Given, path: Path | None) -> Iterator[Problem]:
-    """What may be right, but rarely is."""
-    entra = settings.entra
-    if entra is not None and entra.client_secret is not None and rules.is_guid(entra.client_secret.get_secret_value()):
-        key: Key = ("entra", "client_secret")
-        text = "has the form of an id: Entra shows a secret's ID beside its value, and only the value works"
-        yield Problem(
-            dotted(key), given.place(key), text, "copy the Value; Entra shows it once, when the secret is made"
-        )
-    if path is not None and path.stat().st_mode & stat.S_IROTH:
-        for key in sorted(given.from_file & set(_secrets(settings)), key=dotted):
-            text = "stands in a file that every user of this machine may read"
-            yield Problem(dotted(key), given.place(key), text, f"chmod o-r {path}, or give {dotted(key)}_file")
-
-
-def _secrets(settings: Settings) -> Iterator[Key]:
-    """Yield the keys that hold something to hide."""
-    yield "entra", "client_secret"
-    yield from (("mailboxes", index, "password") for index in range(len(settings.mailboxes)))
-    if any("@" in url.get_secret_value() for url in settings.rabbitmq.urls):
-        yield "rabbitmq", "urls"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,6 +19,7 @@ RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", re.IGNORECASE)
+_SHORTEST_SECRET = 30
 _MICROSOFT = (
     "office365.com", "office365.us", "office.com", "office.de", "outlook.com", "outlook.cn",
     "apps.mil", "microsoft.com",
@@ -66,7 +68,7 @@ def stripped_secret_or_none(value: object) -> object:
 
 
 def _without_quotes(text: str) -> str:
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+    if len(text) > 1 and text[0] + text[-1] in {'""', "''", "\u201c\u201d", "\u2018\u2019", "``"}:
         raise wrong("", "has quotes around it that are part of the value", "take the quotes off")
     return text
 
@@ -84,24 +86,53 @@ def listed(value: object) -> object:
     return value
 
 
-def tenant(value: str) -> str:
+def tenant(value: str | None) -> str | None:
     """Accept a tenant's id or one of its domains."""
+    if value is None:
+        return None
     value = _without_quotes(value)
     if value.lower() in {"common", "organizations", "consumers"}:
         raise wrong("", "names no tenant", "give the Directory (tenant) ID: an app signs in to one tenant")
     if not (is_guid(value) or _DOMAIN.fullmatch(value)):
-        what = "is empty" if not value else "is neither an id (8-4-4-4-12 hex digits) nor a domain"
+        what = "is empty" if not value else "is neither an id (8-4-4-4-12 hex digits) nor a domain" + _rather(value)
         raise wrong("", what, "copy the Directory (tenant) ID from the app's overview page in Entra")
     return value
 
 
-def client_id(value: str) -> str:
+def client_id(value: str | None) -> str | None:
     """Accept an application id."""
+    if value is None:
+        return None
     value = _without_quotes(value)
     if not is_guid(value):
-        what = "is empty" if not value else "is no id (8-4-4-4-12 hex digits)"
+        what = "is empty" if not value else "is no id (8-4-4-4-12 hex digits)" + _rather(value)
         raise wrong("", what, "copy the Application (client) ID from the app's overview page in Entra")
     return value
+
+
+def _rather(value: str) -> str:
+    """Return what a value that is no id looks like; it is often in the wrong place."""
+    if "@" in value:
+        return "; it looks like an address"
+    if len(value) >= _SHORTEST_SECRET and "~" in value:
+        return "; it looks like the value of a client secret"
+    return "; it looks like a domain of the tenant" if _DOMAIN.fullmatch(value) else ""
+
+
+def moment(value: object) -> object:
+    """Accept a date alone, for its midnight in UTC."""
+    if isinstance(value, str) and len(value.strip()) == len("2026-01-31"):
+        value = date.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time.min, UTC)
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def in_utc(value: datetime | None) -> datetime | None:
+    """Accept a time with its offset."""
+    if value is not None and value.tzinfo is None:
+        raise wrong("", "has no offset from UTC", "write 2026-01-31T00:00:00Z, or only the date")
+    return value.astimezone(UTC) if value is not None else None
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:

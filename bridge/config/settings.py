@@ -9,95 +9,17 @@ The docstring below a field is its documentation: `config show`, the JSON Schema
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from bridge.config import rules
+from bridge.config.entra import CLOUDS, DEFAULT_APP, EntraAppSettings, EntraSettings, cloud_of_ews
+from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Secret, Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        str_strip_whitespace=True,
-        use_attribute_docstrings=True,
-        hide_input_in_errors=True,
-        validate_default=True,
-    )
-
-
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Secret = Annotated[SecretStr, BeforeValidator(rules.stripped_secret)]
-OptionalSecret = Annotated[SecretStr | None, BeforeValidator(rules.stripped_secret_or_none)]
-Names = Annotated[tuple[str, ...], BeforeValidator(rules.listed)]
-
-Cloud = Literal["global", "gcc-high", "dod", "china"]
-
-
-class CloudHosts(BaseModel):
-    """What belongs together in one of Microsoft's clouds (authority and EWS host are used as a pair)."""
-
-    authority: str
-    ews_host: str
-
-
-CLOUDS: Mapping[str, CloudHosts] = {
-    "global": CloudHosts(authority="https://login.microsoftonline.com", ews_host="outlook.office365.com"),
-    "gcc-high": CloudHosts(authority="https://login.microsoftonline.us", ews_host="outlook.office365.us"),
-    "dod": CloudHosts(authority="https://login.microsoftonline.us", ews_host="outlook-dod.office365.us"),
-    "china": CloudHosts(authority="https://login.partner.microsoftonline.cn", ews_host="partner.outlook.cn"),
-}
-
-
-class EntraSettings(_Section):
-    """The app registration that the bridge signs in with, under the names that Entra gives its settings."""
-
-    tenant_id: str
-    """Directory (tenant) ID: the id, or a verified domain of the tenant."""
-    client_id: str
-    """Application (client) ID."""
-    client_secret: OptionalSecret = None
-    """The *value* of a client secret (not its ID)."""
-    client_secret_file: Path | None = None
-    """A file that holds the client secret's value; surrounding spaces and line ends do not count."""
-    cloud: Cloud = "global"
-    """Microsoft's cloud that the tenant lives in. Sets the authority, the scope and the EWS host together."""
-    authority_url: str | None = None
-    """Where tokens come from, instead of the cloud's own; the tenant is appended unless the path ends with it."""
-    scope: str | None = None
-    """The scope to ask a token for, instead of the cloud's own, such as `https://outlook.office365.com/.default`."""
-    ca_file: Path | None = None
-    """PEM file with the CA certificates to trust for Entra, instead of the system's."""
-    timeout_seconds: Seconds = 10
-    """Longest wait for one answer of Entra."""
-
-    _tenant = field_validator("tenant_id")(rules.tenant)
-    _client = field_validator("client_id")(rules.client_id)
-    _authority = field_validator("authority_url")(rules.https_url)
-    _scope = field_validator("scope")(rules.scope)
-
-    @model_validator(mode="after")
-    def _has_a_credential(self) -> Self:
-        if self.client_secret is None and self.client_secret_file is None:
-            raise rules.wrong("client_secret", "is missing", "give client_secret_file, or client_secret")
-        return self
-
-    @property
-    def authority(self) -> str:
-        """Return the authority with its tenant, as MSAL wants it."""
-        base = (self.authority_url or CLOUDS[self.cloud].authority).rstrip("/")
-        return base if base.lower().endswith("/" + self.tenant_id.lower()) else f"{base}/{self.tenant_id}"
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """Return the scopes to ask a token for."""
-        return (self.scope or f"https://{CLOUDS[self.cloud].ews_host}/.default",)
-
-
-class EwsSettings(_Section):
+class EwsSettings(Section):
     """Exchange Web Services."""
 
     url: str = f"https://{CLOUDS['global'].ews_host}/EWS/Exchange.asmx"
@@ -124,7 +46,7 @@ class EwsSettings(_Section):
         return self
 
 
-class MailboxSettings(_Section):
+class MailboxSettings(Section):
     """One mailbox that the bridge reads, sends from, or both."""
 
     alias: str
@@ -133,13 +55,15 @@ class MailboxSettings(_Section):
     """The mailbox's SMTP address."""
     transport: Literal["ews"] = "ews"
     """How the mailbox is reached."""
+    entra: str | None = None
+    """The app that signs in for this mailbox: `<name>` of a table `[entra.<name>]`. `[entra]` itself unless given."""
     read: bool = True
     """Whether mail is taken from this mailbox."""
     send: bool = True
     """Whether mail is sent from this mailbox."""
     folders: Names = ("inbox",)
     """Folders to take mail from: `inbox`, `junkemail` (counted, with a warning, either way), or a path of names."""
-    ignore_before: datetime | None = None
+    ignore_before: OptionalMoment = None
     """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For old inboxes."""
     after_publish: str = "deleted_items"
     """Where a mail goes once the broker holds it: `deleted_items`, `soft_delete`, `hard_delete` or `move:<folder>`."""
@@ -161,7 +85,7 @@ class MailboxSettings(_Section):
     _after_publish = field_validator("after_publish")(rules.after_publish)
     _must_not_reach = field_validator("must_not_reach")(rules.addresses)
 
-    @field_validator("username")
+    @field_validator("username", "entra")
     @classmethod
     def _blank_is_none(cls, value: str | None) -> str | None:
         return value or None
@@ -178,22 +102,6 @@ class MailboxSettings(_Section):
             raise rules.wrong("after_publish", what, "name another folder")
         return self
 
-    @field_validator("ignore_before", mode="before")
-    @classmethod
-    def _time_with_offset(cls, value: object) -> object:
-        if isinstance(value, str) and len(value.strip()) == len("2026-01-31"):
-            value = date.fromisoformat(value.strip())
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return datetime.combine(value, time.min, UTC)
-        return value
-
-    @field_validator("ignore_before")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise rules.wrong("", "has no offset from UTC", "write 2026-01-31T00:00:00Z, or only the date")
-        return value.astimezone(UTC) if value is not None else None
-
     @property
     def move_to(self) -> str | None:
         """Return the folder of `move:<folder>`, None for the deleting ways."""
@@ -201,7 +109,7 @@ class MailboxSettings(_Section):
         return folder if kind == "move" else None
 
 
-class RabbitMqSettings(_Section):
+class RabbitMqSettings(Section):
     """The broker."""
 
     urls: Annotated[tuple[Secret, ...], BeforeValidator(rules.listed)]
@@ -234,7 +142,7 @@ class RabbitMqSettings(_Section):
     _urls = field_validator("urls")(rules.amqp_urls)
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """From the mailboxes to the broker."""
 
     poll_interval_seconds: Seconds = 5
@@ -257,7 +165,7 @@ class IngestSettings(_Section):
     """Most mails of one mailbox that are moved to `Bridge Parked` within an hour; more are a bug or a sick server."""
 
 
-class EgressSettings(_Section):
+class EgressSettings(Section):
     """From the broker to the mailboxes."""
 
     concurrent_sends: int = Field(default=4, ge=1, le=20)
@@ -272,7 +180,7 @@ class EgressSettings(_Section):
     """Days that the memory of sends in the folder `Bridge Sends` is kept: so long are repeats recognised."""
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """Where /metrics and /health are served."""
 
     listen: str = "127.0.0.1:9464"
@@ -291,7 +199,7 @@ class HttpSettings(_Section):
         return int(self.listen.rpartition(":")[2])
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Log lines, on standard error."""
 
     format: Literal["auto", "json", "text"] = "auto"
@@ -300,7 +208,7 @@ class LogSettings(_Section):
     """The least level that is written. Nothing private is logged at any."""
 
 
-class ExchangeSettings(_Section):
+class ExchangeSettings(Section):
     """The part of the configuration that is about Exchange, for commands that need no broker."""
 
     entra: EntraSettings | None = None
@@ -315,7 +223,7 @@ class ExchangeSettings(_Section):
         entra, ews = data.get("entra"), data.get("ews", {})
         cloud = entra.get("cloud") if isinstance(entra, Mapping) else getattr(entra, "cloud", None)
         if isinstance(ews, Mapping) and "url" not in ews and isinstance(cloud, str) and cloud in CLOUDS:
-            return {**data, "ews": {**ews, "url": f"https://{CLOUDS[cloud].ews_host}/EWS/Exchange.asmx"}}
+            return {**data, "ews": {**ews, "url": CLOUDS[cloud].ews_url}}
         return data
 
     @model_validator(mode="after")
@@ -326,9 +234,53 @@ class ExchangeSettings(_Section):
             problems.append(rules.Wrong("entra", "is missing", "give tenant_id, client_id and client_secret_file"))
         for index, mailbox in enumerate(self.mailboxes):
             problems += _sign_in_problems(f"mailboxes.{index}", self.ews.auth, mailbox)
+            problems += self._app_problems(f"mailboxes.{index}", mailbox)
         if problems:
             raise rules.several(problems)
         return self
+
+    def _app_problems(self, where: str, mailbox: MailboxSettings) -> list[rules.Wrong]:
+        if self.ews.auth != "oauth" or self.entra is None:
+            return []
+        app = self.entra.apps.get(mailbox.entra or DEFAULT_APP)
+        if app is None:
+            known = ", ".join(self.entra.named) or "none"
+            named = f"names no table [entra.<name>] (there: {known})"
+            what = named if mailbox.entra else "is missing, and [entra] itself is no app"
+            return [rules.Wrong(f"{where}.entra", what, "name one of them, or complete [entra]")]
+        cloud = cloud_of_ews(self.ews.url)
+        if cloud is None or app.scope is not None or cloud == app.cloud or self.ews_url_follows_cloud:
+            return []
+        what = f"is the endpoint of the cloud {cloud}, and the app of {where} is in {app.cloud}"
+        return [rules.Wrong("ews.url", what, "leave it out: it follows the cloud")]
+
+    @property
+    def ews_url_follows_cloud(self) -> bool:
+        """Whether each mailbox's EWS endpoint is that of its app's cloud."""
+        own = CLOUDS[self.entra.cloud].ews_url if self.entra is not None else None
+        return self.ews.url == own
+
+    def app_name(self, mailbox: MailboxSettings) -> str | None:
+        """Return the name of the app that signs in for a mailbox, None where none does."""
+        return (mailbox.entra or DEFAULT_APP) if self.ews.auth == "oauth" and self.entra is not None else None
+
+    def app(self, mailbox: MailboxSettings) -> EntraAppSettings | None:
+        """Return the app that signs in for a mailbox, None where none does."""
+        name = self.app_name(mailbox)
+        return self.entra.apps.get(name) if name is not None and self.entra is not None else None
+
+    @property
+    def apps_in_use(self) -> Mapping[str, EntraAppSettings]:
+        """Return the apps that sign in for mailboxes, by name; without mailboxes, the app of [entra]."""
+        if self.entra is None or self.ews.auth != "oauth":
+            return {}
+        names = dict.fromkeys(mailbox.entra or DEFAULT_APP for mailbox in self.mailboxes) or {DEFAULT_APP: None}
+        return {name: self.entra.apps[name] for name in names if name in self.entra.apps}
+
+    def ews_url(self, mailbox: MailboxSettings) -> str:
+        """Return the EWS endpoint of a mailbox: the configured one, or that of its app's cloud."""
+        app = self.app(mailbox)
+        return CLOUDS[app.cloud].ews_url if app is not None and self.ews_url_follows_cloud else self.ews.url
 
     def mailbox(self, alias: str) -> MailboxSettings | None:
         """Return the mailbox of that alias, None where there is none."""
@@ -358,6 +310,9 @@ def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[r
             problems.append(rules.Wrong(f"{where}.username", text, "remove it"))
         return problems
     problems = []
+    if mailbox.entra is not None:
+        text = f'has no place where ews.auth is "{auth}"'
+        problems.append(rules.Wrong(f"{where}.entra", text, "remove it"))
     if mailbox.username is None:
         problems.append(
             rules.Wrong(f"{where}.username", f'is missing: ews.auth is "{auth}"', "give the name to sign in with")

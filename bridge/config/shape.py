@@ -18,6 +18,12 @@ def section_of(annotation: object) -> type[BaseModel] | None:
     return None
 
 
+def named_sections_of(model: type[BaseModel]) -> type[BaseModel] | None:
+    """Return the section that tables of free names below this one are, None where there may be none."""
+    named = getattr(model, "named_sections", None)
+    return named if isinstance(named, type) and issubclass(named, BaseModel) else None
+
+
 def holds_secret(annotation: object) -> bool:
     """Tell whether the field's type has a `SecretStr` in it."""
     return annotation is SecretStr or any(holds_secret(arg) for arg in typing.get_args(annotation))

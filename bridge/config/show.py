@@ -64,6 +64,9 @@ def _leaves(section: BaseModel, at: Key) -> Iterator[tuple[Key, Any]]:
                 yield from _leaves(entry, (*key, index))
         else:
             yield key, value
+    for name, value in (section.__pydantic_extra__ or {}).items():
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, (*at, name))
 
 
 def _shown(value: object) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bridge.config.settings import Settings
-from bridge.config.shape import section_of
+from bridge.config.shape import named_sections_of, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,22 +17,7 @@ if TYPE_CHECKING:
     from bridge.config.given import Given
     from bridge.config.toml_file import Key
 
-_ONE_WAY_IN = "is not available yet: this version signs in with a client secret only"
 NOT_YET = {
-    "entra": dict.fromkeys(
-        (
-            "certificate_file",
-            "certificate_password",
-            "certificate_password_file",
-            "private_key_file",
-            "federated_token_file",
-            "managed_identity",
-            "client_secret_next",
-            "client_secret_next_file",
-            "client_secret_expires_at",
-        ),
-        _ONE_WAY_IN,
-    ),
     "": {"blobs": "is not available yet: this version carries mail up to the broker's largest body"},
 }
 """Keys of later versions; who sets one is told so, rather than that it is unknown."""
@@ -41,6 +26,9 @@ OTHER_NAMES = {
     "application_id": "client_id", "app_id": "client_id", "directory_id": "tenant_id", "secret": "client_secret",
     "client_secret_value": "client_secret", "email": "address", "email_address": "address", "name": "alias",
     "password": "client_secret", "host": "urls", "hostname": "urls", "certificate": "certificate_file",
+    "certificate_password": "certificate_passphrase", "certificate_password_file": "certificate_passphrase_file",
+    "pfx_file": "certificate_file", "private_key_file": "certificate_key_file", "key_file": "certificate_key_file",
+    "use_managed_identity": "managed_identity", "identity_client_id": "managed_identity_client_id",
 }  # fmt: skip
 """What other products call these settings."""
 
@@ -50,6 +38,10 @@ def refuse_unknown(given: Given, model: type[BaseModel], tree: Mapping[str, Any]
     for name, value in tree.items():
         key = (*at, name)
         info = model.model_fields.get(name)
+        named = named_sections_of(model)
+        if info is None and named is not None and isinstance(value, Mapping):
+            refuse_unknown(given, named, value, key)
+            continue
         if info is None:
             given.complain(key, *_unknown(name, model, at))
             continue

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from bridge.bootstrap import entra_tokens
-from bridge.config.settings import EntraSettings
+from bridge.config import EntraSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
