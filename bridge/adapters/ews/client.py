@@ -189,8 +189,9 @@ class EwsClient:
             code = error.code
             raise
         except UnauthorizedError as error:
-            code = CredentialsRejected.code
-            raise CredentialsRejected("Exchange refused the login (HTTP 401)") from error
+            refused = CredentialsRejected("Exchange refused the login (HTTP 401)", code="login_refused")
+            code = refused.code
+            raise refused from error
         except EWSError as error:
             code = MailboxUnavailable.code
             raise MailboxUnavailable(type(error).__name__) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,19 @@ _REFUSED_FOR_NOW = frozenset({
 
 _STATED_DIGITS = 9
 
+_DIAGNOSTICS = re.compile(r'error_category="([A-Za-z_]{1,40})"')
+_TOKEN_REFUSALS = {
+    "invalid_grant": "app_without_role",
+    "invalid_resource": "token_audience_wrong",
+    "invalid_tenant": "token_tenant_wrong",
+}
+
 # These concern the mailbox, not the mail: a person has to act, no mail's retries are spent on them.
 _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorAccessDenied": MailboxAccessDenied,
     "ErrorAccountDisabled": MailboxAccessDenied,
     "ErrorCreateItemAccessDenied": MailboxAccessDenied,
+    "ErrorCreateSubfolderAccessDenied": MailboxAccessDenied,
     "ErrorImpersonateUserDenied": MailboxAccessDenied,
     "ErrorImpersonationDenied": MailboxAccessDenied,
     "ErrorImpersonationFailed": MailboxAccessDenied,
@@ -78,6 +87,12 @@ _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorQuotaExceeded": MailboxFull,
     "ErrorSubmissionQuotaExceeded": MailboxFull,
 }
+
+_NOT_IMPERSONATED = frozenset({
+    "ErrorImpersonateUserDenied",
+    "ErrorImpersonationDenied",
+    "ErrorImpersonationFailed",
+})  # fmt: skip
 
 # Exchange will not send this mail, however often it is asked.
 SEND_REFUSALS = frozenset({
@@ -126,7 +141,10 @@ def error_for_code(code: str, *, inner_code: str | None = None, back_off_seconds
         return MailboxThrottled(code, retry_after_seconds=back_off_seconds)
     if code in SEND_REFUSALS and code not in CONVERSION_REFUSALS:
         return SendRefused(code)
-    return _MEANINGS.get(code, MailboxUnavailable)(code if code.isalnum() else "unknown response code")
+    detail = code if code.isalnum() else "unknown response code"
+    if code in _NOT_IMPERSONATED:
+        return MailboxAccessDenied(detail, code="impersonation_denied")
+    return _MEANINGS.get(code, MailboxUnavailable)(detail)
 
 
 def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | None:
@@ -138,19 +156,33 @@ def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | N
     if status in {200, 500}:
         return None
     if status == 401:
-        return CredentialsRejected("Exchange refused the login (HTTP 401)")
+        return _refused_token(headers)
     if status == 403:
-        reason = headers.get("X-EWS-Policy-Reason", "").lower()
-        if "disabled" in reason:
-            return EwsBlocked("EWS is disabled for this user or tenant (EWSEnabled)")
-        if reason:
-            return EwsBlocked("EWS is blocked by policy (EwsAllowedAppIDs or the user agent list)")
-        return MailboxAccessDenied("HTTP 403")
+        return _forbidden(headers)
     if status == 413:
         return SendRefused("HTTP 413")  # only a mail on its way out makes a large request
     if status in {429, 503}:
         return MailboxThrottled(f"HTTP {status}", retry_after_seconds=_retry_after_seconds(headers))
     return MailboxUnavailable(f"HTTP {status}")
+
+
+def _refused_token(headers: Mapping[str, str]) -> BridgeError:
+    """Return what a 401 means; Exchange says in x-ms-diagnostics why it takes no token, with a category (MS-XOAUTH)."""
+    match = _DIAGNOSTICS.search(headers.get("x-ms-diagnostics", ""))
+    category = match[1].lower() if match is not None else ""
+    detail = f"HTTP 401, {category}" if category else "HTTP 401"
+    return CredentialsRejected(detail, code=_TOKEN_REFUSALS.get(category))
+
+
+def _forbidden(headers: Mapping[str, str]) -> BridgeError:
+    reason = headers.get("X-EWS-Policy-Reason", "").lower()
+    if "disabled" in reason:
+        return EwsBlocked("HTTP 403, X-EWS-Policy-Reason: EWS is disabled", code="ews_disabled")
+    if reason:
+        return EwsBlocked("HTTP 403, X-EWS-Policy-Reason: EWS is blocked by policy")
+    if _DIAGNOSTICS.search(headers.get("x-ms-diagnostics", "")):
+        return MailboxAccessDenied("HTTP 403, the token's permissions are not enough", code="token_role_wrong")
+    return MailboxAccessDenied("HTTP 403")
 
 
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:

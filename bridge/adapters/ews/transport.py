@@ -21,6 +21,7 @@ from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instanc
 from bridge.adapters.ews.errors import error_for_status
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import DeadlineAdapter, until
+from bridge.adapters.network_failures import network_failure
 from bridge.errors import CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -106,12 +107,11 @@ class EwsHttpAdapter(DeadlineAdapter):
         kwargs.update(verify=self._verify, stream=True, timeout=(min(timeout, 15.0), timeout))
         try:
             response = super().send(request, **kwargs)
-        except requests.exceptions.SSLError as error:
-            raise MailboxUnavailable("TLS failed: the certificate does not match ca_file or the host") from error
-        except requests.exceptions.RequestException as error:
-            raise MailboxUnavailable(type(error).__name__) from error
-        except OSError as error:  # requests says so of a CA file that is gone
-            raise MailboxUnavailable("ca_file cannot be read") from error
+        except OSError as error:  # what requests raises, and what it says of a CA file that is gone
+            failure = network_failure(error)
+            if failure is None:
+                raise MailboxUnavailable(type(error).__name__) from error
+            raise MailboxUnavailable(failure.detail, code=failure.code) from error
         if response.status_code == 401 and self._bearer is None:
             # requests_ntlm answers the challenge itself: it needs the 401, unread, for the socket under it.
             return response

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.adapters.ews.errors import error_for_status
+from bridge.adapters.ews.errors import error_for_code, error_for_status
 from bridge.errors import (
     BridgeError,
     CredentialsRejected,
@@ -31,6 +31,43 @@ from bridge.errors import (
 )
 def test_a_status_has_a_meaning(status: int, headers: dict[str, str], meaning: type[BridgeError]) -> None:
     assert type(error_for_status(status, headers)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "code"),
+    [
+        (401, {}, "credentials_rejected"),
+        (401, {"x-ms-diagnostics": '2000008;reason="r";error_category="invalid_grant"'}, "app_without_role"),
+        (401, {"x-ms-diagnostics": '2000003;reason="r";error_category="invalid_resource"'}, "token_audience_wrong"),
+        (401, {"x-ms-diagnostics": '2000004;reason="r";error_category="invalid_tenant"'}, "token_tenant_wrong"),
+        (401, {"x-ms-diagnostics": '2000002;reason="r";error_category="token_expired"'}, "credentials_rejected"),
+        (403, {"x-ms-diagnostics": '2000008;reason="r";error_category="invalid_grant"'}, "token_role_wrong"),
+        (403, {"X-EWS-Policy-Reason": "EWS is disabled for this user or tenant"}, "ews_disabled"),
+        (403, {"X-EWS-Policy-Reason": "EWS is blocked by policy for this user or tenant"}, "ews_blocked"),
+        (403, {}, "mailbox_access_denied"),
+    ],
+)
+def test_a_refusal_is_told_as_exactly_as_exchange_tells_it(status: int, headers: dict[str, str], code: str) -> None:
+    error = error_for_status(status, headers)
+
+    assert error is not None
+    assert error.code == code
+
+
+@pytest.mark.parametrize(
+    ("response_code", "meaning", "code"),
+    [
+        ("ErrorImpersonateUserDenied", MailboxAccessDenied, "impersonation_denied"),
+        ("ErrorAccessDenied", MailboxAccessDenied, "mailbox_access_denied"),
+        ("ErrorCreateSubfolderAccessDenied", MailboxAccessDenied, "mailbox_access_denied"),
+    ],
+)
+def test_a_response_code_that_denies_access_pauses_the_mailbox(
+    response_code: str, meaning: type[BridgeError], code: str
+) -> None:
+    error = error_for_code(response_code)
+
+    assert (type(error), error.code) == (meaning, code)
 
 
 @pytest.mark.parametrize("status", [200, 500])
