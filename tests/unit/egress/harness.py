@@ -16,7 +16,8 @@ from bridge.ports.broker import Message
 from bridge.telemetry.health import Health
 from bridge.wire import event_v1
 from bridge.wire.topology import DEAD, EVENTS, OUTBOUND, RETRY_STEPS, outbound_key, topology
-from bridge.workers.egress import EgressOptions, MailboxSender
+from bridge.workers.egress import MailboxSender
+from bridge.workers.egress_options import EgressOptions
 from bridge.workers.egress_pause import PauseOptions
 from tests.support.clock import InstantClock
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from bridge.ports.broker import HeaderValue
+    from bridge.ports.outbox import SendingMailbox
     from bridge.telemetry.events import Event
 
 ALIAS = "dispatch"
@@ -63,11 +65,11 @@ class Bench:
         self.mailbox = MemoryOutbox(self.clock)
         self.health = Health(monotonic=self.clock.monotonic)
 
-    def sender(self, consumer: MemoryConsumer | None = None) -> MailboxSender:
+    def sender(self, consumer: MemoryConsumer | None = None, mailbox: SendingMailbox | None = None) -> MailboxSender:
         return MailboxSender(
             alias=ALIAS,
             sender=Mailbox("dispatch@example.org", "Dispatch"),
-            mailbox=self.mailbox,
+            mailbox=mailbox or self.mailbox,
             publisher=self.publisher,
             consumer=consumer or MemoryConsumer(self.broker),
             clock=self.clock,

@@ -666,8 +666,7 @@ async def test_worker_that_cannot_use_the_mailbox_leaves_it_to_one_that_can(erro
         consuming=RetryPolicy(first_seconds=0.01, longest_seconds=0.01, pause_seconds=0.01),
     )
     bench, other, stop = Bench(options=quick), Bench(options=quick), asyncio.Event()
-    sick = bench.sender()
-    sick._mailbox = _Unreachable(error)  # type: ignore[assignment]
+    sick = bench.sender(mailbox=_Unreachable(error))  # type: ignore[arg-type]
     sick_runs = asyncio.create_task(sick.run(stop))
     await eventually(lambda: len(bench.broker.consumers) == 2)
     other.broker, other.mailbox, other.publisher = bench.broker, bench.mailbox, bench.publisher

@@ -1,0 +1,83 @@
+"""What is wrong with the draining of a mailbox, and what `/health` says of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bridge.errors import QueueTaken
+
+if TYPE_CHECKING:
+    from bridge.errors import BridgeError
+    from bridge.ports.broker import Consumer
+    from bridge.telemetry.health import Health
+    from bridge.workers.egress_pause import Pauses
+
+
+class DrainHealth:
+    """Draining works when the mailbox, both queues and the settling do; or another worker does it."""
+
+    def __init__(self, part: str, health: Health, pauses: Pauses, consumer: Consumer) -> None:
+        self._part = part
+        self._health = health
+        self._pauses = pauses
+        self._consumer = consumer
+        self._trouble: dict[str, tuple[str, str]] = {}
+        self._unproved = {"urgent", "ordinary"}
+        """Queues that were not consumed yet."""
+        self.urgent_told = asyncio.Event()
+        """Set whenever something is heard of the urgent queue; whoever waits for it clears it."""
+        self.urgent_taken = asyncio.Event()
+        """Set while another worker has the urgent queue."""
+
+    @property
+    def urgent_elsewhere(self) -> bool:
+        """
+        Whether another worker drains the urgent queue, or may do so for all that is known.
+
+        Who has it drains the ordinary one, too: two workers would each keep the whole of Exchange's pace, and urgent
+        requests would overtake nothing.
+        """
+        code, _ = self._trouble.get("urgent", ("", ""))
+        return code == QueueTaken.code or (not code and "urgent" in self._unproved)
+
+    def expect(self) -> None:
+        """Let health miss this part from now on."""
+        self._health.expect(self._part)
+
+    def alive(self) -> None:
+        """The draining goes on, whatever it is waiting for."""
+        self._health.progress(self._part)
+
+    def fail(self, what: str, error: BridgeError) -> None:
+        """A queue or the settling does not work."""
+        self._trouble[what] = (error.code, error.detail)
+        if what == "urgent":
+            self.urgent_told.set()
+            if isinstance(error, QueueTaken):
+                self.urgent_taken.set()
+        self.report()
+
+    def mend(self, what: str) -> None:
+        """A queue or the settling works."""
+        if self._trouble.pop(what, None) is not None or what in self._unproved:
+            self._unproved.discard(what)
+            self.report()
+        if what == "urgent":
+            self.urgent_told.set()
+            self.urgent_taken.clear()
+
+    def report(self) -> None:
+        """Tell health how it is by now."""
+        if self._pauses.code is not None:
+            self._health.trouble(self._part, self._pauses.code, self._pauses.detail)
+        elif {code for code, _ in self._trouble.values()} == {QueueTaken.code}:
+            self._health.standby(self._part)
+        elif self._trouble:
+            self._health.trouble(self._part, *next(iter(self._trouble.values())))
+        elif self._consumer.trouble is not None:
+            self._health.trouble(self._part, self._consumer.trouble)
+        elif self._unproved:
+            self._health.progress(self._part)
+        else:
+            self._health.ok(self._part)

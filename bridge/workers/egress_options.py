@@ -1,0 +1,47 @@
+"""How one mailbox is drained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.domain.disposition import RetryPolicy
+from bridge.domain.send_rate import RateLimits
+from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.egress_pause import PauseOptions
+from bridge.workers.egress_send import SendOptions
+from bridge.workers.egress_settle import SettleOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EgressOptions:
+    """How one mailbox is drained."""
+
+    rate: RateLimits = field(default_factory=RateLimits)
+    concurrent_sends: int = 4
+    attempts_limit: int = 100
+    give_up_after_seconds: float = 86_400.0
+    ledger_days: int = 14
+    stop_within_seconds: float = 20.0
+    """How long what is in flight may take once the worker is to stop."""
+    probe_seconds: float = 20.0
+    """Between two proofs that the mailbox can be used, while nothing is sent."""
+    yield_after_seconds: float = 10.0
+    """How long a worker finds the mailbox unusable before it leaves it to another, where there is one."""
+    yield_seconds: float = 5.0
+    """How long it leaves the queues alone then; whoever stands by looks every second or two."""
+    limits: OutboundLimits = field(default_factory=OutboundLimits)
+    send: SendOptions = field(default_factory=SendOptions)
+    settle: SettleOptions = field(default_factory=SettleOptions)
+    pauses: PauseOptions = field(default_factory=PauseOptions)
+    sweep_every_seconds: float = 3600.0
+    consuming: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=10.0, pause_seconds=1.0))
+
+    @property
+    def ordinary_prefetch(self) -> int:
+        """
+        How many ordinary requests are held: the one whose turn is next, and at most one more.
+
+        Where Exchange's pace is not the limit, so many as are sent at a time, and one slot is left to urgent ones.
+        """
+        most = max(1, self.concurrent_sends - 1)
+        return min(2, most) if self.rate.per_minute is not None else most

@@ -1,0 +1,78 @@
+"""Finds out again and again whether the mailbox can be used, and lets another worker try where it may be this one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
+from bridge.workers.loop import wait_for_any
+
+if TYPE_CHECKING:
+    from bridge.workers.egress_health import DrainHealth
+    from bridge.workers.egress_options import EgressOptions
+    from bridge.workers.egress_pace import Pace
+    from bridge.workers.egress_pause import Pauses
+
+LIFE_SECONDS = 15.0
+"""The draining shows that it lives at least so often."""
+# What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
+_MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
+
+
+class MailboxProof:
+    """Probes the mailbox while nothing is sent, more slowly the longer it cannot be used."""
+
+    def __init__(self, pace: Pace, pauses: Pauses, health: DrainHealth, options: EgressOptions) -> None:
+        self._pace = pace
+        self._pauses = pauses
+        self._health = health
+        self._options = options
+        self.yielding = asyncio.Event()
+        """Set while the queues are left to another worker, if there is one."""
+        self.back = asyncio.Event()
+        """Set when they are not left any more."""
+
+    async def keep_proving(self, stop: asyncio.Event) -> None:
+        """Probe until `stop` is set."""
+        while not stop.is_set():
+            self._pauses.changed.clear()
+            wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
+            await self._wait_showing_life(wait, stop)
+            if not stop.is_set() and not self._pauses.changed.is_set():
+                error = await self.prove()
+                if (
+                    isinstance(error, _MAY_BE_THIS_WORKER)
+                    and self._pauses.paused_for_seconds >= self._options.yield_after_seconds
+                ):
+                    await self._yield(stop)
+
+    async def prove(self) -> BridgeError | None:
+        """Find out whether the mailbox can be used, and remember it; return why not."""
+        trouble: BridgeError | None = None
+        try:
+            await self._pace.read()
+        except BridgeError as error:
+            trouble = error
+            self._pauses.still(error)
+        else:
+            self._pauses.try_again()
+        self._health.report()
+        return trouble
+
+    async def _yield(self, stop: asyncio.Event) -> None:
+        """Let another worker have the queues, for which the mailbox may work; without one they are taken again."""
+        self._pace.others_sent = True
+        self.back.clear()
+        self.yielding.set()
+        await wait_for_any(self._options.yield_seconds, stop)
+        self.yielding.clear()
+        self.back.set()
+
+    async def _wait_showing_life(self, seconds: float, stop: asyncio.Event) -> None:
+        """Wait; a pause that begins meanwhile starts a wait of its own."""
+        while seconds > 0 and not stop.is_set() and not self._pauses.changed.is_set():
+            self._health.alive()
+            some = min(seconds, LIFE_SECONDS)
+            await wait_for_any(some, stop, self._pauses.changed)
+            seconds -= some

@@ -1,0 +1,42 @@
+"""Keeps the ledger in the mailbox as long as it is of use."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bridge.errors import BridgeError
+from bridge.telemetry.egress_events import LedgerSwept, StepTaken
+from bridge.workers.loop import wait_for_any
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from bridge.ports.outbox import SendingMailbox
+    from bridge.telemetry.events import Emit
+    from bridge.workers.egress_options import EgressOptions
+    from bridge.workers.egress_pause import Pauses
+
+_BATCH = 100
+
+
+async def keep_sweeping(
+    mailbox: SendingMailbox, pauses: Pauses, options: EgressOptions, *, alias: str, emit: Emit, stop: asyncio.Event
+) -> None:
+    """Sweep by age until `stop` is set; best effort, and never in the way."""
+    # Whatever is configured: the ledger outlives the requests.
+    longest = timedelta(seconds=options.give_up_after_seconds) + timedelta(days=2)
+    age = max(timedelta(days=options.ledger_days), longest)
+    while not stop.is_set():
+        await wait_for_any(options.sweep_every_seconds, stop)
+        swept = 0
+        try:
+            while not stop.is_set() and not pauses.paused:
+                deleted = await mailbox.sweep(age, limit=_BATCH)
+                swept += deleted
+                if not deleted:
+                    break
+        except BridgeError as error:
+            emit(StepTaken(alias, "sweep", error.code, 0.0))
+        if swept:
+            emit(LedgerSwept(alias, swept))

@@ -1,0 +1,149 @@
+"""One visit of one request: its turn, the send protocol as far as it goes now, and when it is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from bridge.domain.outbound_records import EndReason
+from bridge.errors import (
+    BridgeError,
+    MailboxThrottled,
+    MailboxUnavailable,
+    OperatorError,
+    TokenUnavailable,
+    TransientError,
+)
+from bridge.workers.egress_gate import RATE_LIMITED, Slots
+from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left, SendRun
+
+if TYPE_CHECKING:
+    from bridge.domain.outbound import Mailbox
+    from bridge.domain.send_rate import Begun
+    from bridge.ports.clock import Clock
+    from bridge.ports.outbox import SendingMailbox
+    from bridge.telemetry.events import Emit
+    from bridge.wire.outbound_v1 import OutboundRequest
+    from bridge.workers.egress_gate import Slot
+    from bridge.workers.egress_health import DrainHealth
+    from bridge.workers.egress_options import EgressOptions
+    from bridge.workers.egress_pace import Pace
+    from bridge.workers.egress_pause import Pauses
+    from bridge.workers.egress_ticket import Ticket
+
+# A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
+_MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, MailboxThrottled.code, TokenUnavailable.code, "transient"})
+
+
+class Visits:
+    """Visits requests of one mailbox, so many at a time, none while it is paused."""
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        sender: Mailbox,
+        mailbox: SendingMailbox,
+        pace: Pace,
+        pauses: Pauses,
+        health: DrainHealth,
+        clock: Clock,
+        emit: Emit,
+        options: EgressOptions,
+    ) -> None:
+        self._alias = alias
+        self._sender = sender
+        self._mailbox = mailbox
+        self._pace = pace
+        self._pauses = pauses
+        self._health = health
+        self._clock = clock
+        self._emit = emit
+        self._options = options
+        self._slots = Slots(options.concurrent_sends, clock)
+
+    async def visit(self, ticket: Ticket) -> Conclusion:
+        """Take a request as far as it goes now."""
+        if ticket.request is None:
+            return Ended("failed", "invalid_request", str(ticket.invalid))
+        if self._pauses.paused:
+            return self._waits_for_mailbox(ticket)
+        async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
+            if self._pauses.paused:  # meanwhile
+                return self._waits_for_mailbox(ticket)
+            try:
+                conclusion = await self._go_on(ticket, ticket.request, slot)
+            except (OperatorError, TransientError) as error:
+                self._pauses.pause(error)
+                self._health.report()
+                return self._waits_for_mailbox(ticket)
+            if isinstance(conclusion, Ended):
+                self._pauses.resume()
+                self._health.report()
+            return conclusion
+
+    def counts(self, deferred: Deferred) -> bool:
+        """Tell whether a wait is the request's own trouble."""
+        return deferred.code != RATE_LIMITED
+
+    async def _go_on(self, ticket: Ticket, request: OutboundRequest, slot: Slot) -> Conclusion:
+        """
+        Take a request as far as it goes now, and give it up where that has been tried long enough.
+
+        Raises:
+            OperatorError: Nobody can send from the mailbox at the moment.
+            TransientError: Likewise.
+        """
+        if self._pace.others_sent:
+            await self._pace.read(window=True)
+        try:
+            conclusion = await self._send(ticket, request, slot, ticket.end_as)
+        except OperatorError as error:
+            if not self._gives_up(ticket):
+                raise
+            conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
+        if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
+            await self._pace.read()
+        if isinstance(conclusion, Deferred) and self.counts(conclusion) and self._gives_up(ticket):
+            reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
+            conclusion = await self._send(ticket, request, slot, reason)
+        return conclusion
+
+    async def _send(self, ticket: Ticket, request: OutboundRequest, slot: Slot, end_as: EndReason | None) -> Conclusion:
+        async def take_turn() -> Begun | Deferred | Left | None:
+            async with slot.away():
+                return await self._pace.gate.take_turn(
+                    recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
+                )
+
+        run = SendRun(
+            request=request,
+            digest=ticket.digest,
+            sender=self._sender,
+            mailbox=self._mailbox,
+            alias=self._alias,
+            clock=self._clock,
+            emit=self._emit,
+            take_turn=take_turn,
+            give_back=self._pace.gate.give_back,
+            abandoned=lambda: ticket.delivery.lost,
+            exchange_now=self._pace.exchange_now,
+            options=self._options.send,
+            end_as=end_as,
+        )
+        try:
+            return await run.run(look_first=ticket.met_before or end_as is not None)
+        except BridgeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
+            asyncio.get_running_loop().call_exception_handler({"message": "a request was not sent", "exception": bug})
+            return Deferred(BridgeError.code)
+
+    def _waits_for_mailbox(self, ticket: Ticket) -> Deferred:
+        # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
+        code = self._pauses.code or MailboxUnavailable.code
+        return Deferred(code, None if ticket.urgent else self._pauses.circulation_seconds)
+
+    def _gives_up(self, ticket: Ticket) -> bool:
+        age = ticket.age_seconds(self._clock.now())
+        return ticket.attempts + 1 >= self._options.attempts_limit or age >= self._options.give_up_after_seconds
