@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge import __version__
@@ -18,6 +19,7 @@ from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
+from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
 from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FetchedMail
 from bridge.domain.outbound import Mailbox
@@ -47,7 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bridge.config.entra import EntraAppSettings
-    from bridge.config.settings import EgressSettings, MailboxSettings, RabbitMqSettings, Settings
+    from bridge.config.rabbitmq import RabbitMqSettings
+    from bridge.config.settings import EgressSettings, MailboxSettings, Settings
     from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
     from bridge.telemetry.events import Emit
@@ -109,7 +112,7 @@ class _Process:
         self.clock = SystemClock()
         self.metrics.registry.register(self.health)
         self.emit = Emitter(self.metrics)
-        self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge")
+        self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", app=settings.broker_app)
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
@@ -297,17 +300,31 @@ def composer(
     return compose
 
 
-def rabbit_settings(settings: RabbitMqSettings, *, name: str) -> RabbitSettings:
-    """Return the adapter's settings."""
+def rabbit_settings(settings: RabbitMqSettings, *, name: str, app: EntraAppSettings | None = None) -> RabbitSettings:
+    """Return the adapter's settings; `app` signs in where tokens are the login."""
+    has_passphrase = settings.client_key_passphrase is not None
     return RabbitSettings(
         urls=tuple(url.get_secret_value() for url in settings.urls),
+        read_urls=CurrentUrls(settings) if settings.urls_file is not None else None,
         ca_file=settings.ca_file,
+        client_certificate_file=settings.client_certificate_file,
+        client_key_file=settings.client_key_file,
+        read_client_key_passphrase=CurrentPassphrase(settings) if has_passphrase else None,
+        login_by_certificate=settings.auth == "external",
+        tokens=broker_tokens(settings, app),
         heartbeat_seconds=settings.heartbeat_seconds,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         confirm_timeout_seconds=settings.confirm_timeout_seconds,
         max_message_bytes=settings.largest_body_bytes,
         name=name,
     )
+
+
+def broker_tokens(settings: RabbitMqSettings, app: EntraAppSettings | None) -> EntraTokens | None:
+    """Return the source of tokens for the broker, None where they are not the login."""
+    if settings.auth != "oauth" or app is None or settings.oauth_scope is None:
+        return None
+    return EntraTokens(replace(entra_app(app), scope=settings.oauth_scope), secret_reader(app))
 
 
 def entra_tokens(settings: EntraAppSettings) -> EntraTokens:

@@ -175,14 +175,14 @@ async def _out_of_reach(
 
 async def _check_broker(settings: Settings) -> AsyncIterator[Finding]:
     section, logged_in = settings.rabbitmq, False
-    broker = rabbit_settings(section, name="bridge check")
+    broker = rabbit_settings(section, name="bridge check", app=settings.broker_app)
     for url in section.urls:
         finding = await _reachable("rabbitmq", url.get_secret_value(), section.ca_file)
         yield finding
         if finding.state == "failed":
             continue
         try:
-            node = replace(broker, urls=(url.get_secret_value(),))
+            node = broker.only(url.get_secret_value())
             await RabbitTopology(node).verify(amqp_exchanges=(), queues=())
         except BridgeError as error:
             yield failed("rabbitmq login", error)

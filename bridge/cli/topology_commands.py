@@ -33,7 +33,7 @@ def apply(config: Config = None, *, as_json: AsJson = False) -> None:
     from bridge.cli.broker import wanted_topology  # noqa: PLC0415
 
     settings = _load(config).settings
-    broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology apply"))
+    broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology apply", app=settings.broker_app))
     findings = asyncio.run(broker.apply(wanted_topology(settings)))
     _tell(findings, as_json=as_json)
 
@@ -52,7 +52,7 @@ def show(config: Config = None, *, as_json: AsJson = False) -> None:
     from bridge.cli.broker import wanted_topology  # noqa: PLC0415
 
     settings = _load(config).settings
-    broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology show"))
+    broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology show", app=settings.broker_app))
     findings = asyncio.run(broker.show(wanted_topology(settings)))
     _tell(findings, as_json=as_json)
 

@@ -3,6 +3,7 @@
 from bridge.config.entra import DEFAULT_APP, EntraAppSettings, EntraSettings
 from bridge.config.load import Loaded, load
 from bridge.config.problems import ConfigurationInvalid, Problem
+from bridge.config.rabbitmq import RabbitMqSettings
 from bridge.config.settings import (
     ClientSettings,
     EgressSettings,
@@ -11,7 +12,6 @@ from bridge.config.settings import (
     IngestSettings,
     LogSettings,
     MailboxSettings,
-    RabbitMqSettings,
     Settings,
     TopologySettings,
 )

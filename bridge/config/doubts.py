@@ -60,7 +60,7 @@ def _about_secret(value: str) -> tuple[str, str] | None:
 def _unused_apps(settings: Settings, given: Given) -> Iterator[Problem]:
     if settings.ews.auth == "oauth" and settings.entra is not None:
         for name in settings.entra.named:
-            if name not in settings.apps_in_use:
+            if name not in settings.apps_in_use and name != settings.rabbitmq.entra:
                 key = ("entra", name)
                 yield Problem(dotted(key), given.place(key), "is used by no mailbox", f'set entra = "{name}" in one')
 
@@ -70,5 +70,6 @@ def _secrets(settings: Settings) -> Iterator[Key]:
     names = ("client_secret", "client_secret_next", "certificate_passphrase", "certificate_next_passphrase")
     yield from ((*at, name) for at, _ in _apps(settings) for name in names)
     yield from (("mailboxes", index, "password") for index in range(len(settings.mailboxes)))
+    yield "rabbitmq", "client_key_passphrase"
     if any("@" in url.get_secret_value() for url in settings.rabbitmq.urls):
         yield "rabbitmq", "urls"

@@ -15,7 +15,7 @@ from bridge.config.environment import CONFIG_VARIABLE, read_environment
 from bridge.config.given import Given, dotted, variable_of
 from bridge.config.problems import ConfigurationInvalid, Problem
 from bridge.config.secret_files import read_files
-from bridge.config.settings import Settings
+from bridge.config.settings import ClientSettings, Settings
 from bridge.config.shape import named_sections_of, section_of
 from bridge.config.toml_file import leaves, read_toml
 from bridge.config.unknown_keys import NOT_YET, refuse_unknown
@@ -64,7 +64,8 @@ def load(path: Path | None, environ: Mapping[str, str], model: type[BaseModel] =
     _put_environment_on_top(given, environ)
     fill_from_kubernetes(given, environ)
     refuse_unknown(given, Settings, given.tree)
-    tree = {name: value for name, value in given.tree.items() if name in model.model_fields}
+    left_out = model.leaves_out(given.tree) if issubclass(model, ClientSettings) else ()
+    tree = {name: value for name, value in given.tree.items() if name in model.model_fields and name not in left_out}
     read_files(given, model, tree, path.parent if path is not None else Path())
     settings = _validate(given, model, tree, has_file=path is not None)
     if given.problems or settings is None:

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bridge.config import rules
 from bridge.config.entra import CLOUDS, DEFAULT_APP, EntraAppSettings, EntraSettings, cloud_of_ews
-from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Secret, Section
+from bridge.config.rabbitmq import RabbitMqSettings, broker_app, broker_app_problems
+from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Section
 
 
 class EwsSettings(Section):
@@ -107,39 +108,6 @@ class MailboxSettings(Section):
         """Return the folder of `move:<folder>`, None for the deleting ways."""
         kind, _, folder = self.after_publish.partition(":")
         return folder if kind == "move" else None
-
-
-class RabbitMqSettings(Section):
-    """The broker."""
-
-    urls: Annotated[tuple[Secret, ...], BeforeValidator(rules.listed)]
-    """`amqp://` or `amqps://user:password@host:port/vhost`: one, or the nodes of a cluster, tried in turn."""
-    urls_file: Path | None = None
-    """A file that holds the urls, one a line."""
-    ca_file: Path | None = None
-    """PEM file with the CA certificates to trust for `amqps://`, instead of the system's."""
-    heartbeat_seconds: int = Field(default=10, ge=1, le=300)
-    """A connection that is silent for about three of these is given up; short means a fast hand-over."""
-    connect_timeout_seconds: Seconds = 10
-    """Longest wait for a connection to one node; then the next one is tried."""
-    confirm_timeout_seconds: Seconds = 30
-    """Longest wait for a publisher confirm. A quorum queue without its majority never answers."""
-    largest_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024, le=512 * 1024 * 1024)
-    """The broker's own `max_message_size`; a larger body would close the channel."""
-    default_queue: bool = True
-    """Whether `bridge topology apply` makes the queue `mail.inbound` that takes every mail."""
-    inbound_delivery_limit: int = Field(default=100, ge=1, le=1_000_000)
-    """How often a mail comes back from consumers before it goes to `mail.inbound.dead`; prefetched counts as well."""
-    outbound_delivery_limit: int = Field(default=1000, ge=100, le=1_000_000)
-    """Far above what the bridge needs: it ends a request itself, long before."""
-    consumer_timeout_seconds: int = Field(default=1800, ge=60, le=30 * 86_400)
-    """How long a consumer may hold a delivery unsettled before the broker takes it back."""
-    events_kept_seconds: int = Field(default=7 * 86_400, ge=60, le=365 * 86_400)
-    """How long an event waits for a reader in the queue `mail.events`."""
-    events_kept_bytes: int = Field(default=256 * 1024 * 1024, ge=1024 * 1024, le=1024**4)
-    """How much the unread events may take; the oldest go first."""
-
-    _urls = field_validator("urls")(rules.amqp_urls)
 
 
 class IngestSettings(Section):
@@ -297,6 +265,17 @@ class Settings(ExchangeSettings):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
+    @model_validator(mode="after")
+    def _broker_has_its_app(self) -> Self:
+        if problems := broker_app_problems(self.rabbitmq, self.entra):
+            raise rules.several(problems)
+        return self
+
+    @property
+    def broker_app(self) -> EntraAppSettings | None:
+        """Return the app that signs in at the broker, None where none does."""
+        return broker_app(self.rabbitmq, self.entra)
+
 
 def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[rules.Wrong]:
     has_password = mailbox.password is not None or mailbox.password_file is not None
@@ -329,6 +308,26 @@ class ClientSettings(BaseModel):
 
     rabbitmq: RabbitMqSettings
     log: LogSettings = LogSettings()
+    entra: EntraSettings | None = None
+    """Only where an app signs in at the broker; who has a password there needs no file of Entra's."""
+
+    @classmethod
+    def leaves_out(cls, tree: Mapping[str, object]) -> frozenset[str]:
+        """Return the sections that this configuration does not need."""
+        section = tree.get("rabbitmq")
+        by_app = isinstance(section, Mapping) and section.get("auth") == "oauth"
+        return frozenset() if by_app else frozenset({"entra"})
+
+    @model_validator(mode="after")
+    def _broker_has_its_app(self) -> Self:
+        if problems := broker_app_problems(self.rabbitmq, self.entra):
+            raise rules.several(problems)
+        return self
+
+    @property
+    def broker_app(self) -> EntraAppSettings | None:
+        """Return the app that signs in at the broker, None where none does."""
+        return broker_app(self.rabbitmq, self.entra)
 
 
 class TopologySettings(ClientSettings):

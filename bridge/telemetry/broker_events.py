@@ -63,6 +63,35 @@ class BrokerConnectionLost(Event):
 
 
 @dataclass(frozen=True)
+class BrokerTokenRenewed(Event):
+    """An open connection has got a newer token, which ends in `seconds`."""
+
+    name = "broker.token_renewed"
+
+    role: str
+    seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_token_renewals.labels(self.role, "ok").inc()
+
+
+@dataclass(frozen=True)
+class BrokerTokenRefused(Event):
+    """There is no newer token for an open connection, or the broker refuses it; the old one ends in `seconds`."""
+
+    name = "broker.token_not_renewed"
+    level = "warning"
+
+    role: str
+    code: str
+    detail: str
+    seconds: float
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_token_renewals.labels(self.role, self.code).inc()
+
+
+@dataclass(frozen=True)
 class BrokerChannelLost(Event):
     """The broker closed a channel; it is opened again."""
 

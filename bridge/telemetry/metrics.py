@@ -187,6 +187,12 @@ class Metrics:
     def _broker(self) -> None:
         self.broker_connection_up = self._gauge("broker_connection_up", "1 while connected", "role")
         self.broker_blocked = self._gauge("broker_blocked", "1 while the broker takes no publishes", "role")
+        self.broker_token_renewals = self._counter(
+            "broker_token_renewals",
+            "Newer tokens for open connections to the broker, by outcome; one that fails keeps the old one",
+            "role",
+            "outcome",
+        )
         self.broker_connects = self._counter("broker_connects", "Connection attempts, by outcome", "role", "outcome")
         self.broker_publishes = self._counter("broker_publishes", "Publishes, by outcome", "outcome")
         self.broker_confirms_outstanding = self._gauge("broker_outstanding_confirms", "Publishes without an answer yet")

@@ -38,6 +38,18 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ; bridge topology export --users has what "
         "each worker needs",
     ),
+    "broker_certificate_missing": entry(
+        "RabbitMQ asks for a client certificate, and none is configured",
+        "give client_certificate_file (and client_key_file) in the section rabbitmq",
+    ),
+    "broker_certificate_expired": entry(
+        "the client certificate for RabbitMQ has expired",
+        "put a new one, with its key, into the file that rabbitmq.client_certificate_file names; no restart is needed",
+    ),
+    "broker_certificate_refused": entry(
+        "RabbitMQ refuses the client certificate",
+        "check that its authority is in the broker's ssl_options.cacertfile, and that the certificate is for clients",
+    ),
     "broker_rights_too_wide": entry(
         "the user may do more on RabbitMQ than a worker needs: who has its password can delete or change the queues",
         "give each worker a user of its own with the rights of bridge topology export --users, and keep this one "
@@ -70,6 +82,9 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
 }
 
 GENERAL: Final[dict[str, str]] = {
+    "broker_certificate_missing": "broker_access_refused",
+    "broker_certificate_expired": "broker_access_refused",
+    "broker_certificate_refused": "broker_access_refused",
     "broker_login_refused": "broker_access_refused",
     "broker_vhost_missing": "broker_access_refused",
     "broker_vhost_refused": "broker_access_refused",

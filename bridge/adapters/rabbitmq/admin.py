@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class RabbitTopology:
         Raises:
             BrokerUnavailable: Nobody answers.
             BrokerAccessRefused: The broker refuses the login or the virtual host.
+            TokenUnavailable: There is no token to log in with.
         """
         async with self._desk() as desk:
             return [await desk.compare(one) for one in _all(topology)]
@@ -119,7 +121,7 @@ class RabbitTopology:
 
     async def _connect(self) -> Connection:
         failure: BridgeError = BrokerUnavailable("no url")
-        for url in self._settings.urls:
+        for url in await asyncio.to_thread(self._settings.current_urls):
             try:
                 return await connect(self._settings, url, "topology")
             except BrokerUnavailable as error:

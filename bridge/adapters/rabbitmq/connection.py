@@ -14,22 +14,27 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.odd_headers import bear_odd_headers
 from bridge.adapters.rabbitmq.settings import node_of, parameters
+from bridge.adapters.rabbitmq.signed_in import Doubts, SignedIn, current_token
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import BridgeError, BrokerUnavailable
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable
 from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed, BrokerConnectionLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from pika.channel import Channel
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.ports.tokens import AccessToken
     from bridge.telemetry.events import Emit
 
 _Value = TypeVar("_Value")
 
 _CLOSE_SECONDS = 3.0
 """How long a broker may take to say goodbye before the socket is closed without it."""
+
+_TOKEN_SECONDS = 30.0
+"""Longest wait for a token; the source has limits of its own, below this."""
 
 _STEADY_SECONDS = 30.0
 """A connection that lasted this long proves the node: the count of failures begins anew."""
@@ -42,6 +47,22 @@ class Connection:
     amqp: AsyncioConnection
     closed: asyncio.Future[BaseException]
     answer_timeout_seconds: float
+    token: AccessToken | None = None
+    """The token that it signed in with, where it did so with one."""
+
+    async def renew(self, token: AccessToken) -> None:
+        """
+        Put a newer token on it.
+
+        Raises:
+            BridgeError: The broker closed the connection instead, or did not answer in time.
+        """
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            self.amqp.update_secret(token.value, "the token is renewed", lambda frame: _settle(answer, frame))
+        except amqp.AMQPError as error:
+            raise translate(error) from error
+        await _first(answer, self.closed, self.answer_timeout_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +98,21 @@ class OpenChannel:
             self.amqp.close()
 
 
-async def connect(settings: RabbitSettings, url: str, purpose: str) -> Connection:
+async def connect(settings: RabbitSettings, url: str, purpose: str, *, token: AccessToken | None = None) -> Connection:
     """
-    Return an open connection to one node.
+    Return an open connection to one node; signed in with the token, or with one of the settings' source if any.
 
     Raises:
         BrokerUnavailable: Nobody answered, or not in time.
-        BrokerAccessRefused: Login or virtual host are refused, or the node's certificate is not trusted.
+        BrokerAccessRefused: Login or virtual host are refused, or one side does not trust the other's certificate.
         ConfigurationError: The url or a certificate file cannot be used.
+        TokenUnavailable: Entra gives no token at the moment.
+        CredentialsRejected: Entra refuses the app.
     """
     bear_odd_headers()
-    made = await asyncio.to_thread(parameters, settings, url, purpose)
+    if token is None and settings.tokens is not None:
+        token = await current_token(settings.tokens, _TOKEN_SECONDS)
+    made = await asyncio.to_thread(parameters, settings, url, purpose, token)
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[None] = loop.create_future()
     failed: asyncio.Future[BaseException] = loop.create_future()
@@ -105,7 +130,7 @@ async def connect(settings: RabbitSettings, url: str, purpose: str) -> Connectio
     except BaseException:
         abandon(connection)
         raise
-    return Connection(connection, closed, settings.answer_timeout_seconds)
+    return Connection(connection, closed, settings.answer_timeout_seconds, token)
 
 
 async def open_channel(connection: Connection) -> OpenChannel:
@@ -142,7 +167,8 @@ class Link:
     One connection, made again whenever it is lost, each time to the next of the urls.
 
     `session` is run on each connection; when it returns or raises a `BridgeError`, or the connection ends, whatever
-    is left of both is ended and the next connection is made.
+    is left of both is ended and the next connection is made. A connection that is signed in with a token gets newer
+    ones; where there is none it is left in good order: `leave` is awaited, while `down` says why already.
     """
 
     def __init__(
@@ -151,13 +177,31 @@ class Link:
         purpose: str,
         session: Callable[[Connection], Coroutine[Any, Any, BridgeError]],
         emit: Emit,
+        *,
+        leave: Callable[[], Awaitable[None]] | None = None,
+        silent: Callable[[], bool] = lambda: False,
     ) -> None:
+        """
+        Prepare a link; nothing is connected yet.
+
+        Args:
+            settings: Where to, and how.
+            purpose: What its connections are for.
+            session: The work on one connection.
+            emit: Is told.
+            leave: Ends what is under way on a connection that is about to be given up, within a few seconds.
+            silent: Tells that the broker does not read from the connection at the moment.
+        """
         self._settings = settings
         self._purpose = purpose
         self._session = session
         self._emit = emit
         self._policy = RetryPolicy(settings.first_wait_seconds, settings.longest_wait_seconds)
         self._task: asyncio.Task[None] | None = None
+        self._leave = leave
+        self._silent = silent
+        self._doubts = Doubts(settings.tokens) if settings.tokens is not None else None
+        self._token: AccessToken | None = None
         self.down: BridgeError | None = BrokerUnavailable("not connected yet")
         """Why there is no connection at the moment."""
 
@@ -195,18 +239,24 @@ class Link:
             self._task = None
         self.down = BrokerUnavailable("the connection is closed")
 
+    async def refused(self) -> None:
+        """Take note that the broker refuses a right: where rights come with a token, a new one may have more."""
+        if self._doubts is not None and self._token is not None:
+            await self._doubts.refused(self._token)
+
     async def _run(self) -> None:
         attempt = turn = 0
         loop = asyncio.get_running_loop()
         while True:
-            url = self._settings.urls[turn % len(self._settings.urls)]
+            urls = await asyncio.to_thread(self._settings.current_urls)
+            url = urls[turn % len(urls)]
             turn += 1  # after a loss, too: another node first
             started = loop.time()
             try:
-                connection = await connect(self._settings, url, self._purpose)
+                connection = await self._connect(url)
             except BridgeError as error:
                 attempt += 1
-                wait = self._wait_seconds(attempt)
+                wait = self._wait_seconds(attempt, len(urls))
                 self.down = error
                 self._emit(BrokerConnectFailed(self._purpose, node_of(url), error.code, error.detail, wait))
                 await asyncio.sleep(wait)
@@ -215,7 +265,7 @@ class Link:
             opened = loop.time()
             try:
                 self.down = None
-                lost = await self._serve(connection)
+                lost = await self._serve(connection, url)
             except BaseException:
                 await close(connection)
                 raise
@@ -224,26 +274,74 @@ class Link:
             self._emit(BrokerConnectionLost(self._purpose, node_of(url), lost.code, lost.detail))
             attempt = 0 if loop.time() - opened >= _STEADY_SECONDS else attempt + 1
             # A little even after a steady connection: all workers lose theirs at the same moment.
-            await asyncio.sleep(self._wait_seconds(attempt) if attempt else random.uniform(0, 0.2))  # noqa: S311 - spread
+            wait = self._wait_seconds(attempt, len(urls)) if attempt else random.uniform(0, 0.2)  # noqa: S311 - spread
+            await asyncio.sleep(wait)
 
-    async def _serve(self, connection: Connection) -> BridgeError:
-        session = asyncio.create_task(self._session(connection))
+    async def _connect(self, url: str) -> Connection:
+        token = await current_token(self._settings.tokens, _TOKEN_SECONDS) if self._settings.tokens else None
+        return await self._sign_in(url, self._purpose, token)
+
+    async def _sign_in(self, url: str, purpose: str, token: AccessToken | None) -> Connection:
         try:
-            ends: list[asyncio.Future[Any]] = [session, connection.closed]
+            connection = await connect(self._settings, url, purpose, token=token)
+        except BrokerAccessRefused:
+            if self._doubts is not None and token is not None:
+                await self._doubts.refused(token)
+            raise
+        self._token = token
+        return connection
+
+    async def _serve(self, connection: Connection, url: str) -> BridgeError:
+        session = asyncio.create_task(self._session(connection))
+        ends: set[asyncio.Future[Any]] = {session, connection.closed}
+        signed_in = self._signed_in(connection, url)
+        if signed_in is not None:
+            ends.add(signed_in)
+        try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if connection.closed.done():
                 return translate(connection.closed.result())
+            if signed_in is not None and signed_in.done():
+                return await self._left(connection, signed_in.result())
             try:
                 return session.result()
             except BridgeError as error:
                 return error
         finally:
-            session.cancel()
-            await asyncio.wait({session})
+            tasks = {session} if signed_in is None else {session, signed_in}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
-    def _wait_seconds(self, attempt: int) -> float:
-        rounds = (attempt - 1) // len(self._settings.urls)
-        if rounds == 0 and attempt % len(self._settings.urls):
+    def _signed_in(self, connection: Connection, url: str) -> asyncio.Task[BridgeError] | None:
+        if connection.token is None or self._settings.tokens is None:
+            return None
+
+        async def attempt(token: AccessToken) -> None:
+            await close(await self._sign_in(url, f"{self._purpose}-trial", token))
+
+        signed_in = SignedIn(
+            self._purpose,
+            self._settings.tokens,
+            connection.token,
+            attempt=attempt,
+            replace=connection.renew,
+            silent=self._silent,
+            emit=self._emit,
+        )
+        return asyncio.create_task(signed_in.run(), name=f"rabbitmq-{self._purpose}-token")
+
+    async def _left(self, connection: Connection, reason: BridgeError) -> BridgeError:
+        """Give up a connection that still works, in good order: what was written on it is answered first."""
+        self.down = reason
+        if self._leave is not None:
+            await self._leave()
+        await close(connection)
+        return reason
+
+    def _wait_seconds(self, attempt: int, nodes: int) -> float:
+        rounds = (attempt - 1) // nodes
+        if rounds == 0 and attempt % nodes:
             return 0.0  # there is a node that was not tried yet
         return self._policy.wait_seconds(rounds + 1, random.random())  # noqa: S311 - spread
 

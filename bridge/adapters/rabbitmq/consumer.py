@@ -14,7 +14,7 @@ from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, o
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import Leases, close_channel
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken, TransientError
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, QueueTaken, TransientError
 from bridge.telemetry.broker_events import BrokerChannelLost
 from bridge.wire.topology import lease_queue
 
@@ -111,6 +111,9 @@ class RabbitConsumer:
                     patience_ends = (
                         _now() + 3 * self._settings.heartbeat_seconds + self._settings.answer_timeout_seconds
                     )
+            except BrokerAccessRefused:
+                await self._link.refused()
+                raise
             except QueueTaken as taken:
                 if _now() > patience_ends:
                     raise

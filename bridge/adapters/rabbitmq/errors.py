@@ -19,7 +19,7 @@ from bridge.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # Reply codes of channel.close and connection.close (AMQP 0-9-1, section 1.2 of the generated specification).
 ACCESS_REFUSED = 403
@@ -38,13 +38,16 @@ _CODES: dict[int, type[BridgeError]] = {
 # Replies whose text is made of names alone. Others may quote what was sent.
 _TELLING = frozenset({320, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED})
 
+_LOGIN_REFUSED, _VHOST_REFUSED = "the broker refuses the login", "the broker refuses the virtual host"
+_UNTRUSTED = "the broker's certificate is not trusted"
+
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (amqp.AuthenticationError, BrokerAccessRefused, "the broker takes none of the login methods offered"),
-    (amqp.ProbableAuthenticationError, BrokerAccessRefused, "the broker refuses the login"),
-    (amqp.ProbableAccessDeniedError, BrokerAccessRefused, "the broker refuses the virtual host"),
+    (amqp.ProbableAuthenticationError, BrokerAccessRefused, _LOGIN_REFUSED),
+    (amqp.ProbableAccessDeniedError, BrokerAccessRefused, _VHOST_REFUSED),
     # A proxy with no broker behind it does the same, so waiting may help.
     (amqp.IncompatibleProtocolError, BrokerUnavailable, "what answers there does not speak AMQP 0-9-1"),
-    (ssl.SSLCertVerificationError, BrokerAccessRefused, "the broker's certificate is not trusted"),
+    (ssl.SSLCertVerificationError, BrokerAccessRefused, _UNTRUSTED),
     (ssl.SSLError, BrokerUnavailable, "the TLS handshake failed"),
     (socket.gaierror, BrokerUnavailable, "the broker's host name is not known"),
     (ConnectionRefusedError, BrokerUnavailable, "nothing listens at the broker's address"),
@@ -56,6 +59,25 @@ _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (workflow.AMQPConnectorException, BrokerUnavailable, "the connection could not be made"),
     (OSError, BrokerUnavailable, "the connection failed"),
 )
+
+_EXACTLY: dict[str, str] = {
+    _LOGIN_REFUSED: "broker_login_refused",
+    _VHOST_REFUSED: "broker_vhost_refused",
+    _UNTRUSTED: "tls_untrusted",
+}
+"""Codes that say more than their class does."""
+
+_ALERTS: tuple[tuple[str, str, str], ...] = (
+    ("ALERT_CERTIFICATE_REQUIRED", "broker_certificate_missing", "the broker asks for a client certificate"),
+    ("ALERT_CERTIFICATE_EXPIRED", "broker_certificate_expired", "the client certificate has expired"),
+    ("ALERT_UNKNOWN_CA", "broker_certificate_refused", "the broker does not trust the client certificate's authority"),
+    ("ALERT_BAD_CERTIFICATE", "broker_certificate_refused", "the broker refuses the client certificate"),
+    ("ALERT_CERTIFICATE_REVOKED", "broker_certificate_refused", "the client certificate was revoked"),
+    ("ALERT_CERTIFICATE_UNKNOWN", "broker_certificate_refused", "the broker refuses the client certificate"),
+    ("ALERT_UNSUPPORTED_CERTIFICATE", "broker_certificate_refused", "the broker refuses the client certificate's kind"),
+)
+"""What a node says in TLS of the certificate that it was shown. With TLS 1.3 it comes after the handshake, and pika has
+made a text of it by then."""
 
 
 def translate(error: BaseException) -> BridgeError:
@@ -84,11 +106,31 @@ def _meaning(error: BaseException) -> BridgeError:
         code = reply_code(cause)
         if isinstance(cause, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker) and code is not None:
             return _of_reply(code, str(cause.reply_text))
+    if (refused := _certificate_refused(causes)) is not None:
+        return refused
     for vendor, ours, text in _MEANINGS:
         for cause in causes:
             if isinstance(cause, vendor):
-                return BrokerUnavailable("the connection was lost while opening") if _only_lost(cause) else ours(text)
+                if _only_lost(cause):
+                    return BrokerUnavailable("the connection was lost while opening")
+                return ours(text, code=_exactly(text, cause))
     return BrokerUnavailable(type(error).__name__)
+
+
+def _certificate_refused(causes: Sequence[BaseException]) -> BrokerAccessRefused | None:
+    for cause in causes:
+        text = str(cause.args) if isinstance(cause, amqp.AMQPError | ssl.SSLError) else ""
+        for alert, code, meaning in _ALERTS:
+            if alert in text:
+                return BrokerAccessRefused(meaning, code=code)
+    return None
+
+
+def _exactly(text: str, cause: BaseException) -> str | None:
+    # pika keeps the broker's reply as text.
+    if text == _VHOST_REFUSED and "not found" in str(cause.args):
+        return "broker_vhost_missing"
+    return _EXACTLY.get(text)
 
 
 def _only_lost(error: BaseException) -> bool:
@@ -105,7 +147,17 @@ def _of_reply(code: int, text: str) -> BridgeError:
         return MessageTooLarge(detail)
     if code == ACCESS_REFUSED and "in exclusive use" in text:
         return QueueTaken(detail)
-    return _CODES.get(code, BrokerUnavailable)(detail)
+    return _CODES.get(code, BrokerUnavailable)(detail, code=_exact_code(code, text))
+
+
+def _exact_code(code: int, text: str) -> str | None:
+    if code == NOT_ALLOWED and "vhost" in text:
+        return "broker_vhost_missing" if "not found" in text else "broker_vhost_refused"
+    if code == NOT_ALLOWED and "secret" in text:
+        return "broker_login_refused"
+    if code == ACCESS_REFUSED and "access to" in text:
+        return "broker_right_missing"
+    return None
 
 
 def _unwrapped(error: BaseException) -> Iterator[BaseException]:

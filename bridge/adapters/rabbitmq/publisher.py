@@ -13,7 +13,14 @@ from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, o
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import Leases
 from bridge.adapters.rabbitmq.outstanding import Outstanding, Written
-from bridge.errors import BridgeError, BrokerBlocked, BrokerUnavailable, MessageError, MessageTooLarge
+from bridge.errors import (
+    BridgeError,
+    BrokerAccessRefused,
+    BrokerBlocked,
+    BrokerUnavailable,
+    MessageError,
+    MessageTooLarge,
+)
 from bridge.telemetry.broker_events import BrokerBlockedChanged, BrokerChannelLost, PublishSettled
 
 if TYPE_CHECKING:
@@ -28,6 +35,9 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit, Event
 
 _PURPOSE = "publish"
+
+_LEAVE_SECONDS = 3.0
+"""How long a connection that is about to be given up may take to answer what was published on it."""
 
 _LARGEST_HEADERS_BYTES = 100 * 1024
 """Properties travel in one frame, which holds 128 KiB; RabbitMQ closes the connection over a larger one."""
@@ -49,7 +59,7 @@ class RabbitPublisher:
     def __init__(self, settings: RabbitSettings, emit: Emit = _ignore) -> None:
         self._settings = settings
         self._emit = emit
-        self._link = Link(settings, _PURPOSE, self._session, emit)
+        self._link = Link(settings, _PURPOSE, self._session, emit, leave=self._answered, silent=lambda: self._blocked)
         self._connection: Connection | None = None
         self._leases = Leases(settings.heartbeat_seconds)
         self._channel: OpenChannel | None = None
@@ -174,7 +184,7 @@ class RabbitPublisher:
         if self._closing:
             return BrokerUnavailable("the publisher is closed")
         if self._link.down is not None:
-            return type(self._link.down)(self._link.down.detail)
+            return type(self._link.down)(self._link.down.detail, code=self._link.down.code)
         if self._blocked:
             return BrokerBlocked("memory or disk alarm")
         if self._channel is None or not self._channel.is_open:
@@ -273,12 +283,20 @@ class RabbitPublisher:
                 self._note_state()
                 self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
                 self._outstanding.channel_lost(error, str(getattr(reason, "reply_text", "")))
+                if isinstance(error, BrokerAccessRefused):
+                    await self._link.refused()
         finally:
             self._connection = self._channel = None
             self._outstanding.connection_lost(BrokerUnavailable(lost.detail))
             if self._blocked:
                 self._set_blocked(blocked=False)
             self._note_state()
+
+    async def _answered(self) -> None:
+        """Return once nothing is outstanding, or too long: the link is down already, so nothing is added."""
+        self._note_state()
+        if waiting := self._outstanding.futures():
+            await asyncio.wait(waiting, timeout=_LEAVE_SECONDS)
 
     def _set_blocked(self, *, blocked: bool) -> None:
         self._blocked = blocked

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pika
 
+from bridge.adapters.rabbitmq.tls import tls_context
 from bridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from bridge.ports.tokens import AccessToken, TokenSource
 
 RESERVE_BYTES = 64 * 1024
 """What is kept free below the broker's `max_message_size`, which counts the body alone; a margin costs nothing."""
@@ -26,13 +29,19 @@ class RabbitSettings:
 
     urls: tuple[str, ...] = field(repr=False)
     """`amqp://` or `amqps://`, with user and password: one, or the nodes of a cluster, tried in turn."""
+    read_urls: Callable[[], Sequence[str]] | None = field(default=None, repr=False)
+    """Gives the urls as they are now, for each round of attempts; it may block."""
     ca_file: Path | None = None
     """Certificates to trust instead of the system's. Verification is never turned off."""
     client_certificate_file: Path | None = None
     client_key_file: Path | None = None
     """The certificate's key; None where it is in the same file."""
+    read_client_key_passphrase: Callable[[], str] | None = field(default=None, repr=False)
+    """Gives the passphrase of that key, for each connection; it may block."""
     login_by_certificate: bool = False
     """SASL EXTERNAL: the client certificate is the login, and the urls need no password."""
+    tokens: TokenSource | None = field(default=None, repr=False)
+    """Where the tokens come from that stand for a password; they are renewed on the open connection."""
     heartbeat_seconds: int = 10
     """A connection silent for about twice this is given up, on either side."""
     connect_timeout_seconds: float = 10.0
@@ -59,6 +68,14 @@ class RabbitSettings:
             if urlsplit(url).scheme not in {"amqp", "amqps"}:
                 raise ConfigurationError("rabbitmq.urls: a url begins with amqp:// or amqps://")
 
+    def only(self, url: str) -> RabbitSettings:
+        """Return the same for one node alone."""
+        return replace(self, urls=(url,), read_urls=None)
+
+    def current_urls(self) -> tuple[str, ...]:
+        """Return the urls as they are now; never none. It may block."""
+        return tuple(self.read_urls()) or self.urls if self.read_urls is not None else self.urls
+
     @property
     def largest_body_bytes(self) -> int:
         """The largest body that is published."""
@@ -71,7 +88,9 @@ def node_of(url: str) -> str:
     return f"{parts.hostname or 'localhost'}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
 
 
-def parameters(settings: RabbitSettings, url: str, purpose: str) -> pika.URLParameters:
+def parameters(
+    settings: RabbitSettings, url: str, purpose: str, token: AccessToken | None = None
+) -> pika.URLParameters:
     """
     Return pika's parameters for one attempt; reads certificate files, so it may block.
 
@@ -91,18 +110,17 @@ def parameters(settings: RabbitSettings, url: str, purpose: str) -> pika.URLPara
     result.blocked_connection_timeout = None
     result.client_properties = {"connection_name": f"{settings.name}-{purpose} {socket.gethostname()}:{os.getpid()}"}
     if urlsplit(url).scheme == "amqps":
-        result.ssl_options = pika.SSLOptions(_tls(settings), server_hostname=result.host)
+        # Made anew for each connection, so that a renewed certificate is used without a restart.
+        context = tls_context(
+            ca_file=settings.ca_file,
+            certificate_file=settings.client_certificate_file,
+            key_file=settings.client_key_file,
+            read_passphrase=settings.read_client_key_passphrase,
+        )
+        result.ssl_options = pika.SSLOptions(context, server_hostname=result.host)
     if settings.login_by_certificate:
         result.credentials = pika.credentials.ExternalCredentials()
+    elif token is not None:
+        # RabbitMQ takes the name from the token; the one beside it only has to be there.
+        result.credentials = pika.PlainCredentials("token", token.value)
     return result
-
-
-def _tls(settings: RabbitSettings) -> ssl.SSLContext:
-    # Made anew for each connection, so that a renewed certificate is used without a restart.
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.client_certificate_file is not None:
-            context.load_cert_chain(settings.client_certificate_file, settings.client_key_file)
-    except OSError as error:
-        raise ConfigurationError("rabbitmq: a certificate file cannot be read or used") from error
-    return context

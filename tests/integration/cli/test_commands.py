@@ -168,5 +168,5 @@ def test_check_says_when_the_broker_refuses_the_login(sandbox: SandboxProcess, b
 
     found = findings(sandbox, wrong, 1)
 
-    assert found["rabbitmq login"]["code"] == "broker_access_refused"
+    assert found["rabbitmq login"]["code"] == "broker_login_refused"
     assert "mArKeR" not in json.dumps(found)

@@ -119,7 +119,7 @@ async def test_wrong_password_is_told_and_heals_when_it_is_mended(broker: Broker
     user = f"{vhost}-late"
     seen: list[Event] = []
     async with RabbitPublisher(quick(broker.vhost_url(vhost, username=user, password="pw")), seen.append) as publisher:
-        await _until_told(publisher, "broker_access_refused")
+        await _until_told(publisher, "broker_login_refused")
         with pytest.raises(BrokerAccessRefused):
             await publisher.publish(mail())
         await asyncio.to_thread(broker.create_user, user, "pw", vhost=vhost, write=".*")
