@@ -20,6 +20,7 @@ from bridge.sandbox.admin import AdminApi
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.entra.application import entra_application
+from bridge.sandbox.entra.federation import IssuerKeys
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.entra.server import EntraServer
@@ -135,14 +136,22 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
 
     entra_url = f"https://{HOST}:{tenant.ports['entra']}"
     issued = IssuedTokens()
-    entra = EntraServer(tenant, key, base_url=entra_url, now=clock.ENTRA.time, issued=issued)
+    temper = Temper(TemperBook(directory / "temper.json"), store)
+    clock.follow(temper.book)
+    entra = EntraServer(
+        tenant,
+        key,
+        base_url=entra_url,
+        now=clock.ENTRA.time,
+        issued=issued,
+        issuer_keys=IssuerKeys(presented.ca_file),
+        setting=temper.book.of_all,
+    )
     authenticator: Authenticator = BearerAuthenticator(tenant, key, clock.EXCHANGE.time)
     users_changed: Callable[[], None] | None = None
     if options.on_premises:
         authenticator = by_password = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
         users_changed = by_password.write_users
-    temper = Temper(TemperBook(directory / "temper.json"), store)
-    clock.follow(temper.book)
     flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
     ews = EwsService(
         store,

@@ -92,6 +92,18 @@ class App:
 
 
 @dataclass(slots=True)
+class Resource:
+    """Another program that takes tokens of this tenant, such as a broker."""
+
+    app_id_uri: str
+    client_id: str
+    app_roles: list[str]
+    """Roles that apps may be given for it; those of an app's `roles` that are among them are in its tokens."""
+    token_version: int = 1
+    """Tokens of version 1 are for the URI, those of version 2 for the client id."""
+
+
+@dataclass(slots=True)
 class User:
     """A mailbox and the name and password of its owner, and whom else the owner or an administrator lets in."""
 
@@ -133,11 +145,17 @@ class Tenant:
     token_generation: int = 0
     """Tokens of an earlier generation count as expired; `POST /expire` starts a new one."""
     ports: dict[str, int] = field(default_factory=dict)
+    resources: list[Resource] = field(default_factory=list)
 
     def app(self, client_id: str) -> App | None:
         """Return the app of an id, in any case of letters."""
         wanted = client_id.lower()
         return next((app for app in self.apps if app.client_id == wanted), None)
+
+    def resource(self, name: str) -> Resource | None:
+        """Return the resource of a URI or a client id."""
+        wanted = name.lower().rstrip("/")
+        return next((one for one in self.resources if wanted in (one.app_id_uri.lower(), one.client_id)), None)
 
     def user(self, address: str) -> User | None:
         """Return the user who owns an address, in any case of letters."""
@@ -225,11 +243,12 @@ def _load(path: Path) -> Tenant:
     kept: dict[str, Any] = json.loads(path.read_bytes())
     apps = [_load_app(app) for app in kept.pop("apps")]
     users = [User(**user) for user in kept.pop("users")]
+    resources = [Resource(**resource) for resource in kept.pop("resources", [])]
     account = kept.pop("service_account")
     if account:
         # Directories of earlier versions do not say it: there the service account impersonated all, always.
         account.setdefault("impersonates", [EVERY_MAILBOX])
-    return Tenant(apps=apps, users=users, service_account=account and User(**account), **kept)
+    return Tenant(apps=apps, users=users, resources=resources, service_account=account and User(**account), **kept)
 
 
 def _load_app(kept: dict[str, Any]) -> App:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bridge.sandbox.appcredentials import Certificate
-from bridge.sandbox.entra.keys import base64url
+from bridge.sandbox.entra.encoding import base64url
 
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----\s*([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _INTEGER, _BIT_STRING, _OBJECT_ID, _UTC_TIME, _GENERALIZED_TIME, _VERSION = 0x02, 0x03, 0x06, 0x17, 0x18, 0xA0

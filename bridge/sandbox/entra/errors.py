@@ -58,6 +58,10 @@ UNKNOWN_APP: Final = Meaning(
     "application has not been installed by the administrator of the tenant or consented to by any user in the tenant. "
     "You may have sent your authentication request to the wrong tenant.",
 )
+DISABLED_APP: Final = Meaning(7000112, "unauthorized_client", 400, "Application '{client_id}'({name}) is disabled.")
+ANOTHER_CLOUD: Final = Meaning(
+    900382, "invalid_request", 400, "Confidential Client is not supported in Cross Cloud request."
+)
 WRONG_SECRET: Final = Meaning(
     7000215,
     "invalid_client",

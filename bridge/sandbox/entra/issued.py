@@ -51,21 +51,21 @@ class IssuedTokens:
         app: App,
         *,
         audience: str,
-        context_class: str,
+        proof: str,
+        roles: tuple[str, ...] = (),
         now: float,
         expires_in: int,
         user: str = "",
         scopes: tuple[str, ...] = (),
     ) -> None:
-        """Record a token that was just issued, with a `user` one for a user, which carries `scopes` and no roles."""
-        proof = {"0": "none", "1": "secret", "2": "certificate"}.get(context_class, "other")
+        """Record a token that was just issued; with a `user` it is for a user, and carries `scopes`, no `roles`."""
         self._records.append(
             IssuedRecord(
                 next(self._numbers),
                 app.client_id,
                 app.name,
                 audience,
-                () if user else tuple(app.roles),
+                roles,
                 proof,
                 now,
                 now + expires_in,

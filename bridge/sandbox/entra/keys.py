@@ -7,20 +7,17 @@ the key would stay in memory for it. The library is loaded when a key is made, a
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bridge.sandbox.entra.encoding import base64url, unbase64url
+from bridge.sandbox.entra.publickeys import PublicKey, pkcs1_padded
 from bridge.sandbox.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# What PKCS #1 puts before a SHA-256 to say that it is one.
-_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +35,12 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return the RS256 signature of a message."""
-        return self._bytes(pow(int.from_bytes(self._padded(message)), self.private_exponent, self.modulus))
+        padded = pkcs1_padded(message, self._length)
+        return self._bytes(pow(int.from_bytes(padded), self.private_exponent, self.modulus))
 
     def signed(self, message: bytes, signature: bytes) -> bool:
         """Tell whether a signature is this key's, of that message."""
-        number = int.from_bytes(signature)
-        if len(signature) != self._length or number >= self.modulus:
-            return False
-        # The whole padded block is compared: nothing in it is parsed, so nothing can hide in it.
-        return hmac.compare_digest(self._bytes(pow(number, self.public_exponent, self.modulus)), self._padded(message))
+        return PublicKey(self.modulus, self.public_exponent).signed("RS256", message, signature)
 
     def jwk(self, issuer: str) -> dict[str, str]:
         """Return the public half as a JSON Web Key."""
@@ -67,10 +61,6 @@ class SigningKey:
     def _bytes(self, number: int) -> bytes:
         return number.to_bytes(self._length)
 
-    def _padded(self, message: bytes) -> bytes:
-        digest = _SHA256 + hashlib.sha256(message).digest()
-        return b"\x00\x01" + b"\xff" * (self._length - len(digest) - 3) + b"\x00" + digest
-
 
 def ensure_signing_key(path: Path) -> SigningKey:
     """
@@ -88,21 +78,6 @@ def ensure_signing_key(path: Path) -> SigningKey:
     except (KeyError, TypeError, AttributeError, ValueError):
         message = f"{path} holds no RSA key"
         raise ValueError(message) from None
-
-
-def base64url(value: bytes) -> str:
-    """Return bytes as tokens and keys write them: without padding."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def unbase64url(text: str) -> bytes:
-    """
-    Return the bytes of such a text.
-
-    Raises:
-        ValueError: It is none.
-    """
-    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 def _new_key() -> dict[str, Any]:

@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from aiohttp import web
 
-from bridge.sandbox.entra.credentials import authenticate, authenticate_client
+from bridge.sandbox.entra.assertions import ClientAssertion
+from bridge.sandbox.entra.credentials import ClientSecret, Credentials
 from bridge.sandbox.entra.delegated import GRANTS, UserGrants, realm
 from bridge.sandbox.entra.errors import (
+    ANOTHER_CLOUD,
     MISSING_PARAMETER,
     NO_TENANT,
     NOT_OVER_COMMON,
@@ -25,14 +27,16 @@ from bridge.sandbox.entra.errors import (
     EntraError,
     correlation_id,
 )
-from bridge.sandbox.entra.tokens import issue, issuer, lifetime_answer, resource_of
+from bridge.sandbox.entra.hosts import LOGIN
+from bridge.sandbox.entra.tokens import AppTokens, issuer, lifetime_answer, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.sandbox.entra.federation import IssuerKeys
     from bridge.sandbox.entra.issued import IssuedTokens
     from bridge.sandbox.entra.keys import SigningKey
-    from bridge.sandbox.tenant import Tenant
+    from bridge.sandbox.tenant import App, Tenant
 
 # Endpoints for whoever belongs to any tenant; an app must name its own.
 _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
@@ -51,14 +55,31 @@ class EntraServer:
         base_url: str,
         now: Callable[[], float],
         issued: IssuedTokens | None = None,
+        issuer_keys: IssuerKeys | None = None,
+        setting: Callable[[str], Any] = lambda _name: None,
     ) -> None:
-        """Serve `tenant`; `now` in seconds since the epoch. Each token leaves a record in `issued`."""
+        """
+        Serve `tenant`; `now` in seconds since the epoch. Each token leaves a record in `issued`.
+
+        Federated credentials are verified by `issuer_keys`; `setting` gives a setting of the admin API.
+        """
         self._issued = issued
         self._tenant = tenant
         self._key = key
         self._base_url = base_url
         self._now = now
         self._users = UserGrants(tenant, key, base_url)
+        self._setting = setting
+        assertions = ClientAssertion(
+            tenant,
+            base_url,
+            now,
+            issuer_keys,
+            once=lambda: bool(setting("assertions_once")),
+            cloud=lambda: setting("cloud"),
+        )
+        self._credentials = Credentials((ClientSecret(now), assertions))
+        self.tokens = AppTokens(tenant, key, base_url, now, issued)
 
     def routes(self) -> list[web.RouteDef]:
         """Return all routes, to be added to an application."""
@@ -75,15 +96,19 @@ class EntraServer:
     async def _instance_discovery(self, request: web.Request) -> web.Response:
         # MSAL leaves the port out of the authority that it asks about.
         asked = urlsplit(request.query.get("authorization_endpoint", ""))
-        if asked.hostname != urlsplit(self._base_url).hostname:
+        if asked.hostname != urlsplit(self._base_url).hostname and asked.hostname not in LOGIN:
             return web.json_response({"error": "invalid_instance"}, status=400)
-        tenant = asked.path.strip("/").partition("/")[0] or "common"
-        host = self._base_url.removeprefix("https://")
+        tenant, base_url = asked.path.strip("/").partition("/")[0] or "common", self._url(request)
+        host = base_url.removeprefix("https://")
         return web.json_response({
-            "tenant_discovery_endpoint": f"{self._base_url}/{tenant}/v2.0/.well-known/openid-configuration",
+            "tenant_discovery_endpoint": f"{base_url}/{tenant}/v2.0/.well-known/openid-configuration",
             "api-version": "1.1",
             "metadata": [{"preferred_network": host, "preferred_cache": host, "aliases": [host]}],
         })  # fmt: skip
+
+    def _url(self, request: web.Request) -> str:
+        """Return where the client found this server: a proxy may have brought it here under a name of Microsoft's."""
+        return f"https://{request.host.lower()}" if request.host.lower() in LOGIN else self._base_url
 
     async def _discovery(self, request: web.Request) -> web.Response:
         return self._configuration(request, version="/v2.0")
@@ -98,7 +123,8 @@ class EntraServer:
         except EntraError as error:
             return self._refusal(request, error, named="invalid_tenant")
         shared = asked.lower() in _SHARED_TENANTS
-        at = f"{self._base_url}/{asked if shared else self._tenant.tenant_id}"
+        base_url = self._url(request)
+        at = f"{base_url}/{asked if shared else self._tenant.tenant_id}"
         named = "{tenantid}" if shared else self._tenant.tenant_id
         return web.json_response({
             "token_endpoint": f"{at}/oauth2{version}/token",
@@ -109,9 +135,9 @@ class EntraServer:
             "id_token_signing_alg_values_supported": ["RS256"],
             "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
-            "issuer": f"{self._base_url}/{named}/v2.0" if version else issuer(self._tenant),
+            "issuer": f"{base_url}/{named}/v2.0" if version else issuer(self._tenant),
             "request_uri_parameter_supported": False,
-            "userinfo_endpoint": f"{self._base_url}/oidc/userinfo",
+            "userinfo_endpoint": f"{base_url}/oidc/userinfo",
             "authorization_endpoint": f"{at}/oauth2{version}/authorize",
             "device_authorization_endpoint": f"{at}/oauth2{version}/devicecode",
             "http_logout_supported": True,
@@ -126,20 +152,20 @@ class EntraServer:
             self._check_tenant(request.match_info["tenant"])
         except EntraError as error:
             return self._refusal(request, error, named="invalid_tenant")
-        return web.json_response({"keys": [self._key.jwk(f"{self._base_url}/{self._tenant.tenant_id}/v2.0")]})
+        return web.json_response({"keys": [self._key.jwk(f"{self._url(request)}/{self._tenant.tenant_id}/v2.0")]})
 
     async def _token(self, request: web.Request) -> web.Response:
         try:
-            answer = self._grant(request.match_info["tenant"], await _read_form(request))
+            answer = await self._grant(request, await _read_form(request))
         except EntraError as error:
             return self._refusal(request, error)
         headers = {**_NO_CACHE, **self._request_ids(request)[2]}
         return web.json_response(answer, headers=headers)
 
-    def _grant(self, tenant_name: str, form: dict[str, str]) -> dict[str, Any]:
-        grant = _required(form, "grant_type")
+    async def _grant(self, request: web.Request, form: dict[str, str]) -> dict[str, Any]:
+        grant, tenant_name = _required(form, "grant_type"), request.match_info["tenant"]
         if grant in GRANTS:
-            return self._grant_for_user(tenant_name, grant, form)
+            return await self._grant_for_user(tenant_name, grant, form)
         if grant != "client_credentials":
             raise EntraError(UNSUPPORTED_GRANT, grant=grant)
         if tenant_name.lower() in _SHARED_TENANTS:
@@ -147,49 +173,45 @@ class EntraServer:
         self._check_tenant(tenant_name)
         client_id = _required(form, "client_id")
         scope = _required(form, "scope")
-        app = self._tenant.app(client_id)
-        if app is None:
-            raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
-        context_class = authenticate(app, form)
-        resource = resource_of(scope, self._tenant)
-        now = self._now()
-        token = issue(self._tenant, app, resource=resource, context_class=context_class, key=self._key, now=now)
-        if self._issued is not None:
-            self._issued.add(
-                self._tenant,
-                app,
-                audience=resource,
-                context_class=context_class,
-                now=now,
-                expires_in=token.expires_in,
-            )
+        cloud = self._setting("cloud")
+        # An assertion says itself where it was meant to go, and is refused for that.
+        if cloud not in (None, LOGIN.get(request.host.lower(), cloud)) and not form.get("client_assertion"):
+            raise EntraError(ANOTHER_CLOUD)
+        app = self._app(client_id)
+        proof = await self._credentials.authenticate(app, form)
+        token = self.tokens.give(app, resource_of(scope, self._tenant, cloud=cloud), proof)
         return {"token_type": "Bearer", **lifetime_answer(token.expires_in), "access_token": token.text}
 
-    def _grant_for_user(self, tenant_name: str, grant: str, form: dict[str, str]) -> dict[str, Any]:
+    async def _grant_for_user(self, tenant_name: str, grant: str, form: dict[str, str]) -> dict[str, Any]:
         if grant == "password" and tenant_name.lower() in _NOT_FOR_PASSWORDS:
             raise EntraError(NOT_OVER_COMMON)
         self._check_tenant(tenant_name)
         client_id = _required(form, "client_id")
         for name in ("username", "password", "scope") if grant == "password" else ("refresh_token",):
             _required(form, name)
-        app = self._tenant.app(client_id)
-        if app is None:
-            raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
-        context_class = authenticate_client(app, form)
+        app = self._app(client_id)
+        proof = await self._credentials.authenticate_client(app, form)
         now = self._now()
-        token = self._users.grant(app, form, context_class=context_class, now=now)
+        token = self._users.grant(app, form, context_class=proof.context_class, now=now)
         if self._issued is not None:
             self._issued.add(
                 self._tenant,
                 app,
                 audience=token.audience,
-                context_class=context_class,
+                proof=proof.name,
                 now=now,
                 expires_in=token.expires_in,
                 user=token.user,
                 scopes=token.scopes,
             )
         return token.answer
+
+    def _app(self, client_id: str) -> App:
+        app = self._tenant.app(client_id)
+        # A managed identity has no registration: nobody signs in as one but its machine.
+        if app is None or (app.managed_identity and not app.federated):
+            raise EntraError(UNKNOWN_APP, client_id=client_id, tenant=self._tenant.tenant_id)
+        return app
 
     async def _realm(self, request: web.Request) -> web.Response:
         return web.json_response(realm(self._tenant, request.match_info["username"]))
@@ -208,7 +230,7 @@ class EntraServer:
 
     def _refusal(self, request: web.Request, error: EntraError, named: str | None = None) -> web.Response:
         trace, correlation, headers = self._request_ids(request)
-        body = error.body(trace_id=trace, correlation_id=correlation, login_url=self._base_url, now=self._now())
+        body = error.body(trace_id=trace, correlation_id=correlation, login_url=self._url(request), now=self._now())
         if named is not None:
             body["error"] = named
         return web.json_response(body, status=error.meaning.status, headers={**_NO_CACHE, **headers})

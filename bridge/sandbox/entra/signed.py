@@ -1,11 +1,12 @@
-"""JSON Web Tokens of the sandbox's own key: RS256, and nothing else is taken."""
+"""JSON Web Tokens: those of the sandbox's own keys, RS256 and nothing else; and those of others, taken apart."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bridge.sandbox.entra.keys import base64url, unbase64url
+from bridge.sandbox.entra.encoding import base64url, unbase64url
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,11 +22,39 @@ class WrongSignatureError(NoTokenError):
     """A token that somebody else signed, or that was changed since."""
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token taken apart, and the bytes that its signature is of."""
+
+    head: dict[str, Any]
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
+
+
 def encode(claims: Mapping[str, Any], key: SigningKey) -> str:
     """Return claims as a signed token that names its key."""
     head = {"typ": "JWT", "alg": "RS256", "kid": key.key_id, "x5t": key.key_id}
     text = f"{_part(head)}.{_part(claims)}"
     return f"{text}.{base64url(key.sign(text.encode()))}"
+
+
+def read(text: str) -> Token:
+    """
+    Return a token taken apart; nothing of it is verified.
+
+    Raises:
+        NoTokenError: It is none.
+    """
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise NoTokenError("a token has three parts")
+    head, claims = _read(parts[0]), _read(parts[1])
+    try:
+        signature = unbase64url(parts[2])
+    except ValueError:
+        raise NoTokenError("the signature is no base64url") from None
+    return Token(head, claims, f"{parts[0]}.{parts[1]}".encode(), signature)
 
 
 def decode(text: str, key: SigningKey, *, required: Collection[str]) -> dict[str, Any]:
@@ -36,21 +65,14 @@ def decode(text: str, key: SigningKey, *, required: Collection[str]) -> dict[str
         WrongSignatureError: Somebody else signed it.
         NoTokenError: It is none.
     """
-    parts = text.split(".")
-    if len(parts) != 3:
-        raise NoTokenError("a token has three parts")
-    head, claims = _read(parts[0]), _read(parts[1])
-    if head.get("alg") != "RS256":
+    token = read(text)
+    if token.head.get("alg") != "RS256":
         raise NoTokenError("tokens are signed by RS256")
-    try:
-        signature = unbase64url(parts[2])
-    except ValueError:
-        raise NoTokenError("the signature is no base64url") from None
-    if not key.signed(f"{parts[0]}.{parts[1]}".encode(), signature):
+    if not key.signed(token.signed, token.signature):
         raise WrongSignatureError("the signature is another's")
-    if any(claims.get(name) is None for name in required):
+    if any(token.claims.get(name) is None for name in required):
         raise NoTokenError("a claim is missing")
-    return claims
+    return token.claims
 
 
 def _part(value: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Access tokens as Entra issues them to apps for Exchange Online: version 1.0, RS256."""
+"""Access tokens as Entra issues them to apps: RS256, version 1.0 but for resources that take version 2.0."""
 
 from __future__ import annotations
 
@@ -10,22 +10,19 @@ from urllib.parse import urlsplit
 
 from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.errors import BAD_SCOPE, NOT_DEFAULT_SCOPE, UNKNOWN_RESOURCE, EntraError
+from bridge.sandbox.entra.hosts import EXCHANGE, GRAPH
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from bridge.sandbox.entra.issued import IssuedTokens
     from bridge.sandbox.entra.keys import SigningKey
+    from bridge.sandbox.entra.proofs import Proof
     from bridge.sandbox.tenant import App, Tenant
 
 EXCHANGE_APP_ID: Final = "00000002-0000-0ff1-ce00-000000000000"
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 
-# Names under which the two resources are known to every tenant.
-_EXCHANGE_HOSTS = frozenset({
-    "outlook.office365.com", "outlook.office.com", "ps.outlook.com", "outlook.com",
-    "outlook.office365.us", "outlook-dod.office365.us", "webmail.apps.mil", "partner.outlook.cn",
-})  # fmt: skip
-_GRAPH_HOSTS = frozenset(
-    {"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
-)
 _DEFAULT_SUFFIX = "/.default"
 # The directory role template that every app-only token carries in `wids`.
 _APP_ONLY_WID = "0997a1d0-0d1d-4acb-b408-d5ca73121e90"
@@ -46,9 +43,9 @@ def issuer(tenant: Tenant) -> str:
     return f"https://sts.windows.net/{tenant.tenant_id}/"
 
 
-def resource_of(scope: str, tenant: Tenant) -> str:
+def resource_of(scope: str, tenant: Tenant, *, cloud: str | None = None) -> str:
     """
-    Return the resource that a client-credentials scope names, as the token's `aud` will say it.
+    Return the resource that a client-credentials scope names.
 
     Raises:
         EntraError: The scope is no `<resource>/.default`, or the tenant has no such resource.
@@ -57,54 +54,114 @@ def resource_of(scope: str, tenant: Tenant) -> str:
     wanted = [part for part in scope.split() if part not in {"openid", "profile", "offline_access"}]
     if len(wanted) != 1 or not wanted[0].endswith(_DEFAULT_SUFFIX):
         raise EntraError(NOT_DEFAULT_SCOPE, scope=scope)
-    return check_resource(wanted[0].removesuffix(_DEFAULT_SUFFIX), scope, tenant)
+    return check_resource(wanted[0].removesuffix(_DEFAULT_SUFFIX), scope, tenant, cloud=cloud)
 
 
-def check_resource(resource: str, scope: str, tenant: Tenant) -> str:
+def check_resource(resource: str, scope: str, tenant: Tenant, *, cloud: str | None = None) -> str:
     """
-    Return the resource out of a scope if the tenant has it.
+    Return the resource out of a scope if the tenant has it: in its cloud, where that is said.
 
     Raises:
         EntraError: It is not named, or there is none of that name.
     """
     if not resource:
         raise EntraError(BAD_SCOPE, scope=scope)
-    if not (is_exchange(resource) or _names(resource, GRAPH_APP_ID, _GRAPH_HOSTS)):
+    hosts = {host for host, of in (*EXCHANGE.items(), *GRAPH.items()) if cloud in (None, of)}
+    known = any(_names(resource, app_id, hosts) for app_id in (EXCHANGE_APP_ID, GRAPH_APP_ID))
+    if not known and tenant.resource(resource) is None:
         raise EntraError(UNKNOWN_RESOURCE, resource=resource, tenant=tenant.tenant_id)
     return resource
 
 
 def is_exchange(audience: str) -> bool:
     """Tell whether an audience means Exchange Online, by URL or by app id."""
-    return _names(audience, EXCHANGE_APP_ID, _EXCHANGE_HOSTS)
+    return _names(audience, EXCHANGE_APP_ID, EXCHANGE)
 
 
-def issue(tenant: Tenant, app: App, *, resource: str, context_class: str, key: SigningKey, now: float) -> IssuedToken:
-    """Return a token for `app`; roles are given for Exchange only, for that is where the app has some."""
+def is_graph(audience: str) -> bool:
+    """Tell whether an audience means Microsoft Graph, by URL or by app id."""
+    return _names(audience, GRAPH_APP_ID, GRAPH)
+
+
+def roles_for(app: App, resource: str, tenant: Tenant) -> list[str]:
+    """Return those of an app's roles that a token for a resource carries: a role is of one resource."""
+    own = tenant.resource(resource)
+    if own is not None:
+        return [role for role in app.roles if role in own.app_roles]
+    others = {role for one in tenant.resources for role in one.app_roles}
+    of_graph = is_graph(resource)
+    return [role for role in app.roles if role not in others and not _is_of_the_other(role, graph=of_graph)]
+
+
+def issue(
+    tenant: Tenant, app: App, *, resource: str, proof: Proof, key: SigningKey, now: float, base_url: str
+) -> IssuedToken:
+    """Return a token for `app`, of the version that the resource takes, with the roles that are the resource's."""
     issued_at = int(now)
     lifetime = tenant.token_lifetime_seconds
     claims: dict[str, Any] = {
-        "aud": resource,
-        "iss": issuer(tenant),
         "iat": issued_at,
         "nbf": issued_at,
         "exp": issued_at + lifetime,
         "aio": base64.b64encode(secrets.token_bytes(24)).decode(),
-        "appid": app.client_id,
-        "app_displayname": app.name,
-        "appidacr": context_class,
-        "idp": issuer(tenant),
         "idtyp": "app",
         "oid": app.object_id,
         "sub": app.object_id,
         "tid": tenant.tenant_id,
         "uti": unique_id(tenant.token_generation),
-        "ver": "1.0",
-        "wids": [_APP_ONLY_WID],
     }
-    if app.roles and is_exchange(resource):
-        claims["roles"] = list(app.roles)
+    own = tenant.resource(resource)
+    if own is not None and own.token_version == 2:
+        claims |= {
+            "aud": own.client_id,
+            "iss": f"{base_url}/{tenant.tenant_id}/v2.0",
+            "azp": app.client_id,
+            "azpacr": proof.context_class,
+            "ver": "2.0",
+        }
+    else:
+        claims |= {
+            "aud": resource,
+            "iss": issuer(tenant),
+            "appid": app.client_id,
+            "app_displayname": app.name,
+            "appidacr": proof.context_class,
+            "idp": issuer(tenant),
+            "ver": "1.0",
+            "wids": [_APP_ONLY_WID],
+        }
+    if app.managed_identity:
+        claims["xms_mirid"] = managed_resource_id(tenant, app)
+    if roles := roles_for(app, resource, tenant):
+        claims["roles"] = roles
     return IssuedToken(signed.encode(claims, key), lifetime)
+
+
+def managed_resource_id(tenant: Tenant, app: App) -> str:
+    """Return what Azure calls a managed identity: the machine itself, or an identity of its own."""
+    group = f"/subscriptions/{tenant.tenant_id}/resourcegroups/sandbox/providers"
+    if app.managed_identity == "system":
+        return f"{group}/Microsoft.Compute/virtualMachines/sandbox"
+    return f"{group}/Microsoft.ManagedIdentity/userAssignedIdentities/{app.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AppTokens:
+    """Gives apps tokens of their own and records each; `now` is Entra's clock."""
+
+    tenant: Tenant
+    key: SigningKey
+    base_url: str
+    now: Callable[[], float]
+    issued: IssuedTokens | None = None
+
+    def give(self, app: App, resource: str, proof: Proof) -> IssuedToken:
+        """Return a token for a resource that the tenant has, for an app that proved itself."""
+        now = self.now()
+        token = issue(self.tenant, app, resource=resource, proof=proof, key=self.key, now=now, base_url=self.base_url)
+        if self.issued is not None:
+            self.issued.add(self.tenant, app, audience=resource, proof=proof.name, now=now, expires_in=token.expires_in)
+        return token
 
 
 def lifetime_answer(seconds: int) -> dict[str, int]:
@@ -128,7 +185,13 @@ def unique_id(generation: int) -> str:
     return base64.urlsafe_b64encode(generation.to_bytes(4) + secrets.token_bytes(12)).rstrip(b"=").decode()
 
 
-def _names(audience: str, app_id: str, hosts: frozenset[str]) -> bool:
+def _is_of_the_other(role: str, *, graph: bool) -> bool:
+    if graph:
+        return role.endswith(("_as_app", ".AccessAsApp"))
+    return role.startswith(("Application.", "Directory.", "User."))
+
+
+def _names(audience: str, app_id: str, hosts: Container[str]) -> bool:
     if audience.lower().strip("/") == app_id:
         return True
     parts = urlsplit(audience.lower())

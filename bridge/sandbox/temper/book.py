@@ -61,8 +61,8 @@ def _clock() -> Setting:
     return Setting(0, lambda value: type(value) in (int, float) and abs(value) <= _TEN_YEARS, wanted)
 
 
-def _switch(*, default: bool) -> Setting:
-    return Setting(default, lambda value: type(value) is bool, "true or false", of_mailboxes=True)
+def _switch(*, default: bool, of_mailboxes: bool = True) -> Setting:
+    return Setting(default, lambda value: type(value) is bool, "true or false", of_mailboxes)
 
 
 def _one_of(*names: str | None, of_mailboxes: bool = False) -> Setting:
@@ -123,6 +123,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "user_agents": Setting([], _texts, "a list of user agents, * for any letters"),
     "exchange_clock_ahead_seconds": _clock(),
     "entra_clock_ahead_seconds": _clock(),
+    "cloud": _one_of(None, "global", "us", "china"),
+    "assertions_once": _switch(default=False, of_mailboxes=False),
     "groups": Setting({}, _are_groups, "an object of addresses, each with the list of its members"),
     "room_lists": Setting({}, _are_groups, "an object of addresses, each with the list of its rooms"),
     "back_ends": Setting(2, lambda value: type(value) is int and 1 <= value <= 64, "a whole number from 1 to 64"),

@@ -11,6 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
+from bridge.sandbox.entra.proofs import BY_SECRET
 from bridge.sandbox.entra.tokens import issue
 from bridge.sandbox.ews.hooks import RefusedError
 from bridge.sandbox.tenant import Tenant, new_tenant
@@ -35,7 +36,7 @@ def tenant() -> Tenant:
 
 
 def _token(tenant: Tenant, key: SigningKey, *, resource: str = _EXCHANGE, at: int = _NOW) -> str:
-    return issue(tenant, tenant.apps[0], resource=resource, context_class="1", key=key, now=at).text
+    return issue(tenant, tenant.apps[0], resource=resource, proof=BY_SECRET, key=key, now=at, base_url="https://x").text
 
 
 def _changed(token: str, key: SigningKey, **claims: Any) -> str:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bridge.sandbox.entra.certificate import NoCertificateError, read_certificate
-from bridge.sandbox.entra.keys import unbase64url
+from bridge.sandbox.entra.encoding import unbase64url
 from tests.support.keys import AppKey, new_app_key
 
 

@@ -9,7 +9,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bridge.sandbox.entra.keys import SigningKey, base64url, ensure_signing_key
+from bridge.sandbox.entra.encoding import base64url
+from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
 from bridge.sandbox.entra.signed import NoTokenError, WrongSignatureError, decode, encode
 
 if TYPE_CHECKING:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import base64
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 import jwt
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from bridge.sandbox.appcredentials import new_secret
 from bridge.sandbox.entra.keys import ensure_signing_key
-from bridge.sandbox.entra.server import EntraServer
-from bridge.sandbox.tenant import Tenant, new_tenant
+from tests.support.entra import BASE, EXCHANGE, NOW, an_entra
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
     from bridge.sandbox.entra.keys import SigningKey
-
-_BASE = "https://entra.example"
-_NOW = 1_800_000_000.0
-_EXCHANGE = "https://outlook.office365.com/.default"
 
 
 @pytest.fixture(scope="module")
@@ -33,44 +22,8 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
     return ensure_signing_key(tmp_path_factory.mktemp("keys") / "signing.json")
 
 
-@dataclass
-class _Entra:
-    tenant: Tenant
-    client: TestClient[web.Request, web.Application]
-
-    async def ask(
-        self,
-        changes: Mapping[str, str | None] | None = None,
-        *,
-        tenant: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, dict[str, Any], Mapping[str, str]]:
-        app = self.tenant.apps[0]
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": app.client_id,
-            "client_secret": app.secrets[0].value,
-            "scope": _EXCHANGE,
-            **(changes or {}),
-        }
-        data = {name: value for name, value in form.items() if value is not None}
-        path = f"/{tenant or self.tenant.tenant_id}/oauth2/v2.0/token"
-        async with self.client.post(path, data=data, headers=headers) as answer:
-            return answer.status, await answer.json(), answer.headers
-
-
-@asynccontextmanager
-async def _entra(key: SigningKey) -> AsyncIterator[_Entra]:
-    tenant = new_tenant()
-    tenant.add_users(["dispatch@example.org"])
-    application = web.Application()
-    application.add_routes(EntraServer(tenant, key, base_url=_BASE, now=lambda: _NOW).routes())
-    async with TestClient(TestServer(application)) as client:
-        yield _Entra(tenant, client)
-
-
 async def test_a_token_carries_what_exchange_looks_at(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         status, answer, headers = await entra.ask()
         app, tenant_id = entra.tenant.apps[0], entra.tenant.tenant_id
 
@@ -86,14 +39,14 @@ async def test_a_token_carries_what_exchange_looks_at(key: SigningKey) -> None:
         options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
     )
     assert claims["iss"] == f"https://sts.windows.net/{tenant_id}/"
-    assert (claims["iat"], claims["nbf"], claims["exp"]) == (_NOW, _NOW, _NOW + 3599)
+    assert (claims["iat"], claims["nbf"], claims["exp"]) == (NOW, NOW, NOW + 3599)
     assert (claims["appid"], claims["oid"], claims["sub"]) == (app.client_id, app.object_id, app.object_id)
     assert (claims["tid"], claims["ver"], claims["appidacr"]) == (tenant_id, "1.0", "1")
     assert claims["roles"] == ["full_access_as_app"]
 
 
 async def test_the_audience_is_the_resource_as_it_was_asked_for(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         for resource in ("00000002-0000-0ff1-ce00-000000000000", "https://outlook.office.com"):
             _, answer, _ = await entra.ask({"scope": f"{resource}/.default"})
             claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
@@ -101,7 +54,7 @@ async def test_the_audience_is_the_resource_as_it_was_asked_for(key: SigningKey)
 
 
 async def test_an_app_without_consent_gets_a_token_without_roles(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         entra.tenant.apps[0].roles = []
         status, answer, _ = await entra.ask()
 
@@ -110,7 +63,7 @@ async def test_an_app_without_consent_gets_a_token_without_roles(key: SigningKey
 
 
 async def test_long_lived_tokens_come_with_advice_when_to_refresh(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         entra.tenant.token_lifetime_seconds = 86_400
         _, answer, _ = await entra.ask()
 
@@ -118,12 +71,12 @@ async def test_long_lived_tokens_come_with_advice_when_to_refresh(key: SigningKe
 
 
 async def test_a_tenant_answers_to_its_domain_too(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         assert (await entra.ask(tenant="Example.org"))[0] == 200
 
 
 async def test_several_secrets_are_valid_at_once(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         newer = new_secret()
         entra.tenant.apps[0].secrets.append(newer)
 
@@ -132,7 +85,7 @@ async def test_several_secrets_are_valid_at_once(key: SigningKey) -> None:
 
 
 async def test_an_expired_secret_is_told_from_a_wrong_one(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         entra.tenant.apps[0].secrets[0].expired = True
 
         expired = await entra.ask()
@@ -143,7 +96,7 @@ async def test_an_expired_secret_is_told_from_a_wrong_one(key: SigningKey) -> No
 
 
 async def test_credentials_in_a_basic_header_are_taken(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         app = entra.tenant.apps[0]
         pair = f"{quote_plus(app.client_id)}:{quote_plus(app.secrets[0].value)}"
         headers = {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
@@ -169,7 +122,7 @@ async def test_credentials_in_a_basic_header_are_taken(key: SigningKey) -> None:
         ({"client_id": "no-guid"}, 400, "unauthorized_client", 700016),
         ({"client_id": "11111111-1111-1111-1111-111111111111"}, 400, "unauthorized_client", 700016),
         ({"scope": "https://outlook.office365.com/EWS.AccessAsUser.All"}, 400, "invalid_scope", 1002012),
-        ({"scope": f"{_EXCHANGE} https://graph.microsoft.com/.default"}, 400, "invalid_scope", 1002012),
+        ({"scope": f"{EXCHANGE} https://graph.microsoft.com/.default"}, 400, "invalid_scope", 1002012),
         ({"scope": "/.default"}, 400, "invalid_scope", 70011),
         ({"scope": "https://unknown.example/.default"}, 400, "invalid_resource", 500011),
         ({"scope": "https://outlook.office365.com/EWS/.default"}, 400, "invalid_resource", 500011),
@@ -178,7 +131,7 @@ async def test_credentials_in_a_basic_header_are_taken(key: SigningKey) -> None:
 async def test_a_refusal_has_its_code(
     key: SigningKey, changes: dict[str, str | None], status: int, error: str, code: int
 ) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         answered, body, _ = await entra.ask(changes)
 
     assert (answered, body["error"], body["error_codes"]) == (status, error, [code])
@@ -186,7 +139,7 @@ async def test_a_refusal_has_its_code(
 
 @pytest.mark.parametrize(("tenant", "code"), [("elsewhere.example", 90002), ("common", 50059)])
 async def test_another_tenant_is_not_ours(key: SigningKey, tenant: str, code: int) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         status, body, _ = await entra.ask(tenant=tenant)
 
     assert (status, body["error"], body["error_codes"]) == (400, "invalid_request", [code])
@@ -194,7 +147,7 @@ async def test_another_tenant_is_not_ours(key: SigningKey, tenant: str, code: in
 
 async def test_a_refusal_reads_as_entra_writes_it(key: SigningKey) -> None:
     correlation = "3f9a8a2e-7a38-4a05-9f0f-2b8d5cdd4d2e"
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         _, body, headers = await entra.ask({"client_secret": "wrong"}, headers={"client-request-id": correlation})
         client_id = entra.tenant.apps[0].client_id
 
@@ -205,12 +158,12 @@ async def test_a_refusal_reads_as_entra_writes_it(key: SigningKey) -> None:
     )
     assert body["timestamp"] == "2027-01-15 08:00:00Z"
     assert body["correlation_id"] == correlation
-    assert body["error_uri"] == f"{_BASE}/error?code=7000215"
+    assert body["error_uri"] == f"{BASE}/error?code=7000215"
     assert headers["x-ms-request-id"] == body["trace_id"]
 
 
 async def test_a_parameter_that_is_given_twice_is_refused(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         path = f"/{entra.tenant.tenant_id}/oauth2/v2.0/token"
         async with entra.client.post(path, data="grant_type=client_credentials&grant_type=x") as answer:
             assert (answer.status, (await answer.json())["error_codes"]) == (400, [90014])
@@ -218,20 +171,20 @@ async def test_a_parameter_that_is_given_twice_is_refused(key: SigningKey) -> No
 
 async def test_only_posts_get_tokens(key: SigningKey) -> None:
     async with (
-        _entra(key) as entra,
+        an_entra(key) as entra,
         entra.client.get(f"/{entra.tenant.tenant_id}/oauth2/v2.0/token") as answer,
     ):
         assert (answer.status, (await answer.json())["error_codes"]) == (400, [900561])
 
 
 async def test_discovery_leads_to_the_token_endpoint_and_to_the_key(key: SigningKey) -> None:
-    async with _entra(key) as entra:
+    async with an_entra(key) as entra:
         tenant_id = entra.tenant.tenant_id
         async with entra.client.get(f"/{tenant_id}/v2.0/.well-known/openid-configuration") as answer:
             configuration = await answer.json()
-        assert configuration["token_endpoint"] == f"{_BASE}/{tenant_id}/oauth2/v2.0/token"
-        assert configuration["issuer"] == f"{_BASE}/{tenant_id}/v2.0"
-        async with entra.client.get(configuration["jwks_uri"].removeprefix(_BASE)) as answer:
+        assert configuration["token_endpoint"] == f"{BASE}/{tenant_id}/oauth2/v2.0/token"
+        assert configuration["issuer"] == f"{BASE}/{tenant_id}/v2.0"
+        async with entra.client.get(configuration["jwks_uri"].removeprefix(BASE)) as answer:
             (entry,) = (await answer.json())["keys"]
         _, body, _ = await entra.ask()
 
@@ -243,7 +196,7 @@ async def test_discovery_leads_to_the_token_endpoint_and_to_the_key(key: Signing
 
 async def test_discovery_of_another_tenant_is_refused(key: SigningKey) -> None:
     async with (
-        _entra(key) as entra,
+        an_entra(key) as entra,
         entra.client.get("/elsewhere.example/v2.0/.well-known/openid-configuration") as answer,
     ):
         assert (answer.status, (await answer.json())["error"]) == (400, "invalid_tenant")

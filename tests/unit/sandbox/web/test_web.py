@@ -232,7 +232,7 @@ async def test_tokens_are_told_without_the_token(tmp_path: Path) -> None:
         tenant = web.api.tenants.tenant
         app = tenant.apps[0]
         for now, lifetime in ((0.0, 10), (4e9, 10)):
-            web.api.issued.add(tenant, app, audience="https://x", context_class="1", now=now, expires_in=lifetime)
+            web.api.issued.add(tenant, app, audience="https://x", proof="secret", now=now, expires_in=lifetime)
         before = await web.json("/tokens")
         tenant.token_generation += 1
         after = await web.json("/tokens")
