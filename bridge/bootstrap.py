@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge import __version__
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.factory import sign_in
+from bridge.adapters.entra.identities import Identities
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.sender import EwsSender
@@ -20,6 +20,7 @@ from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
 from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
+from bridge.config.entra import DEFAULT_APP
 from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FetchedMail
 from bridge.domain.outbound import Mailbox
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from bridge.config.settings import EgressSettings, MailboxSettings, Settings
     from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
+    from bridge.ports.tokens import TokenSource
     from bridge.telemetry.events import Emit
 
 _PARSE_ASIDE_FROM_BYTES = 256 * 1024
@@ -112,12 +114,12 @@ class _Process:
         self.clock = SystemClock()
         self.metrics.registry.register(self.health)
         self.emit = Emitter(self.metrics)
-        self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", app=settings.broker_app)
+        self.identities = Identities({**settings.apps_in_use, **_apps_of_the_broker(settings)}, self.emit)
+        self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", tokens=self._broker_tokens())
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
-        self.tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
-        self._clients: dict[str, EwsClient] = {}
+        self._clients: dict[tuple[str, str], EwsClient] = {}
 
     @classmethod
     async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
@@ -129,6 +131,8 @@ class _Process:
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
         logger().info("process.started", role=role, version=__version__, health=f"{server.url}/health")
+        process.identities.start()
+        stack.callback(process.identities.close)
         stack.callback(process.close_clients)
         stack.push_async_callback(process.aside.close)
         await stack.enter_async_context(process.publisher)
@@ -204,11 +208,19 @@ class _Process:
         return [*senders.values(), returned]
 
     def client(self, mailbox: MailboxSettings) -> EwsClient:
-        """Return the client for a mailbox: one for all with OAuth, one for each login on-premises."""
-        key = "" if self.tokens is not None else mailbox.alias
+        """Return the client for a mailbox: one for each app with OAuth, one for each login on-premises."""
+        app = self.settings.app_name(mailbox)
+        key = (app if app is not None else mailbox.alias, self.settings.ews_url(mailbox))
         if key not in self._clients:
-            self._clients[key] = ews_client(self.settings, mailbox, self.tokens, self._observe)
+            tokens = self.identities[app].tokens() if app is not None else None
+            self._clients[key] = ews_client(self.settings, mailbox, tokens, self._observe)
         return self._clients[key]
+
+    def _broker_tokens(self) -> TokenSource | None:
+        section = self.settings.rabbitmq
+        for name in _apps_of_the_broker(self.settings):
+            return self.identities[name].tokens(section.oauth_scope)
+        return None
 
     def close_clients(self) -> None:
         for client in self._clients.values():
@@ -250,17 +262,8 @@ class _Process:
                 self.health.ok("broker:publish")
             else:
                 self.health.trouble("broker:publish", self.publisher.trouble)
-            if self.tokens is not None:
-                self._watch_tokens(self.tokens)
+            self.identities.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)
-
-    def _watch_tokens(self, tokens: EntraTokens) -> None:
-        if tokens.trouble is not None:
-            self.health.trouble("entra", tokens.trouble.code, tokens.trouble.detail)
-        elif tokens.expires_at is not None:
-            self.health.ok("entra")
-        if tokens.expires_at is not None:
-            self.metrics.entra_token_expiry.set(tokens.expires_at)
 
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()
@@ -300,8 +303,10 @@ def composer(
     return compose
 
 
-def rabbit_settings(settings: RabbitMqSettings, *, name: str, app: EntraAppSettings | None = None) -> RabbitSettings:
-    """Return the adapter's settings; `app` signs in where tokens are the login."""
+def rabbit_settings(
+    settings: RabbitMqSettings, *, name: str, app: EntraAppSettings | None = None, tokens: TokenSource | None = None
+) -> RabbitSettings:
+    """Return the adapter's settings; where tokens are the login, they are `tokens`, or those of `app`."""
     has_passphrase = settings.client_key_passphrase is not None
     return RabbitSettings(
         urls=tuple(url.get_secret_value() for url in settings.urls),
@@ -311,7 +316,7 @@ def rabbit_settings(settings: RabbitMqSettings, *, name: str, app: EntraAppSetti
         client_key_file=settings.client_key_file,
         read_client_key_passphrase=CurrentPassphrase(settings) if has_passphrase else None,
         login_by_certificate=settings.auth == "external",
-        tokens=broker_tokens(settings, app),
+        tokens=tokens if tokens is not None else broker_tokens(settings, app),
         heartbeat_seconds=settings.heartbeat_seconds,
         connect_timeout_seconds=settings.connect_timeout_seconds,
         confirm_timeout_seconds=settings.confirm_timeout_seconds,
@@ -320,50 +325,28 @@ def rabbit_settings(settings: RabbitMqSettings, *, name: str, app: EntraAppSetti
     )
 
 
-def broker_tokens(settings: RabbitMqSettings, app: EntraAppSettings | None) -> EntraTokens | None:
+def broker_tokens(settings: RabbitMqSettings, app: EntraAppSettings | None) -> TokenSource | None:
     """Return the source of tokens for the broker, None where they are not the login."""
     if settings.auth != "oauth" or app is None or settings.oauth_scope is None:
         return None
-    return EntraTokens(replace(entra_app(app), scope=settings.oauth_scope), secret_reader(app))
+    return sign_in(settings.entra or DEFAULT_APP, app).tokens(settings.oauth_scope)
 
 
-def entra_tokens(settings: EntraAppSettings) -> EntraTokens:
-    """Return the token source."""
-    return EntraTokens(entra_app(settings), secret_reader(settings))
+def _apps_of_the_broker(settings: Settings) -> dict[str, EntraAppSettings]:
+    """Return the app that signs in at the broker, by name; none where none does."""
+    app = settings.broker_app
+    return {settings.rabbitmq.entra or DEFAULT_APP: app} if app is not None else {}
 
 
-def entra_app(settings: EntraAppSettings) -> EntraApp:
-    """Return who asks Entra, and where."""
-    return EntraApp(
-        authority_url=settings.authority,
-        client_id=settings.client_id or "",
-        scope=settings.scopes[0],
-        ca_file=str(settings.ca_file) if settings.ca_file else None,
-        timeout_seconds=settings.timeout_seconds,
-    )
-
-
-def secret_reader(settings: EntraAppSettings) -> Callable[[], str]:
-    """Return what gives the client secret; one in a file is read anew each time."""
-    file, loaded = settings.client_secret_file, settings.client_secret
-
-    def read_secret() -> str:
-        if file is not None:
-            try:
-                if text := file.read_text("utf-8-sig").strip():  # as at the start; empty while it is being renewed
-                    return text
-            except OSError:
-                if loaded is None:
-                    raise
-        return loaded.get_secret_value() if loaded is not None else ""
-
-    return read_secret
+def entra_tokens(settings: EntraAppSettings, name: str = DEFAULT_APP) -> TokenSource:
+    """Return a source of tokens for a command, which nobody tends."""
+    return sign_in(name, settings).tokens()
 
 
 def ews_client(
     settings: Settings,
     mailbox: MailboxSettings,
-    tokens: EntraTokens | None,
+    tokens: TokenSource | None,
     observe: Callable[..., None] = lambda **_: None,
 ) -> EwsClient:
     """Return a client for Exchange: with tokens, or with the mailbox's login."""
@@ -372,10 +355,10 @@ def ews_client(
         password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
         login = (settings.ews.auth, mailbox.username or "", password)
     connection = EwsConnection(
-        url=settings.ews.url,
+        url=settings.ews_url(mailbox),
         ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
         connections=settings.ews.connections,
         call_timeout_seconds=settings.ews.call_timeout_seconds,
-        impersonate=tokens is not None,
+        impersonate=tokens is not None or settings.ews.impersonate,
     )
     return EwsClient(connection, tokens=tokens, login=login, observe=observe)

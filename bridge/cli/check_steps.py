@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
     from pathlib import Path
 
-    from bridge.adapters.entra.tokens import EntraTokens
     from bridge.config import MailboxSettings, Settings
     from bridge.ports.tokens import TokenSource
 
@@ -53,7 +52,7 @@ async def check_everything(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _check_exchange(settings: Settings) -> AsyncIterator[Finding]:
-    tokens: EntraTokens | None = None
+    tokens: TokenSource | None = None
     problem = ""
     if settings.ews.auth == "oauth" and settings.entra is not None:
         finding = await _reachable("entra", settings.entra.authority, settings.entra.ca_file)
@@ -104,7 +103,7 @@ async def _token(tokens: TokenSource) -> Finding:
 
 
 async def _check_mailbox(
-    settings: Settings, mailbox: MailboxSettings, tokens: EntraTokens | None
+    settings: Settings, mailbox: MailboxSettings, tokens: TokenSource | None
 ) -> AsyncIterator[Finding]:
     client = ews_client(settings, mailbox, tokens)
     try:
@@ -156,7 +155,7 @@ async def _check_junk(mailbox: MailboxSettings, count: Awaitable[int]) -> AsyncI
 
 
 async def _out_of_reach(
-    settings: Settings, mailbox: MailboxSettings, tokens: EntraTokens | None, number: int, address: str
+    settings: Settings, mailbox: MailboxSettings, tokens: TokenSource | None, number: int, address: str
 ) -> Finding:
     step = f"mailbox {mailbox.alias}, must_not_reach[{number}]"
     client = ews_client(settings, mailbox, tokens)

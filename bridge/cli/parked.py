@@ -107,10 +107,10 @@ async def _mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncItera
     unknown = set(aliases) - {mailbox.alias for mailbox in settings.mailboxes}
     if unknown:
         raise ConfigurationError(f"--mailbox {min(unknown)}: no mailbox has this alias")
-    tokens = entra_tokens(settings.entra) if settings.ews.auth == "oauth" and settings.entra else None
+    tokens = {name: entra_tokens(app, name) for name, app in settings.apps_in_use.items()}
     for mailbox in settings.mailboxes:
         if mailbox.alias in aliases or not aliases:
-            with closing(ews_client(settings, mailbox, tokens)) as client:
+            with closing(ews_client(settings, mailbox, tokens.get(settings.app_name(mailbox) or ""))) as client:
                 yield mailbox, client
 
 

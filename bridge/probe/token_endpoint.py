@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from bridge.adapters.entra.tokens import EntraApp, session_for
+from bridge.adapters.entra.http import session_for
 from bridge.probe import private
 from bridge.probe.guesses import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from bridge.adapters.entra.app import EntraApp
 
 _CODE = re.compile(r"AADSTS[0-9]{4,9}")
 

@@ -4,7 +4,8 @@ What works and what does not, part by part, with the reason.
 A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume` or `entra`. Whoever
 does the work of a part says so as it goes: `ok` when the work is proved to succeed, `progress` when it is alive
 without news (an empty listing is `ok`; a wait between two attempts is `progress`), `trouble` when it fails, `standby`
-when another worker does the work and this one is prepared to. A part that
+when another worker does the work and this one is prepared to, `warn` when it works and a person should see to
+something before it does not. A part that
 says nothing for longer than its bound is stale, whatever it said last: a hung task cannot report itself.
 
 Everything here is called from the event loop's thread.
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 STALE_AFTER_SECONDS = 45.0
 """Silence is told after this; with the interval of a scrape that stays under a minute."""
 
-Status = Literal["starting", "ok", "standby", "trouble", "stale"]
+_Said = Literal["ok", "warning", "standby", "trouble"]
+Status = Literal["starting", "ok", "warning", "standby", "trouble", "stale"]
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class _Part:
     stale_after_seconds: float
     since: float
     heard: float
-    status: Literal["starting", "ok", "standby", "trouble"] = "starting"
+    status: Literal["starting", "ok", "warning", "standby", "trouble"] = "starting"
     code: str = "starting"
     detail: str = ""
 
@@ -96,6 +98,10 @@ class Health:
         """Another worker does the work of the part; this one takes over when that one ends."""
         self._change(part, "standby", "standby", "")
 
+    def warn(self, part: str, code: str, detail: str = "") -> None:
+        """The part works, and will not for ever: a person should see to it. It stays ready."""
+        self._change(part, "warning", code, "" if detail == code else detail)
+
     def trouble(self, part: str, code: str, detail: str = "") -> None:
         """The part does not work at the moment; `code` is out of the closed set, `detail` holds nothing private."""
         self._change(part, "trouble", code, "" if detail == code else detail)
@@ -121,7 +127,7 @@ class Health:
     def ready(self) -> bool:
         """Whether every part is proved to work, or another worker does it; a process without parts is not ready."""
         report = self.report()
-        return bool(report) and all(state.status in {"ok", "standby"} for state in report)
+        return bool(report) and all(state.status in {"ok", "warning", "standby"} for state in report)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges for a scrape (register this object with a registry)."""
@@ -130,12 +136,12 @@ class Health:
         )
         silent = GaugeMetricFamily("bridge_health_silence_seconds", "Since the part was last heard of", labels=["part"])
         for state in self.report():
-            up.add_metric([state.part, state.code], 1.0 if state.status == "ok" else 0.0)
+            up.add_metric([state.part, state.code], 1.0 if state.status in {"ok", "warning"} else 0.0)
             silent.add_metric([state.part], state.silent_seconds)
         yield up
         yield silent
 
-    def _change(self, part: str, status: Literal["ok", "standby", "trouble"], code: str, detail: str) -> None:
+    def _change(self, part: str, status: _Said, code: str, detail: str) -> None:
         if part not in self._parts:
             self.expect(part)
         state, now = self._parts[part], self._monotonic()

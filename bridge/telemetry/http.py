@@ -79,7 +79,7 @@ class TelemetryServer:
     async def _show_ready(self, _: web.Request) -> web.StreamResponse:
         if self._health.ready:
             return web.Response(text="ready\n")
-        lines = [_in_words(state) for state in self._health.report() if state.status != "ok"]
+        lines = [_in_words(state) for state in self._health.report() if state.status not in {"ok", "warning"}]
         return web.Response(status=503, text="".join(lines) or "nothing has started yet\n")
 
     async def _show_health(self, _: web.Request) -> web.StreamResponse:

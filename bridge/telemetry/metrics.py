@@ -182,7 +182,22 @@ class Metrics:
     def _exchange(self) -> None:
         self.ews_calls = self._counter("ews_calls", "Calls to EWS, by operation and outcome", "operation", "outcome")
         self.ews_call_seconds = self._histogram("ews_call_seconds", "One call to EWS", CALL_BUCKETS, "operation")
-        self.entra_token_expiry = self._gauge("entra_token_expiry_timestamp_seconds", "When the current token ends")
+        self.entra_token_expiry = self._gauge(
+            "entra_token_expiry_timestamp_seconds", "When the current token ends", "app"
+        )
+        self.entra_credential_expiry = self._gauge(
+            "entra_credential_expiry_timestamp_seconds",
+            "When a credential of the app ends, as far as it is known (`first`, or `next` to it)",
+            "app",
+            "credential",
+        )
+        self.entra_credential_up = self._gauge(
+            "entra_credential_up", "1 if Entra took the credential when it was last tried", "app", "credential"
+        )
+        self.entra_requests = self._counter("entra_requests", "Requests for tokens, by outcome", "app", "outcome")
+        self.entra_request_seconds = self._histogram(
+            "entra_request_seconds", "One request for a token", CALL_BUCKETS, "app"
+        )
 
     def _broker(self) -> None:
         self.broker_connection_up = self._gauge("broker_connection_up", "1 while connected", "role")

@@ -85,6 +85,11 @@ ENTRA: Final[dict[str, tuple[str, str]]] = {
         "the client secret has expired",
         f"{_SECRETS} > New client secret, put its Value into client_secret_file: it is taken up without a restart",
     ),
+    "secret_unreadable": entry(
+        "the file of the client secret is missing, empty or not readable",
+        "put the secret's Value into client_secret_file, readable by the user that runs the bridge; it is taken up "
+        "without a restart",
+    ),
     "certificate_mismatch": entry(
         "the certificate is not among those that are registered for the app, or its key is another one's",
         f"{_SECRETS} > Certificates > Upload certificate (the .cer or .pem without the key), and compare the "

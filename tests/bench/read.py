@@ -10,7 +10,9 @@ import time
 from exchangelib import IMPERSONATION, Account, Build, Configuration, Version
 from exchangelib.credentials import OAuth2AuthorizationCodeCredentials
 
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.app import EntraApp
+from bridge.adapters.entra.credentials import SecretSource
+from bridge.adapters.entra.sign_in import SignIn
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.domain.mail import FetchedMail
@@ -25,7 +27,7 @@ def measure(*, mails: int, size: int, runs: int) -> tuple[float, float]:
         app = EntraApp(
             info["authority_url"], info["client_id"], "https://outlook.office365.com/.default", info["ca_file"]
         )
-        tokens = EntraTokens(app, lambda: str(info["client_secret"]))
+        tokens = SignIn("default", app, [SecretSource(str(info["client_secret"]), None)]).tokens()
         client = EwsClient(EwsConnection(info["ews_url"], ca_file=info["ca_file"]), tokens=tokens)
         inbox = EwsInbox(client, ADDRESS)
         refs = asyncio.run(inbox.list_waiting("inbox", limit=mails)).refs

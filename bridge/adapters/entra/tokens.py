@@ -1,126 +1,96 @@
-"""Client credential tokens: one request at a time, and a token that lives is used whatever Entra answers meanwhile."""
+"""Tokens of one app for one resource: one request at a time, and a token that lives is used whatever Entra answers."""
 
 from __future__ import annotations
 
-import json
-import logging
+import random
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
-import msal
-import requests
-
-from bridge.adapters.entra.errors import error_for_answer
-from bridge.adapters.http_body import read_body
-from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from bridge.ports.tokens import AccessToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-# msal logs URLs and answers at DEBUG.
-logging.getLogger("msal").propagate = False
-logging.getLogger("msal").addHandler(logging.NullHandler())
+    from bridge.adapters.entra.client import Answer
 
-_REFRESH_BEFORE_SECONDS = 300.0
-_USABLE_SECONDS = 10.0
-_LARGEST_ANSWER_BYTES = 4 << 20
-_TOO_MANY_REQUESTS = 429
-_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 1.0, 60.0
+_MARGIN_SECONDS: Final = 10.0
+_MARGIN_SHARE: Final = 0.05
+"""A token with less than both of these left is not used: the call has to get there."""
+_RENEW_SHARES: Final = (0.4, 0.5)
+"""The part of its life after which a token is renewed; drawn anew each time, so that workers spread."""
+_REPLACEMENTS: Final = 5.0
+_REPLACEMENT_SECONDS: Final = 300.0
+"""So many refused tokens are replaced at once, then one in so long: a new token gives an app no right that it lacks."""
+_FIRST_WAIT_SECONDS: Final = 1.0
+_LONGEST_WAITS: Final = {(False, False): 5.0, (False, True): 60.0, (True, False): 30.0, (True, True): 300.0}
+"""By whether Entra refused, and whether a token is left. What was refused is asked for at once when a file changes."""
 
 
 @dataclass(frozen=True, slots=True)
-class EntraApp:
-    """Which app asks, and where."""
-
-    authority_url: str
-    """With the tenant as its path: https://login.microsoftonline.com/TENANT"""
-    client_id: str
-    scope: str
-    ca_file: str | None = None
-    timeout_seconds: float = 15.0
-
-
-class UnusableAnswerError(requests.RequestException):
-    """
-    An answer that is not Entra's word, or says no more than that there were too many requests.
-
-    Entra answers every request with a JSON object. MSAL takes anything else that it gets for the authority's
-    configuration, and also 429, for a tenant that does not exist, which pauses mailboxes until a person acts.
-    """
-
-
-class _HttpAdapter(DeadlineAdapter):
-    """A timeout on every request, and verification by the configured CA only; the environment cannot override it."""
-
-    def __init__(self, app: EntraApp) -> None:
-        self._verify: str | bool = app.ca_file or True
-        self._timeout = app.timeout_seconds
-        super().__init__(max_retries=0)
-
-    def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
-        kwargs.update(verify=self._verify, timeout=self._timeout, stream=True)
-        with until(time.monotonic() + self._timeout) as deadline:
-            try:
-                response = super().send(request, **kwargs)
-                read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
-            except ValueError as error:  # such as a length that is given twice
-                raise UnusableAnswerError(type(error).__name__) from error
-        if response.status_code == _TOO_MANY_REQUESTS or not _is_json_object(response.content):
-            raise UnusableAnswerError(f"HTTP {response.status_code}")
-        return response
-
-
-def _is_json_object(body: bytes) -> bool:
-    try:
-        return isinstance(json.loads(body), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
-def session_for(app: EntraApp) -> requests.Session:
-    """Return a session that ends each request in time, with a JSON object or a `requests.RequestException`."""
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _HttpAdapter(app))
-    return session
+class _Held:
+    token: AccessToken
+    life_seconds: float
+    got_at: float
+    """Of the monotonic clock: the other one may be set, in either direction."""
+    renew_at: float
+    rejected: bool = False
 
 
 class EntraTokens:
     """
     Keeps the promise of `ports.tokens.TokenSource`.
 
-    MSAL 1.39 raises on a 5xx although a usable token is cached, forgets 401 answers at once, and asks once for each
-    thread; so the last token, the wait after a failure and the lock are kept here. The app is built lazily, since its
-    constructor already asks Entra. The secret is read anew for each request: a renewed file counts at once.
+    `renew_if_due`, called about once a second by somebody else than those who call Exchange, has a newer token ready
+    long before the old one ends; then nobody waits for Entra but the very first call.
     """
 
     def __init__(
         self,
-        app: EntraApp,
-        read_secret: Callable[[], str],
+        ask: Callable[[], Answer],
+        lock: threading.RLock,
         *,
+        longest_seconds: float | None = None,
         wall_clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
     ) -> None:
-        self._app = app
-        self._read_secret = read_secret
-        self._wall_clock = wall_clock
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._token: AccessToken | None = None
+        """
+        Prepare it; nothing is asked yet.
+
+        Args:
+            ask: Asks Entra for a token; raises a `BridgeError`.
+            lock: Held while Entra is asked for anything of the app.
+            longest_seconds: A token is renewed after this at the latest, so that the credential is tried.
+            wall_clock: Seconds since the epoch.
+            monotonic: Seconds that only grow.
+            chance: A number from 0 to 1.
+        """
+        self._ask = ask
+        self._lock = lock
+        self.longest_seconds = longest_seconds
+        self._wall_clock, self._monotonic, self._chance = wall_clock, monotonic, chance
+        self._state = threading.Lock()
+        self._held: _Held | None = None
         self._failure: BridgeError | None = None
         self._failures = 0
         self._ask_again_at = 0.0
-        self._built: tuple[str, msal.ConfidentialClientApplication] | None = None
+        self._replacements, self._counted_at = _REPLACEMENTS, monotonic()
+        self._wanted = False
 
     @property
     def expires_at(self) -> float | None:
         """When the current token ends, in seconds since the epoch; None while there is none."""
-        return self._token.expires_at if self._token is not None else None
+        held = self._held
+        return held.token.expires_at if held is not None else None
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a token that can be used."""
+        held = self._held
+        return held is not None and self._lives(held)
 
     @property
     def trouble(self) -> BridgeError | None:
@@ -129,80 +99,115 @@ class EntraTokens:
 
     def token(self) -> AccessToken:
         """Return a token that is still usable."""
-        token = self._token
-        if token is not None and self._left_seconds(token) > _REFRESH_BEFORE_SECONDS:
-            return token
-        usable = token is not None and self._left_seconds(token) > _USABLE_SECONDS
-        # With a usable token nobody waits for the one who renews it.
-        if not self._lock.acquire(blocking=not usable):
-            assert token is not None  # noqa: S101 - tells the type checker what `usable` means
-            return token
-        try:
-            return self._renew()
-        finally:
-            self._lock.release()
+        self._wanted = True
+        held = self._held
+        if held is not None and not held.rejected and self._lives(held):
+            return held.token
+        with self._lock:
+            held = self._held  # another thread may have renewed it meanwhile
+            if held is not None and not held.rejected and self._lives(held):
+                return held.token
+            return self._replace(held)
 
     def reject(self, token: AccessToken) -> None:
         """Tell that Exchange refused this token; the next `token` asks Entra for another."""
+        now = self._monotonic()
+        with self._state:
+            more = (now - self._counted_at) / _REPLACEMENT_SECONDS
+            self._replacements, self._counted_at = min(_REPLACEMENTS, self._replacements + more), now
+            may_be_replaced = self._replacements >= 1
+        if may_be_replaced:
+            self._mark(token, rejected=True)
+
+    def renew_if_due(self) -> None:
+        """Ask Entra for a newer token where it is time for that; never raises what Entra answers."""
+        held = self._held
+        if (held is None and not self._wanted) or (held is not None and not self._due(held)):
+            return
+        if self._failure is not None and self._monotonic() < self._ask_again_at:
+            return
         with self._lock:
-            if self._token is token:
-                self._token = None
+            held = self._held
+            if held is None or self._due(held):
+                self._try(held)
 
-    def _renew(self) -> AccessToken:
-        token = self._token  # another thread may have renewed it meanwhile
-        if token is not None and self._left_seconds(token) > _REFRESH_BEFORE_SECONDS:
-            return token
+    def take(self, answer: Answer) -> None:
+        """Use a token that was asked for otherwise, with a credential that is to be used from now on."""
+        now = self._monotonic()
+        lowest, highest = _RENEW_SHARES
+        renew = answer.seconds * (lowest + (highest - lowest) * self._chance())
+        if self.longest_seconds:
+            renew = min(renew, self.longest_seconds * (0.75 + 0.5 * self._chance()))
+        token = AccessToken(answer.token, self._wall_clock() + answer.seconds)
+        with self._state:
+            self._held = _Held(token, answer.seconds, now, now + renew)
+        self._failure, self._failures = None, 0
+
+    def ask_soon(self) -> None:
+        """Let the next request be made at once: something has changed that may have made the last one fail."""
+        self._ask_again_at = 0.0
+
+    def _replace(self, held: _Held | None) -> AccessToken:
+        """Return a newer token, or the one that Exchange refused, which it may take yet."""
+        rejected = held is not None and held.rejected
         if self._failure is None or self._monotonic() >= self._ask_again_at:
-            try:
-                token = self._token = self._ask()
-            except BridgeError as error:
-                self._failure = error
-                wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 10))
-                self._failures += 1
-                self._ask_again_at = self._monotonic() + wait
-            else:
-                self._failure, self._failures = None, 0
-                return token
-        if token is not None and self._left_seconds(token) > _USABLE_SECONDS:
-            return token
-        raise self._failure if self._failure is not None else TokenUnavailable
+            newer = self._try(held)
+            if rejected:
+                with self._state:
+                    self._replacements -= 1
+            if newer is not None:
+                return newer
+        if held is not None and rejected and self._lives(held):
+            self._mark(held.token, rejected=False)
+            return held.token
+        raise self._told()
 
-    def _ask(self) -> AccessToken:
+    def _mark(self, token: AccessToken, *, rejected: bool) -> None:
+        with self._state:
+            if self._held is not None and self._held.token is token:
+                self._held = replace(self._held, rejected=rejected)
+
+    def _try(self, held: _Held | None) -> AccessToken | None:
         try:
-            app = self._application()
-            app.remove_tokens_for_client()  # the cache would give a rejected or ageing token again
-            answer: Mapping[str, Any] = app.acquire_token_for_client(scopes=[self._app.scope]) or {}
-            seconds = float(answer.get("expires_in") or 0)
-        except BridgeError:
-            raise
-        except Exception as error:  # no answer, or one that msal stumbles over
-            raise TokenUnavailable(f"Entra gives no usable answer ({type(error).__name__})") from error
-        if "access_token" not in answer:
-            raise error_for_answer(answer)
-        return AccessToken(str(answer["access_token"]), self._wall_clock() + seconds)
+            self.take(self._ask())
+        except BridgeError as error:
+            self._failure = error
+            self._ask_again_at = self._monotonic() + self._wait(error, held)
+            self._failures += 1
+            return None
+        newest = self._held
+        return newest.token if newest is not None else None
 
-    def _application(self) -> msal.ConfidentialClientApplication:
-        try:
-            secret = self._read_secret()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CredentialsRejected(f"the client secret's file cannot be read ({type(error).__name__})") from error
-        if self._built is None or self._built[0] != secret:
-            try:
-                app = msal.ConfidentialClientApplication(
-                    self._app.client_id,
-                    client_credential=secret,
-                    authority=self._app.authority_url,
-                    instance_discovery=False,
-                    http_client=session_for(self._app),
-                )
-            except requests.RequestException:
-                raise
-            except ValueError as error:  # what msal makes of a tenant or authority that does not exist
-                raise CredentialsRejected(
-                    "no such tenant or authority: check tenant_id and cloud or authority_url"
-                ) from error
-            self._built = (secret, app)
-        return self._built[1]
+    def _wait(self, error: BridgeError, held: _Held | None) -> float:
+        """Return for how long to leave Entra alone after a failure; without a token mail waits."""
+        refused, usable = isinstance(error, CredentialsRejected), held is not None and self._lives(held)
+        longest = _LONGEST_WAITS[refused, usable]
+        wait = min(longest, _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 10)) * (0.75 + 0.5 * self._chance())
+        if held is not None and usable:
+            wait = min(wait, max(_FIRST_WAIT_SECONDS, self._left_seconds(held)))
+        stated = error.retry_after_seconds if isinstance(error, TokenUnavailable) else None
+        # Many workers were told the same: they come back one after the other.
+        return wait if stated is None else max(wait, stated * (1 + 0.2 * self._chance()))
 
-    def _left_seconds(self, token: AccessToken) -> float:
-        return token.expires_at - self._wall_clock()
+    def _told(self) -> BridgeError:
+        """Return the last failure as a new error; one object raised in many threads would gather their frames."""
+        error = self._failure
+        if error is None:
+            return TokenUnavailable()
+        if isinstance(error, TokenUnavailable):
+            wait = max(0.0, self._ask_again_at - self._monotonic())
+            return TokenUnavailable(error.detail, retry_after_seconds=wait, code=error.code)
+        return CredentialsRejected(error.detail, code=error.code)
+
+    def _lives(self, held: _Held) -> bool:
+        return self._left_seconds(held) > min(_MARGIN_SECONDS, held.life_seconds * _MARGIN_SHARE)
+
+    def _due(self, held: _Held) -> bool:
+        if held.rejected or self._monotonic() >= held.renew_at:
+            return True
+        # The clock was set, or the machine slept.
+        return self._left_seconds(held) < held.life_seconds * (1 - _RENEW_SHARES[1]) - 1
+
+    def _left_seconds(self, held: _Held) -> float:
+        by_monotonic = held.got_at + held.life_seconds - self._monotonic()
+        return min(held.token.expires_at - self._wall_clock(), by_monotonic)

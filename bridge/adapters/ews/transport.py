@@ -20,7 +20,8 @@ from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instanc
 
 from bridge.adapters.ews.errors import error_for_status
 from bridge.adapters.http_body import read_body
-from bridge.adapters.http_deadline import DeadlineAdapter, until
+from bridge.adapters.http_deadline import until
+from bridge.adapters.http_trust import Trust, TrustingAdapter
 from bridge.adapters.network_failures import network_failure
 from bridge.errors import CredentialsRejected, MailboxUnavailable
 
@@ -70,18 +71,13 @@ class BearerAuth(requests.auth.AuthBase):
         return getattr(request, "bridge_token", None) is not refused
 
 
-class EwsHttpAdapter(DeadlineAdapter):
-    """
-    One connection; verification by the configured CA only, whatever the environment says.
+class EwsHttpAdapter(TrustingAdapter):
+    """One connection; verification by the configured CA only, whatever the environment says."""
 
-    `REQUESTS_CA_BUNDLE` would override `verify` on a session, so it is set here, after the session's own merge.
-    """
-
-    def __init__(self, *, ca_file: str | None, largest_answer_bytes: int, bearer: BearerAuth | None) -> None:
-        self._verify: str | bool = ca_file or True
+    def __init__(self, trust: Trust, *, largest_answer_bytes: int, bearer: BearerAuth | None) -> None:
         self._largest_answer_bytes = largest_answer_bytes
         self._bearer = bearer
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
+        super().__init__(trust, pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
         """
@@ -104,7 +100,7 @@ class EwsHttpAdapter(DeadlineAdapter):
     def _send(
         self, request: requests.PreparedRequest, deadline: float, timeout: float, kwargs: dict[str, Any]
     ) -> requests.Response:
-        kwargs.update(verify=self._verify, stream=True, timeout=(min(timeout, 15.0), timeout))
+        kwargs.update(stream=True, timeout=(min(timeout, 15.0), timeout))
         try:
             response = super().send(request, **kwargs)
         except OSError as error:  # what requests raises, and what it says of a CA file that is gone
@@ -181,14 +177,13 @@ def session_factory(
     if (tokens is None) == (login is None):
         raise ValueError("either tokens or a login")
     bearer = BearerAuth(tokens) if tokens is not None else None
+    trust = Trust(ca_file)
 
     def make() -> requests.Session:
         session = requests.Session()
         session.headers.update(DEFAULT_HEADERS)
         session.headers["User-Agent"] = USER_AGENT
-        session.mount(
-            endpoint, EwsHttpAdapter(ca_file=ca_file, largest_answer_bytes=largest_answer_bytes, bearer=bearer)
-        )
+        session.mount(endpoint, EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer))
         if bearer is not None:
             session.auth = bearer
         elif login is not None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.app import EntraApp
+from bridge.adapters.entra.credentials import SecretSource
+from bridge.adapters.entra.sign_in import SignIn
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.memory.outbox import MemoryOutbox
@@ -67,7 +69,7 @@ def client(sandbox: SandboxProcess) -> Iterator[EwsClient]:
         ca_file=info["ca_file"],
         timeout_seconds=10,
     )
-    tokens = EntraTokens(app, lambda: str(info["client_secret"]))
+    tokens = SignIn("default", app, [SecretSource(str(info["client_secret"]), None)]).tokens()
     connection = EwsConnection(info["ews_url"], ca_file=info["ca_file"], connections=4, call_timeout_seconds=20)
     client = EwsClient(connection, tokens=tokens)
     yield client

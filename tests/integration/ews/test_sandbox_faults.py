@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.app import EntraApp
+from bridge.adapters.entra.credentials import SecretSource
+from bridge.adapters.entra.sign_in import SignIn
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable, TokenUnavailable
@@ -145,7 +147,7 @@ async def test_a_token_that_cannot_be_had_is_trouble_in_time(sandbox: SandboxPro
         ca_file=sandbox.info["ca_file"],
         timeout_seconds=_SECONDS,
     )
-    tokens = EntraTokens(app, lambda: str(sandbox.info["client_secret"]))
+    tokens = SignIn("default", app, [SecretSource(str(sandbox.info["client_secret"]), None)]).tokens()
     sandbox.faults({"match": {"service": "entra"}, "fault": fault})
     started = time.monotonic()
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens
+from bridge.adapters.entra.app import EntraApp
+from bridge.adapters.entra.credentials import SecretSource
+from bridge.adapters.entra.sign_in import SignIn
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.errors import BridgeError, CredentialsRejected
@@ -32,7 +34,7 @@ def _client(sandbox: SandboxProcess) -> Iterator[EwsClient]:
     info = sandbox.info
     authority = f"{info['authority_url']}"
     app = EntraApp(authority, info["client_id"], "https://outlook.office365.com/.default", ca_file=info["ca_file"])
-    tokens = EntraTokens(app, lambda: str(info["client_secret"]))
+    tokens = SignIn("default", app, [SecretSource(str(info["client_secret"]), None)]).tokens()
     connection = EwsConnection(info["ews_url"], ca_file=info["ca_file"], connections=4)
     with contextlib.closing(EwsClient(connection, tokens=tokens)) as client:
         yield client

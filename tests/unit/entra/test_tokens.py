@@ -2,271 +2,289 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
 
-import msal
 import pytest
-import requests
-from msal.exceptions import MsalError
 
-from bridge.adapters.entra.errors import error_for_answer
-from bridge.adapters.entra.tokens import EntraApp, EntraTokens, session_for
-from bridge.errors import CredentialsRejected, TokenUnavailable
+from bridge.adapters.entra.client import Answer
+from bridge.adapters.entra.tokens import EntraTokens
+from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from bridge.ports.tokens import AccessToken
-from tests.support.raw_server import RawServer
+from tests.unit.entra.doubles import Clock
 
-if TYPE_CHECKING:
-    import socket
-
-_REFUSED = {"error": "invalid_client", "error_codes": [7000222], "error_description": "AADSTS7000222: private"}
-
-
-class FakeEntra:
-    """Stands for msal's application; counts what it is asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any] | Exception] = []
-        self.asked = 0
-        self.secrets: list[str] = []
-        self.gate: threading.Event | None = None
-
-    def build(self, client_id: str, *, client_credential: str, **_: Any) -> FakeEntra:
-        self.secrets.append(client_credential)
-        return self
-
-    def remove_tokens_for_client(self) -> None:
-        return
-
-    def acquire_token_for_client(self, scopes: list[str]) -> dict[str, Any]:
-        self.asked += 1
-        if self.gate is not None:
-            self.gate.wait(5)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+_REFUSED = CredentialsRejected("no", code="secret_expired")
+_DOWN = TokenUnavailable("down")
 
 
 class Bench:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.entra = FakeEntra()
-        monkeypatch.setattr(msal, "ConfidentialClientApplication", self.entra.build)
-        self.seconds = 1_000.0
-        self.secret = "first"
+    def __init__(self, *, chance: Callable[[], float] = lambda: 0.5, longest_seconds: float | None = None) -> None:
+        self.clock = Clock()
+        self.asked = 0
+        self.trouble: BridgeError | None = None
+        self.life = 3_600.0
+        self.gate: threading.Event | None = None
         self.tokens = EntraTokens(
-            EntraApp("https://localhost/tenant", "client", "scope"),
-            lambda: self.secret,
-            wall_clock=lambda: self.seconds,
-            monotonic=lambda: self.seconds,
+            self._ask,
+            threading.RLock(),
+            longest_seconds=longest_seconds,
+            wall_clock=lambda: self.clock.wall,
+            monotonic=lambda: self.clock.monotonic,
+            chance=chance,
         )
+
+    def _ask(self) -> Answer:
+        self.asked += 1
+        if self.gate is not None:
+            self.gate.wait(5)
+        if self.trouble is not None:
+            raise self.trouble
+        return Answer(f"token-{self.asked}", self.life)
+
+    def tend(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.clock.go(1)
+            self.tokens.renew_if_due()
+
+    def value(self) -> str:
+        return self.tokens.token().value
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(monkeypatch)
-
-
-def _token(number: int) -> dict[str, Any]:
-    return {"access_token": f"token-{number}", "expires_in": 3_600}
+def bench() -> Bench:
+    return Bench()
 
 
 def test_a_token_is_asked_for_once_while_it_lives(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2)]
-
-    values = {bench.tokens.token().value for _ in range(5)}
-
-    assert values == {"token-1"}
-    assert bench.entra.asked == 1
+    assert {bench.value() for _ in range(5)} == {"token-1"}
+    assert bench.asked == 1
 
 
-def test_it_is_renewed_ahead_of_its_end(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2)]
-    bench.tokens.token()
+def test_nothing_is_asked_for_before_somebody_wants_a_token(bench: Bench) -> None:
+    bench.tend(10)
 
-    bench.seconds += 3_600 - 299
-
-    assert bench.tokens.token().value == "token-2"
+    assert bench.asked == 0
 
 
-@pytest.mark.parametrize("answer", [_REFUSED, requests.ConnectionError("private"), MsalError("private")])
-def test_a_usable_token_is_used_whatever_entra_answers(bench: Bench, answer: dict[str, Any] | Exception) -> None:
-    bench.entra.answers = [_token(1), answer]
-    bench.tokens.token()
+@pytest.mark.parametrize("life", [12.0, 3_600.0, 86_400.0])
+def test_it_is_renewed_ahead_of_its_end_by_whoever_tends(bench: Bench, life: float) -> None:
+    bench.life = life
+    bench.value()
 
-    bench.seconds += 3_600 - 60
+    bench.tend(int(life / 2) + 1)
 
-    assert bench.tokens.token().value == "token-1"
-    assert bench.tokens.trouble is not None
+    assert bench.value() == "token-2"
 
 
-def test_a_failing_entra_is_asked_at_growing_intervals(bench: Bench) -> None:
-    bench.entra.answers = [_REFUSED]
+def test_workers_do_not_renew_at_the_same_moment() -> None:
+    due = []
+    for chance in (0.0, 0.25, 0.5, 0.75, 1.0):
+        bench = Bench(chance=lambda chance=chance: chance)  # type: ignore[misc]
+        bench.value()
+        while bench.asked < 2:
+            bench.tend(1)
+        due.append(bench.clock.monotonic - 1_000)
+
+    assert len(set(due)) == 5
+    assert due[-1] - due[0] > 300
+    assert due[-1] < 0.55 * 3_600
+
+
+def test_the_credential_is_tried_on_its_schedule_however_long_a_token_lives() -> None:
+    bench = Bench(longest_seconds=100)
+    bench.life = 86_400
+    bench.value()
+
+    bench.tend(1_000)
+
+    assert bench.asked == 1 + 10
+
+
+@pytest.mark.parametrize("trouble", [_REFUSED, _DOWN])
+def test_a_usable_token_is_used_whatever_entra_answers(bench: Bench, trouble: BridgeError) -> None:
+    bench.value()
+    bench.trouble = trouble
+
+    bench.tend(3_600 - 11)
+
+    assert bench.value() == "token-1"
+    assert bench.tokens.trouble is trouble
+    assert bench.tokens.usable
+
+
+@pytest.mark.parametrize("trouble", [_REFUSED, _DOWN])
+def test_a_token_that_ends_is_not_used(bench: Bench, trouble: BridgeError) -> None:
+    bench.value()
+    bench.trouble = trouble
+
+    bench.tend(3_600 - 9)
+
+    with pytest.raises(type(trouble)):
+        bench.tokens.token()
+    assert not bench.tokens.usable
+
+
+@pytest.mark.parametrize(("trouble", "most"), [(_REFUSED, 16), (_DOWN, 40)])
+def test_a_failing_entra_is_asked_at_growing_intervals_while_a_token_lives(
+    bench: Bench, trouble: BridgeError, most: int
+) -> None:
+    bench.value()
+    bench.trouble = trouble
+
+    bench.tend(3_400)
+
+    assert 5 < bench.asked - 1 <= most
+
+
+@pytest.mark.parametrize(("trouble", "most"), [(_REFUSED, 30), (_DOWN, 125)])
+def test_a_failing_entra_is_asked_at_intervals_when_mail_waits(bench: Bench, trouble: BridgeError, most: int) -> None:
+    bench.trouble = trouble
 
     for _ in range(600):
-        with pytest.raises(CredentialsRejected):
+        with pytest.raises(type(trouble)):
             bench.tokens.token()
-        bench.seconds += 1
+        bench.tend(1)
 
-    assert bench.entra.asked < 20
+    assert bench.asked <= most
 
 
-def test_it_heals_when_entra_answers_again(bench: Bench) -> None:
-    bench.entra.answers = [requests.ConnectionError(), _token(1)]
+def test_the_wait_that_entra_states_is_obeyed(bench: Bench) -> None:
+    bench.trouble = TokenUnavailable("busy", retry_after_seconds=300)
+    with pytest.raises(TokenUnavailable) as caught:
+        bench.tokens.token()
+    bench.trouble = None
+
+    bench.tend(299)
+    assert bench.asked == 1
+    bench.tend(61)
+
+    assert bench.asked == 2
+    assert 300 <= (caught.value.retry_after_seconds or 0) <= 360
+
+
+def test_workers_that_were_told_the_same_wait_come_back_one_after_the_other() -> None:
+    back = set()
+    for chance in (0.0, 0.5, 1.0):
+        bench = Bench(chance=lambda chance=chance: chance)  # type: ignore[misc]
+        bench.trouble = TokenUnavailable("busy", retry_after_seconds=100)
+        with pytest.raises(TokenUnavailable):
+            bench.tokens.token()
+        while bench.asked < 2:
+            bench.tend(1)
+        back.add(round(bench.clock.monotonic))
+
+    assert len(back) == 3
+
+
+def test_mail_resumes_within_seconds_of_entras_return(bench: Bench) -> None:
+    bench.trouble = _DOWN
     with pytest.raises(TokenUnavailable):
         bench.tokens.token()
+    bench.tend(3_600)
+    with pytest.raises(TokenUnavailable) as caught:
+        bench.tokens.token()
 
-    bench.seconds += 1
+    bench.trouble = None
+    bench.tend(7)
 
-    assert bench.tokens.token().value == "token-1"
+    assert bench.value().startswith("token-")
     assert bench.tokens.trouble is None
+    assert (caught.value.retry_after_seconds or 0) < 7
 
 
 def test_a_rejected_token_is_replaced_once(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2), _token(3)]
     first = bench.tokens.token()
 
     for _ in range(5):  # every call in flight learns of the refusal
         bench.tokens.reject(first)
         bench.tokens.token()
 
-    assert bench.tokens.token().value == "token-2"
-    assert bench.entra.asked == 2
+    assert bench.value() == "token-2"
+    assert bench.asked == 2
+
+
+def test_an_app_without_a_right_asks_for_no_storm_of_tokens(bench: Bench) -> None:
+    """Exchange refuses each token that it is shown; a new one does not help."""
+    for _ in range(600):
+        bench.tokens.reject(bench.tokens.token())
+        bench.clock.go(1)
+
+    assert bench.asked <= 11
+
+
+def test_a_refused_token_goes_on_while_entra_gives_no_other(bench: Bench) -> None:
+    """Exchange refuses good tokens at times; without another this one is tried again."""
+    first = bench.tokens.token()
+    bench.trouble = _DOWN
+
+    bench.tokens.reject(first)
+
+    assert bench.value() == "token-1"
 
 
 def test_many_threads_ask_once(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2)]
-    bench.entra.gate = threading.Event()
+    bench.gate = threading.Event()
 
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(bench.tokens.token) for _ in range(8)]
-        bench.entra.gate.set()
-        values = {future.result(5).value for future in asked}
+        asked = [threads.submit(bench.value) for _ in range(8)]
+        bench.gate.set()
+        values = {future.result(5) for future in asked}
 
     assert values == {"token-1"}
-    assert bench.entra.asked == 1
+    assert bench.asked == 1
 
 
 def test_nobody_waits_for_the_renewal_while_the_old_token_is_usable(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2)]
-    bench.tokens.token()
-    bench.seconds += 3_600 - 200
-    bench.entra.gate = threading.Event()
-    renewing = threading.Thread(target=bench.tokens.token)
+    bench.value()
+    bench.clock.go(3_000)
+    bench.gate = threading.Event()
+    renewing = threading.Thread(target=bench.tokens.renew_if_due)
     renewing.start()
-    while bench.entra.asked < 2:
+    while bench.asked < 2:
         threading.Event().wait(0.001)
 
-    meanwhile = bench.tokens.token().value
-    bench.entra.gate.set()
+    meanwhile = bench.value()
+    bench.gate.set()
     renewing.join(5)
 
     assert meanwhile == "token-1"
-    assert bench.tokens.token().value == "token-2"
+    assert bench.value() == "token-2"
 
 
-def test_a_renewed_secret_counts_at_the_next_request(bench: Bench) -> None:
-    bench.entra.answers = [_token(1), _token(2)]
-    first = bench.tokens.token()
-    bench.secret = "second"
+@pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
+def test_a_clock_that_is_set_neither_keeps_a_dead_token_nor_asks_for_many(bench: Bench, step: float) -> None:
+    bench.value()
 
-    bench.tokens.reject(first)
-    bench.tokens.token()
+    bench.clock.wall += step
+    bench.tend(1_500)
+    after_step = bench.asked
+    bench.tend(2_200)
 
-    assert bench.entra.secrets == ["first", "second"]
+    assert after_step <= 2
+    assert bench.value() != "token-1"
+
+
+def test_a_machine_that_slept_does_not_use_what_ended_meanwhile(bench: Bench) -> None:
+    """The monotonic clock stands still while a machine sleeps."""
+    bench.value()
+
+    bench.clock.wall += 4_000
+
+    assert bench.value() == "token-2"
+
+
+def test_each_caller_gets_an_error_of_its_own(bench: Bench) -> None:
+    bench.trouble = _DOWN
+    errors = []
+    for _ in range(2):
+        with pytest.raises(TokenUnavailable) as caught:
+            bench.tokens.token()
+        errors.append(caught.value)
+
+    assert errors[0] is not errors[1]
 
 
 def test_a_token_is_not_shown() -> None:
     assert "secret-token" not in repr(AccessToken("secret-token", 0))
-
-
-@pytest.mark.parametrize(
-    ("answer", "meaning", "words"),
-    [
-        (_REFUSED, CredentialsRejected, "expired"),
-        ({"error": "invalid_client", "error_codes": [7000215]}, CredentialsRejected, "value, not its id"),
-        ({"error": "unauthorized_client", "error_codes": [700016]}, CredentialsRejected, "tenant"),
-        ({"error": "invalid_grant", "error_codes": [1]}, CredentialsRejected, "AADSTS1"),
-        ({"error": "temporarily_unavailable", "error_codes": [90033]}, TokenUnavailable, "moment"),
-        ({}, CredentialsRejected, "unknown"),
-    ],
-)
-def test_a_refusal_says_what_to_do_and_nothing_private(answer: dict[str, Any], meaning: type, words: str) -> None:
-    error = error_for_answer(answer)
-
-    assert isinstance(error, meaning)
-    assert words in str(error)
-    assert "private" not in str(error)
-
-
-@pytest.mark.parametrize("stumble", [FileNotFoundError("private"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "x")])
-def test_a_secret_that_cannot_be_read_is_trouble_and_no_bug(
-    monkeypatch: pytest.MonkeyPatch, stumble: Exception
-) -> None:
-    """A secret that is being renewed may be gone for a moment."""
-    bench = Bench(monkeypatch)
-
-    def read() -> str:
-        raise stumble
-
-    tokens = EntraTokens(EntraApp("https://localhost/tenant", "client", "scope"), read)
-
-    with pytest.raises(CredentialsRejected, match="secret"):
-        tokens.token()
-    assert bench.entra.asked == 0
-
-
-@pytest.mark.parametrize(
-    "answer", [AttributeError("'list' object"), TypeError("private"), {"access_token": "x", "expires_in": "soon"}]
-)
-def test_an_answer_that_makes_no_sense_is_trouble_and_no_bug(bench: Bench, answer: dict[str, Any] | Exception) -> None:
-    bench.entra.answers = [answer]
-
-    with pytest.raises(TokenUnavailable):
-        bench.tokens.token()
-
-
-@pytest.mark.parametrize(
-    ("begin", "more"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
-        (b"HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    ],
-)
-def test_an_answer_of_entra_that_trickles_ends_at_the_deadline(begin: bytes, more: bytes) -> None:
-    over = threading.Event()
-
-    def trickle(connection: socket.socket, _: bytes) -> None:
-        connection.sendall(begin)
-        while not over.wait(0.05):
-            connection.sendall(more)
-
-    session = session_for(EntraApp("https://localhost/tenant", "client", "scope", timeout_seconds=0.4))
-    started = time.monotonic()
-    with contextlib.closing(RawServer(trickle)) as server:
-        with pytest.raises(requests.RequestException):
-            session.get(server.url)
-        over.set()
-
-    assert time.monotonic() - started < 2
-
-
-def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When to ask again is decided in one place, and not by a library below it."""
-    tried: list[object] = []
-
-    def refuse(address: object, *_: object, **__: object) -> socket.socket:
-        tried.append(address)
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
-    app = EntraApp("http://127.0.0.1:1/tenant", "client", "scope", timeout_seconds=5)
-
-    with pytest.raises(requests.ConnectionError):
-        session_for(app).get("http://127.0.0.1:1/tenant")
-
-    assert len(tried) == 1
+    assert "secret-token" not in repr(Answer("secret-token", 0))

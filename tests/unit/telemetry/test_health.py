@@ -178,3 +178,15 @@ def test_an_error_may_be_told_by_a_more_exact_code_than_its_class_has() -> None:
 
     assert (exact.code, errors.CredentialsRejected().code) == ("secret_expired", "credentials_rejected")
     assert errors.MailboxUnavailable(code="tls_untrusted", retry_after_seconds=3).code == "tls_untrusted"
+
+
+def test_a_warning_is_told_and_leaves_the_process_ready() -> None:
+    health = Health()
+    health.warn("entra", "credential_expires_soon", "in 6 days")
+
+    (state,) = health.report()
+
+    assert health.ready
+    assert (state.status, state.code, state.detail) == ("warning", "credential_expires_soon", "in 6 days")
+    assert state.hint
+    assert [s.value for f in health.collect() for s in f.samples if f.name == "bridge_health_part_up"] == [1.0]

@@ -24,6 +24,8 @@ LABELS = {
     "queue",
     "level",
     "area",
+    "app",
+    "credential",
     "version",
     "python",
 }

@@ -1,0 +1,183 @@
+"""What proves to Entra who the app is, and where each form of it is read from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from bridge.adapters.entra.certificate import Certificate, read_certificate
+from bridge.adapters.entra.errors import CredentialRefusedError
+from bridge.errors import CredentialsRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+Kind = Literal["client secret", "certificate", "federated token", "managed identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One credential as it was read; two are the same if their fingerprints are."""
+
+    kind: Kind
+    fingerprint: str
+    secret: str = field(default="", repr=False)
+    certificate: Certificate | None = field(default=None, repr=False)
+    read_token: Callable[[], str] | None = field(default=None, repr=False)
+    """Gives the federated token as it is now."""
+    identity: str | None = None
+    """The client id of a user-assigned managed identity."""
+    expires_at: float | None = None
+    """When it ends, in seconds since the epoch; None where nobody said."""
+
+    @property
+    def looks_like_id(self) -> bool:
+        """Whether a client secret has the form of a secret's id."""
+        return _GUID.fullmatch(self.secret) is not None
+
+
+class CredentialSource(Protocol):
+    """Where a credential is read from."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which form it is of."""
+
+    def raw(self) -> bytes | None:
+        """Return something that is another when the content is another; None where there is none at the moment."""
+
+    def load(self) -> Credential | None:
+        """
+        Return the credential as it is now; None where there is none yet.
+
+        Raises:
+            CredentialsRejected: It cannot be read, or not be used.
+        """
+
+
+class SecretSource:
+    """A client secret: a value, or a file with it that is read anew."""
+
+    kind: Kind = "client secret"
+
+    def __init__(self, value: str | None, file: Path | None, *, expires_at: float | None = None) -> None:
+        self._value, self._file, self._expires_at = value, file, expires_at
+        self._first = value or self._read()
+
+    def raw(self) -> bytes | None:
+        """Return the secret."""
+        current = self._read() if self._file is not None else self._value
+        return current.encode() if current else None
+
+    def load(self) -> Credential | None:
+        """Return the secret, without what editors put around it."""
+        current = self._read() if self._file is not None else self._value
+        if not current and self._value is not None:
+            current = self._value  # as it was at the start: the file is being renewed
+        if not current:
+            return None
+        # A date was stated for the secret that was there at the start, and for no later one.
+        expires_at = self._expires_at if current == self._first or self._first is None else None
+        return Credential("client secret", _digest(b"secret", current.encode()), secret=current, expires_at=expires_at)
+
+    def _read(self) -> str | None:
+        content = _content(self._file) if self._file is not None else None
+        return content.decode("utf-8-sig", "replace").strip() or None if content else None
+
+
+class CertificateSource:
+    """A certificate with its key: one file or two, with a passphrase or without."""
+
+    kind: Kind = "certificate"
+
+    def __init__(
+        self, file: Path, key_file: Path | None, *, passphrase: str | None, passphrase_file: Path | None
+    ) -> None:
+        self._file, self._key_file = file, key_file
+        self._passphrase, self._passphrase_file = passphrase, passphrase_file
+
+    def raw(self) -> bytes | None:
+        """Return what the files hold."""
+        files = (self._file, self._key_file, self._passphrase_file)
+        contents = [_content(file) for file in files if file is not None]
+        return _digest(*(content or b"" for content in contents)).encode() if contents[0] else None
+
+    def load(self) -> Credential | None:
+        """Return the certificate with its key."""
+        content = _content(self._file)
+        if not content:
+            return None
+        key = None
+        if self._key_file is not None:
+            key = _content(self._key_file)
+            if not key:
+                raise CredentialsRejected("certificate_key_file cannot be read", code="certificate_unusable")
+        read = read_certificate(content, key, self._current_passphrase())
+        fingerprint = _digest(b"certificate", read.certificate_pem.encode(), read.key_pem.encode())
+        return Credential("certificate", fingerprint, certificate=read, expires_at=read.ends_at)
+
+    def _current_passphrase(self) -> str | None:
+        content = _content(self._passphrase_file) if self._passphrase_file is not None else None
+        return (content.decode("utf-8-sig", "replace").strip() if content else None) or self._passphrase
+
+
+class FederatedSource:
+    """A token of another issuer in a file that is renewed by somebody else, usually every hour."""
+
+    kind: Kind = "federated token"
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def raw(self) -> bytes | None:
+        """Return what does not change: the token is read for each use."""
+        return str(self._file).encode()
+
+    def load(self) -> Credential | None:
+        """Return what reads the token."""
+        return Credential("federated token", _digest(b"federated", str(self._file).encode()), read_token=self._token)
+
+    def _token(self) -> str:
+        content = _content(self._file)
+        token = content.decode("ascii", "replace").strip() if content else ""
+        if token.count(".") != 2:
+            what = "holds no token" if content else "cannot be read"
+            raise CredentialRefusedError(f"federated_token_file {what}", code="federated_token_unusable")
+        return token
+
+
+class ManagedIdentitySource:
+    """The identity of the machine or service that this runs on."""
+
+    kind: Kind = "managed identity"
+
+    def __init__(self, client_id: str | None) -> None:
+        self._client_id = client_id
+
+    def raw(self) -> bytes | None:
+        """Return what does not change."""
+        return (self._client_id or "system").encode()
+
+    def load(self) -> Credential | None:
+        """Return which identity it is."""
+        return Credential("managed identity", _digest(b"identity", self.raw() or b""), identity=self._client_id)
+
+
+def _content(file: Path) -> bytes | None:
+    """Return what a file holds; None where it is missing or cannot be read: it may be in the middle of a renewal."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()

@@ -1,0 +1,256 @@
+"""One app: its credentials, the tokens that come by them, and what a person should know about them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.adapters.entra import expiry
+from bridge.adapters.entra.client import EntraClient
+from bridge.adapters.entra.errors import CredentialRefusedError
+from bridge.adapters.entra.registration import Registration
+from bridge.adapters.entra.slots import Slots
+from bridge.adapters.entra.tokens import EntraTokens
+from bridge.errors import BridgeError, CredentialsRejected
+from bridge.telemetry.entra_events import (
+    CredentialAccepted,
+    CredentialExpires,
+    CredentialRefused,
+    TokenAsked,
+    TokenNotRenewed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.adapters.entra.app import EntraApp
+    from bridge.adapters.entra.client import Answer
+    from bridge.adapters.entra.credentials import Credential, CredentialSource
+    from bridge.adapters.entra.slots import Slot
+    from bridge.ports.tokens import TokenSource
+    from bridge.telemetry.events import Emit
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """One credential, for gauges."""
+
+    slot: str
+    accepted: bool | None
+    """Whether Entra took it when it was last shown; None while it was not."""
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInState:
+    """How it stands with one app."""
+
+    usable: bool
+    """Whether there is a token."""
+    asked: bool
+    """Whether anybody has asked for one yet."""
+    token_expires_at: float | None
+    trouble: BridgeError | None
+    """Why there is no token; None where there is one."""
+    warning: tuple[str, str] | None
+    """Code and detail of what a person should see to though tokens still come."""
+    credentials: tuple[CredentialState, ...]
+
+
+class SignIn:
+    """
+    The one place where an app's tokens come from, for all mailboxes that use it.
+
+    `tend`, called about once a second on a thread of its own, does everything that takes time: it looks for new
+    credentials and tries them, renews tokens ahead of their end, tries credentials that are not in use, and asks Graph.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        app: EntraApp,
+        sources: Sequence[CredentialSource],
+        *,
+        probe_seconds: float = 1800.0,
+        emit: Emit = lambda _: None,
+        client: EntraClient | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name, self.app = name, app
+        self._emit = emit
+        self._wall_clock, self._monotonic, self._chance = wall_clock, monotonic, chance
+        self._client = client or EntraClient(app, wall_clock=wall_clock, monotonic=monotonic)
+        self._lock = threading.RLock()
+        self._slots = Slots(sources)
+        self._registration = Registration(app, self._client, monotonic=monotonic, chance=chance)
+        self._probe_seconds = probe_seconds
+        self._sources: dict[str, EntraTokens] = {}
+        self._stages: dict[str, int] = {}
+        self._told: dict[str, str] = {}
+
+    def tokens(self, scope: str | None = None) -> TokenSource:
+        """Return the source of tokens for a scope, that of Exchange unless given; the same one each time."""
+        return self._tokens(scope or self.app.scope)
+
+    def _tokens(self, scope: str) -> EntraTokens:
+        with self._lock:
+            if scope not in self._sources:
+                self._sources[scope] = EntraTokens(
+                    lambda: self._ask(scope),
+                    self._lock,
+                    longest_seconds=self._probe_seconds or None,
+                    wall_clock=self._wall_clock,
+                    monotonic=self._monotonic,
+                    chance=self._chance,
+                )
+            return self._sources[scope]
+
+    def change(self, sources: Sequence[CredentialSource], *, probe_seconds: float) -> None:
+        """Read credentials from other places from now on; what they hold is tried before it is used."""
+        with self._lock:
+            slots = Slots(sources)
+            slots.go_on_with(self._slots, self._monotonic())
+            self._slots = slots
+            self._probe_seconds = probe_seconds
+            for tokens in self._sources.values():
+                tokens.longest_seconds = probe_seconds or None
+                tokens.ask_soon()
+
+    def tend(self) -> None:
+        """Do what is due; never raises what the other side answers."""
+        with self._lock:
+            self._look_for_new_ones()
+            self._try_new_ones()
+        for scope, tokens in list(self._sources.items()):
+            tokens.renew_if_due()
+            self._tell_of(scope, tokens)
+        with self._lock:
+            for slot in self._slots.all:
+                if slot.loaded is not None and slot.accepted:
+                    self._registration.look(slot.loaded)
+                    break
+        self._tell_of_expiry()
+
+    def state(self) -> SignInState:
+        """Return how it stands; takes no time."""
+        sources = list(self._sources.values())
+        main = self._sources.get(self.app.scope) or (sources[0] if sources else None)
+        usable = main is not None and main.usable
+        failure = main.trouble if main is not None else None
+        return SignInState(
+            usable=usable,
+            asked=main is not None and (usable or failure is not None),
+            token_expires_at=main.expires_at if main is not None else None,
+            trouble=None if usable else failure,
+            warning=self._warning(failure) if usable else None,
+            credentials=tuple(
+                CredentialState(slot.name, slot.accepted, self._expires_at(slot.loaded))
+                for slot in self._slots.all
+                if slot.loaded is not None
+            ),
+        )
+
+    def _ask(self, scope: str) -> Answer:
+        """Return a token by the first credential that Entra takes. Its lock is held."""
+        refusal: CredentialRefusedError | None = None
+        for slot, credential in self._slots.order():
+            try:
+                return self._show(slot, credential, scope)
+            except CredentialRefusedError as error:
+                refusal = refusal or error
+        raise refusal if refusal is not None else CredentialsRejected
+
+    def _show(self, slot: Slot, credential: Credential, scope: str) -> Answer:
+        started, outcome = self._monotonic(), "ok"
+        try:
+            answer = self._client.ask(credential, scope)
+        except BridgeError as error:
+            outcome = error.code
+            refused = isinstance(error, CredentialRefusedError)
+            if refused and self._slots.refuse(slot, credential, error, self._monotonic()):
+                self._emit(CredentialRefused(self.name, slot.name, credential.kind, error.code, error.detail))
+            raise
+        finally:
+            self._emit(TokenAsked(self.name, slot.name, outcome, self._monotonic() - started))
+        if self._slots.took(slot, credential, self._monotonic()):
+            in_use = self._slots.active is credential
+            self._emit(CredentialAccepted(self.name, slot.name, credential.kind, in_use))
+        return answer
+
+    def _look_for_new_ones(self) -> None:
+        for slot in self._slots.all:
+            before = slot.trouble
+            if slot.look(self._monotonic()):
+                for tokens in self._sources.values():
+                    tokens.ask_soon()
+            if slot.trouble is not None and slot.trouble is not before:
+                error = slot.trouble
+                self._emit(CredentialRefused(self.name, slot.name, slot.source.kind, error.code, error.detail))
+
+    def _try_new_ones(self) -> None:
+        """Show Entra what is new, by a request of its own; only what it takes replaces the old."""
+        scope = next((scope for scope, tokens in self._sources.items() if tokens.usable), None)
+        now = self._monotonic()
+        for slot, credential in self._slots.to_try(now):
+            if scope is None:
+                return  # the next request for a token tries all of them
+            try:
+                answer = self._show(slot, credential, scope)
+            except CredentialRefusedError:
+                continue
+            except BridgeError:
+                slot.wait(now)
+                continue
+            if self._slots.active is credential:
+                self._tokens(scope).take(answer)
+            elif self._probe_seconds:
+                slot.try_at = now + self._probe_seconds * (0.75 + 0.5 * self._chance())
+
+    def _tell_of(self, scope: str, tokens: EntraTokens) -> None:
+        now = tokens.trouble
+        told, self._told[scope] = self._told.get(scope), now.code if now is not None else ""
+        if now is None or told == now.code:
+            return
+        left = (tokens.expires_at or 0.0) - self._wall_clock() if tokens.usable else 0.0
+        self._emit(TokenNotRenewed(self.name, now.code, now.detail, round(max(0.0, left), 1)))
+
+    def _expires_at(self, credential: Credential | None) -> float | None:
+        if credential is None:
+            return None
+        return credential.expires_at if credential.expires_at is not None else self._registration.expiry_of(credential)
+
+    def _tell_of_expiry(self) -> None:
+        now = self._wall_clock()
+        for slot in self._slots.all:
+            expires_at = self._expires_at(slot.loaded)
+            if slot.loaded is None or expires_at is None:
+                continue
+            stage = expiry.stage(expires_at - now)
+            key = slot.loaded.fingerprint
+            if stage is None or stage >= self._stages.get(key, expiry.WARNED_DAYS[-1] + 1):
+                continue
+            self._stages[key] = stage
+            detail = expiry.words(expires_at, expires_at - now)
+            self._emit(CredentialExpires(self.name, slot.name, slot.loaded.kind, stage, detail))
+
+    def _warning(self, failure: BridgeError | None) -> tuple[str, str] | None:
+        """Return the most urgent of what a person should see to."""
+        warning = self._slots.warning()
+        if warning is not None:
+            error, which = warning
+            return error.code, f"{which}: {error.detail}"
+        if failure is not None:
+            return failure.code, f"{failure.detail}; the token in use lasts for now"
+        now, soonest = self._wall_clock(), None
+        for slot in self._slots.all:
+            expires_at = self._expires_at(slot.loaded)
+            if expires_at is not None and expiry.stage(expires_at - now) is not None:
+                soonest = min(soonest or expires_at, expires_at)
+        if soonest is None:
+            return None
+        return "credential_expires_soon", expiry.words(soonest, soonest - now)
