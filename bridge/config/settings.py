@@ -29,6 +29,9 @@ class EwsSettings(Section):
     """PEM file with the CA certificates to trust for EWS, instead of the system's. Verification is never off."""
     auth: Literal["oauth", "basic", "ntlm"] = "oauth"
     """How the bridge signs in. `basic` and `ntlm`: Exchange Server on-premises only, refused for Microsoft's hosts."""
+    impersonate: bool = False
+    """On-premises: whether the login is that of a service account that acts as the mailbox (ApplicationImpersonation),
+    and not the mailbox's own. With OAuth it is always so."""
     call_timeout_seconds: Seconds = 90
     """Longest wait for the whole answer to one call; Exchange itself ends a call after about a minute."""
     connections: int = Field(default=8, ge=1, le=200)

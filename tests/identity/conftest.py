@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--steady-seconds", type=float, default=2.0, help="how long mail flows before and after each renewal"
+    )
+    parser.addoption("--fleet", type=int, default=50, help="how many workers start at once")
+
+
+@pytest.fixture
+def steady_seconds(pytestconfig: pytest.Config) -> float:
+    """How long mail flows before and after what a test is about."""
+    return float(pytestconfig.getoption("--steady-seconds"))
+
+
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """A sandbox in the form of Exchange Online."""
@@ -38,3 +51,10 @@ def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Place:
 def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str) -> Place:
     """The server of the file's tests, with a virtual host for this one."""
     return Place(tmp_path, server, broker_url)
+
+
+@pytest.fixture
+def own_place(tmp_path: Path, broker_url: str) -> Iterator[Place]:
+    """A sandbox of this test's own, whose certificates it may change."""
+    with SandboxProcess(tmp_path / "own") as process:
+        yield Place(tmp_path, process, broker_url)

@@ -57,6 +57,7 @@ class Traffic(AbstractContextManager["Traffic"]):
         self._begun: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._repeats = 0
+        self._counted_from = 0.0
         self._stop, self._done = threading.Event(), threading.Event()
         self._troubles: list[BaseException] = []
         self._threads = [threading.Thread(target=self._guarded, args=[work]) for work in (self._load, self._take)]
@@ -66,6 +67,8 @@ class Traffic(AbstractContextManager["Traffic"]):
         for thread in self._threads:
             thread.start()
         until(lambda: self._first_arrived() or bool(self._troubles), "the first mail each way")
+        # What came before waited for the workers to start.
+        self._counted_from = time.monotonic()
         return self
 
     def __exit__(
@@ -96,8 +99,9 @@ class Traffic(AbstractContextManager["Traffic"]):
         return set(self._begun) - set(self._ended)
 
     def figures(self) -> Figures:
-        """Return the figures of what has arrived so far."""
-        taken = {key: self._ended[key] - self._begun[key] for key in self._begun if key in self._ended}
+        """Return the figures of what has arrived so far, of all that was sent once the workers were at work."""
+        counted = {key: begun for key, begun in tuple(self._begun.items()) if begun >= self._counted_from}
+        taken = {key: self._ended[key] - begun for key, begun in counted.items() if key in self._ended}
         mails = [seconds for key, seconds in taken.items() if key.startswith("mail-")]
         requests = [seconds for key, seconds in taken.items() if key.startswith("request-")]
         late = sum(seconds > LATE_SECONDS for seconds in taken.values())

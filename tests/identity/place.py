@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tests.support.app_certificate import AppCertificate
     from tests.support.sandbox import SandboxProcess
 
 Table = dict[str, object]
+_EXCHANGE = "api://AzureADTokenExchange"
 
 
 @dataclass
@@ -46,6 +48,36 @@ class Place:
         made: dict[str, Any] = self.sandbox.admin("/apps", method="POST", body=body)
         return made
 
+    def secret_ids(self, app: Mapping[str, Any]) -> list[str]:
+        """Return the ids of an app's secrets."""
+        [found] = [one for one in self.sandbox.admin("/apps") if one["client_id"] == app["client_id"]]
+        return [secret["secret_id"] for secret in found["secrets"]]
+
+    def register(self, app: Mapping[str, Any], certificate: AppCertificate) -> None:
+        """Upload the public half of a certificate to an app."""
+        body = {"pem": certificate.pem}
+        self.sandbox.admin(f"/apps/{app['client_id']}/certificates", method="POST", body=body)
+
+    def unregister(self, app: Mapping[str, Any], certificate: AppCertificate) -> None:
+        """Take a certificate off an app."""
+        where = f"/apps/{app['client_id']}/certificates/{certificate.thumbprint}"
+        self.sandbox.admin(where, method="DELETE")
+
+    def trust(self, app: Mapping[str, Any], subject: str) -> None:
+        """Have an app take the tokens that the sandbox's cluster issues to a service account."""
+        body = {"issuer": self.sandbox.info["workload_issuer"], "subject": subject, "audience": _EXCHANGE}
+        self.sandbox.admin(f"/apps/{app['client_id']}/federated", method="POST", body=body)
+
+    def workload_token(self, subject: str, *, lifetime: int = 3600) -> str:
+        """Return a token that the sandbox's cluster issues to a service account."""
+        body = {"subject": subject, "audience": _EXCHANGE, "lifetime": lifetime}
+        return str(self.sandbox.admin("/workload-token", method="POST", body=body)["token"])
+
+    def managed_identity(self, kind: str, name: str, address: str) -> ManagedIdentity:
+        """Make an identity of the machine, `system` or `user` assigned, that Exchange lets into a mailbox."""
+        app = self.app(name, address, managed_identity=kind)
+        return ManagedIdentity(app["client_id"], self.sandbox.info["metadata_url"])
+
     def entra(self, app: Mapping[str, Any], **credential: object) -> Table:
         """Return the section `[entra]` for an app, with a credential."""
         return {
@@ -73,21 +105,37 @@ class Place:
         environment: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """Write a configuration, apply the topology that it needs, and return the environment of its workers."""
+        whole = self.written(name, mailboxes, entra=entra, ews=ews, environment=environment)
+        self.topology(whole)
+        return whole
+
+    def written(
+        self,
+        name: str,
+        mailboxes: Sequence[Table],
+        *,
+        entra: Table | None = None,
+        ews: Table | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """Write a configuration, and return the environment of commands that use it."""
         at = {"url": self.sandbox.info["ews_url"], "ca_file": self.sandbox.ca_file}
         tables = {"ews": at if ews is None else ews, "ingest": {"poll_interval_seconds": 0.2}}
         if entra is not None:
             tables = {"entra": entra, **tables}
         unlimited = {"send_rate_per_minute": "unlimited", "recipients_per_day": "unlimited"}
         path = self.file(f"{name}.toml", toml(tables, [unlimited | one for one in mailboxes]))
-        whole = {
+        return {
             **self.environment,
             "BRIDGE_CONFIG": str(path),
             "BRIDGE_RABBITMQ__URLS": self.amqp_url,
             **(environment or {}),
         }
-        applied = self.bridge("topology", "apply", environment=whole)
+
+    def topology(self, environment: Mapping[str, str]) -> None:
+        """Declare what the mailboxes of a configuration need on the broker."""
+        applied = self.bridge("topology", "apply", environment=environment)
         assert applied.returncode == 0, applied.stderr
-        return whole
 
     def bridge(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -109,6 +157,24 @@ class Place:
     def token_requests(self) -> int:
         """Return how often a token was asked for so far."""
         return self.sandbox.calls().get("token", {"count": 0})["count"]
+
+
+@dataclass(frozen=True)
+class ManagedIdentity:
+    """How a process finds the identity of the machine or service that it runs on: by its environment."""
+
+    client_id: str
+    metadata_url: str
+
+    @property
+    def of_a_machine(self) -> dict[str, str]:
+        """The endpoint of virtual machines, which is at a fixed address unless this names another."""
+        return {"AZURE_POD_IDENTITY_AUTHORITY_HOST": self.metadata_url}
+
+    @property
+    def of_a_service(self) -> dict[str, str]:
+        """The endpoint of App Service, Functions and Container Apps."""
+        return {"IDENTITY_ENDPOINT": f"{self.metadata_url}/msi/token", "IDENTITY_HEADER": "sandbox"}
 
 
 def toml(tables: Mapping[str, object], mailboxes: Sequence[Table] = ()) -> str:

@@ -55,3 +55,24 @@ def test_a_login_on_premises(on_premises: Place, auth: str) -> None:
     with place.worker("run", settings) as worker:
         flows(place, worker, alias, address)
         assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("auth", ["basic", "ntlm"])
+def test_a_service_account_on_premises(on_premises: Place, auth: str) -> None:
+    """One login acts as each of the mailboxes; its own stays as it is."""
+    place, aliases = on_premises, [f"{auth}-one", f"{auth}-two"]
+    service = place.sandbox.info["service_account"]
+    login = {"username": service["username"], "password_file": str(place.file("password", service["password"]))}
+    mailboxes: list[Table] = [{"alias": alias, "address": place.mailbox(alias), **login} for alias in aliases]
+    ews: Table = {
+        "url": place.sandbox.info["ews_url"],
+        "ca_file": place.sandbox.ca_file,
+        "auth": auth,
+        "impersonate": True,
+    }
+    settings = place.config(auth, mailboxes, ews=ews)
+
+    with place.worker("run", settings) as worker:
+        for alias in aliases:
+            flows(place, worker, alias, f"{alias}@example.org")
+        assert worker.stop() == 0

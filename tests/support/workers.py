@@ -169,17 +169,18 @@ class Worker(AbstractContextManager["Worker"]):
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's values over all series with these labels."""
+        return sum(value for found, value in self.series(name) if labels.items() <= found.items())
+
+    def series(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """Return each series of a metric, its labels and its value, all of one moment."""
         with urlopen(f"{self.url()}/metrics", timeout=10) as answer:  # noqa: S310 - loopback
             text = answer.read().decode()
-        total = 0.0
-        for line in text.splitlines():
-            match = re.match(r"([a-z_]+)(?:\{(.*)\})? (\S+)$", line)
-            if match is None or match[1] != name:
-                continue
-            found = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ""))
-            if labels.items() <= found.items():
-                total += float(match[3])
-        return total
+        matches = (re.match(r"([a-z_]+)(?:\{(.*)\})? (\S+)$", line) for line in text.splitlines())
+        return [
+            (dict(re.findall(r'(\w+)="([^"]*)"', match[2] or "")), float(match[3]))
+            for match in matches
+            if match is not None and match[1] == name
+        ]
 
 
 def take(amqp_url: str, queue: str = "mail.inbound") -> list[tuple[str, bytes]]:
