@@ -23,6 +23,7 @@ from bridge.sandbox.faults.errors import FaultRuleError
 from bridge.sandbox.identities import Identities
 from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, text
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
+from bridge.sandbox.surroundings import Surroundings
 from bridge.sandbox.temper import SettingError, TemperBook
 from bridge.sandbox.temper.backends import back_end
 from bridge.sandbox.temper.book import MAILBOXES, SETTINGS
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from bridge.sandbox.calls import CallLog
+    from bridge.sandbox.entra.workload import WorkloadIssuer
     from bridge.sandbox.faults.rules import FaultBook
     from bridge.sandbox.presented import Presented
     from bridge.sandbox.settings import Announcement
@@ -68,6 +70,7 @@ class AdminApi:
     users_changed: Callable[[], None] | None = None
     """Called when a user was added, for those who keep a list of their own."""
     presented: Presented = field(kw_only=True)
+    workload: WorkloadIssuer | None = None
 
     def application(self, *, port: int) -> web.Application:
         """Return the application that listens on `port`."""
@@ -97,6 +100,7 @@ class AdminApi:
             web.get("/calls", self._calls),
             *identities.routes(),
             *applications.routes(),
+            *Surroundings(self.tenants, self.workload).routes(),
             web.get("/settings", self._get_settings),
             web.put("/settings", self._put_settings),
             web.post("/mailboxes/{address}/move", self._move),

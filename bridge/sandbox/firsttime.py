@@ -1,7 +1,7 @@
 """
 What a sandbox makes for itself before it starts: certificates and a signing key, in a process that ends when they are.
 
-    python -m bridge.sandbox.firsttime DIR
+    python -m bridge.sandbox.firsttime DIR [workload]
 
 The library that makes them is large, needed for a moment, and goes with that process. Nothing depends on it having run:
 who finds something missing makes it.
@@ -14,12 +14,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.certificatefiles import are_checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_WORKLOAD: Final = "workload"
 
 
 def certificates_of(directory: Path) -> Path:
@@ -32,11 +34,26 @@ def signing_key_of(directory: Path) -> Path:
     return directory / "keys" / "signing.json"
 
 
+def workload_key_of(directory: Path) -> Path:
+    """Return where a sandbox has the key of the cluster beside it."""
+    return directory / "keys" / "workload.json"
+
+
+def prepare_workload_key(directory: Path) -> None:
+    """Have another process make the key of the cluster, if it is missing."""
+    if not workload_key_of(directory).exists():
+        _run(directory, _WORKLOAD)
+
+
 def prepare(directory: Path) -> None:
     """Have another process make what is missing or must be looked at; what fails there is told by who needs it."""
     if not (are_checked(certificates_of(directory)) and signing_key_of(directory).exists()):
-        command = [sys.executable, "-m", "bridge.sandbox.firsttime", str(directory)]
-        subprocess.run(command, check=False, stderr=subprocess.DEVNULL)  # noqa: S603 - this program itself
+        _run(directory)
+
+
+def _run(directory: Path, *what: str) -> None:
+    command = [sys.executable, "-m", "bridge.sandbox.firsttime", str(directory), *what]
+    subprocess.run(command, check=False, stderr=subprocess.DEVNULL)  # noqa: S603 - this program itself
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,6 +66,9 @@ def main(arguments: Sequence[str]) -> int:
     descriptor = os.open(directory, os.O_RDONLY)
     # A sandbox that was killed may have left such a process: the next one waits for it.
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if arguments[1:] == [_WORKLOAD]:
+        ensure_signing_key(workload_key_of(directory))
+        return 0
     ensure_certificates(certificates_of(directory))
     ensure_signing_key(signing_key_of(directory))
     return 0

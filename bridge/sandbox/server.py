@@ -21,9 +21,12 @@ from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.entra.application import entra_application
 from bridge.sandbox.entra.federation import IssuerKeys
+from bridge.sandbox.entra.graph import GraphServer
 from bridge.sandbox.entra.issued import IssuedTokens
 from bridge.sandbox.entra.keys import ensure_signing_key
+from bridge.sandbox.entra.metadata import MetadataServer
 from bridge.sandbox.entra.server import EntraServer
+from bridge.sandbox.entra.workload import WorkloadIssuer
 from bridge.sandbox.ews.frontend import FrontEnd
 from bridge.sandbox.ews.service import EwsService
 from bridge.sandbox.faults.ews import EwsFaults, count_calls, count_refusals
@@ -54,7 +57,7 @@ _THREADS: Final = 32
 _STOP_SECONDS: Final = 0.5
 _KEEP_ALIVE_SECONDS: Final = 120.0
 _SERVER_NAME: Final = "sandbox.localhost"
-_SERVED: Final = ("entra", "ews", "smtp", "admin")
+_SERVED: Final = ("entra", "ews", "smtp", "admin", "metadata")
 
 CANNOT_START: Final = 3
 """Exit code: the directory is in use, a port is taken, or the directory cannot be used."""
@@ -147,6 +150,8 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         issuer_keys=IssuerKeys(presented.ca_file),
         setting=temper.book.of_all,
     )
+    workload = WorkloadIssuer(entra_url, directory)
+    graph = GraphServer(tenant, key, clock.ENTRA.time)
     authenticator: Authenticator = BearerAuthenticator(tenant, key, clock.EXCHANGE.time)
     users_changed: Callable[[], None] | None = None
     if options.on_premises:
@@ -179,15 +184,25 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         ews.subscriptions,
         users_changed,
         presented=presented,
+        workload=workload,
     )
 
-    for service, application in (("entra", entra_application(entra, book, log)), ("ews", ews_application)):
+    beside = [*workload.routes(), *graph.routes()]
+    for service, application in (
+        ("entra", entra_application(entra, book, log, beside=beside)),
+        ("ews", ews_application),
+    ):
         runner = await _runner(stack, application)
         gate = Gate(service, sockets[service], cast("web.Server", runner.server), presented, book)
         stack.push_async_callback(gate.close)
         gate.open()
-    runner = await _runner(stack, admin.application(port=tenant.ports["admin"]))
-    await web.SockSite(runner, sockets["admin"], backlog=1024).start()
+    metadata = MetadataServer(tenant, entra.tokens, temper.book.of_all)
+    for service, plain in (
+        ("admin", admin.application(port=tenant.ports["admin"])),
+        ("metadata", metadata.application(book, log)),
+    ):
+        runner = await _runner(stack, plain)
+        await web.SockSite(runner, sockets[service], backlog=1024).start()
     smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME, temper=temper), sockets["smtp"])
     stack.callback(smtp.close)
     carrier = asyncio.create_task(flow.run())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bridge.sandbox.entra.hosts import SERVICE_PATH, WORKLOAD_PATH
 from bridge.sandbox.files import write_atomically
 from bridge.sandbox.tenant import is_address
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MAILBOX: Final = "dispatch@example.org"
 HOST: Final = "127.0.0.1"
-PORTS: Final = ("entra", "ews", "smtp", "admin", "bridge_http")
+PORTS: Final = ("entra", "ews", "smtp", "admin", "metadata", "bridge_http")
 """The ports that a directory keeps; the last is not served here, but suggested to a bridge in bridge.toml."""
 
 
@@ -32,13 +33,17 @@ class SandboxOptions:
     ews_port: int | None = None
     smtp_port: int | None = None
     admin_port: int | None = None
+    metadata_port: int | None = None
     on_premises: bool = False
     stop_with_stdin: bool = False
     """Whether the end of standard input stops it, as a signal does: whoever holds the other end cannot leave it."""
 
     def wanted_ports(self) -> dict[str, int]:
         """Return the ports that were asked for by number."""
-        asked = {"entra": self.entra_port, "ews": self.ews_port, "smtp": self.smtp_port, "admin": self.admin_port}
+        asked = {
+            "entra": self.entra_port, "ews": self.ews_port, "smtp": self.smtp_port, "admin": self.admin_port,
+            "metadata": self.metadata_port,
+        }  # fmt: skip
         return {name: port for name, port in asked.items() if port is not None}
 
 
@@ -56,7 +61,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
         metavar="ADDRESS",
         help=f"repeatable; default {DEFAULT_MAILBOX}",
     )
-    for name in ("entra", "ews", "smtp", "admin"):
+    for name in ("entra", "ews", "smtp", "admin", "metadata"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
     parser.add_argument("--on-premises", action="store_true", help="sign in by name and password, too (basic, NTLM)")
     parser.add_argument("--listen", "--host", type=_loopback, metavar=HOST, help="there is no other choice")
@@ -71,6 +76,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
         ews_port=given.ews_port,
         smtp_port=given.smtp_port,
         admin_port=given.admin_port,
+        metadata_port=given.metadata_port,
         on_premises=given.on_premises,
         stop_with_stdin=given.stop_with_stdin,
     )
@@ -122,6 +128,11 @@ class Announcement:
             "ca_file": str(self.ca_file),
             "smtp": f"{HOST}:{ports['smtp']}",
             "admin_url": f"http://{HOST}:{ports['admin']}",
+            "graph_url": f"https://{HOST}:{ports['entra']}",
+            "workload_issuer_url": f"https://{HOST}:{ports['entra']}{WORKLOAD_PATH}",
+            "metadata_url": f"http://{HOST}:{ports['metadata']}",
+            "identity_endpoint": f"http://{HOST}:{ports['metadata']}{SERVICE_PATH}",
+            "identity_header": self.tenant.identity_header,
             "mailboxes": [
                 {"address": user.address, "alias": user.alias, "username": user.username, "password": user.password}
                 for user in self.tenant.users

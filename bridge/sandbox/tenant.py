@@ -146,6 +146,8 @@ class Tenant:
     """Tokens of an earlier generation count as expired; `POST /expire` starts a new one."""
     ports: dict[str, int] = field(default_factory=dict)
     resources: list[Resource] = field(default_factory=list)
+    identity_header: str = field(default_factory=lambda: secrets.token_hex(16).upper())
+    """What programs show that ask for a managed identity's token as on App Service."""
 
     def app(self, client_id: str) -> App | None:
         """Return the app of an id, in any case of letters."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from bridge.sandbox.clock import ENTRA
+from bridge.sandbox.entra.workload import operation_of
 from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from aiohttp.typedefs import Handler
 
@@ -27,6 +28,7 @@ _OPERATIONS: Final[Mapping[str, str]] = {
     "/keys": "keys",
     "/discovery/instance": "instance",
 }
+_GRAPH: Final = "/v1.0/"
 
 
 class EntraRefusals:
@@ -45,12 +47,14 @@ class EntraRefusals:
         return web.Response(status=500)
 
 
-def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web.Application:
-    """Return the application to be served over HTTPS."""
+def entra_application(
+    server: EntraServer, book: FaultBook, log: CallLog, *, beside: Sequence[web.RouteDef] = ()
+) -> web.Application:
+    """Return the application to be served over HTTPS, with the routes of what is `beside` Entra on its port."""
 
     @web.middleware
     async def struck(request: web.Request, handler: Handler) -> web.StreamResponse:
-        operation = next((name for end, name in _OPERATIONS.items() if request.path.endswith(end)), None)
+        operation = _operation(request.path)
         if operation is None:
             return await handler(request)
         strikes = book.begin(Call(operation, service="entra"))
@@ -64,5 +68,11 @@ def entra_application(server: EntraServer, book: FaultBook, log: CallLog) -> web
             return answer
 
     application = web.Application(middlewares=[struck], client_max_size=_BODY_LIMIT_BYTES)
-    application.add_routes(server.routes())
+    application.add_routes([*beside, *server.routes()])
     return application
+
+
+def _operation(path: str) -> str | None:
+    if path.startswith(_GRAPH):
+        return "graph"
+    return operation_of(path) or next((name for end, name in _OPERATIONS.items() if path.endswith(end)), None)

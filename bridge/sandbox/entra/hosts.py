@@ -1,4 +1,8 @@
-"""The names under which Microsoft's clouds are reached. Who comes to the sandbox by one of them is answered by it."""
+"""
+The names under which Microsoft's clouds are reached, and paths of what stands beside Entra here.
+
+Who comes to the sandbox by one of the names is answered by it.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +40,10 @@ CLOUDS: Final = ("global", "us", "china")
 
 ALL: Final = tuple(sorted({*LOGIN, *GRAPH, *EXCHANGE}))
 """What the servers' certificate is for, beside loopback: a proxy may bring a client here under these names."""
+
+WORKLOAD_PATH: Final = "/kubernetes"
+"""Where the cluster's issuer is, on Entra's port."""
+
+MACHINE_PATH: Final = "/metadata/identity/oauth2/token"
+SERVICE_PATH: Final = "/msi/token"
+"""Where managed identities' tokens are, on the metadata port: as on a virtual machine, and as on App Service."""

@@ -32,9 +32,10 @@ class Token:
     signature: bytes
 
 
-def encode(claims: Mapping[str, Any], key: SigningKey) -> str:
-    """Return claims as a signed token that names its key."""
-    head = {"typ": "JWT", "alg": "RS256", "kid": key.key_id, "x5t": key.key_id}
+def encode(claims: Mapping[str, Any], key: SigningKey, *, typed: bool = True) -> str:
+    """Return claims as a signed token that names its key; Kubernetes says neither the type nor a thumbprint."""
+    named = {"alg": "RS256", "kid": key.key_id}
+    head = {"typ": "JWT", **named, "x5t": key.key_id} if typed else named
     text = f"{_part(head)}.{_part(claims)}"
     return f"{text}.{base64url(key.sign(text.encode()))}"
 

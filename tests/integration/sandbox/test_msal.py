@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msal
 import pytest
 import requests
 from msal.exceptions import MsalServiceError
 
+from tests.support.msalclient import SCOPES, msal_app
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_SCOPES = ["https://outlook.office365.com/.default"]
 
 
 @pytest.fixture(scope="module")
@@ -29,43 +27,11 @@ def _calm(sandbox: SandboxProcess) -> Iterator[None]:
     sandbox.faults()
 
 
-class _Http:
-    """What MSAL wants of an HTTP client; the CA is the sandbox's, whatever the environment says."""
-
-    def __init__(self, ca_file: str, timeout: float) -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = ca_file
-        self._timeout = timeout
-
-    def get(self, url: str, **options: Any) -> requests.Response:
-        return self._session.get(url, timeout=self._timeout, **options)
-
-    def post(self, url: str, **options: Any) -> requests.Response:
-        return self._session.post(url, timeout=self._timeout, **options)
-
-    def close(self) -> None:
-        self._session.close()
-
-
-def _app(sandbox: SandboxProcess, *, timeout: float = 10, **changes: Any) -> msal.ConfidentialClientApplication:
-    info = sandbox.info
-    options: dict[str, Any] = {
-        "client_id": info["client_id"],
-        "client_credential": info["client_secret"],
-        "authority": info["authority_url"],
-        "instance_discovery": False,
-        "http_client": _Http(info["ca_file"], timeout),
-        **changes,
-    }
-    return msal.ConfidentialClientApplication(**options)
-
-
 def test_msal_gets_a_token_and_serves_it_from_its_cache(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox)
+    app = msal_app(sandbox)
 
-    first = app.acquire_token_for_client(_SCOPES)
-    second = app.acquire_token_for_client(_SCOPES)
+    first = app.acquire_token_for_client(SCOPES)
+    second = app.acquire_token_for_client(SCOPES)
 
     assert (first["token_type"], first["token_source"]) == ("Bearer", "identity_provider")
     assert (second["access_token"], second["token_source"]) == (first["access_token"], "cache")
@@ -74,28 +40,28 @@ def test_msal_gets_a_token_and_serves_it_from_its_cache(sandbox: SandboxProcess)
 def test_msal_finds_the_tenant_by_instance_discovery(sandbox: SandboxProcess) -> None:
     base = sandbox.info["authority_url"].rpartition("/")[0]
 
-    app = _app(sandbox, instance_discovery=f"{base}/common/discovery/instance")
+    app = msal_app(sandbox, instance_discovery=f"{base}/common/discovery/instance")
 
-    assert app.acquire_token_for_client(_SCOPES)["access_token"]
+    assert app.acquire_token_for_client(SCOPES)["access_token"]
 
 
 def test_msal_takes_it_as_an_oidc_authority(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox, authority=None, oidc_authority=f"{sandbox.info['authority_url']}/v2.0")
+    app = msal_app(sandbox, authority=None, oidc_authority=f"{sandbox.info['authority_url']}/v2.0")
 
-    assert app.acquire_token_for_client(_SCOPES)["access_token"]
+    assert app.acquire_token_for_client(SCOPES)["access_token"]
 
 
 def test_msal_knows_the_tenant_by_its_domain(sandbox: SandboxProcess) -> None:
     base = sandbox.info["authority_url"].rpartition("/")[0]
 
-    assert _app(sandbox, authority=f"{base}/example.org").acquire_token_for_client(_SCOPES)["access_token"]
+    assert msal_app(sandbox, authority=f"{base}/example.org").acquire_token_for_client(SCOPES)["access_token"]
 
 
 def test_msal_refuses_a_tenant_that_does_not_exist(sandbox: SandboxProcess) -> None:
     base = sandbox.info["authority_url"].rpartition("/")[0]
 
     with pytest.raises(ValueError, match="Unable to get authority configuration"):
-        _app(sandbox, authority=f"{base}/elsewhere.example")
+        msal_app(sandbox, authority=f"{base}/elsewhere.example")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +72,7 @@ def test_msal_refuses_a_tenant_that_does_not_exist(sandbox: SandboxProcess) -> N
     ],
 )
 def test_msal_hands_a_refusal_on(sandbox: SandboxProcess, changes: dict[str, Any], error: str, code: int) -> None:
-    answer = _app(sandbox, **changes).acquire_token_for_client(_SCOPES)
+    answer = msal_app(sandbox, **changes).acquire_token_for_client(SCOPES)
 
     assert (answer["error"], answer["error_codes"]) == (error, [code])
     assert answer["error_description"].startswith(f"AADSTS{code}: ")
@@ -114,56 +80,56 @@ def test_msal_hands_a_refusal_on(sandbox: SandboxProcess, changes: dict[str, Any
 
 def test_an_expired_secret_is_refused_until_it_is_issued_again(sandbox: SandboxProcess) -> None:
     sandbox.admin("/expire", method="POST", body={"what": "secret"})
-    expired = _app(sandbox).acquire_token_for_client(_SCOPES)
+    expired = msal_app(sandbox).acquire_token_for_client(SCOPES)
     sandbox.admin("/issue", method="POST", body={"what": "old"})
 
     assert expired["error_codes"] == [7000222]
-    assert _app(sandbox).acquire_token_for_client(_SCOPES)["access_token"]
+    assert msal_app(sandbox).acquire_token_for_client(SCOPES)["access_token"]
 
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_msal_raises_when_entra_is_broken(sandbox: SandboxProcess, status: int) -> None:
-    app = _app(sandbox)
+    app = msal_app(sandbox)
     sandbox.faults({"match": {"operation": "token"}, "fault": {"kind": "unavailable", "status": status}})
 
     with pytest.raises(MsalServiceError):
-        app.acquire_token_for_client(_SCOPES)
+        app.acquire_token_for_client(SCOPES)
 
 
 def test_msal_waits_by_itself_after_429(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox)
+    app = msal_app(sandbox)
     fault = {"kind": "unavailable", "status": 429, "retry_after_seconds": 60}
     sandbox.faults({"match": {"operation": "token"}, "fault": fault})
 
-    answers = [app.acquire_token_for_client(_SCOPES) for _ in range(3)]
+    answers = [app.acquire_token_for_client(SCOPES) for _ in range(3)]
 
     assert [answer["error_codes"] for answer in answers] == [[90055]] * 3
     assert sandbox.fault_report()[0]["fired"] == 1
 
 
 def test_a_stalled_entra_ends_in_a_timeout(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox, timeout=0.5)
+    app = msal_app(sandbox, timeout=0.5)
     sandbox.faults({"match": {"operation": "token"}, "fault": {"kind": "stall_before", "seconds": 30}})
 
     with pytest.raises(requests.exceptions.ReadTimeout):
-        app.acquire_token_for_client(_SCOPES)
+        app.acquire_token_for_client(SCOPES)
 
 
 @pytest.mark.parametrize("kind", ["cut_before", "cut_after"])
 def test_a_cut_entra_ends_in_a_connection_error(sandbox: SandboxProcess, kind: str) -> None:
-    app = _app(sandbox)
+    app = msal_app(sandbox)
     sandbox.faults({"match": {"operation": "token"}, "fault": kind})
 
     with pytest.raises(requests.exceptions.ConnectionError):
-        app.acquire_token_for_client(_SCOPES)
+        app.acquire_token_for_client(SCOPES)
 
 
 def test_the_life_of_tokens_is_configuration(sandbox: SandboxProcess) -> None:
     sandbox.admin("/settings", method="PUT", body={"token_lifetime_seconds": 299})
     try:
-        app = _app(sandbox)
+        app = msal_app(sandbox)
         # Less than five minutes: MSAL never serves such a token from its cache.
-        sources = [app.acquire_token_for_client(_SCOPES)["token_source"] for _ in range(2)]
+        sources = [app.acquire_token_for_client(SCOPES)["token_source"] for _ in range(2)]
     finally:
         sandbox.admin("/settings", method="PUT", body={"token_lifetime_seconds": 3599})
 

@@ -62,7 +62,7 @@ class _Admin:
 async def _admin(directory: Path) -> AsyncIterator[_Admin]:
     tenants = TenantFile(directory / "tenant.json")
     tenants.tenant.add_users([_DISPATCH])
-    tenants.tenant.ports.update(entra=1, ews=2, smtp=3, admin=8025, bridge_http=5)
+    tenants.tenant.ports.update(entra=1, ews=2, smtp=3, admin=8025, bridge_http=5, metadata=6)
     store = Store(directory / "store.sqlite")
     store.add_mailbox(_DISPATCH)
     log = CallLog()

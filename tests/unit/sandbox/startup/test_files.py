@@ -138,7 +138,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
 def tenant() -> Tenant:
     tenant = new_tenant()
     tenant.add_users(["dispatch@example.org", "crew@example.org"])
-    tenant.ports.update(entra=1, ews=2, smtp=3, admin=4, bridge_http=5)
+    tenant.ports.update(entra=1, ews=2, smtp=3, admin=4, bridge_http=5, metadata=6)
     return tenant
 
 
@@ -151,10 +151,12 @@ def test_the_announcement_has_the_keys_that_scripts_rely_on(tmp_path: Path, tena
     assert "\n" not in announcement.line()
     assert set(told) == {
         "ews_url", "authority_url", "tenant_id", "client_id", "client_secret", "ca_file", "smtp", "admin_url",
-        "mailboxes",
+        "mailboxes", "graph_url", "workload_issuer_url", "metadata_url", "identity_endpoint", "identity_header",
     }  # fmt: skip
     assert told["ews_url"] == "https://127.0.0.1:2/EWS/Exchange.asmx"
     assert told["authority_url"] == f"https://127.0.0.1:1/{tenant.tenant_id}"
+    assert (told["graph_url"], told["workload_issuer_url"]) == ("https://127.0.0.1:1", "https://127.0.0.1:1/kubernetes")
+    assert (told["metadata_url"], told["identity_endpoint"]) == ("http://127.0.0.1:6", "http://127.0.0.1:6/msi/token")
     assert (told["smtp"], told["admin_url"]) == ("127.0.0.1:3", "http://127.0.0.1:4")
     assert [set(mailbox) for mailbox in told["mailboxes"]] == [{"address", "alias", "username", "password"}] * 2
 
