@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import BridgeError
 from bridge.probe import (
     steps_associated,
+    steps_bodies,
     steps_burst,
     steps_calls,
     steps_clients,
@@ -50,6 +51,7 @@ MODULES: Final = (
     steps_refusals,
     steps_forms,
     steps_associated,
+    steps_bodies,
 )
 """Importing them has put their steps on the list."""
 

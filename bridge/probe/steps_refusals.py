@@ -8,6 +8,7 @@ from bridge.adapters.ews.folders import distinguished
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import requests_ews as ews
 from bridge.probe.guesses import Needs, Seen, step
+from bridge.probe.steps_bodies import body_saved, body_shown
 from bridge.probe.subscribing import get_events, subscribed, unsubscribe
 
 if TYPE_CHECKING:
@@ -17,23 +18,9 @@ if TYPE_CHECKING:
 
 _KILOBYTE: Final = 1024
 _LONG_ID: Final = "A" * 5000
-_SCRIPT: Final = "<script>"
-
-
-def _shaped(found: ews.ItemId, *parts: etree._Element, field: str) -> etree._Element:
-    """Return GetItem of one property, in a shape with these parts."""
-    more = element("t:AdditionalProperties", ews.field(field))
-    shape = element("m:ItemShape", element("t:BaseShape", text="IdOnly"), *parts, more)
-    return element("m:GetItem", shape, element("m:ItemIds", ews.item_id((found[0], ""))))
-
-
-def _with_body(probe: Probing, body: str, kind: str) -> ews.ItemId:
-    message = element(
-        "t:Message",
-        element("t:Subject", text=probe.ground.next_name()),
-        element("t:Body", text=body, BodyType=kind),
-    )
-    return ews.id_of(probe.ok(ews.create(probe.ground.folder(), message)).first("ItemId"))
+_UNSAFE: Final = (
+    "<html><head><style>p {color: red}</style></head><body><script>1</script><p onclick='1'>words</p></body></html>"
+)
 
 
 @step(124, "SendItem of a draft without recipients is ErrorInvalidRecipients", needs=Needs.WRITE)
@@ -52,24 +39,21 @@ def property_of_another_kind(probe: Probing) -> Seen:
 
 @step(126, "MaximumBodySize counts kilobytes of 1,024 letters", needs=Needs.WRITE)
 def cut_bodies(probe: Probing) -> Seen:
-    made = _with_body(probe, "x" * 3 * _KILOBYTE, "Text")
-    request = _shaped(
-        made, element("t:BodyType", text="Text"), element("t:MaximumBodySize", text="1"), field="item:Body"
-    )
-    body = probe.ok(request).first("Body")
+    made = body_saved(probe, probe.ground.next_name(), "x" * 3 * _KILOBYTE, "Text")
+    asked = element("t:BodyType", text="Text"), element("t:MaximumBodySize", text="1")
+    body = body_shown(probe, made, "Body", *asked)
     said, letters = body.get("IsTruncated", "nothing"), len(body.text or "")
     same = said == "true" and letters == _KILOBYTE
     return Seen(same, f"{letters} letters, IsTruncated says {said if said in {'true', 'false'} else 'nothing'}")
 
 
-@step(128, "FilterHtmlContent takes nothing away", needs=Needs.WRITE)
-def unfiltered_bodies(probe: Probing) -> Seen:
-    made = _with_body(probe, f"<html><body>{_SCRIPT}1</script>text</body></html>", "HTML")
-    request = _shaped(
-        made, element("t:BodyType", text="HTML"), element("t:FilterHtmlContent", text="true"), field="item:Body"
-    )
-    there = _SCRIPT in (probe.ok(request).first("Body").text or "")
-    return Seen(there, f"a script is {'there' if there else 'gone'}")
+@step(128, "FilterHtmlContent takes a script away, and leaves a style that loads nothing", needs=Needs.WRITE)
+def filtered_bodies(probe: Probing) -> Seen:
+    made = body_saved(probe, probe.ground.next_name(), _UNSAFE, "HTML")
+    asked = element("t:BodyType", text="HTML"), element("t:FilterHtmlContent", text="true")
+    body = (body_shown(probe, made, "Body", *asked).text or "").lower()
+    told = ["there" if part in body else "gone" for part in ("<script", "<style", "onclick")]
+    return Seen(told == ["gone", "there", "gone"], "a script is {}, a style {}, an event handler {}".format(*told))
 
 
 @step(129, "an id of 5,000 letters is ErrorInvalidIdMalformed")

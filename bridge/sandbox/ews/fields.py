@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from bridge.sandbox.ews import values, xml
+from bridge.sandbox.ews.bodies import body_xml
 from bridge.sandbox.ews.rights import Right
 from bridge.sandbox.store import personal
 from bridge.sandbox.store import properties as p
@@ -113,23 +114,6 @@ def _person(element: str, name: str, address: str) -> Callable[[View], str]:
 
 def _mime_content(view: View) -> str:
     return f'<t:MimeContent CharacterSet="UTF-8">{b64encode(view.mime()).decode()}</t:MimeContent>'
-
-
-def body_xml(element: str, wanted: str, *, whole_said: bool = True, most: int | None = None) -> Callable[[View], str]:
-    """
-    Return what renders a body element in the wanted kind: `Best`, `HTML` or `Text`.
-
-    `whole_said`: whether it says if it is truncated, which Exchange 2013 began with. `most`: how many letters of it
-    are shown, None for all.
-    """
-
-    def render(view: View) -> str:
-        kind, body = view.body(wanted)
-        said = f' IsTruncated="{xml.boolean(most is not None and len(body) > most)}"' if whole_said else ""
-        body = body[:most]
-        return f'<t:{element} BodyType="{kind}"{said}>{xml.text(body)}</t:{element}>'
-
-    return render
 
 
 def attachment_xml(view: View, number: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.bodies import body_xml, read_treatment
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import (
     BY_URI,
@@ -13,7 +14,6 @@ from bridge.sandbox.ews.fields import (
     LATER_RIGHTS,
     Field,
     attachment_id_xml,
-    body_xml,
     element_for,
     headers_xml,
     item_id_xml,
@@ -201,6 +201,7 @@ def read_item_shape(
     whole_said = version >= SchemaVersion.Exchange2013
     kilobytes = int((node.findtext(xml.T + "MaximumBodySize") or "0").strip())
     most = kilobytes * 1024 if kilobytes > 0 else None
+    treatment, utf8 = read_treatment(node), xml.truth(node.findtext(xml.T + "ConvertHtmlCodePageToUTF8", "true"))
     fields = [
         replace(
             field,
@@ -208,7 +209,9 @@ def read_item_shape(
                 field.element,
                 kinds[field.uri],
                 whole_said=whole_said,
-                most=most if field.uri == "item:Body" else None,
+                most=most if field.uri != "item:UniqueBody" else None,
+                treatment=treatment,
+                utf8=utf8,
             ),
         )
         if field.uri in kinds
