@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from bridge.ports.tokens import AccessToken, TokenSource
 
-RESERVE_BYTES = 64 * 1024
-"""What is kept free below the broker's `max_message_size`, which counts the body alone; a margin costs nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class RabbitSettings:
@@ -78,8 +75,12 @@ class RabbitSettings:
 
     @property
     def largest_body_bytes(self) -> int:
-        """The largest body that is published."""
-        return max(1024, self.max_message_bytes - RESERVE_BYTES)
+        """
+        The largest body that is published: all that the broker takes, which counts the body alone.
+
+        With a margin a request that came by the broker could neither wait there nor be kept in `mail.dead`.
+        """
+        return self.max_message_bytes
 
 
 def node_of(url: str) -> str:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pika
+import pika.exceptions
 import pytest
 
 from tests.integration.egress.conftest import Site, until
@@ -39,6 +40,15 @@ _BAD: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "injection in the subject": (_body({"subject": _INJECTION}), {}, "subject"),
     "injection in a name": (_body({"to": [{"address": "crew@example.org", "name": _INJECTION}]}), {}, "to.0.name"),
     "injection in an address": (_body({"to": [{"address": f"crew@example.org{_INJECTION}"}]}), {}, "to.0.address"),
+    "injection in a copy's name": (_body({"cc": [{"address": "a@example.org", "name": _INJECTION}]}), {}, "cc.0.name"),
+    "injection in a hidden address": (_body({"bcc": [{"address": f"a@example.org{_INJECTION}"}]}), {}, "bcc.0.address"),
+    "injection in a content id": (
+        _body({"attachments": [{"name": "a", "content": "eA==", "content_id": _INJECTION}]}),
+        {},
+        "attachments.0.content_id",
+    ),
+    "injection in correlation_id": (_body({"correlation_id": _INJECTION}), {}, "correlation_id"),
+    "injection in request_id": (_body({"request_id": f"bad{_INJECTION}"}), {}, "request_id"),
     "injection in reply_to": (_body({"reply_to": [{"address": _INJECTION}]}), {}, "reply_to.0.address"),
     "injection in in_reply_to": (_body({"in_reply_to": f"<a@b>{_INJECTION}"}), {}, "in_reply_to"),
     "injection in references": (_body({"references": [f"<a@b>{_INJECTION}"]}), {}, "references"),
@@ -142,3 +152,64 @@ def test_large_requests_go_out_or_fail_by_their_size_and_hold_up_nobody(site: Si
 
     assert site.stop(worker) == 0
     assert site.sent() == {"large": 1, "small": 1}
+
+
+_MOST_THAT_THE_BROKER_TAKES = 16 << 20
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("rest", [b"", b'"}'], ids=["no JSON", "a text over the limit"])
+def test_a_body_as_large_as_the_broker_takes_fails_with_its_event_and_holds_up_nobody(site: Site, rest: bytes) -> None:
+    start = b'{"request_id": "bad", "to": [{"address": "crew@example.org"}], "text": "'
+    body = start + b"x" * (_MOST_THAT_THE_BROKER_TAKES - len(start) - len(rest)) + rest
+    _publish(site, [(body, {})])
+    site.request(["small"])
+    worker = site.start()
+    events: list[dict[str, Any]] = []
+
+    def both_told() -> bool:
+        events.extend(site.events())
+        return len(events) >= 2
+
+    until(both_told, "both to be told")
+
+    assert sorted((event["request_id"], event["event"], event["code"]) for event in events) == [
+        ("bad", "outbound.failed", "invalid_request"),
+        ("small", "outbound.sent", None),
+    ]
+    assert [dead for _, dead in _dead(site)] == [body]
+    assert site.stop(worker) == 0
+
+
+@pytest.mark.timeout(200)
+def test_an_attachment_of_30_mb_is_refused_to_its_publisher_and_harms_nobody(site: Site) -> None:
+    """RabbitMQ closes the channel of who publishes more than it takes: the request never was one."""
+    content = base64.b64encode(b"x" * 30_000_000).decode()
+    body = _body({"attachments": [{"name": "a", "content_type": "application/pdf", "content": content}]})
+    worker = site.start()
+
+    with pytest.raises(pika.exceptions.AMQPError):
+        _publish(site, [(body, {})])
+
+    site.request(["small"])
+    until(lambda: site.sent() == {"small": 1}, "the good one")
+    assert site.stop(worker) == 0
+
+
+@pytest.mark.timeout(200)
+def test_a_request_without_message_id_is_known_by_its_body(site: Site) -> None:
+    worker = site.start()
+    _publish(site, [(_body({"request_id": "known"}), {"message_id": None}), (b"{", {"message_id": None})])
+    events: list[dict[str, Any]] = []
+
+    def both_told() -> bool:
+        events.extend(site.events())
+        return len(events) >= 2
+
+    until(both_told, "both to be told")
+
+    assert {(event["request_id"], event["event"]) for event in events} == {
+        ("known", "outbound.sent"),
+        (None, "outbound.failed"),
+    }
+    assert site.stop(worker) == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,11 @@ from hypothesis import strategies as st
 
 from bridge.domain.outbound import Mailbox
 from bridge.errors import RequestInvalid
+from bridge.mime.compose import compose
 from bridge.wire.outbound_v1 import OutboundLimits, OutboundRequest, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECRET = "top-secret-value"
 LIMITS = OutboundLimits(recipients=5, text_bytes=1000, attachments=2, attachment_bytes=1000, headers=2)
@@ -40,6 +46,66 @@ def refusal(**fields: Any) -> tuple[str, str]:
 
 def an_attachment(**fields: Any) -> dict[str, Any]:
     return {"name": "a.txt", "content": base64.b64encode(b"abc").decode(), **fields}
+
+
+_EVERYTHING = a_request(
+    correlation_id="c-1",
+    to=[{"address": "crew@example.org", "name": "Crew"}],
+    cc=[{"address": "cc@example.org", "name": "Copy"}],
+    bcc=[{"address": "hidden@example.org", "name": "Hidden"}],
+    reply_to=[{"address": "desk@example.org", "name": "Desk"}],
+    subject="subject",
+    text="text",
+    html="<p>html</p>",
+    attachments=[
+        {"name": "a.txt", "content_type": "text/plain", "content": "YWJj", "content_id": "x@y"},
+        {"name": "b", "blob": {"url": "s3://store/x", "size": 1, "sha256": "0" * 64}},
+    ],
+    in_reply_to="<a@b>",
+    references=["<c@d>"],
+    importance="high",
+    expires_at="2026-11-24T08:30:00+01:00",
+    headers=[{"name": "X-Flight", "value": "N1"}],
+)
+
+
+def _texts(value: object, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where texts stand in a request."""
+    if isinstance(value, str):
+        yield place
+    elif isinstance(value, dict | list):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _texts(inner, (*place, step))
+
+
+def test_the_request_of_the_test_below_holds_every_text_that_there_is() -> None:
+    in_lists = {name for name in _EVERYTHING if isinstance(_EVERYTHING[name], list)}
+
+    assert OutboundRequest.model_fields.keys() - _EVERYTHING.keys() == {"receipts", "auto_generated"}
+    assert in_lists == {"to", "cc", "bcc", "reply_to", "attachments", "references", "headers"}
+
+
+@pytest.mark.parametrize("line_end", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\0"])
+@pytest.mark.parametrize("place", list(_texts(_EVERYTHING)), ids=lambda place: ".".join(map(str, place)))
+def test_no_text_of_a_request_can_become_a_header_of_its_own(place: tuple[str | int, ...], line_end: str) -> None:
+    """Only the bodies take ends of lines, and they come after the header."""
+    request = copy.deepcopy(_EVERYTHING)
+    inner: Any = request
+    for step in place[:-1]:
+        inner = inner[step]
+    inner[place[-1]] += f"{line_end}Bcc: thief@example.com{line_end}{line_end}"
+    limits = OutboundLimits(blob_store_url="s3://store/")
+
+    try:
+        taken = parse(json.dumps(request).encode(), message_id=None, content_type=None, limits=limits)
+    except RequestInvalid:
+        return
+
+    assert place[-1] in {"text", "html"}
+    mail = taken.model_copy(update={"attachments": ()}).to_mail(
+        sender=Mailbox("dispatch@example.org"), date=datetime(2026, 11, 24, tzinfo=UTC)
+    )
+    assert b"thief" not in compose(mail).partition(b"\r\n\r\n")[0]
 
 
 def test_smallest_request_is_taken_with_safe_defaults() -> None:
