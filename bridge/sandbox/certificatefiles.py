@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.entra.hosts import ALL as CLOUD_HOSTS
 from bridge.sandbox.files import write_atomically
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def server_context(chain_file: Path, key_file: Path) -> ssl.SSLContext:
 
 def note_checked(directory: Path, until: datetime) -> None:
     """Leave a note that the files as they are now fit each other, and until when they will do."""
-    note = {"sha256": _digest(directory), "until": until.isoformat()}
+    note = {"sha256": _digest(directory), "until": until.isoformat(), "hosts": list(CLOUD_HOSTS)}
     write_atomically(directory / _CHECKED, json.dumps(note).encode(), sync=False)
 
 
@@ -59,7 +60,8 @@ def are_checked(directory: Path) -> bool:
     """Tell whether the files are those that `note_checked` saw, byte for byte, and its time is not over."""
     try:
         note = json.loads((directory / _CHECKED).read_bytes())
-        return bool(note["sha256"] == _digest(directory) and datetime.now(UTC) < datetime.fromisoformat(note["until"]))
+        as_then = note["sha256"] == _digest(directory) and note["hosts"] == list(CLOUD_HOSTS)
+        return bool(as_then and datetime.now(UTC) < datetime.fromisoformat(note["until"]))
     except (OSError, ValueError, KeyError, TypeError):
         return False  # a file or the note is not there, or the note is none: look again
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bridge.sandbox.certificatefiles import CA_KEY, EXPIRED, ServerCertificates, certificate_files, note_checked
+from bridge.sandbox.entra.hosts import ALL as CLOUD_HOSTS
 from bridge.sandbox.files import PUBLIC, write_atomically
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _NAMES: tuple[x509.GeneralName, ...] = (
     x509.DNSName("localhost"),
     x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     x509.IPAddress(ipaddress.ip_address("::1")),
+    # Trusted by nobody but those who trust this CA: a proxy may bring them here under these names.
+    *(x509.DNSName(host) for host in CLOUD_HOSTS),
 )
 
 
@@ -70,7 +73,8 @@ def ensure_certificates(directory: Path) -> ServerCertificates:
         _write_authority(directory, authority, known)
     wanted = found.chain_file.exists() and found.key_file.exists()
     expired = (directory / EXPIRED).exists()
-    if not wanted or (_ends_soon(found.chain_file) and not expired):
+    # Directories of earlier versions have a certificate for fewer names.
+    if not wanted or ((_ends_soon(found.chain_file) or not _has_all_names(found.chain_file)) and not expired):
         renew_certificate(directory)
         expired = False
     note_checked(directory, datetime.max.replace(tzinfo=UTC) if expired else _end(found.chain_file) - _RENEW_BEFORE)
@@ -203,6 +207,12 @@ def make_server(
         .add_extension(issued_by, critical=False)
         .sign(authority.key, hashes.SHA256())
     )
+
+
+def _has_all_names(path: Path) -> bool:
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(_NAMES) <= set(names)
 
 
 def _ends_soon(path: Path) -> bool:

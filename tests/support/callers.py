@@ -95,9 +95,16 @@ def call(
         anchor = impersonate
     if anchor:
         headers["X-AnchorMailbox"] = anchor
+    content = envelope(body, impersonate=impersonate, by=by, version=version)
+    return session(sandbox).post(sandbox.info["ews_url"], data=content, headers=headers, auth=auth, timeout=60)
+
+
+def envelope(
+    body: str, *, impersonate: str | None = None, by: str = "SmtpAddress", version: str = "Exchange2016"
+) -> bytes:
+    """Return a SOAP request."""
     impersonation = "" if impersonate is None else _IMPERSONATION.format(kind=by, who=escape(impersonate))
-    envelope = _ENVELOPE.format(version=version, impersonation=impersonation, body=body).encode()
-    return session(sandbox).post(sandbox.info["ews_url"], data=envelope, headers=headers, auth=auth, timeout=60)
+    return _ENVELOPE.format(version=version, impersonation=impersonation, body=body).encode()
 
 
 def codes(answer: requests.Response) -> list[str]:

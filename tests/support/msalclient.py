@@ -16,11 +16,13 @@ SCOPES = ["https://outlook.office365.com/.default"]
 class MsalHttp:
     """What MSAL wants of an HTTP client; the CA is the sandbox's, whatever the environment says."""
 
-    def __init__(self, ca_file: str, timeout: float) -> None:
+    def __init__(self, ca_file: str, timeout: float, *, proxy: str | None = None) -> None:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = ca_file
         self._timeout = timeout
+        if proxy is not None:
+            self._session.proxies = {"https": proxy}
 
     def get(self, url: str, **options: Any) -> requests.Response:
         """Ask as `requests` does, but not for ever."""

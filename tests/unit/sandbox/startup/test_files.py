@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from bridge.sandbox.certificates import ensure_certificates
+from bridge.sandbox.certificatefiles import are_checked
+from bridge.sandbox.certificates import authority_in_force, ensure_certificates, make_server
 from bridge.sandbox.entra.keys import ensure_signing_key
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError, write_atomically
 from bridge.sandbox.ports import PortTakenError, bound, free_port
@@ -59,7 +62,9 @@ def test_the_server_certificate_is_for_loopback_and_signed_by_the_ca(tmp_path: P
 
     certificate.verify_directly_issued_by(ca)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    named = names.get_values_for_type(x509.DNSName)
+    assert named[0] == "localhost"
+    assert {"login.microsoftonline.com", "outlook.office365.us", "partner.outlook.cn", "graph.microsoft.us"} < {*named}
     assert {str(address) for address in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1"}
     assert isinstance(made.server_context(), ssl.SSLContext)
 
@@ -219,3 +224,23 @@ def test_a_certificate_that_ends_soon_is_made_anew_under_the_same_ca(
 
     assert made.ca_file.read_bytes() == ca
     assert made.chain_file.read_bytes() != chain
+
+
+def test_a_certificate_of_an_earlier_version_gets_the_names_that_came_later(tmp_path: Path) -> None:
+    """Clients keep trusting it: the CA stays."""
+    made = ensure_certificates(tmp_path)
+    ca, key = made.ca_file.read_bytes(), serialization.load_pem_private_key(made.key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    earlier = make_server(key, authority_in_force(tmp_path), names=[x509.DNSName("localhost")])
+    made.chain_file.write_bytes(earlier.public_bytes(serialization.Encoding.PEM))
+    note = json.loads((tmp_path / "checked.json").read_bytes())
+    del note["hosts"]
+    (tmp_path / "checked.json").write_text(json.dumps(note))
+
+    assert not are_checked(tmp_path)
+    ensure_certificates(tmp_path)
+
+    certificate = x509.load_pem_x509_certificate(made.chain_file.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "login.microsoftonline.us" in names.get_values_for_type(x509.DNSName)
+    assert (made.ca_file.read_bytes(), are_checked(tmp_path)) == (ca, True)
