@@ -4,7 +4,10 @@ exchangelib's source with its own tests, as Debian has it, and the modules that 
 Debian's source package is got by apt from the mirrors that this machine has its packages from; apt checks it against
 the archive's signature, and its hash is pinned here as well. No root is needed: lists and caches are of this module's
 own, and the system's are not touched. The modules come from pip by the hashes in requirements.txt. Both are kept in a
-folder of the user's, and a second run asks nobody.
+folder of the user's, and a second run asks nobody. Where the mirrors are of another release of Debian or Ubuntu, the
+archive can be put into that folder by hand.
+
+    python -m tests.foreign.exchangelib.source        gets the archive; exits with 3 where the mirrors have another one
 """
 
 from __future__ import annotations
@@ -52,12 +55,8 @@ def unpack(cache: Path, target: Path) -> Path:
         OtherReleaseError: The mirrors have another version.
         NoSourceError: apt could not get it.
     """
-    with _locked(cache):
-        archive = cache / _ARCHIVE
-        if not _is_right(archive):
-            _download(cache)
-        with tarfile.open(archive) as opened:
-            opened.extractall(target, filter="data")
+    with _locked(cache), tarfile.open(_archive(cache)) as opened:
+        opened.extractall(target, filter="data")
     return next(path.parent for path in target.glob("*/exchangelib") if path.is_dir())
 
 
@@ -83,6 +82,25 @@ def needed_modules(cache: Path) -> Path:
     return target
 
 
+def main() -> int:
+    """Have the archive in the cache; say what is wrong where it is not to be had."""
+    cache = cache_folder()
+    try:
+        with _locked(cache):
+            _archive(cache)
+    except NoSourceError as error:
+        print(error, file=sys.stderr)
+        return 3 if isinstance(error, OtherReleaseError) else 1
+    return 0
+
+
+def _archive(cache: Path) -> Path:
+    archive = cache / _ARCHIVE
+    if not _is_right(archive):
+        _download(cache)
+    return archive
+
+
 def _is_right(archive: Path) -> bool:
     return archive.is_file() and hashlib.sha256(archive.read_bytes()).hexdigest() == _SHA256
 
@@ -96,7 +114,9 @@ def _download(cache: Path) -> None:
         if not found:
             raise NoSourceError(f"apt got no source package python-exchangelib:\n{said[-2000:]}")
         if found[0].name != _ARCHIVE:
-            raise OtherReleaseError(f"this machine's mirrors have {found[0].name}, the table is for {VERSION}")
+            raise OtherReleaseError(
+                f"this machine's mirrors have {found[0].name}; the table is for {VERSION}: put {_ARCHIVE} into {cache}"
+            )
         if not _is_right(found[0]):
             raise NoSourceError(f"{_ARCHIVE} is not the one whose hash is pinned")
         found[0].replace(cache / _ARCHIVE)
@@ -148,3 +168,7 @@ def _locked(cache: Path) -> Iterator[None]:
     with (cache / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,11 +1,15 @@
-"""exchangelib's own tests against a sandbox: each ends as expected.tsv says."""
+"""
+exchangelib's own tests against a sandbox: each ends as expected.tsv says.
+
+They fail where their source is not to be had; `tests/run.sh` leaves them out and says so where this machine's mirrors
+have that of another release.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.foreign.exchangelib.run import FILES, run_tests
-from tests.foreign.exchangelib.source import OtherReleaseError
 from tests.foreign.exchangelib.table import Ends, otherwise, read_table
 
 EXPECTED = read_table()
@@ -16,10 +20,7 @@ pytestmark = pytest.mark.timeout(1200)
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Ends:
     """How each of them ended."""
-    try:
-        return run_tests(tmp_path_factory.mktemp("exchangelib"))
-    except OtherReleaseError as error:
-        pytest.skip(str(error))
+    return run_tests(tmp_path_factory.mktemp("exchangelib"))
 
 
 def _of(ends: Ends, file: str) -> Ends:
