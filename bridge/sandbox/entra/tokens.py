@@ -160,7 +160,15 @@ class AppTokens:
         now = self.now()
         token = issue(self.tenant, app, resource=resource, proof=proof, key=self.key, now=now, base_url=self.base_url)
         if self.issued is not None:
-            self.issued.add(self.tenant, app, audience=resource, proof=proof.name, now=now, expires_in=token.expires_in)
+            self.issued.add(
+                self.tenant,
+                app,
+                audience=resource,
+                proof=proof.name,
+                roles=tuple(roles_for(app, resource, self.tenant)),
+                now=now,
+                expires_in=token.expires_in,
+            )
         return token
 
 
