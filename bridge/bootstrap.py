@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge import __version__
-from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.entra.identities import Identities
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
-from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
-from bridge.config.entra import DEFAULT_APP
+from bridge.assembly import apps_of_the_broker, entra_tokens, ews_client, rabbit_settings
 from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FetchedMail
 from bridge.domain.outbound import Mailbox
@@ -49,13 +45,14 @@ from bridge.workers.loop import Patience, wait_for_any, wait_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from bridge.config.entra import EntraAppSettings
-    from bridge.config.rabbitmq import RabbitMqSettings
+    from bridge.adapters.ews.client import EwsClient
     from bridge.config.settings import EgressSettings, MailboxSettings, Settings
     from bridge.domain.mail import UnconvertibleMail
     from bridge.ports.broker import Message
     from bridge.ports.tokens import TokenSource
     from bridge.telemetry.events import Emit
+
+__all__ = ["composer", "entra_tokens", "ews_client", "rabbit_settings", "run_workers"]
 
 _PARSE_ASIDE_FROM_BYTES = 256 * 1024
 # Of such a mail the worst that is known takes a tenth; nothing else of the worker runs meanwhile.
@@ -68,9 +65,20 @@ _DELETE_TYPES = {
 }
 
 
-async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: asyncio.Event) -> int:
+async def run_workers(
+    settings: Settings,
+    *,
+    ingest: bool,
+    egress: bool,
+    stop: asyncio.Event,
+    renewed: asyncio.Queue[Settings] | None = None,
+    beside: Sequence[Awaitable[None]] = (),
+) -> int:
     """
     Run the workers of this process until `stop` is set and what was under way is finished; return the exit code.
+
+    Configurations that come in `renewed` are taken up as far as that can be done at run time. What is to run beside the
+    workers ends with them.
 
     Raises:
         ConfigurationError: Something in the configuration cannot be used after all.
@@ -83,7 +91,12 @@ async def run_workers(settings: Settings, *, ingest: bool, egress: bool, stop: a
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
             [worker.run(stop) for worker in (*readers, *senders)],
-            [process.watch(readers), watch_loop(process.metrics)],
+            [
+                process.watch(readers),
+                watch_loop(process.metrics),
+                process.follow(renewed or asyncio.Queue(), senders),
+                *beside,
+            ],
         )
     return 0
 
@@ -114,7 +127,7 @@ class _Process:
         self.clock = SystemClock()
         self.metrics.registry.register(self.health)
         self.emit = Emitter(self.metrics)
-        self.identities = Identities({**settings.apps_in_use, **_apps_of_the_broker(settings)}, self.emit)
+        self.identities = Identities({**settings.apps_in_use, **apps_of_the_broker(settings)}, self.emit)
         self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", tokens=self._broker_tokens())
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
@@ -218,7 +231,7 @@ class _Process:
 
     def _broker_tokens(self) -> TokenSource | None:
         section = self.settings.rabbitmq
-        for name in _apps_of_the_broker(self.settings):
+        for name in apps_of_the_broker(self.settings):
             return self.identities[name].tokens(section.oauth_scope)
         return None
 
@@ -265,23 +278,44 @@ class _Process:
             self.identities.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)
 
+    async def follow(self, renewed: asyncio.Queue[Settings], senders: Sequence[MailboxSender | ReturnedDrain]) -> None:
+        """Take up each configuration that comes, as far as `bridge.config.changes` says."""
+        by_part = {sender.part: sender for sender in senders if isinstance(sender, MailboxSender)}
+        while True:
+            settings = await renewed.get()
+            # It reads files, and a lock may be held while Entra is asked.
+            await asyncio.to_thread(self.identities.change, {**settings.apps_in_use, **apps_of_the_broker(settings)})
+            for old, new in zip(self.settings.mailboxes, settings.mailboxes, strict=False):
+                sender = by_part.get(f"mailbox:{new.alias}:egress")
+                if sender is not None and old.alias == new.alias:
+                    sender.change_rate(_rate(old, new))
+
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()
         self.metrics.ews_call_seconds.labels(operation).observe(seconds)
 
 
 def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> EgressOptions:
-    per_minute, per_day = mailbox.send_rate_per_minute, mailbox.recipients_per_day
     return EgressOptions(
-        rate=RateLimits(
-            per_minute=None if per_minute == "unlimited" else per_minute,
-            recipients_per_day=None if per_day == "unlimited" else per_day,
-        ),
+        rate=_rate(mailbox, mailbox),
         concurrent_sends=settings.concurrent_sends,
         attempts_limit=settings.attempts_limit,
         give_up_after_seconds=settings.give_up_after_seconds,
         ledger_days=settings.ledger_days,
         send=SendOptions(unknown_after_seconds=settings.unknown_after_seconds),
+    )
+
+
+def _rate(before: MailboxSettings, now: MailboxSettings) -> RateLimits:
+    """Return how many mails may be sent; one that had no limit, or has none now, keeps what it had at the start."""
+
+    def either(old: int | Literal["unlimited"], new: int | Literal["unlimited"]) -> int | None:
+        current = old if "unlimited" in {old, new} else new
+        return None if current == "unlimited" else current
+
+    return RateLimits(
+        per_minute=either(before.send_rate_per_minute, now.send_rate_per_minute),
+        recipients_per_day=either(before.recipients_per_day, now.recipients_per_day),
     )
 
 
@@ -301,64 +335,3 @@ def composer(
         return messages
 
     return compose
-
-
-def rabbit_settings(
-    settings: RabbitMqSettings, *, name: str, app: EntraAppSettings | None = None, tokens: TokenSource | None = None
-) -> RabbitSettings:
-    """Return the adapter's settings; where tokens are the login, they are `tokens`, or those of `app`."""
-    has_passphrase = settings.client_key_passphrase is not None
-    return RabbitSettings(
-        urls=tuple(url.get_secret_value() for url in settings.urls),
-        read_urls=CurrentUrls(settings) if settings.urls_file is not None else None,
-        ca_file=settings.ca_file,
-        client_certificate_file=settings.client_certificate_file,
-        client_key_file=settings.client_key_file,
-        read_client_key_passphrase=CurrentPassphrase(settings) if has_passphrase else None,
-        login_by_certificate=settings.auth == "external",
-        tokens=tokens if tokens is not None else broker_tokens(settings, app),
-        heartbeat_seconds=settings.heartbeat_seconds,
-        connect_timeout_seconds=settings.connect_timeout_seconds,
-        confirm_timeout_seconds=settings.confirm_timeout_seconds,
-        max_message_bytes=settings.largest_body_bytes,
-        name=name,
-    )
-
-
-def broker_tokens(settings: RabbitMqSettings, app: EntraAppSettings | None) -> TokenSource | None:
-    """Return the source of tokens for the broker, None where they are not the login."""
-    if settings.auth != "oauth" or app is None or settings.oauth_scope is None:
-        return None
-    return sign_in(settings.entra or DEFAULT_APP, app).tokens(settings.oauth_scope)
-
-
-def _apps_of_the_broker(settings: Settings) -> dict[str, EntraAppSettings]:
-    """Return the app that signs in at the broker, by name; none where none does."""
-    app = settings.broker_app
-    return {settings.rabbitmq.entra or DEFAULT_APP: app} if app is not None else {}
-
-
-def entra_tokens(settings: EntraAppSettings, name: str = DEFAULT_APP) -> TokenSource:
-    """Return a source of tokens for a command, which nobody tends."""
-    return sign_in(name, settings).tokens()
-
-
-def ews_client(
-    settings: Settings,
-    mailbox: MailboxSettings,
-    tokens: TokenSource | None,
-    observe: Callable[..., None] = lambda **_: None,
-) -> EwsClient:
-    """Return a client for Exchange: with tokens, or with the mailbox's login."""
-    login = None
-    if tokens is None:
-        password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
-        login = (settings.ews.auth, mailbox.username or "", password)
-    connection = EwsConnection(
-        url=settings.ews_url(mailbox),
-        ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
-        connections=settings.ews.connections,
-        call_timeout_seconds=settings.ews.call_timeout_seconds,
-        impersonate=tokens is not None or settings.ews.impersonate,
-    )
-    return EwsClient(connection, tokens=tokens, login=login, observe=observe)

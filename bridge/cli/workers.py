@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.cli.exits import Exit
@@ -16,10 +17,12 @@ GRACE_SECONDS = 25.0
 
 def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: float) -> int:
     """Run the workers of this process until they are told to stop; return the exit code."""
-    settings = load_settings(config).settings
+    read = partial(load_settings, config)
+    settings = read().settings
 
     # --help must not wait for these, nor a wrong configuration for its answer.
     from bridge.bootstrap import run_workers  # noqa: PLC0415
+    from bridge.cli.reload import Reloads  # noqa: PLC0415
     from bridge.cli.run import run_until_stopped  # noqa: PLC0415
     from bridge.errors import ConfigurationError  # noqa: PLC0415
     from bridge.telemetry.failures import describe  # noqa: PLC0415
@@ -28,8 +31,12 @@ def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: floa
     configure(style=settings.log.format, level=settings.log.level)
 
     async def workers(stop: asyncio.Event) -> int:
+        reloads = Reloads(read, settings)
+        reloads.listen()
         try:
-            return await run_workers(settings, ingest=ingest, egress=egress, stop=stop)
+            return await run_workers(
+                settings, ingest=ingest, egress=egress, stop=stop, renewed=reloads.renewed, beside=[reloads.run()]
+            )
         except ConfigurationError:
             raise  # told to the person who started it
         except Exception as error:  # noqa: BLE001 - a bug; mail stays where it was, whoever supervises restarts us

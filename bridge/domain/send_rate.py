@@ -69,6 +69,10 @@ class SendWindow:
         self._forget(now)
         return wait_seconds(self._begun, now, self._limits, recipients=recipients, urgent=urgent)
 
+    def change(self, limits: RateLimits) -> None:
+        """Count against other numbers from now on; what was limited stays limited."""
+        self._limits = limits
+
     def take(self, now: float, recipients: int) -> Begun:
         """Count a mail as begun."""
         begun = Begun(now, recipients)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bridge.domain.outbound import Mailbox
+    from bridge.domain.send_rate import RateLimits
     from bridge.ports.broker import Consumer, Delivery, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
@@ -99,6 +100,10 @@ class MailboxSender:
         self._stopping = asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
+
+    def change_rate(self, limits: RateLimits) -> None:
+        """Keep to other numbers from now on; what was limited stays limited."""
+        self._pace.change(limits)
 
     @property
     def part(self) -> str:

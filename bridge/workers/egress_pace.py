@@ -33,6 +33,11 @@ class Pace:
         self.others_sent = True
         """Whether somebody else may have drained the mailbox since the window was read."""
 
+    def change(self, limits: RateLimits) -> None:
+        """Keep to other numbers from now on; what was limited stays limited."""
+        self._limits = limits
+        self._window.change(limits)
+
     async def read(self, *, window: bool = False) -> None:
         """
         Use the mailbox for something cheap; on demand, read the rate window if others have sent meanwhile.

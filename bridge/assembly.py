@@ -1,0 +1,80 @@
+"""Adapters from the configuration, for workers and commands alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.adapters.entra.factory import sign_in
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
+from bridge.config.entra import DEFAULT_APP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.config.entra import EntraAppSettings
+    from bridge.config.rabbitmq import RabbitMqSettings
+    from bridge.config.settings import MailboxSettings, Settings
+    from bridge.ports.tokens import TokenSource
+
+
+def rabbit_settings(
+    settings: RabbitMqSettings, *, name: str, app: EntraAppSettings | None = None, tokens: TokenSource | None = None
+) -> RabbitSettings:
+    """Return the adapter's settings; where tokens are the login, they are `tokens`, or those of `app`."""
+    has_passphrase = settings.client_key_passphrase is not None
+    return RabbitSettings(
+        urls=tuple(url.get_secret_value() for url in settings.urls),
+        read_urls=CurrentUrls(settings) if settings.urls_file is not None else None,
+        ca_file=settings.ca_file,
+        client_certificate_file=settings.client_certificate_file,
+        client_key_file=settings.client_key_file,
+        read_client_key_passphrase=CurrentPassphrase(settings) if has_passphrase else None,
+        login_by_certificate=settings.auth == "external",
+        tokens=tokens if tokens is not None else broker_tokens(settings, app),
+        heartbeat_seconds=settings.heartbeat_seconds,
+        connect_timeout_seconds=settings.connect_timeout_seconds,
+        confirm_timeout_seconds=settings.confirm_timeout_seconds,
+        max_message_bytes=settings.largest_body_bytes,
+        name=name,
+    )
+
+
+def broker_tokens(settings: RabbitMqSettings, app: EntraAppSettings | None) -> TokenSource | None:
+    """Return the source of tokens for the broker, None where they are not the login."""
+    if settings.auth != "oauth" or app is None or settings.oauth_scope is None:
+        return None
+    return sign_in(settings.entra or DEFAULT_APP, app).tokens(settings.oauth_scope)
+
+
+def apps_of_the_broker(settings: Settings) -> dict[str, EntraAppSettings]:
+    """Return the app that signs in at the broker, by name; none where none does."""
+    app = settings.broker_app
+    return {settings.rabbitmq.entra or DEFAULT_APP: app} if app is not None else {}
+
+
+def entra_tokens(settings: EntraAppSettings, name: str = DEFAULT_APP) -> TokenSource:
+    """Return a source of tokens for a command, which nobody tends."""
+    return sign_in(name, settings).tokens()
+
+
+def ews_client(
+    settings: Settings,
+    mailbox: MailboxSettings,
+    tokens: TokenSource | None,
+    observe: Callable[..., None] = lambda **_: None,
+) -> EwsClient:
+    """Return a client for Exchange: with tokens, or with the mailbox's login."""
+    login = None
+    if tokens is None:
+        password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
+        login = (settings.ews.auth, mailbox.username or "", password)
+    connection = EwsConnection(
+        url=settings.ews_url(mailbox),
+        ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
+        connections=settings.ews.connections,
+        call_timeout_seconds=settings.ews.call_timeout_seconds,
+        impersonate=tokens is not None or settings.ews.impersonate,
+    )
+    return EwsClient(connection, tokens=tokens, login=login, observe=observe)

@@ -1,0 +1,83 @@
+"""SIGHUP has the configuration read again; a wrong one changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.cli.reload import Reloads
+from bridge.config import load
+from bridge.telemetry.logging import configure
+
+_TEXT = """
+[entra]
+tenant_id = "example.org"
+client_id = "99999999-2222-3333-4444-555555555555"
+client_secret = "{secret}"
+[[mailboxes]]
+alias = "a"
+address = "a@example.org"
+[rabbitmq]
+urls = ["amqp://broker"]
+[http]
+listen = "127.0.0.1:{port}"
+"""
+
+
+@pytest.fixture(autouse=True)
+def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    stream = io.StringIO()
+    # A terminal's SIGHUP means that it is gone; the test's own may be one.
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("bridge.cli.reload.configure", lambda **_: configure(style="json", stream=stream))
+    configure(style="json", stream=stream)
+    return stream
+
+
+async def _reloaded(path: Path, *, changed: str) -> list[Any]:
+    """Start with what the file holds, change it, send SIGHUP, and return what came of it within a moment."""
+    reloads = Reloads(lambda: load(path, {}), load(path, {}).settings)
+    reloads.listen()
+    task = asyncio.create_task(reloads.run())
+    await asyncio.to_thread(path.write_text, changed)
+    os.kill(os.getpid(), signal.SIGHUP)
+    found = []
+    with contextlib.suppress(TimeoutError):
+        found.append(await asyncio.wait_for(reloads.renewed.get(), 2))
+    task.cancel()
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+    return found
+
+
+async def test_a_changed_secret_is_taken_up_and_told_by_its_key(tmp_path: Path, lines: io.StringIO) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(_TEXT.format(secret="old", port=1))
+
+    (settings,) = await _reloaded(path, changed=_TEXT.format(secret="mArKeR", port=2))
+
+    assert settings.entra.client_secret.get_secret_value() == "mArKeR"
+    line = json.loads(lines.getvalue().splitlines()[-1])
+    assert line["event"] == "configuration.reloaded"
+    assert line["changed"] == ["entra.client_secret"]
+    assert line["needs_restart"] == ["http.listen"]
+    assert line["level"] == "warning"
+    assert "mArKeR" not in lines.getvalue()
+
+
+async def test_a_wrong_configuration_changes_nothing_and_is_told(tmp_path: Path, lines: io.StringIO) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(_TEXT.format(secret="old", port=1))
+
+    assert await _reloaded(path, changed=_TEXT.format(secret="", port="x")) == []
+
+    line = json.loads(lines.getvalue().splitlines()[-1])
+    assert line["event"] == "configuration.reload_refused"
+    assert any(problem.startswith("entra.client_secret") for problem in line["problems"])
