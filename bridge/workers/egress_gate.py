@@ -148,7 +148,8 @@ class RateGate:
         """
         Return when a mail may go; None once it has expired.
 
-        `Deferred` where its turn is further away than a request is held for; `Left` where the worker stops.
+        `Deferred` where its turn is further away than a request is held for; `Left` where the worker stops. An urgent
+        one is to be back in time to stand in the line, before those that wait in it, when the turn comes.
         """
         place = self._line.join(urgent=urgent)
         try:
@@ -165,7 +166,7 @@ class RateGate:
                 if wait <= 0:
                     return self._window.take(now, recipients)
                 if wait > self._longest_wait_seconds:
-                    return Deferred(RATE_LIMITED, wait)
+                    return Deferred(RATE_LIMITED, min(wait, self._longest_wait_seconds / 2) if urgent else wait)
                 await self._line.wait(self._clock, self._until(expires_at, wait))
         finally:
             self._line.leave(place)

@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
-from bridge.workers.egress_gate import RateGate, Slots
+from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots
 from bridge.workers.egress_send import Deferred, Left
 from tests.support.clock import START
 
@@ -166,3 +166,17 @@ async def test_holder_cancelled_while_away_gives_no_slot_back_twice() -> None:
         await settle()
         assert not other.done()
         other.cancel()
+
+
+async def test_urgent_mail_whose_turn_is_far_away_is_back_in_the_line_before_it_comes() -> None:
+    """A day that is used up: whoever comes back only when the day has room finds it taken by another."""
+    clock = HeldClock()
+    window = SendWindow(RateLimits(None, 1))
+    gate = RateGate(window, clock, longest_wait_seconds=60)
+    await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+
+    urgent = await gate.take_turn(recipients=1, urgent=True, expires_at=None)
+    ordinary = await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+
+    assert urgent == Deferred(RATE_LIMITED, 30)
+    assert ordinary == Deferred(RATE_LIMITED, 86_400)

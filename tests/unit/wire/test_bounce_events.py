@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from bridge.domain.mail import FetchedMail, MailRef
+from bridge.mime.compose_message_id import message_id_of
 from bridge.wire import bounce_events, event_v1, inbound_build
 from tests.support.mails import sample, samples
 
@@ -29,6 +30,18 @@ def test_each_recipient_that_was_not_reached_is_one_event_that_names_nobody() ->
     assert [event.event_id for event in _events(raw)] == [event.event_id for event in events]
     assert all(event.message_id == "m" * 40 for event in events)
     assert b"crew3" not in b"".join(event_v1.to_json(event) for event in events)
+
+
+def test_a_bounce_without_the_original_is_told_of_the_request_that_it_refers_to() -> None:
+    message_id = message_id_of("req-1", "dispatch@example.org").encode()
+    raw = sample("09-bounce-delivery-status").replace(b"\r\n", b"\n")
+    head, _, _ = raw.partition(b"--=_9\nContent-Type: message/rfc822")
+    events = _events((b"In-Reply-To: " + message_id + b"\n" + head + b"--=_9--\n").replace(b"\n", b"\r\n"))
+
+    assert [(event.request_id, event.code, event.detail) for event in events] == [
+        ("req-1", "not_delivered", "5.1.1"),
+        ("req-1", "not_delivered_yet", "4.2.2"),
+    ]
 
 
 def test_a_recipient_that_was_reached_after_all_is_no_bounce() -> None:

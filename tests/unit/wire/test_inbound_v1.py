@@ -116,6 +116,42 @@ def test_a_reply_to_a_mail_of_ours_tells_its_request(field: str) -> None:
     assert _payload(f"{field}: <other@example.org>\r\n\r\nyes\r\n".encode()).answers is None
 
 
+_ANSWERS = {
+    "bounce": (
+        "From: postmaster@example.com\r\nSubject: Undeliverable: x\r\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n{field}\r\n\r\n"
+        "--b\r\n\r\nfailed\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n"
+        "Final-Recipient: rfc822; crew@example.com\r\nAction: failed\r\nStatus: 5.1.1\r\n--b--\r\n"
+    ),
+    "receipt": (
+        "From: crew@example.com\r\nSubject: Read: x\r\n"
+        "Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n{field}\r\n\r\n"
+        "--b\r\n\r\nread\r\n--b\r\nContent-Type: message/disposition-notification\r\n\r\n"
+        "Final-Recipient: rfc822; crew@example.com\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n"
+        "--b--\r\n"
+    ),
+    "auto_reply": "From: crew@example.com\r\nAuto-Submitted: auto-replied\r\n{field}\r\n\r\naway\r\n",
+    "meeting": "From: crew@example.com\r\nContent-Type: text/calendar; method=REPLY\r\n{field}\r\n\r\nx\r\n",
+    "mail": "From: crew@example.com\r\n{field}\r\n\r\nyes\r\n",
+}
+
+
+@pytest.mark.parametrize("field", ["In-Reply-To", "References"])
+@pytest.mark.parametrize("kind", _ANSWERS)
+def test_whatever_answers_a_mail_of_ours_tells_its_request_without_the_original(kind: str, field: str) -> None:
+    message_id = message_id_of("req-1", "dispatch@example.org")
+
+    mail = _payload(_ANSWERS[kind].format(field=f"{field}: {message_id}").encode())
+
+    assert (mail.kind, mail.answers) == (kind, "req-1")
+
+
+def test_a_receipt_tells_its_request_by_the_mail_that_it_names() -> None:
+    message_id = message_id_of("req-1", "dispatch@example.org").encode()
+
+    assert _payload(sample("10-read-receipt").replace(b"<notice-817@example.org>", message_id)).answers == "req-1"
+
+
 @pytest.mark.parametrize("value", ["two words", "x" * 201, "\u00e4"])
 def test_a_request_id_that_none_of_ours_can_be_is_not_told(value: str) -> None:
     raw = (
