@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ class Pauses:
         self._passing = False
         self._trial = False
         self._one = Slots(1, clock)
+        self._random = random.Random()  # noqa: S311 - spread, no secret
         self.code: str | None = None
         """Why it is paused, None while it is not."""
         self.detail = ""
@@ -133,4 +135,6 @@ class Pauses:
             first, longest = self._options.first_transient_seconds, self._options.longest_transient_seconds
         wait = min(longest, first * 2.0 ** min(self._failures - 1, 20))
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
-        return max(wait, min(stated or 0.0, self._options.longest_stated_seconds))
+        # Never earlier than Exchange said; later by so much as parts those that it told the same.
+        asked = min((stated or 0.0) * (1 + self._random.random() / 10), self._options.longest_stated_seconds)
+        return max(wait, asked)

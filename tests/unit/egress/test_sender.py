@@ -343,6 +343,7 @@ async def test_history_of_a_request_travels_with_it_and_other_headers_do_not() -
         "x-bridge-attempts": 1,
         "x-bridge-first-seen": "2026-11-24T02:59:00+00:00",
         "x-bridge-reason": "mailbox_throttled",
+        "x-bridge-untouched": True,
     }
     assert bench.retried().routing_key == ALIAS
 
@@ -891,6 +892,18 @@ async def test_request_that_alone_meets_an_operator_error_ends_in_the_end() -> N
         await eventually(lambda: ("outbound.failed", "mailbox_full") in bench.told())
 
     assert not bench.mailbox.submissions
+
+
+def test_pause_that_exchange_asks_for_is_kept_to_the_second_and_a_little_longer() -> None:
+    """Mailboxes that were told the same do not all come back in the same moment."""
+    waits = set()
+    for _ in range(50):
+        pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+        pauses.pause(MailboxThrottled(retry_after_seconds=300))
+        waits.add(pauses.wait_seconds)
+
+    assert all(300 <= wait <= 330 for wait in waits)
+    assert len(waits) > 10
 
 
 def test_pause_that_exchange_asks_for_ends_within_the_hour() -> None:
