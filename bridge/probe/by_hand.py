@@ -63,5 +63,16 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     118: ("an id of a mailbox that is nowhere is ErrorNonExistentMailbox with its guid",
           "an id of another tenant is needed"),
     127: ("a stream goes on when its token expires", "a token has to expire, after an hour of waiting"),
+    143: ("an assertion is taken again until it ends, five minutes late or early, however long it lives",
+          "the app needs a certificate whose key the probe may use"),
+    144: ("a certificate that has not begun is AADSTS1000502", _ADMIN),
+    145: ("an app that is switched off is 400 unauthorized_client AADSTS7000112, and its tokens go on", _ADMIN),
+    146: ("a federated token is matched by issuer, subject, audience, then by the issuer's keys of the moment", _ADMIN),
+    147: ("a secret that is gone is AADSTS7000215, as one that never was", _ADMIN),
+    148: ("an app of one cloud is refused in another: AADSTS900382 by secret, 700023 by assertion",
+          "an app in another of Microsoft's clouds is needed"),
+    149: ("the metadata service says in these words why there is no token", "a machine of Azure is needed"),
+    150: ("Graph lists secrets that have ended, and refuses tokens in these words",
+          "the app would need the right to read registrations"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
 from bridge.probe import (
+    steps_assertions,
     steps_associated,
     steps_bodies,
     steps_burst,
@@ -52,6 +53,7 @@ MODULES: Final = (
     steps_forms,
     steps_associated,
     steps_bodies,
+    steps_assertions,
 )
 """Importing them has put their steps on the list."""
 

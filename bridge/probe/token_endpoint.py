@@ -63,6 +63,16 @@ class TokenEndpoint:
         self._read_secret = read_secret
         self._session = session_for(app)
 
+    @property
+    def client_id(self) -> str:
+        """The app that asks."""
+        return self._app.client_id
+
+    @property
+    def url(self) -> str:
+        """Where it asks: what an assertion is for."""
+        return self._url(self._app.authority_url)
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
@@ -83,9 +93,8 @@ class TokenEndpoint:
         authority = self._app.authority_url
         if tenant is not None:
             authority = authority.rpartition("/")[0] + "/" + tenant
-        url = f"{authority}/oauth2/v2.0/token"
         try:
-            answer = self._session.request(method, url, data=list(form) if method == "POST" else None)
+            answer = self._session.request(method, self._url(authority), data=list(form) if method == "POST" else None)
             fields = answer.json()
         except (requests.RequestException, OSError) as error:
             raise NotCheckable(f"no usable answer of Entra ({private.code(type(error).__name__)})") from error
@@ -94,6 +103,10 @@ class TokenEndpoint:
     def right_form(self) -> dict[str, str]:
         """Return the parameters that bring a token."""
         return self._form({})
+
+    @staticmethod
+    def _url(authority: str) -> str:
+        return f"{authority}/oauth2/v2.0/token"
 
     def _form(self, changes: dict[str, str | None]) -> dict[str, str]:
         try:
