@@ -1,0 +1,117 @@
+"""One request for a token: what is shown to MSAL, and what its answers mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msal
+import pytest
+import requests
+from msal.exceptions import MsalError
+
+from bridge.adapters.entra.app import EntraApp
+from bridge.adapters.entra.client import EntraClient
+from bridge.adapters.entra.credentials import Credential, ManagedIdentitySource, SecretSource
+from bridge.adapters.entra.http import UnusableAnswerError
+from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
+
+_APP = EntraApp("https://localhost/tenant", "client", "scope")
+_SECRET = Credential("client secret", "f", secret="value")
+
+
+class FakeMsal:
+    def __init__(self, answer: dict[str, Any] | Exception | None) -> None:
+        self.answer = answer
+        self.built: list[Any] = []
+
+    def build(self, client_id: str, *, client_credential: object, **_: Any) -> FakeMsal:
+        self.built.append(client_credential)
+        return self
+
+    def acquire_token_for_client(self, **_: Any) -> dict[str, Any] | None:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def asked(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | Exception | None, credential: Credential = _SECRET
+) -> Any:  # noqa: ANN401 - whatever comes
+    fake = FakeMsal(answer)
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", fake.build)
+    monkeypatch.setattr(msal, "ManagedIdentityClient", lambda *_, **__: fake)
+    return EntraClient(_APP).ask(credential, "scope")
+
+
+def test_a_token_comes_with_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asked(monkeypatch, {"access_token": "t", "expires_in": "3599"})
+
+    assert (answer.token, answer.seconds) == ("t", 3_599)
+
+
+def test_a_life_without_end_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert asked(monkeypatch, {"access_token": "t", "expires_in": 1e12}).seconds <= 2 * 86_400
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        requests.ConnectionError("private"),
+        MsalError("private"),
+        AttributeError("'list' object"),
+        TypeError("private"),
+        UnusableAnswerError("HTTP 503"),
+        {"access_token": "x", "expires_in": "soon"},
+        {"access_token": "x", "expires_in": 0},
+        {"access_token": "x", "expires_in": -5},
+        {"access_token": "x", "expires_in": "nan"},
+    ],
+)
+def test_no_answer_or_one_that_makes_no_sense_is_trouble_and_no_bug(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | Exception
+) -> None:
+    with pytest.raises(TokenUnavailable) as caught:
+        asked(monkeypatch, answer)
+
+    assert "private" not in str(caught.value)
+
+
+def test_the_wait_that_entra_states_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TokenUnavailable) as caught:
+        asked(monkeypatch, UnusableAnswerError("HTTP 429", retry_after_seconds=60))
+
+    assert caught.value.retry_after_seconds == 60
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"access_token": ""}, {"access_token": ["x"]}])
+def test_an_answer_without_a_token_is_a_refusal(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | None) -> None:
+    with pytest.raises(CredentialsRejected):
+        asked(monkeypatch, answer)
+
+
+def test_a_managed_identity_that_is_nowhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    credential = ManagedIdentitySource(None).load()
+    assert credential is not None
+
+    for answer, code in (
+        ({"error": "invalid_request"}, "managed_identity_unknown"),
+        (requests.ConnectionError(), "managed_identity_unavailable"),
+    ):
+        with pytest.raises(BridgeError) as caught:
+            asked(monkeypatch, answer, credential)
+        assert caught.value.code == code
+
+
+def test_nothing_is_asked_before_a_token_is_wanted() -> None:
+    EntraClient(EntraApp("https://nowhere.invalid/tenant", "client", "scope", ca_file="/nowhere"))
+
+
+def test_a_ca_file_that_is_gone_is_trouble_and_no_bug() -> None:
+    client = EntraClient(EntraApp("https://127.0.0.1:1/tenant", "client", "scope", ca_file="/nowhere"))
+    credential = SecretSource("value", None).load()
+    assert credential is not None
+
+    with pytest.raises(TokenUnavailable) as caught:
+        client.ask(credential, "scope")
+
+    assert caught.value.code == "ca_file_unusable"
