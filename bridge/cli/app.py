@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -92,16 +92,41 @@ def run(config: Config = None, stop_within: Grace = GRACE_SECONDS) -> None:
 
 
 @app.command(rich_help_panel="Set up")
-def check(config: Config = None, *, as_json: AsJson = False) -> None:
+def check(
+    config: Config = None,
+    *,
+    as_json: AsJson = False,
+    role: Annotated[
+        Literal["run", "ingest", "egress"],
+        typer.Option(help="The command whose login at RabbitMQ this is: which rights it needs, and which not."),
+    ] = "run",
+    send_test: Annotated[
+        str | None,
+        typer.Option("--send-test", metavar="ADDRESS", help="Send one mail there from each mailbox that is sent from."),
+    ] = None,
+) -> None:
     """
     Try everything that the workers need, step by step, and say what is missing and how to get it.
 
-    Configuration, name resolution and TLS of each host, a token from Entra, each mailbox, RabbitMQ and its topology.
-    Sends no mail and changes nothing. Exit code 0 only if all is well; 1 if anything is not.
+    Configuration, name resolution and TLS of each host, each app and credential at Entra, each mailbox with every
+    right, the mailboxes that must stay closed, RabbitMQ with rights and topology. Sends no mail unless asked to. What
+    it makes to try a right (a draft, a folder) it deletes again, also when interrupted. Exit code 0 if nothing is
+    wrong, whatever is doubtful; 1 if anything is.
     """
     from bridge.cli.check import check_all  # noqa: PLC0415
 
-    raise typer.Exit(check_all(config, as_json=as_json))
+    raise typer.Exit(check_all(config, as_json=as_json, role=role, send_test=_address(send_test)))
+
+
+def _address(text: str | None) -> str | None:
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - --help must not wait for these
+
+    from bridge.config import rules  # noqa: PLC0415
+
+    try:
+        return rules.address(text.strip()) if text is not None else None
+    except PydanticCustomError:
+        raise typer.BadParameter("it is no SMTP address", param_hint="--send-test") from None
 
 
 # The help shows the panels in the order in which their first command is registered.

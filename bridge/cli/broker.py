@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bridge.wire.topology import TopologyOptions, topology
+from bridge.doctor.topology import wanted_topology as for_mailboxes
 
 if TYPE_CHECKING:
     from bridge.config import RabbitMqSettings, TopologySettings
@@ -14,16 +14,7 @@ if TYPE_CHECKING:
 
 def wanted_topology(settings: TopologySettings) -> Topology:
     """Return what should be declared for the configured mailboxes."""
-    section = settings.rabbitmq
-    options = TopologyOptions(
-        default_queue=section.default_queue,
-        inbound_delivery_limit=section.inbound_delivery_limit,
-        outbound_delivery_limit=section.outbound_delivery_limit,
-        consumer_timeout_seconds=section.consumer_timeout_seconds,
-        events_kept_seconds=section.events_kept_seconds,
-        events_kept_bytes=section.events_kept_bytes,
-    )
-    return topology([mailbox.alias for mailbox in settings.mailboxes], options)
+    return for_mailboxes(settings.rabbitmq, [mailbox.alias for mailbox in settings.mailboxes])
 
 
 def virtual_host(section: RabbitMqSettings) -> str:

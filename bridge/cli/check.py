@@ -3,60 +3,94 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
+import signal
+import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from bridge.cli.check_steps import check_everything
 from bridge.cli.exits import Exit, answer, say
-from bridge.cli.findings import Finding
-from bridge.config import ConfigurationInvalid, Settings, load
+from bridge.doctor.configuration import examine_configuration
+from bridge.doctor.examination import Examination
+from bridge.doctor.examine import examine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from bridge.config import Loaded
+    from bridge.doctor.examination import Role
+    from bridge.doctor.findings import Finding
 
 
-def check_all(config: Path | None, *, as_json: bool) -> int:
+def check_all(config: Path | None, *, as_json: bool, role: Role = "run", send_test: str | None = None) -> int:
     """Try everything, tell each finding as it comes, and return the exit code."""
     findings: list[Finding] = []
+    teller = _Teller(as_json=as_json)
 
     def found(finding: Finding) -> None:
         findings.append(finding)
-        (say if as_json else answer)(finding.as_line())
+        teller.tell(finding)
 
-    loaded, code = _configuration(config, found)
-    if loaded is not None:
-        code = asyncio.run(_try(loaded.settings, found))
-    if as_json:
-        well = code == Exit.OK
-        answer(json.dumps({"ok": well, "findings": [finding.as_fields() for finding in findings]}, indent=2))
-    return code
-
-
-def _configuration(config: Path | None, found: Callable[[Finding], None]) -> tuple[Loaded[Settings] | None, int]:
-    try:
-        loaded = load(config, os.environ)
-    except ConfigurationInvalid as invalid:
-        for problem in invalid.problems:
-            subject = " ".join(part for part in (problem.key, problem.what) if part)
-            place = f" ({problem.place})" if problem.place else ""
-            found(Finding("configuration", "failed", "configuration", subject + place, problem.fix))
-        return None, Exit.USAGE
-    where = str(loaded.path) if loaded.path is not None else "environment variables alone"
-    found(Finding("configuration", "ok", "ok", f"{where}, {len(loaded.settings.mailboxes)} mailbox(es)"))
-    for warning in loaded.warnings:
-        what = f"{warning.key} {warning.what} ({warning.place})"
-        found(Finding("configuration", "warning", "configuration_doubtful", what, warning.fix))
-    return loaded, Exit.OK
-
-
-async def _try(settings: Settings, found: Callable[[Finding], None]) -> int:
-    code = Exit.OK
-    async for finding in check_everything(settings):
+    settings, of_configuration = examine_configuration(config)
+    for finding in of_configuration:
         found(finding)
-        if finding.state in {"failed", "skipped"}:
-            code = Exit.NO
+    code = Exit.USAGE
+    if settings is not None:
+        examination = Examination(settings, role=role, send_test=send_test, begin=teller.begin)
+        asyncio.run(_examine(examination, found))
+        code = Exit.NO if any(finding.state == "failed" for finding in findings) else Exit.OK
+    if as_json:
+        fields = [finding.as_fields() for finding in findings]
+        answer(json.dumps({"ok": code == Exit.OK, "findings": fields}, indent=2))
+    else:
+        teller.sum_up(findings)
     return code
+
+
+async def _examine(examination: Examination, found: _Found) -> None:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    if task is not None:
+        # As Ctrl-C does: what was made in the mailboxes is taken away before the end.
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        async with aclosing(examine(examination)) as findings:
+            async for finding in findings:
+                found(finding)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+class _Teller:
+    """Tells people each finding as it comes; on a terminal, also what is being tried at the moment."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._watched = sys.stderr.isatty()
+
+    def begin(self, step: str, tried: str) -> None:
+        if self._watched:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"\r\x1b[K....  {step}: {tried}"[:200])
+                sys.stderr.flush()
+
+    def tell(self, finding: Finding) -> None:
+        if self._watched:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+        (say if self._as_json else answer)(finding.as_lines())
+
+    def sum_up(self, findings: list[Finding]) -> None:
+        states = [finding.state for finding in findings]
+        told = (
+            f"{states.count('ok')} as they must be, {states.count('failed')} wrong, {states.count('warning')} doubtful"
+        )
+        answer(f"{told}, {states.count('skipped')} not tried")
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Found = Callable[[Finding], None]

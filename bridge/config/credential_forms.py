@@ -31,13 +31,14 @@ def credential_problems(app: EntraAppSettings) -> Iterator[Wrong]:
     forms = forms_given(app)
     if not forms:
         fix = "give client_secret_file, certificate_file, federated_token_file or managed_identity = true"
-        yield Wrong("client_secret", "is missing: the app has no credential", fix)
+        yield Wrong("client_secret", "is missing: the app has no credential", fix, "setting_missing")
     for further in forms[1:]:
         yield Wrong(further, f"is a second form of credential beside {forms[0]}", _ONE)
     if "managed_identity" not in forms:
         for key, name in (("tenant_id", "Directory (tenant) ID"), ("client_id", "Application (client) ID")):
             if getattr(app, key) is None:
-                yield Wrong(key, "is missing", f"copy the {name} from the app's overview page in Entra")
+                fix = f"copy the {name} from the app's overview page in Entra"
+                yield Wrong(key, "is missing", fix, "setting_missing")
         if app.managed_identity_client_id is not None:
             yield Wrong(
                 "managed_identity_client_id", "is given without managed_identity", "set managed_identity = true"
@@ -79,10 +80,12 @@ def _mixed_up(app: EntraAppSettings) -> Iterator[Wrong]:
     """Yield what was pasted into the wrong place, as far as its look tells."""
     ids = {name: value.lower() for name in ("tenant_id", "client_id") if (value := getattr(app, name)) is not None}
     if len(ids) == len(set(ids.values())) + 1:
-        yield Wrong("client_id", "is the same as tenant_id", "copy both from the app's overview page in Entra")
+        fix = "copy both from the app's overview page in Entra"
+        yield Wrong("client_id", "is the same as tenant_id", fix, "setting_misplaced")
     for key in ("client_secret", "client_secret_next"):
         secret: SecretStr | None = getattr(app, key)
         for name, value in ids.items():
             if secret is not None and secret.get_secret_value().lower() == value:
-                yield Wrong(key, f"is the same as {name}", "copy the Value of a client secret; no id works")
+                fix = "copy the Value of a client secret; no id works"
+                yield Wrong(key, f"is the same as {name}", fix, "setting_misplaced")
                 break

@@ -39,7 +39,8 @@ def doubts(settings: Settings, given: Given, path: Path | None) -> Iterator[Prob
     if path is not None and path.stat().st_mode & stat.S_IROTH:
         for place in sorted(given.from_file & set(_secrets(settings)), key=dotted):
             text = "stands in a file that every user of this machine may read"
-            yield Problem(dotted(place), given.place(place), text, f"chmod o-r {path}, or give {dotted(place)}_file")
+            fix = f"chmod o-r {path}, or give {dotted(place)}_file"
+            yield Problem(dotted(place), given.place(place), text, fix, "readable_by_everyone")
 
 
 def _apps(settings: Settings) -> Iterator[tuple[Key, EntraAppSettings]]:
@@ -47,13 +48,14 @@ def _apps(settings: Settings) -> Iterator[tuple[Key, EntraAppSettings]]:
         yield (("entra",) if name == DEFAULT_APP else ("entra", name)), app
 
 
-def _about_secret(value: str) -> tuple[str, str] | None:
-    """Return what makes a client secret look wrong, and the fix."""
+def _about_secret(value: str) -> tuple[str, str, str] | None:
+    """Return what makes a client secret look wrong, the fix and the code."""
     if rules.is_guid(value):
         what = "has the form of an id: Entra shows a secret's ID beside its value, and only the value works"
-        return what, "copy the Value; Entra shows it once, when the secret is made"
+        return what, "copy the Value; Entra shows it once, when the secret is made", "secret_id_given"
     if not value.isascii() or not value.isprintable() or " " in value:
-        return "has a character in it that Entra's secrets never have", "copy the Value again, and nothing around it"
+        what = "has a character in it that Entra's secrets never have"
+        return what, "copy the Value again, and nothing around it", "configuration_doubtful"
     return None
 
 

@@ -29,9 +29,9 @@ class Given:
             key = key[:-1]
         return ""
 
-    def complain(self, key: Key, what: str, fix: str) -> None:
+    def complain(self, key: Key, what: str, fix: str, code: str = "configuration") -> None:
         """Note that something is wrong with the value of a key."""
-        self.problems.append(Problem(dotted(key), self.place(key), what, fix))
+        self.problems.append(Problem(dotted(key), self.place(key), what, fix, code))
 
 
 def dotted(key: Key) -> str:

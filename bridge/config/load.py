@@ -126,23 +126,23 @@ def _validate(given: Given, model: type[S], tree: dict[str, Any], *, has_file: b
         if not has_file and not given.tree:
             given.problems.append(Problem("", "", "no configuration file was given", "--config FILE or BRIDGE_CONFIG"))
             return None
-        for key, (what, fix) in _told(error, model).items():
+        for key, (what, fix, code) in _told(error, model).items():
             # A secret whose file could not be read is missing as well; one complaint is enough.
             if not {dotted(key), dotted(key) + "_file"} & complained:
-                given.complain(key, what, fix)
+                given.complain(key, what, fix, code)
         return None
 
 
-def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str, str]]:
-    """Return what is wrong and the fix, by key; never with a value in it."""
-    told: dict[Key, tuple[str, str]] = {}
+def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str, str, str]]:
+    """Return what is wrong, the fix and the code, by key; never with a value in it."""
+    told: dict[Key, tuple[str, str, str]] = {}
     expected: dict[Key, list[str]] = {}
     for detail in error.errors(include_url=False, include_input=False):
         key: Key = tuple(p for p in detail["loc"] if not (isinstance(p, str) and _is_type_tag(p)))
         if detail["type"] == "bridge":
-            for inner, what, fix in detail["ctx"]["problems"]:
+            for inner, what, fix, code in detail["ctx"]["problems"]:
                 parts = tuple(int(p) if p.isdigit() else p for p in inner.split(".") if p)
-                told[key + parts] = (what, fix)
+                told[key + parts] = (what, fix, code)
         elif (known := _known(detail["type"], key)) is not None:
             told[key] = known
         elif detail["type"] != "extra_forbidden":  # told already, with the nearest name
@@ -150,7 +150,7 @@ def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str
             expected.setdefault(key, []).append(message.partition(", unable to parse")[0])
     for key, messages in expected.items():
         # A union names what each of its branches wants.
-        told[key] = (f"is wrong, it should be {' or '.join(messages)}", _default(key, model))
+        told[key] = (f"is wrong, it should be {' or '.join(messages)}", _default(key, model), "setting_malformed")
     # Of a list pydantic counts only the entries that are right: empty is told where no entry has a complaint.
     return {
         key: words
@@ -159,19 +159,20 @@ def _told(error: ValidationError, model: type[BaseModel]) -> dict[Key, tuple[str
     }
 
 
-_EMPTY = ("is empty", "give at least one")
+_EMPTY = ("is empty", "give at least one", "setting_missing")
 
 
-def _known(kind: str, key: Key) -> tuple[str, str] | None:
+def _known(kind: str, key: Key) -> tuple[str, str, str] | None:
     """Return plain words for what pydantic words for programmers."""
     if kind == "missing":
-        return "is missing", f"set it in the file, or as {variable_of(key)}"
+        return "is missing", f"set it in the file, or as {variable_of(key)}", "setting_missing"
     if kind == "too_short":
         return _EMPTY
     if kind in {"model_type", "model_attributes_type"}:
-        return "is no table", f"write it as [{dotted(key)}], with its keys below"
+        return "is no table", f"write it as [{dotted(key)}], with its keys below", "setting_malformed"
     if kind == "tuple_type" and key == ("mailboxes",):
-        return "is no list of tables", "write [[mailboxes]], with double brackets, before each mailbox"
+        fix = "write [[mailboxes]], with double brackets, before each mailbox"
+        return "is no list of tables", fix, "setting_malformed"
     return None
 
 

@@ -21,6 +21,8 @@ class Problem:
     """`file:line`, the environment variable, or empty where the value is not given at all."""
     what: str
     fix: str
+    code: str = "configuration"
+    """One of `bridge.telemetry.reasons`."""
 
     def __str__(self) -> str:
         """Return it as one line."""
@@ -30,7 +32,7 @@ class Problem:
 
     def as_fields(self) -> dict[str, str]:
         """Return it for JSON."""
-        return {"key": self.key, "place": self.place, "what": self.what, "fix": self.fix}
+        return {"key": self.key, "place": self.place, "what": self.what, "fix": self.fix, "code": self.code}
 
 
 class ConfigurationInvalid(ConfigurationError):  # noqa: N818 - named by what is wrong, as all of bridge.errors

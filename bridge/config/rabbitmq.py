@@ -45,6 +45,9 @@ class RabbitMqSettings(Section):
     oauth_scope: str | None = None
     """With `auth = "oauth"`: the scope to ask a token for, the application ID URI that the broker is registered under
     and `/.default`, such as `api://rabbitmq/.default`."""
+    management_url: str | None = None
+    """Where RabbitMQ's management API is, such as `https://broker.example.org:15671`. For `bridge check` alone, which
+    learns there of policies over the queues; the user needs the tag `management` for it, and workers need neither."""
     heartbeat_seconds: int = Field(default=10, ge=1, le=300)
     """A connection that is silent for about three of these is given up; short means a fast hand-over."""
     connect_timeout_seconds: Seconds = 10
@@ -68,6 +71,7 @@ class RabbitMqSettings(Section):
 
     _urls = field_validator("urls")(rules.amqp_urls)
     _scope = field_validator("oauth_scope")(rules.scope)
+    _management = field_validator("management_url")(rules.management_url)
 
     @model_validator(mode="after")
     def _signs_in_one_way(self) -> Self:

@@ -27,16 +27,21 @@ _MICROSOFT = (
 
 
 class Wrong(NamedTuple):
-    """A wrong value: the key (dotted, relative to its section; empty for the value itself), what is wrong, the fix."""
+    """
+    A wrong value: the key (dotted, relative to its section; empty for the value itself), what is wrong, the fix.
+
+    The code is one of `bridge.telemetry.reasons`.
+    """
 
     key: str
     what: str
     fix: str
+    code: str = "configuration"
 
 
-def wrong(key: str, what: str, fix: str) -> PydanticCustomError:
+def wrong(key: str, what: str, fix: str, code: str = "configuration") -> PydanticCustomError:
     """Return an error that the loader turns into a problem with its key, place and fix. Never contains the value."""
-    return several([Wrong(key, what, fix)])
+    return several([Wrong(key, what, fix, code)])
 
 
 def several(problems: Sequence[Wrong]) -> PydanticCustomError:
@@ -57,7 +62,7 @@ def stripped_secret(value: object) -> object:
         return value
     text = text.strip()
     if not text:
-        raise wrong("", "is empty", "give its value")
+        raise wrong("", "is empty", "give its value", "setting_missing")
     return SecretStr(_without_quotes(text))
 
 
@@ -69,7 +74,7 @@ def stripped_secret_or_none(value: object) -> object:
 
 def _without_quotes(text: str) -> str:
     if len(text) > 1 and text[0] + text[-1] in {'""', "''", "\u201c\u201d", "\u2018\u2019", "``"}:
-        raise wrong("", "has quotes around it that are part of the value", "take the quotes off")
+        raise wrong("", "has quotes around it that are part of the value", "take the quotes off", "setting_quoted")
     return text
 
 
@@ -95,7 +100,8 @@ def tenant(value: str | None) -> str | None:
         raise wrong("", "names no tenant", "give the Directory (tenant) ID: an app signs in to one tenant")
     if not (is_guid(value) or _DOMAIN.fullmatch(value)):
         what = "is empty" if not value else "is neither an id (8-4-4-4-12 hex digits) nor a domain" + _rather(value)
-        raise wrong("", what, "copy the Directory (tenant) ID from the app's overview page in Entra")
+        fix = "copy the Directory (tenant) ID from the app's overview page in Entra"
+        raise wrong("", what, fix, "setting_malformed" if value else "setting_missing")
     return value
 
 
@@ -106,7 +112,8 @@ def client_id(value: str | None) -> str | None:
     value = _without_quotes(value)
     if not is_guid(value):
         what = "is empty" if not value else "is no id (8-4-4-4-12 hex digits)" + _rather(value)
-        raise wrong("", what, "copy the Application (client) ID from the app's overview page in Entra")
+        fix = "copy the Application (client) ID from the app's overview page in Entra"
+        raise wrong("", what, fix, "setting_malformed" if value else "setting_missing")
     return value
 
 
@@ -141,12 +148,12 @@ def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError:
-        raise wrong("", "is no URL", f"write {schemes[-1]}://host/...") from None
+        raise wrong("", "is no URL", f"write {schemes[-1]}://host/...", "setting_malformed") from None
     if parts.scheme not in schemes or not parts.hostname:
-        refused = " (http:// is refused: secrets and mail would travel in the clear)" if parts.scheme == "http" else ""
-        raise wrong(
-            "", f"is no {' or '.join(s + '://' for s in schemes)} URL{refused}", f"write {schemes[-1]}://host/..."
-        )
+        plain = parts.scheme == "http"
+        refused = " (http:// is refused: secrets and mail would travel in the clear)" if plain else ""
+        what = f"is no {' or '.join(s + '://' for s in schemes)} URL{refused}"
+        raise wrong("", what, f"write {schemes[-1]}://host/...", "url_unencrypted" if plain else "setting_malformed")
     return parts
 
 
@@ -159,6 +166,17 @@ def https_url(value: str | None) -> str | None:
         raise wrong("", "has a user name or password in it", "take them out of the URL")
     if parts.query or parts.fragment:
         raise wrong("", "has a query or a fragment", "end the URL with its path")
+    return value
+
+
+def management_url(value: str | None) -> str | None:
+    """Accept where an HTTP API of the broker is; without TLS on this machine alone, for the login goes there."""
+    if value is None:
+        return None
+    parts = _url(value, ("http", "https"))
+    if parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        what = "is http://: the login would travel in the clear"
+        raise wrong("", what, "write https://host:15671", "url_unencrypted")
     return value
 
 
@@ -210,7 +228,8 @@ def address(value: str) -> str:
     """Accept one plain SMTP address."""
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or re.search(r"[\s<>,;:\"\x00-\x1f]", value) or "@" in local:
-        raise wrong("", "is no SMTP address", "write name@example.org, without a display name")
+        fix = "write name@example.org, without a display name"
+        raise wrong("", "is no SMTP address", fix, "setting_malformed" if value else "setting_missing")
     return value
 
 

@@ -56,22 +56,22 @@ def _read_file(given: Given, model: type[BaseModel], tree: dict[str, Any], key: 
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         if not (isinstance(error, FileNotFoundError) and _may_come_later(key)):
-            given.complain(key, f"names {path}, {_why(error)}", "mend the path, or the file")
+            given.complain(key, f"names {path}, {_why(error)}", "mend the path, or the file", "setting_file_unusable")
         return
     if not text.strip():
         if not _may_come_later(key):
-            given.complain(key, f"names {path}, which is empty", "put the value into it")
+            given.complain(key, f"names {path}, which is empty", "put the value into it", "setting_file_unusable")
         return
     if secret in model.model_fields:
         several = typing.get_origin(model.model_fields[secret].annotation) is tuple
         tree[secret] = text.split() if several else text.strip()
         given.places[*key[:-1], secret] = f"{path}, named by {given.place(key)}"
     elif (wrong := _wrong_content(str(key[-1]), content)) is not None:
-        given.complain(key, f"names {path}, which {wrong[0]}", wrong[1])
+        given.complain(key, f"names {path}, which {wrong[0]}", wrong[1], "setting_file_unusable")
         return
     if mode & stat.S_IROTH and (secret in model.model_fields or _holds_key(content)):
         what = f"names {path}, which every user of this machine may read"
-        given.warnings.append(Problem(dotted(key), given.place(key), what, f"chmod o-r {path}"))
+        given.warnings.append(Problem(dotted(key), given.place(key), what, f"chmod o-r {path}", "readable_by_everyone"))
 
 
 def _may_come_later(key: Key) -> bool:

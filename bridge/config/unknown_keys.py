@@ -43,7 +43,7 @@ def refuse_unknown(given: Given, model: type[BaseModel], tree: Mapping[str, Any]
             refuse_unknown(given, named, value, key)
             continue
         if info is None:
-            given.complain(key, *_unknown(name, model, at))
+            given.complain(key, *_unknown(name, model, at), "setting_unknown")
             continue
         inner = section_of(info.annotation)
         if inner is None:

@@ -75,6 +75,11 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "something lies where what failed for good is kept",
         "look at it, then publish it again or discard it; an alarm should watch this queue",
     ),
+    "inbound_unread": entry(
+        "mails wait in the queue mail.inbound, and nobody consumes it",
+        "start the consumer; where consumers bind queues of their own, set rabbitmq.default_queue = false and delete "
+        "this one",
+    ),
     "queue_taken": entry(
         "another worker has this queue or mailbox",
         "nothing, as long as that worker works: this one takes over when it ends",

@@ -11,7 +11,7 @@ import pytest
 from bridge.adapters.system.reach import reach
 from bridge.cli.check import check_all
 from bridge.cli.exits import Exit
-from bridge.cli.findings import failed
+from bridge.doctor.findings import doubtful, failed, ok
 from bridge.errors import MailboxAccessDenied
 
 CLIENT = "99999999-2222-3333-4444-555555555555"
@@ -59,11 +59,25 @@ async def test_a_ca_file_that_holds_none(tmp_path: Path) -> None:
 
 
 def test_an_error_becomes_a_finding_with_its_meaning_and_fix() -> None:
-    finding = failed("mailbox dispatch", MailboxAccessDenied())
+    finding = failed("mailbox dispatch", "make a draft", MailboxAccessDenied("ErrorAccessDenied"))
 
     assert (finding.state, finding.code) == ("failed", "mailbox_access_denied")
-    assert finding.fix
-    assert finding.as_line().startswith("FAIL  mailbox dispatch: the app may not open this mailbox")
+    assert finding.as_lines() == (
+        f"FAIL  mailbox dispatch: make a draft: {finding.means} [mailbox_access_denied]\n"
+        f"      came back: ErrorAccessDenied\n"
+        f"      to do:     {finding.fix}"
+    )
+
+
+def test_what_works_takes_one_line() -> None:
+    assert ok("rabbitmq login", "log in", "logged in").as_lines() == "ok    rabbitmq login: log in: logged in"
+
+
+def test_the_app_s_id_stands_in_the_fix_where_it_is_known() -> None:
+    finding = doubtful("mailbox dispatch", "open it", "ews_blocked")
+
+    assert "<client_id>" in finding.of_app(None).fix
+    assert f'-EwsAllowedAppIDs "IDS_THERE,{CLIENT}"' in finding.of_app(CLIENT).fix
 
 
 def test_a_wrong_configuration_is_the_first_and_only_finding(
@@ -77,7 +91,8 @@ def test_a_wrong_configuration_is_the_first_and_only_finding(
     told = json.loads(capsys.readouterr().out)
     assert code == Exit.USAGE
     assert told["ok"] is False
-    assert {finding["code"] for finding in told["findings"]} == {"configuration"}
+    assert {finding["step"] for finding in told["findings"]} == {"configuration"}
+    assert told["findings"][0]["code"] == "setting_unknown"
     assert any("did you mean tenant_id?" in finding["fix"] for finding in told["findings"])
 
 
@@ -116,5 +131,6 @@ urls = ["amqp://u:mArKeR@127.0.0.1:{closed_port}/"]
         ("mailbox", "skipped"),
         ("rabbitmq", "host_unreachable"),
         ("rabbitmq", "skipped"),
+        ("blob", "skipped"),
     ]
     assert "mArKeR" not in captured.out + captured.err

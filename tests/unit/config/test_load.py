@@ -377,3 +377,25 @@ def test_a_time_without_offset_is_refused(folder: Path) -> None:
     text = GOOD.replace("[rabbitmq]", "ignore_before = 2026-01-31T01:00:00\n[rabbitmq]")
 
     assert "no offset" in problems(folder, text)["mailboxes[0].ignore_before"].what
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "code"),
+    [
+        ({"BRIDGE_ENTRA__TENANT_ID": ""}, "entra.tenant_id", "setting_missing"),
+        ({"BRIDGE_ENTRA__TENANT_ID": "no tenant"}, "entra.tenant_id", "setting_malformed"),
+        ({"BRIDGE_ENTRA__CLIENT_ID": "'x'"}, "entra.client_id", "setting_quoted"),
+        ({"BRIDGE_EWS__URL": "http://exchange.example.org/EWS/Exchange.asmx"}, "ews.url", "url_unencrypted"),
+        ({"BRIDGE_EWS__CA_FILE": "/nowhere/ca.pem"}, "ews.ca_file", "setting_file_unusable"),
+        ({"BRIDGE_MAILBOXES__0__ADDRESS": "nobody"}, "mailboxes[0].address", "setting_malformed"),
+        ({"BRIDGE_HTTP__LISTEN": "nowhere"}, "http.listen", "configuration"),
+        ({"BRIDGE_RABBITMQ__MANAGEMENT_URL": "http://broker.example.org:15672"}, "rabbitmq.management_url",
+         "url_unencrypted"),
+    ],
+)  # fmt: skip
+def test_a_problem_has_a_code_for_scripts(folder: Path, environ: dict[str, str], key: str, code: str) -> None:
+    assert problems(folder, **environ)[key].code == code
+
+
+def test_the_management_api_may_be_reached_without_tls_on_this_machine_alone(folder: Path) -> None:
+    assert loaded(folder, BRIDGE_RABBITMQ__MANAGEMENT_URL="http://127.0.0.1:15672").settings.rabbitmq.management_url

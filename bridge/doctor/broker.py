@@ -1,0 +1,167 @@
+"""The broker: each node, the login, the rights that are there and should not be, the topology, policies over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.management import RabbitManagement
+from bridge.adapters.rabbitmq.rights import rabbit_rights
+from bridge.bootstrap import rabbit_settings
+from bridge.config.entra import DEFAULT_APP
+from bridge.doctor.broker_rights import BrokerRights
+from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
+from bridge.doctor.hosts import reachable
+from bridge.doctor.topology import wanted_topology
+from bridge.errors import BridgeError, BrokerAccessRefused
+from bridge.wire import topology as names
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bridge.adapters.rabbitmq.admin import Finding as Looked
+    from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.doctor.apps import Apps
+    from bridge.doctor.examination import Examination
+    from bridge.doctor.findings import Finding
+
+_DEAD: Final = (names.INBOUND_DEAD, names.DEAD)
+_STEP: Final = "rabbitmq topology"
+
+
+class Broker:
+    """Examines the broker."""
+
+    def __init__(self, examination: Examination, apps: Apps) -> None:
+        self._examination = examination
+        self._apps = apps
+        self._section = examination.settings.rabbitmq
+        settings = examination.settings
+        self._settings = rabbit_settings(self._section, name="bridge check", app=settings.broker_app)
+        self._wanted = wanted_topology(self._section, [mailbox.alias for mailbox in settings.mailboxes])
+
+    async def examine(self) -> AsyncGenerator[Finding, None]:
+        """Yield what is found; nothing is declared, published or consumed."""
+        problem = self._no_token()
+        logged_in: str | None = None
+        for url in self._settings.urls:
+            finding = await reachable(self._examination, "rabbitmq", url, self._section.ca_file)
+            yield finding
+            if finding.state == "failed":
+                continue
+            if problem:
+                yield skipped("rabbitmq login", "log in", problem)
+                continue
+            finding = await self._login(url)
+            yield finding
+            logged_in = logged_in or (url if finding.state == "ok" else None)
+        if logged_in is None:
+            yield skipped(_STEP, "look at rights, exchanges and queues", problem or "there is no login")
+            return
+        node = self._settings.only(logged_in)
+        rights = BrokerRights(self._examination, self._wanted)
+        async for finding in self._rights(node, rights):
+            yield finding
+        async for finding in self._topology(node, may_configure=rights.may_configure):
+            yield finding
+        async for finding in self._policies(node):
+            yield finding
+
+    def _no_token(self) -> str:
+        if self._section.auth != "oauth":
+            return ""
+        return self._apps.problems.get(self._section.entra or DEFAULT_APP, "")
+
+    async def _login(self, url: str) -> Finding:
+        step, tried = "rabbitmq login", "log in, and open the virtual host"
+        self._examination.begin(step, tried)
+        try:
+            await RabbitTopology(self._settings.only(url)).verify(amqp_exchanges=(), queues=())
+        except BridgeError as error:
+            return failed(step, tried, error)
+        return ok(step, tried, "logged in, the virtual host is open")
+
+    async def _rights(self, node: RabbitSettings, rights: BrokerRights) -> AsyncGenerator[Finding, None]:
+        try:
+            async with rabbit_rights(node, node.urls[0]) as asked:
+                async for finding in rights.examine(asked):
+                    yield finding
+        except BridgeError as error:
+            yield failed("rabbitmq rights", "ask for each right", error)
+
+    async def _topology(self, node: RabbitSettings, *, may_configure: bool) -> AsyncGenerator[Finding, None]:
+        tried = "look for each exchange and queue"
+        self._examination.begin(_STEP, tried)
+        try:
+            found = await RabbitTopology(node).show(self._wanted)
+        except BridgeError as error:
+            yield failed(_STEP, tried, error)
+            return
+        missing = [f"{one.kind} {one.name}" for one in found if one.state == "missing"]
+        differing = [one for one in found if one.state == "differs"]
+        refused = [one for one in found if one.state == "refused"]
+        if missing:
+            yield wrong(_STEP, tried, "topology_missing", f"{len(missing)} missing: {', '.join(missing)}")
+        for one in differing:
+            yield wrong(_STEP, tried, _code_of(one), str(one))
+        if not missing and not differing and not refused:
+            yield ok(_STEP, tried, f"{len(found)} are there")
+        if refused:
+            yield skipped(_STEP, tried, f"this user may not look at {len(refused)} of them")
+        elif not may_configure and not missing:
+            why = "RabbitMQ compares them for users alone who may configure; run this as the user of topology apply"
+            yield skipped(_STEP, "compare their arguments and types with what is wanted", why)
+        for finding in _contents(found):
+            yield finding
+
+    async def _policies(self, node: RabbitSettings) -> AsyncGenerator[Finding, None]:
+        step, tried = "rabbitmq policies", "look for policies over the bridge's queues and exchanges"
+        self._examination.begin(step, tried)
+        url = self._section.management_url
+        if url is None:
+            why = "AMQP does not tell them; set rabbitmq.management_url, or look: rabbitmqctl list_policies"
+            yield skipped(step, tried, why)
+            return
+        if self._section.auth == "external":
+            yield skipped(step, tried, "the management API takes no client certificate as a login")
+            return
+        management = RabbitManagement(node, url)
+        queues = [one.name for one in self._wanted.queues]
+        amqp_exchanges = [one.name for one in self._wanted.amqp_exchanges]
+        try:
+            tags = await asyncio.to_thread(management.tags)
+            overrides = await asyncio.to_thread(management.overrides, queues, amqp_exchanges)
+        except BrokerAccessRefused as error:
+            why = f"{error.detail}: it has no tag for it, and needs none for its work"
+            yield skipped(step, tried, why)
+            return
+        except BridgeError as error:
+            yield failed(step, tried, error)
+            return
+        if "administrator" in tags:
+            yield doubtful("rabbitmq rights", "look for the tag administrator", "broker_rights_too_wide", "it is there")
+        for one in overrides:
+            told = f"{one.kind} {one.name}: policy {one.policy} sets {', '.join(one.settings) or 'something'}"
+            yield wrong(step, tried, "policy_overrides", told)
+        if not overrides:
+            yield ok(step, tried, "there is none that changes anything")
+
+
+def _code_of(looked: Looked) -> str:
+    types = any(difference.argument == "x-queue-type" for difference in looked.differences)
+    return "queue_type_wrong" if types else "topology_differs"
+
+
+def _contents(found: list[Looked]) -> list[Finding]:
+    """Return what is found about what waits in queues."""
+    findings = []
+    for one in found:
+        step, tried = f"rabbitmq queue {one.name}", "count what waits"
+        if one.kind != "queue" or not one.messages:
+            continue
+        if one.name in _DEAD:
+            findings.append(doubtful(step, tried, "dead_letters_wait", f"{one.messages} message(s)"))
+        elif one.name == names.INBOUND and not one.consumers:
+            findings.append(doubtful(step, tried, "inbound_unread", f"{one.messages} mail(s), and no consumer"))
+    return findings

@@ -1,0 +1,171 @@
+"""Each mailbox: EWS lets the app in, the mailbox is there and open, its folders, its rights, its limits, its bounds."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.ews.inbox import EwsInbox
+from bridge.bootstrap import entra_tokens, ews_client
+from bridge.config.entra import DEFAULT_APP
+from bridge.config.rules import is_microsoft_host
+from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
+from bridge.doctor.hosts import reachable
+from bridge.doctor.rights import Rights
+from bridge.doctor.sending import Sending
+from bridge.errors import BridgeError, MailboxAccessDenied, MailboxNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.config import MailboxSettings
+    from bridge.doctor.apps import Apps
+    from bridge.doctor.examination import Examination
+    from bridge.doctor.findings import Finding
+    from bridge.ports.tokens import TokenSource
+
+EWS_ENDS: Final = date(2027, 4, 1)
+"""The day on which Microsoft ends EWS in Exchange Online, announced in February 2026."""
+_OLD_SECONDS: Final = 7 * 24 * 3600
+_MANY: Final = 1000
+
+
+class Mailboxes:
+    """Examines all mailboxes of a configuration."""
+
+    def __init__(self, examination: Examination, apps: Apps) -> None:
+        self._examination = examination
+        self._settings = examination.settings
+        self._apps = apps
+        self._tokens: dict[str, TokenSource] = {}
+
+    async def examine(self) -> AsyncGenerator[Finding, None]:
+        """Yield what is found of each host and mailbox."""
+        hosts: dict[str, str] = {}
+        for mailbox in self._settings.mailboxes:
+            url = self._settings.ews_url(mailbox)
+            if url in hosts:
+                continue
+            finding = await reachable(self._examination, "ews", url, self._settings.ews.ca_file)
+            yield finding
+            hosts[url] = "EWS cannot be reached" if finding.state == "failed" else ""
+            if is_microsoft_host(url):
+                yield _end_of_ews()
+        for mailbox in self._settings.mailboxes:
+            name = self._settings.app_name(mailbox)
+            app = self._settings.app(mailbox)
+            problem = hosts[self._settings.ews_url(mailbox)] or self._apps.problems.get(name or "", "")
+            if problem:
+                yield skipped(f"mailbox {mailbox.alias}", "open it", problem)
+                continue
+            client = ews_client(self._settings, mailbox, self._tokens_of(mailbox))
+            try:
+                async with aclosing(self._examine(mailbox, client)) as found:
+                    async for finding in found:
+                        yield finding.of_app(app.client_id if app is not None else None)
+            finally:
+                client.close()
+
+    def _tokens_of(self, mailbox: MailboxSettings) -> TokenSource | None:
+        app = self._settings.app(mailbox)
+        if app is None:
+            return None
+        name = self._settings.app_name(mailbox) or DEFAULT_APP
+        if name not in self._tokens:
+            self._tokens[name] = entra_tokens(app, name)
+        return self._tokens[name]
+
+    async def _examine(self, mailbox: MailboxSettings, client: EwsClient) -> AsyncGenerator[Finding, None]:
+        step = f"mailbox {mailbox.alias}"
+        inbox = EwsInbox(client, mailbox.address, ignore_before=mailbox.ignore_before)
+        tried = "open it, as the app or account that is configured"
+        self._examination.begin(step, tried)
+        try:
+            number = await inbox.count("inbox")
+        except BridgeError as error:
+            yield failed(step, tried, error)
+            if isinstance(error, MailboxNotFound):
+                async for finding in self._bounds(mailbox, client):
+                    yield finding
+            return
+        yield ok(step, tried, f"it is open ({number} mail(s) in the inbox)")
+        async for finding in self._folders(mailbox, inbox):
+            yield finding
+        async with aclosing(Rights(self._examination, f"{step}, rights", client, mailbox.address).try_all()) as found:
+            async for finding in found:
+                yield finding
+        if mailbox.send:
+            async for finding in Sending(self._examination, mailbox, client).examine():
+                yield finding
+        async for finding in self._bounds(mailbox, client):
+            yield finding
+
+    async def _folders(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
+        for folder in mailbox.folders if mailbox.read else ():
+            step, tried = f"mailbox {mailbox.alias}, folder {folder}", "list it, oldest first"
+            self._examination.begin(step, tried)
+            try:
+                listing = await inbox.list_waiting(folder, limit=1)
+            except BridgeError as error:
+                yield failed(step, tried, error)
+                continue
+            oldest = listing.refs[0].received_at if listing.refs else None
+            age = time.time() - oldest.timestamp() if oldest is not None else 0.0
+            told = f"{listing.total} mail(s) wait" + (f", the oldest for {_duration(age)}" if listing.refs else "")
+            old = listing.total >= _MANY or age >= _OLD_SECONDS
+            yield doubtful(step, tried, "old_mail_waits", told) if old else ok(step, tried, told)
+        if mailbox.read and "junkemail" not in mailbox.folders:
+            yield await _junk(f"mailbox {mailbox.alias}, junk folder", inbox)
+        if mailbox.read and mailbox.move_to is not None:
+            yield await _exists(f"mailbox {mailbox.alias}, folder of after_publish", inbox, mailbox.move_to)
+
+    async def _bounds(self, mailbox: MailboxSettings, client: EwsClient) -> AsyncGenerator[Finding, None]:
+        """Yield whether the app is kept out of the mailboxes that must stay closed to it."""
+        for number, address in enumerate(mailbox.must_not_reach):
+            step, tried = f"mailbox {mailbox.alias}, must_not_reach[{number}]", "open it, which must be refused"
+            self._examination.begin(step, tried)
+            try:
+                await EwsInbox(client, address).count("inbox")
+            except MailboxAccessDenied as error:
+                yield ok(step, tried, f"refused ({error.detail or error.code}), as it must be")
+            except MailboxNotFound as error:
+                yield doubtful(step, tried, "scope_unproved", error.detail)
+            except BridgeError as error:
+                yield failed(step, tried, error)
+            else:
+                yield wrong(step, tried, "scope_too_wide", "it was opened")
+
+
+def _end_of_ews() -> Finding:
+    left = (EWS_ENDS - datetime.now(UTC).date()).days
+    told = f"in {left} days" if left > 0 else "that day has passed"
+    return doubtful("ews, end", "look how long Exchange Online offers EWS", "ews_ends", told)
+
+
+async def _junk(step: str, inbox: EwsInbox) -> Finding:
+    tried = "count what lies there"
+    try:
+        number = await inbox.count("junkemail")
+    except BridgeError as error:
+        return failed(step, tried, error)
+    told = f"{number} mail(s)"
+    return doubtful(step, tried, "junk_waits", f"{told} that nobody reads") if number else ok(step, tried, told)
+
+
+async def _exists(step: str, inbox: EwsInbox, folder: str) -> Finding:
+    tried = "look whether it is there"
+    try:
+        await inbox.count(folder)
+    except BridgeError as error:
+        return failed(step, tried, error)
+    return ok(step, tried, "it is")
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} seconds"
