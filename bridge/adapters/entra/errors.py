@@ -44,6 +44,10 @@ _CODES: Final = {
     700212: "federation_mismatch",
     700213: "federation_mismatch",
     700214: "federation_mismatch",
+    70025: "federation_mismatch",
+    501661: "federation_mismatch",
+    7000272: "federated_token_unusable",
+    7000274: "federated_token_unusable",
     700024: "clock_skew",
     50027: "certificate_unusable",
 }
