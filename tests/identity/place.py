@@ -65,7 +65,7 @@ class Place:
 
     def trust(self, app: Mapping[str, Any], subject: str) -> None:
         """Have an app take the tokens that the sandbox's cluster issues to a service account."""
-        body = {"issuer": self.sandbox.info["workload_issuer"], "subject": subject, "audience": _EXCHANGE}
+        body = {"issuer": self.sandbox.info["workload_issuer_url"], "subject": subject, "audience": _EXCHANGE}
         self.sandbox.admin(f"/apps/{app['client_id']}/federated", method="POST", body=body)
 
     def workload_token(self, subject: str, *, lifetime: int = 3600) -> str:
@@ -76,7 +76,10 @@ class Place:
     def managed_identity(self, kind: str, name: str, address: str) -> ManagedIdentity:
         """Make an identity of the machine, `system` or `user` assigned, that Exchange lets into a mailbox."""
         app = self.app(name, address, managed_identity=kind)
-        return ManagedIdentity(app["client_id"], self.sandbox.info["metadata_url"])
+        info = self.sandbox.info
+        return ManagedIdentity(
+            app["client_id"], info["metadata_url"], info["identity_endpoint"], info["identity_header"]
+        )
 
     def entra(self, app: Mapping[str, Any], **credential: object) -> Table:
         """Return the section `[entra]` for an app, with a credential."""
@@ -165,6 +168,8 @@ class ManagedIdentity:
 
     client_id: str
     metadata_url: str
+    endpoint: str
+    header: str
 
     @property
     def of_a_machine(self) -> dict[str, str]:
@@ -174,7 +179,7 @@ class ManagedIdentity:
     @property
     def of_a_service(self) -> dict[str, str]:
         """The endpoint of App Service, Functions and Container Apps."""
-        return {"IDENTITY_ENDPOINT": f"{self.metadata_url}/msi/token", "IDENTITY_HEADER": "sandbox"}
+        return {"IDENTITY_ENDPOINT": self.endpoint, "IDENTITY_HEADER": self.header}
 
 
 def toml(tables: Mapping[str, object], mailboxes: Sequence[Table] = ()) -> str:
