@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EXCHANGE = "https://outlook.office365.com"
 AS_USER = f"{EXCHANGE}/EWS.AccessAsUser.All"
+DISPATCH, CREW, CHIEF = "dispatch@example.org", "crew@example.org", "chief@example.org"
 INBOX = '<t:DistinguishedFolderId Id="inbox"/>'
 
 _ENVELOPE = """<?xml version="1.0" encoding="utf-8"?>
@@ -33,6 +34,12 @@ def session(sandbox: SandboxProcess) -> requests.Session:
     made = requests.Session()
     made.trust_env = False
     made.verify = sandbox.info["ca_file"]
+    return made
+
+
+def new_app(sandbox: SandboxProcess, **given: Any) -> dict[str, Any]:
+    """Return a further app, which has the rights that are given and no others."""
+    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "another", **given})
     return made
 
 

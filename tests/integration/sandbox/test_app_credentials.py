@@ -10,7 +10,7 @@ import msal
 import pytest
 import requests
 
-from tests.support.callers import EXCHANGE, ask_for_token, call, codes, get_folder, session
+from tests.support.callers import DISPATCH, EXCHANGE, ask_for_token, call, codes, get_folder, session
 from tests.support.keys import AppKey, new_app_key
 from tests.support.msalclient import SCOPES, msal_app
 from tests.support.sandbox import SandboxProcess
@@ -19,14 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_DISPATCH = "dispatch@example.org"
 _SUBJECT = "system:serviceaccount:mail:bridge"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("credentials") / "sandbox") as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +31,7 @@ def _calm(sandbox: SandboxProcess) -> Iterator[None]:
 @pytest.fixture
 def app(sandbox: SandboxProcess) -> dict[str, Any]:
     """An app of its own, which may open one mailbox."""
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [_DISPATCH]})
+    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [DISPATCH]})
     return made
 
 
@@ -53,7 +46,7 @@ def _register(sandbox: SandboxProcess, app: dict[str, Any], key: AppKey) -> None
 
 
 def _opens(sandbox: SandboxProcess, token: str) -> bool:
-    return codes(call(sandbox, get_folder(), token=token, impersonate=_DISPATCH)) == ["NoError"]
+    return codes(call(sandbox, get_folder(), token=token, impersonate=DISPATCH)) == ["NoError"]
 
 
 def _proof(sandbox: SandboxProcess) -> str:
@@ -216,7 +209,7 @@ def _identity(sandbox: SandboxProcess, kind: str, **rights: Any) -> dict[str, An
 @pytest.fixture
 def identities(sandbox: SandboxProcess) -> Iterator[dict[str, dict[str, Any]]]:
     """The machine's own identity and another that it is given, each with a mailbox."""
-    made = {kind: _identity(sandbox, kind, mailboxes=[_DISPATCH]) for kind in ("system", "user")}
+    made = {kind: _identity(sandbox, kind, mailboxes=[DISPATCH]) for kind in ("system", "user")}
     yield made
     for app in made.values():
         sandbox.admin(f"/apps/{app['client_id']}", method="DELETE")
@@ -365,7 +358,7 @@ def test_who_asks_the_machine_in_another_way_is_refused(
 
 def test_credentials_of_every_form_survive_a_kill(tmp_path: Path, app_key: AppKey) -> None:
     with SandboxProcess(tmp_path / "sandbox") as sandbox:
-        app = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [_DISPATCH]})
+        app = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [DISPATCH]})
         path = f"/apps/{app['client_id']}"
         _register(sandbox, app, app_key)
         federated = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}

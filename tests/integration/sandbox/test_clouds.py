@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bridge.sandbox.entra.hosts import EXCHANGE, GRAPH, LOGIN
-from tests.support.callers import codes, envelope, get_folder
+from tests.support.callers import DISPATCH, codes, envelope, get_folder
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.keys import AppKey, new_app_key
 from tests.support.msalclient import MsalHttp, msal_app
@@ -19,19 +19,12 @@ from tests.support.sandbox import SandboxProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_DISPATCH = "dispatch@example.org"
 _CLOUDS = {
     "global": ("login.microsoftonline.com", "outlook.office365.com", "graph.microsoft.com"),
     "gcc-high": ("login.microsoftonline.us", "outlook.office365.us", "graph.microsoft.us"),
     "dod": ("login.microsoftonline.us", "outlook-dod.office365.us", "dod-graph.microsoft.us"),
     "china": ("login.partner.microsoftonline.cn", "partner.outlook.cn", "microsoftgraph.chinacloudapi.cn"),
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("clouds") / "sandbox") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +72,8 @@ def test_an_app_of_each_cloud_opens_its_mailbox(
     token = _sign_in(sandbox, proxy, cloud, **changes)["access_token"]
     opened = _http(sandbox, proxy).post(
         f"https://{exchange}/EWS/Exchange.asmx",
-        data=envelope(get_folder(), impersonate=_DISPATCH),
-        headers={"Content-Type": "text/xml", "Authorization": f"Bearer {token}", "X-AnchorMailbox": _DISPATCH},
+        data=envelope(get_folder(), impersonate=DISPATCH),
+        headers={"Content-Type": "text/xml", "Authorization": f"Bearer {token}", "X-AnchorMailbox": DISPATCH},
     )
     refused = _http(sandbox, proxy).get(f"https://{graph}/v1.0/applications")
 

@@ -9,14 +9,26 @@ import jwt
 import pytest
 from lxml import etree
 
-from tests.support.callers import AS_USER, EXCHANGE, INBOX, app_token, call, codes, folder_of, get_folder, user_tokens
+from tests.support.callers import (
+    AS_USER,
+    CHIEF,
+    CREW,
+    DISPATCH,
+    EXCHANGE,
+    INBOX,
+    app_token,
+    call,
+    codes,
+    folder_of,
+    get_folder,
+    user_tokens,
+)
 from tests.support.sandbox import AdminRefusedError, SandboxProcess
 from tests.support.soap import TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
-_DISPATCH, _CREW, _CHIEF = "dispatch@example.org", "crew@example.org", "chief@example.org"
 _FIND = (
     '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>'
     "<m:ParentFolderIds>{}</m:ParentFolderIds></m:FindItem>"
@@ -24,37 +36,24 @@ _FIND = (
 _MAIL = b"From: a@example.net\r\nTo: dispatch@example.org\r\nSubject: Coal\r\nMessage-ID: <1@example.net>\r\n\r\nx\r\n"
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    folder = tmp_path_factory.mktemp("identity") / "sandbox"
-    with SandboxProcess(folder, mailboxes=[_DISPATCH, _CREW, _CHIEF]) as running:
-        yield running
-
-
-@pytest.fixture
-def main(sandbox: SandboxProcess) -> dict[str, Any]:
-    """The app of sandbox.json, which may open every mailbox."""
-    return {key: sandbox.info[key] for key in ("client_id", "client_secret")}
-
-
 def test_a_user_opens_the_own_mailbox_without_further_ado(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    sandbox.deliver(_CREW, _MAIL)
-    tokens = user_tokens(sandbox, main, _CREW)
+    sandbox.deliver(CREW, _MAIL)
+    tokens = user_tokens(sandbox, main, CREW)
 
     answer = call(sandbox, get_folder(), token=tokens["access_token"])
 
     assert codes(answer) == ["NoError"]
     assert tokens["scope"] == AS_USER
     claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
-    assert (claims["aud"], claims["upn"], claims["scp"]) == (EXCHANGE, _CREW, "EWS.AccessAsUser.All")
+    assert (claims["aud"], claims["upn"], claims["scp"]) == (EXCHANGE, CREW, "EWS.AccessAsUser.All")
     assert "roles" not in claims
 
 
 def test_a_user_opens_nobody_elses_mailbox(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
     """By item errors, not by a fault: the others of a batch are answered."""
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    token = user_tokens(sandbox, main, CREW)["access_token"]
 
-    answer = call(sandbox, get_folder(INBOX + folder_of(_DISPATCH) + folder_of("nobody@example.org")), token=token)
+    answer = call(sandbox, get_folder(INBOX + folder_of(DISPATCH) + folder_of("nobody@example.org")), token=token)
 
     assert codes(answer) == ["NoError", "ErrorFolderNotFound", "ErrorNonExistentMailbox"]
 
@@ -62,28 +61,28 @@ def test_a_user_opens_nobody_elses_mailbox(sandbox: SandboxProcess, main: dict[s
 def test_a_user_without_the_right_impersonates_nobody_but_the_own_self(
     sandbox: SandboxProcess, main: dict[str, Any]
 ) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    token = user_tokens(sandbox, main, CREW)["access_token"]
 
-    refused = call(sandbox, get_folder(), token=token, impersonate=_DISPATCH)
+    refused = call(sandbox, get_folder(), token=token, impersonate=DISPATCH)
 
     assert (refused.status_code, codes(refused)) == (500, ["ErrorImpersonateUserDenied"])
     assert "The account does not have permission to impersonate the requested user." in refused.text
-    assert codes(call(sandbox, get_folder(), token=token, impersonate=_CREW)) == ["NoError"]
+    assert codes(call(sandbox, get_folder(), token=token, impersonate=CREW)) == ["NoError"]
 
 
 def test_the_right_to_impersonate_has_a_scope(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    sandbox.admin(f"/users/{_CREW}", method="PUT", body={"impersonates": [_DISPATCH]})
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    sandbox.admin(f"/users/{CREW}", method="PUT", body={"impersonates": [DISPATCH]})
     try:
-        found = {to: codes(call(sandbox, get_folder(), token=token, impersonate=to)) for to in (_DISPATCH, _CHIEF)}
+        found = {to: codes(call(sandbox, get_folder(), token=token, impersonate=to)) for to in (DISPATCH, CHIEF)}
     finally:
-        sandbox.admin(f"/users/{_CREW}", method="PUT", body={"impersonates": []})
+        sandbox.admin(f"/users/{CREW}", method="PUT", body={"impersonates": []})
 
-    assert found == {_DISPATCH: ["NoError"], _CHIEF: ["ErrorImpersonateUserDenied"]}
+    assert found == {DISPATCH: ["NoError"], CHIEF: ["ErrorImpersonateUserDenied"]}
 
 
 def test_an_app_list_holds_users_off_by_their_app(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    token = user_tokens(sandbox, main, CREW)["access_token"]
     sandbox.admin("/settings", method="PUT", body={"allowed_app_ids": ["11111111-1111-1111-1111-111111111111"]})
     try:
         answer = call(sandbox, get_folder(), token=token)
@@ -100,14 +99,14 @@ def test_an_app_list_holds_users_off_by_their_app(sandbox: SandboxProcess, main:
 @pytest.fixture
 def item(sandbox: SandboxProcess) -> str:
     """The id of a mail in the inbox of dispatch."""
-    sandbox.deliver(_DISPATCH, _MAIL)
-    return str(sandbox.mails(_DISPATCH)[-1]["item_id"])
+    sandbox.deliver(DISPATCH, _MAIL)
+    return str(sandbox.mails(DISPATCH)[-1]["item_id"])
 
 
 def _work(item: str) -> dict[str, str]:
     """Return what somebody may want to do in another's inbox."""
     ids = f'<m:ItemIds><t:ItemId Id="{item}"/></m:ItemIds>'
-    where = folder_of(_DISPATCH)
+    where = folder_of(DISPATCH)
     return {
         "read": f"<m:GetItem><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>{ids}</m:GetItem>",
         "create": f'<m:CreateItem MessageDisposition="SaveOnly"><m:SavedItemFolderId>{where}</m:SavedItemFolderId>'
@@ -140,12 +139,12 @@ _CHANGES = ("edit", "delete")
 def test_a_permission_level_allows_what_it_says(
     sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, allowed: set[str]
 ) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    grants = f"/mailboxes/{_DISPATCH}/grants"
-    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    grants = f"/mailboxes/{DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {CREW: level}}})
     try:
         found = {name: codes(call(sandbox, body, token=token)) for name, body in _work(item).items()}
-        elsewhere = codes(call(sandbox, get_folder(folder_of(_DISPATCH, "drafts")), token=token))
+        elsewhere = codes(call(sandbox, get_folder(folder_of(DISPATCH, "drafts")), token=token))
     finally:
         sandbox.admin(grants, method="PUT", body={"folders": {}})
 
@@ -166,9 +165,9 @@ def test_a_permission_level_allows_what_it_says(
 def test_an_author_changes_the_own_items_and_no_others(  # noqa: PLR0917 - what pytest hands over
     sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, edits: bool, deletes: bool
 ) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    grants = f"/mailboxes/{_DISPATCH}/grants"
-    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    grants = f"/mailboxes/{DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {CREW: level}}})
     try:
         made = etree.fromstring(call(sandbox, _work(item)["create"], token=token).content)
         own = _work(str(next(made.iter(f"{TYPES}ItemId")).get("Id")))
@@ -201,17 +200,17 @@ def _effective(answer: bytes) -> dict[str, bool]:
 def test_folders_and_items_tell_what_the_caller_may_do(  # noqa: PLR0917 - what pytest hands over
     sandbox: SandboxProcess, main: dict[str, Any], item: str, level: str, of_folder: set[str], of_item: set[str]
 ) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    grants = f"/mailboxes/{_DISPATCH}/grants"
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    grants = f"/mailboxes/{DISPATCH}/grants"
     rights = "<t:AdditionalProperties><t:FieldURI FieldURI='{}:EffectiveRights'/></t:AdditionalProperties>"
     shape = "<t:BaseShape>IdOnly</t:BaseShape>"
     default = "<t:BaseShape>Default</t:BaseShape>"
-    folder = get_folder(folder_of(_DISPATCH)).replace(default, shape + rights.format("folder"))
+    folder = get_folder(folder_of(DISPATCH)).replace(default, shape + rights.format("folder"))
     get = (
         f"<m:GetItem><m:ItemShape>{shape}{rights.format('item')}</m:ItemShape><m:ItemIds>"
         f'<t:ItemId Id="{item}"/></m:ItemIds></m:GetItem>'
     )
-    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {_CREW: level}}})
+    sandbox.admin(grants, method="PUT", body={"folders": {"inbox": {CREW: level}}})
     try:
         told = [_effective(call(sandbox, body, token=token).content) for body in (folder, get)]
     finally:
@@ -224,13 +223,13 @@ def test_folders_and_items_tell_what_the_caller_may_do(  # noqa: PLR0917 - what 
 def test_full_access_opens_the_whole_mailbox_and_ends_at_once(
     sandbox: SandboxProcess, main: dict[str, Any], item: str
 ) -> None:
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    grants = f"/mailboxes/{_DISPATCH}/grants"
-    ask = get_folder(folder_of(_DISPATCH) + folder_of(_DISPATCH, "drafts") + folder_of(_CHIEF))
-    sandbox.admin(grants, method="PUT", body={"full_access": [_CREW]})
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    grants = f"/mailboxes/{DISPATCH}/grants"
+    ask = get_folder(folder_of(DISPATCH) + folder_of(DISPATCH, "drafts") + folder_of(CHIEF))
+    sandbox.admin(grants, method="PUT", body={"full_access": [CREW]})
     try:
         whole = codes(call(sandbox, ask, token=token))
-        found = codes(call(sandbox, _FIND.format(folder_of(_DISPATCH)), token=token))
+        found = codes(call(sandbox, _FIND.format(folder_of(DISPATCH)), token=token))
         read = codes(call(sandbox, _work(item)["read"], token=token))
     finally:
         sandbox.admin(grants, method="PUT", body={"full_access": []})
@@ -243,11 +242,11 @@ def test_full_access_opens_the_whole_mailbox_and_ends_at_once(
 def test_who_is_impersonated_brings_the_own_grants(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
     """The app opens the mailbox of crew, and with it what crew may open."""
     token = app_token(sandbox, main)
-    grants = f"/mailboxes/{_DISPATCH}/grants"
-    sandbox.admin(grants, method="PUT", body={"full_access": [_CREW]})
+    grants = f"/mailboxes/{DISPATCH}/grants"
+    sandbox.admin(grants, method="PUT", body={"full_access": [CREW]})
     try:
-        crew = codes(call(sandbox, get_folder(folder_of(_DISPATCH)), token=token, impersonate=_CREW))
-        chief = codes(call(sandbox, get_folder(folder_of(_DISPATCH)), token=token, impersonate=_CHIEF))
+        crew = codes(call(sandbox, get_folder(folder_of(DISPATCH)), token=token, impersonate=CREW))
+        chief = codes(call(sandbox, get_folder(folder_of(DISPATCH)), token=token, impersonate=CHIEF))
     finally:
         sandbox.admin(grants, method="PUT", body={"full_access": []})
 
@@ -264,7 +263,7 @@ def _send(*, sender: str = "", save_in: str = "") -> str:
     folder = save_in or '<t:DistinguishedFolderId Id="sentitems"/>'
     return (
         f'<m:CreateItem MessageDisposition="SendAndSaveCopy"><m:SavedItemFolderId>{folder}</m:SavedItemFolderId>'
-        f"<m:Items><t:Message><t:Subject>Steel</t:Subject><t:ToRecipients><t:Mailbox><t:EmailAddress>{_CHIEF}"
+        f"<m:Items><t:Message><t:Subject>Steel</t:Subject><t:ToRecipients><t:Mailbox><t:EmailAddress>{CHIEF}"
         f"</t:EmailAddress></t:Mailbox></t:ToRecipients>{_FROM.format(sender) if sender else ''}</t:Message></m:Items>"
         "</m:CreateItem>"
     )
@@ -274,7 +273,7 @@ def _draft_of_dispatch(sandbox: SandboxProcess, token: str) -> str:
     """Return the body that sends a draft which lies in the mailbox of dispatch."""
     body = _send().replace("SendAndSaveCopy", "SaveOnly")
     made = etree.fromstring(
-        call(sandbox, body.replace('Id="sentitems"', 'Id="drafts"'), token=token, impersonate=_DISPATCH).content
+        call(sandbox, body.replace('Id="sentitems"', 'Id="drafts"'), token=token, impersonate=DISPATCH).content
     )
     found = next(made.iter(f"{TYPES}ItemId"))
     return (
@@ -287,9 +286,9 @@ def _draft_of_dispatch(sandbox: SandboxProcess, token: str) -> str:
     ("grant", "allowed"),
     [
         ({}, set()),
-        ({"full_access": [_CREW]}, set()),
-        ({"send_on_behalf": [_CREW]}, {"from"}),
-        ({"full_access": [_CREW], "send_as": [_CREW]}, {"from", "draft"}),
+        ({"full_access": [CREW]}, set()),
+        ({"send_on_behalf": [CREW]}, {"from"}),
+        ({"full_access": [CREW], "send_as": [CREW]}, {"from", "draft"}),
     ],
     ids=["nothing", "full access", "on behalf", "send as"],
 )
@@ -297,15 +296,15 @@ def test_mail_from_somebody_else_needs_a_grant_of_its_own(
     sandbox: SandboxProcess, main: dict[str, Any], grant: dict[str, list[str]], allowed: set[str]
 ) -> None:
     """Full access alone opens the mailbox, but nobody may write mails as its owner."""
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
+    token = user_tokens(sandbox, main, CREW)["access_token"]
     draft = _draft_of_dispatch(sandbox, app_token(sandbox, main))
-    grants = f"/mailboxes/{_DISPATCH}/grants"
+    grants = f"/mailboxes/{DISPATCH}/grants"
     sandbox.admin(grants, method="PUT", body=grant)
     before = len(sandbox.sends())
     try:
         found = {
             name: codes(call(sandbox, body, token=token))
-            for name, body in (("from", _send(sender=_DISPATCH)), ("draft", draft))
+            for name, body in (("from", _send(sender=DISPATCH)), ("draft", draft))
         }
         sent = sandbox.sends()[before:]
     finally:
@@ -316,7 +315,7 @@ def test_mail_from_somebody_else_needs_a_grant_of_its_own(
         "ErrorSendAsDenied",
         "ErrorItemNotFound",
     }
-    assert [one["from"] for one in sent] == [_DISPATCH] * len(allowed)
+    assert [one["from"] for one in sent] == [DISPATCH] * len(allowed)
 
 
 @pytest.mark.parametrize("delay", [0, 1], ids=["at once", "late"])
@@ -324,59 +323,59 @@ def test_a_copy_is_kept_in_the_folder_of_somebody_else(
     sandbox: SandboxProcess, main: dict[str, Any], delay: int
 ) -> None:
     """As users of a shared mailbox want it: from the own mailbox, and the copy where the others look."""
-    token = user_tokens(sandbox, main, _CREW)["access_token"]
-    grants = f"/mailboxes/{_DISPATCH}/grants"
+    token = user_tokens(sandbox, main, CREW)["access_token"]
+    grants = f"/mailboxes/{DISPATCH}/grants"
     sandbox.admin("/settings", method="PUT", body={"sent_copy_delay_seconds": delay})
-    sandbox.admin(grants, method="PUT", body={"folders": {"sentitems": {_CREW: "Author"}}})
-    before = {address: len(sandbox.mails(address, "sentitems")) for address in (_DISPATCH, _CREW)}
+    sandbox.admin(grants, method="PUT", body={"folders": {"sentitems": {CREW: "Author"}}})
+    before = {address: len(sandbox.mails(address, "sentitems")) for address in (DISPATCH, CREW)}
     try:
-        sent = codes(call(sandbox, _send(save_in=folder_of(_DISPATCH, "sentitems")), token=token))
-        refused = codes(call(sandbox, _send(save_in=folder_of(_DISPATCH, "drafts")), token=token))
+        sent = codes(call(sandbox, _send(save_in=folder_of(DISPATCH, "sentitems")), token=token))
+        refused = codes(call(sandbox, _send(save_in=folder_of(DISPATCH, "drafts")), token=token))
         until = time.monotonic() + 30
-        while len(sandbox.mails(_DISPATCH, "sentitems")) == before[_DISPATCH] and time.monotonic() < until:
+        while len(sandbox.mails(DISPATCH, "sentitems")) == before[DISPATCH] and time.monotonic() < until:
             pass
     finally:
         sandbox.admin(grants, method="PUT", body={"folders": {}})
         sandbox.admin("/settings", method="PUT", body={"sent_copy_delay_seconds": 0})
 
     assert (sent, refused) == (["NoError"], ["ErrorFolderNotFound"])
-    copies = sandbox.mails(_DISPATCH, "sentitems")[before[_DISPATCH] :]
+    copies = sandbox.mails(DISPATCH, "sentitems")[before[DISPATCH] :]
     assert [(copy["subject"], copy["from"]) for copy in copies] == [("Steel", "crew")]
-    assert len(sandbox.mails(_CREW, "sentitems")) == before[_CREW]
-    assert sandbox.mails(_CREW, "outbox") == []
+    assert len(sandbox.mails(CREW, "sentitems")) == before[CREW]
+    assert sandbox.mails(CREW, "outbox") == []
     read = _work(copies[0]["item_id"])["read"]
-    assert codes(call(sandbox, read, token=app_token(sandbox, main), impersonate=_DISPATCH)) == ["NoError"]
+    assert codes(call(sandbox, read, token=app_token(sandbox, main), impersonate=DISPATCH)) == ["NoError"]
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {_CREW: "Emperor"}}}, 400),
-        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {_CREW: ["Owner"]}}}, 400),
-        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"attic": {_CREW: "Owner"}}}, 400),
-        (f"/mailboxes/{_DISPATCH}/grants", {"folders": {"inbox": {"nobody@example.org": "Owner"}}}, 404),
-        (f"/mailboxes/{_DISPATCH}/grants", {"folders": []}, 400),
-        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": "crew@example.org"}, 400),
-        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": ["nobody@example.org"]}, 404),
-        (f"/mailboxes/{_DISPATCH}/grants", {"full_access": [_CREW], "send_as": [7]}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"folders": {"inbox": {CREW: "Emperor"}}}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"folders": {"inbox": {CREW: ["Owner"]}}}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"folders": {"attic": {CREW: "Owner"}}}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"folders": {"inbox": {"nobody@example.org": "Owner"}}}, 404),
+        (f"/mailboxes/{DISPATCH}/grants", {"folders": []}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"full_access": "crew@example.org"}, 400),
+        (f"/mailboxes/{DISPATCH}/grants", {"full_access": ["nobody@example.org"]}, 404),
+        (f"/mailboxes/{DISPATCH}/grants", {"full_access": [CREW], "send_as": [7]}, 400),
         ("/mailboxes/nobody@example.org/grants", {"full_access": []}, 404),
-        (f"/users/{_CREW}", {"password": "with:colon"}, 400),
-        (f"/users/{_CREW}", {"password": ""}, 400),
-        (f"/users/{_CREW}", {"password": "two\nlines"}, 400),
-        (f"/users/{_CREW}", {"impersonates": ["everybody"]}, 400),
-        (f"/users/{_CREW}", {"impersonates": ["*@*"]}, 400),
-        (f"/users/{_CREW}", {"enabled": "yes"}, 400),
-        (f"/users/{_CREW}", {"emperor": True}, 400),
+        (f"/users/{CREW}", {"password": "with:colon"}, 400),
+        (f"/users/{CREW}", {"password": ""}, 400),
+        (f"/users/{CREW}", {"password": "two\nlines"}, 400),
+        (f"/users/{CREW}", {"impersonates": ["everybody"]}, 400),
+        (f"/users/{CREW}", {"impersonates": ["*@*"]}, 400),
+        (f"/users/{CREW}", {"enabled": "yes"}, 400),
+        (f"/users/{CREW}", {"emperor": True}, 400),
         ("/users/nobody@example.org", {"enabled": True}, 404),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(
     sandbox: SandboxProcess, path: str, body: dict[str, Any], status: int
 ) -> None:
-    before = sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{_DISPATCH}/grants")
+    before = sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{DISPATCH}/grants")
 
     with pytest.raises(AdminRefusedError) as refused:
         sandbox.admin(path, method="PUT", body={"enabled": False, **body} if "password" in body else body)
 
     assert refused.value.status == status
-    assert (sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{_DISPATCH}/grants")) == before
+    assert (sandbox.admin("/users"), sandbox.admin(f"/mailboxes/{DISPATCH}/grants")) == before

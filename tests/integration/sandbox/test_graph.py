@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.callers import EXCHANGE, app_token, ask_for_token, session
+from tests.support.callers import EXCHANGE, app_token, ask_for_token, new_app, session
 from tests.support.keys import new_app_key
 from tests.support.sandbox import AdminRefusedError, SandboxProcess
 
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
 _GRAPH = "https://graph.microsoft.com"
 _BROKER = "api://rabbitmq"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("graph") / "sandbox") as running:
-        yield running
-
-
-def _app(sandbox: SandboxProcess, **given: Any) -> dict[str, Any]:
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "bridge", **given})
-    return made
 
 
 def _get(sandbox: SandboxProcess, path: str, token: str | None) -> requests.Response:
@@ -44,7 +33,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 @pytest.fixture
 def reader(sandbox: SandboxProcess) -> dict[str, Any]:
-    return _app(sandbox, roles=["Application.Read.All", "full_access_as_app"])
+    return new_app(sandbox, roles=["Application.Read.All", "full_access_as_app"])
 
 
 # Graph
@@ -52,7 +41,7 @@ def reader(sandbox: SandboxProcess) -> dict[str, Any]:
 
 @pytest.mark.parametrize("role", ["Application.Read.All", "Application.ReadWrite.OwnedBy", "Directory.Read.All"])
 def test_an_app_reads_when_its_credentials_end(sandbox: SandboxProcess, role: str) -> None:
-    app, key = _app(sandbox, roles=[role]), new_app_key()
+    app, key = new_app(sandbox, roles=[role]), new_app_key()
     client_id = app["client_id"]
     sandbox.admin(f"/apps/{client_id}/certificates", method="POST", body={"pem": key.certificate_pem})
     given = {"name": "next", "expires_at": "2030-01-02T03:04:05Z"}
@@ -65,7 +54,7 @@ def test_an_app_reads_when_its_credentials_end(sandbox: SandboxProcess, role: st
 
     assert by_id.status_code == 200
     told = by_id.json()
-    assert (told["appId"], told["displayName"]) == (client_id, "bridge")
+    assert (told["appId"], told["displayName"]) == (client_id, "another")
     second = told["passwordCredentials"][1]
     assert second["keyId"] == further["secret_id"]
     assert (second["displayName"], second["endDateTime"]) == ("next", "2030-01-02T03:04:05Z")
@@ -90,7 +79,7 @@ def test_a_secret_that_was_made_to_expire_has_ended(sandbox: SandboxProcess, rea
 
 
 def test_without_the_role_nothing_is_told(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox, roles=["full_access_as_app", "Mail.Read"])
+    app = new_app(sandbox, roles=["full_access_as_app", "Mail.Read"])
     token = app_token(sandbox, app, _GRAPH)
 
     answer = _get(sandbox, f"applications(appId='{app['client_id']}')", token)
@@ -144,7 +133,7 @@ def test_what_graph_does_not_find_or_understand(
 def test_an_unknown_app_is_not_listed_and_a_managed_identity_has_no_registration(
     sandbox: SandboxProcess, reader: dict[str, Any]
 ) -> None:
-    identity = _app(sandbox, managed_identity="user")
+    identity = new_app(sandbox, managed_identity="user")
     token = app_token(sandbox, reader, _GRAPH)
 
     for client_id in ("11111111-1111-1111-1111-111111111111", identity["client_id"]):
@@ -177,7 +166,7 @@ def broker(sandbox: SandboxProcess) -> Iterator[dict[str, Any]]:
 def test_a_token_for_a_broker_has_the_roles_that_are_the_broker_s(
     sandbox: SandboxProcess, broker: dict[str, Any]
 ) -> None:
-    app = _app(sandbox, roles=["full_access_as_app", "a.read", "a.unknown"])
+    app = new_app(sandbox, roles=["full_access_as_app", "a.read", "a.unknown"])
 
     claims = _claims(app_token(sandbox, app, _BROKER))
     for_exchange = _claims(app_token(sandbox, app, EXCHANGE))
@@ -194,7 +183,7 @@ def test_a_token_of_version_2_is_for_the_client_id_and_of_the_issuer_that_discov
 ) -> None:
     given = {"app_id_uri": "api://second", "app_roles": ["x"], "token_version": 2}
     resource = sandbox.admin("/resources", method="POST", body=given)
-    app, http = _app(sandbox, roles=["x"]), session(sandbox)
+    app, http = new_app(sandbox, roles=["x"]), session(sandbox)
 
     by_uri, by_id = (app_token(sandbox, app, name) for name in ("api://second", resource["client_id"]))
 
@@ -213,7 +202,7 @@ def test_a_token_of_version_2_is_for_the_client_id_and_of_the_issuer_that_discov
 
 
 def test_a_resource_that_is_gone_is_unknown(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox)
+    app = new_app(sandbox)
     made = sandbox.admin("/resources", method="POST", body={"app_id_uri": "api://gone"})
     sandbox.admin(f"/resources/{made['client_id']}", method="DELETE")
 

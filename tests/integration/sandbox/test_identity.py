@@ -10,41 +10,24 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.support.callers import (
+    CHIEF,
+    CREW,
+    DISPATCH,
     EXCHANGE,
     app_token,
     ask_for_token,
     call,
     codes,
     get_folder,
+    new_app,
     user_tokens,
 )
 from tests.support.sandbox import AdminRefusedError, SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import requests
-
-_DISPATCH, _CREW, _CHIEF = "dispatch@example.org", "crew@example.org", "chief@example.org"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    folder = tmp_path_factory.mktemp("identity") / "sandbox"
-    with SandboxProcess(folder, mailboxes=[_DISPATCH, _CREW, _CHIEF]) as running:
-        yield running
-
-
-@pytest.fixture
-def main(sandbox: SandboxProcess) -> dict[str, Any]:
-    """The app of sandbox.json, which may open every mailbox."""
-    return {key: sandbox.info[key] for key in ("client_id", "client_secret")}
-
-
-def _app(sandbox: SandboxProcess, **rights: Any) -> dict[str, Any]:
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "another", **rights})
-    return made
 
 
 def _diagnosed(answer: requests.Response) -> tuple[int, str]:
@@ -80,7 +63,7 @@ def test_a_token_with_a_forged_signature_is_refused(sandbox: SandboxProcess, mai
     claims = jwt.decode(app_token(sandbox, main), options={"verify_signature": False})
     forged = jwt.encode(claims, rsa.generate_private_key(public_exponent=65537, key_size=2048), algorithm="RS256")
 
-    answer = call(sandbox, get_folder(), token=forged, impersonate=_DISPATCH)
+    answer = call(sandbox, get_folder(), token=forged, impersonate=DISPATCH)
 
     assert _diagnosed(answer) == (
         401, '2000000;reason="The token has an invalid signature.";error_category="invalid_signature"',
@@ -91,7 +74,7 @@ def test_a_token_with_a_forged_signature_is_refused(sandbox: SandboxProcess, mai
 def test_a_token_for_another_audience_is_refused(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
     token = app_token(sandbox, main, "https://graph.microsoft.com")
 
-    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=_DISPATCH))
+    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=DISPATCH))
 
     assert status == 401
     assert said.startswith("2000003;reason=\"The audience claim value is invalid 'https://graph.microsoft.com'.\"")
@@ -101,19 +84,19 @@ def test_a_token_that_has_expired_is_refused(sandbox: SandboxProcess, main: dict
     token = app_token(sandbox, main)
     sandbox.admin("/expire", method="POST", body={"what": "tokens"})
 
-    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=_DISPATCH))
+    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=DISPATCH))
 
     assert status == 401
     assert 'error_category="token_expired"' in said
 
 
 def test_a_token_of_an_app_that_was_taken_away_is_refused(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox, roles=["full_access_as_app"])
+    app = new_app(sandbox, roles=["full_access_as_app"])
     token = app_token(sandbox, app)
-    assert call(sandbox, get_folder(), token=token, impersonate=_CREW).status_code == 200
+    assert call(sandbox, get_folder(), token=token, impersonate=CREW).status_code == 200
     sandbox.admin(f"/apps/{app['client_id']}", method="DELETE")
 
-    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=_CREW))
+    status, said = _diagnosed(call(sandbox, get_folder(), token=token, impersonate=CREW))
 
     assert (status, said[:8]) == (401, "2000008;")
     refused = ask_for_token(sandbox, grant_type="client_credentials", client_id=app["client_id"],
@@ -122,16 +105,16 @@ def test_a_token_of_an_app_that_was_taken_away_is_refused(sandbox: SandboxProces
 
 
 def test_a_token_without_any_role_is_refused(sandbox: SandboxProcess) -> None:
-    status, said = _diagnosed(call(sandbox, get_folder(), token=app_token(sandbox, _app(sandbox)), impersonate=_CREW))
+    status, said = _diagnosed(call(sandbox, get_folder(), token=app_token(sandbox, new_app(sandbox)), impersonate=CREW))
 
     assert (status, said[:8]) == (401, "2000008;")
     assert "The token should have valid permissions" in said
 
 
 def test_a_token_with_other_roles_is_forbidden(sandbox: SandboxProcess) -> None:
-    token = app_token(sandbox, _app(sandbox, roles=["Mail.Read", "Mail.Send"]))
+    token = app_token(sandbox, new_app(sandbox, roles=["Mail.Read", "Mail.Send"]))
 
-    answer = call(sandbox, get_folder(), token=token, impersonate=_CREW)
+    answer = call(sandbox, get_folder(), token=token, impersonate=CREW)
 
     assert _diagnosed(answer) == (
         403,
@@ -142,8 +125,8 @@ def test_a_token_with_other_roles_is_forbidden(sandbox: SandboxProcess) -> None:
 
 
 def test_a_users_token_without_the_ews_scope_is_forbidden(sandbox: SandboxProcess) -> None:
-    app = _app(sandbox, scopes=["IMAP.AccessAsUser.All"])
-    token = user_tokens(sandbox, app, _CREW, f"{EXCHANGE}/IMAP.AccessAsUser.All")["access_token"]
+    app = new_app(sandbox, scopes=["IMAP.AccessAsUser.All"])
+    token = user_tokens(sandbox, app, CREW, f"{EXCHANGE}/IMAP.AccessAsUser.All")["access_token"]
 
     status, said = _diagnosed(call(sandbox, get_folder(), token=token))
 
@@ -154,16 +137,16 @@ def test_a_users_token_without_the_ews_scope_is_forbidden(sandbox: SandboxProces
 
 
 def test_each_app_opens_its_own_mailboxes_with_its_own_secret(sandbox: SandboxProcess) -> None:
-    one, other = _app(sandbox, mailboxes=[_DISPATCH]), _app(sandbox, mailboxes=[_CREW])
+    one, other = new_app(sandbox, mailboxes=[DISPATCH]), new_app(sandbox, mailboxes=[CREW])
 
     found = {
         (name, address): codes(call(sandbox, get_folder(), token=app_token(sandbox, app), impersonate=address))
         for name, app in (("one", one), ("other", other))
-        for address in (_DISPATCH, _CREW, _CHIEF)
+        for address in (DISPATCH, CREW, CHIEF)
     }
 
     opened = {pair for pair, found_codes in found.items() if found_codes == ["NoError"]}
-    assert opened == {("one", _DISPATCH), ("other", _CREW)}
+    assert opened == {("one", DISPATCH), ("other", CREW)}
     assert {tuple(found[pair]) for pair in found.keys() - opened} == {("ErrorImpersonateUserDenied",)}
     crossed = ask_for_token(sandbox, grant_type="client_credentials", client_id=one["client_id"],
                             client_secret=other["client_secret"], scope=f"{EXCHANGE}/.default")  # fmt: skip
@@ -171,7 +154,7 @@ def test_each_app_opens_its_own_mailboxes_with_its_own_secret(sandbox: SandboxPr
 
 
 def test_a_secret_expires_for_its_app_alone_and_another_can_be_made(sandbox: SandboxProcess) -> None:
-    one, other = _app(sandbox, mailboxes=[_CREW]), _app(sandbox, mailboxes=[_CREW])
+    one, other = new_app(sandbox, mailboxes=[CREW]), new_app(sandbox, mailboxes=[CREW])
     listed = next(app for app in sandbox.admin("/apps") if app["client_id"] == one["client_id"])
     secrets = f"/apps/{one['client_id']}/secrets"
     sandbox.admin(f"{secrets}/{listed['secrets'][0]['secret_id']}", method="DELETE")
@@ -186,15 +169,15 @@ def test_a_secret_expires_for_its_app_alone_and_another_can_be_made(sandbox: San
 
 
 def test_apps_users_and_grants_survive_a_kill(tmp_path: Path) -> None:
-    with SandboxProcess(tmp_path / "sandbox", mailboxes=[_DISPATCH, _CREW]) as sandbox:
-        app = _app(sandbox, mailboxes=[_DISPATCH], scopes=["Mail.Read"], public_client=True)
-        sandbox.admin(f"/users/{_CREW}", method="PUT", body={"impersonates": ["*@example.org"], "enabled": False})
-        grants = {"full_access": [_CREW], "folders": {"inbox": {_CREW: "Reviewer"}}}
-        sandbox.admin(f"/mailboxes/{_DISPATCH}/grants", method="PUT", body=grants)
-        before = [sandbox.admin(path) for path in ("/apps", "/users", f"/mailboxes/{_DISPATCH}/grants")]
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[DISPATCH, CREW]) as sandbox:
+        app = new_app(sandbox, mailboxes=[DISPATCH], scopes=["Mail.Read"], public_client=True)
+        sandbox.admin(f"/users/{CREW}", method="PUT", body={"impersonates": ["*@example.org"], "enabled": False})
+        grants = {"full_access": [CREW], "folders": {"inbox": {CREW: "Reviewer"}}}
+        sandbox.admin(f"/mailboxes/{DISPATCH}/grants", method="PUT", body=grants)
+        before = [sandbox.admin(path) for path in ("/apps", "/users", f"/mailboxes/{DISPATCH}/grants")]
         sandbox.restart()
 
-        after = [sandbox.admin(path) for path in ("/apps", "/users", f"/mailboxes/{_DISPATCH}/grants")]
+        after = [sandbox.admin(path) for path in ("/apps", "/users", f"/mailboxes/{DISPATCH}/grants")]
 
         assert after == before
         assert app["client_id"] in json.dumps(after)
@@ -214,9 +197,9 @@ def test_the_app_of_sandbox_json_stays(sandbox: SandboxProcess, main: dict[str, 
     ("how", "code", "said"),
     [
         ({}, "ErrorInvalidExchangeImpersonationHeaderData", "ExchangeImpersonation SOAP header must be present"),
-        ({"anchor": _DISPATCH}, "ErrorInvalidExchangeImpersonationHeaderData", "ExchangeImpersonation SOAP header"),
+        ({"anchor": DISPATCH}, "ErrorInvalidExchangeImpersonationHeaderData", "ExchangeImpersonation SOAP header"),
         (
-            {"impersonate": _DISPATCH, "anchor": ""},
+            {"impersonate": DISPATCH, "anchor": ""},
             "ErrorInvalidExchangeImpersonationHeaderData",
             "X-AnchorMailbox HTTP header must be present",
         ),
@@ -246,7 +229,7 @@ def test_an_app_that_names_no_mailbox_gets_a_fault(
 
 @pytest.mark.parametrize("by", ["SmtpAddress", "PrimarySmtpAddress", "PrincipalName"])
 def test_a_mailbox_is_named_in_any_form(sandbox: SandboxProcess, main: dict[str, Any], by: str) -> None:
-    answer = call(sandbox, get_folder(), token=app_token(sandbox, main), impersonate=_CREW.title(), by=by)
+    answer = call(sandbox, get_folder(), token=app_token(sandbox, main), impersonate=CREW.title(), by=by)
 
     assert codes(answer) == ["NoError"]
 
@@ -258,7 +241,7 @@ def test_faults_of_impersonation_that_do_not_come_up_here_come_by_rule(
     for code in ("ErrorImpersonationDenied", "ErrorImpersonationFailed"):
         sandbox.faults({"match": {"operation": "GetFolder"}, "fault": {"kind": "soap_fault", "code": code}})
         try:
-            answer = call(sandbox, get_folder(), token=token, impersonate=_CREW)
+            answer = call(sandbox, get_folder(), token=token, impersonate=CREW)
         finally:
             sandbox.faults()
         assert (answer.status_code, codes(answer)) == (500, [code])

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("msal") / "sandbox") as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
 def _calm(sandbox: SandboxProcess) -> Iterator[None]:
     yield

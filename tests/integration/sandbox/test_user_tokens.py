@@ -13,11 +13,14 @@ import pytest
 
 from tests.support.callers import (
     AS_USER,
+    CHIEF,
+    CREW,
     EXCHANGE,
     ask_for_token,
     call,
     codes,
     get_folder,
+    new_app,
     password_of,
     session,
     user_tokens,
@@ -25,29 +28,7 @@ from tests.support.callers import (
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import requests
-
-_DISPATCH, _CREW, _CHIEF = "dispatch@example.org", "crew@example.org", "chief@example.org"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    folder = tmp_path_factory.mktemp("identity") / "sandbox"
-    with SandboxProcess(folder, mailboxes=[_DISPATCH, _CREW, _CHIEF]) as running:
-        yield running
-
-
-@pytest.fixture
-def main(sandbox: SandboxProcess) -> dict[str, Any]:
-    """The app of sandbox.json, which may open every mailbox."""
-    return {key: sandbox.info[key] for key in ("client_id", "client_secret")}
-
-
-def _app(sandbox: SandboxProcess, **rights: Any) -> dict[str, Any]:
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "another", **rights})
-    return made
 
 
 def _form(sandbox: SandboxProcess, app: dict[str, Any], **changes: str | None) -> dict[str, str]:
@@ -55,8 +36,8 @@ def _form(sandbox: SandboxProcess, app: dict[str, Any], **changes: str | None) -
         "grant_type": "password",
         "client_id": app["client_id"],
         "client_secret": app["client_secret"],
-        "username": _CREW,
-        "password": password_of(sandbox, _CREW),
+        "username": CREW,
+        "password": password_of(sandbox, CREW),
         "scope": AS_USER,
         **changes,
     }
@@ -90,7 +71,7 @@ def test_a_request_for_a_users_token_is_refused_with_its_code(
     body = answer.json()
     assert (answer.status_code, body["error"], *body["error_codes"]) == refusal
     assert body["error_description"].startswith(f"AADSTS{refusal[2]}: ")
-    assert password_of(sandbox, _CREW) not in answer.text
+    assert password_of(sandbox, CREW) not in answer.text
 
 
 def test_passwords_are_not_for_the_endpoint_of_everybody(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
@@ -104,7 +85,7 @@ def test_passwords_are_not_for_the_endpoint_of_everybody(sandbox: SandboxProcess
 def test_a_refresh_token_is_no_access_token_and_the_other_way_round(
     sandbox: SandboxProcess, main: dict[str, Any]
 ) -> None:
-    tokens = user_tokens(sandbox, main, _CREW)
+    tokens = user_tokens(sandbox, main, CREW)
     form = _form(sandbox, main, grant_type="refresh_token", refresh_token=tokens["access_token"])
 
     assert call(sandbox, get_folder(), token=tokens["refresh_token"]).status_code == 401
@@ -113,8 +94,8 @@ def test_a_refresh_token_is_no_access_token_and_the_other_way_round(
 
 
 def test_a_refresh_token_is_the_app_s_that_got_it(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    refresh = user_tokens(sandbox, main, _CREW)["refresh_token"]
-    other = _app(sandbox)
+    refresh = user_tokens(sandbox, main, CREW)["refresh_token"]
+    other = new_app(sandbox)
 
     stolen = ask_for_token(sandbox, **_form(sandbox, other, grant_type="refresh_token", refresh_token=refresh))
     own = ask_for_token(sandbox, **_form(sandbox, main, grant_type="refresh_token", refresh_token=refresh, scope=None))
@@ -126,17 +107,17 @@ def test_a_refresh_token_is_the_app_s_that_got_it(sandbox: SandboxProcess, main:
 
 
 def test_a_new_password_ends_refresh_tokens_and_the_old_password(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    tokens = user_tokens(sandbox, main, _CHIEF)
+    tokens = user_tokens(sandbox, main, CHIEF)
     form = _form(sandbox, main, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
     assert ask_for_token(sandbox, **form).status_code == 200
-    old = password_of(sandbox, _CHIEF)
-    sandbox.admin(f"/users/{_CHIEF}", method="PUT", body={"password": "Föhn wind 7"})
+    old = password_of(sandbox, CHIEF)
+    sandbox.admin(f"/users/{CHIEF}", method="PUT", body={"password": "Föhn wind 7"})
     try:
         ended = ask_for_token(sandbox, **form).json()
-        refused = ask_for_token(sandbox, **_form(sandbox, main, username=_CHIEF, password=old)).json()
-        taken = ask_for_token(sandbox, **_form(sandbox, main, username=_CHIEF, password="Föhn wind 7"))
+        refused = ask_for_token(sandbox, **_form(sandbox, main, username=CHIEF, password=old)).json()
+        taken = ask_for_token(sandbox, **_form(sandbox, main, username=CHIEF, password="Föhn wind 7"))
     finally:
-        sandbox.admin(f"/users/{_CHIEF}", method="PUT", body={"password": old})
+        sandbox.admin(f"/users/{CHIEF}", method="PUT", body={"password": old})
 
     assert (ended["error_codes"], ended["suberror"]) == ([50173], "bad_token")
     assert refused["error_codes"] == [50126]
@@ -144,30 +125,30 @@ def test_a_new_password_ends_refresh_tokens_and_the_old_password(sandbox: Sandbo
 
 
 def test_refresh_tokens_can_be_revoked_and_users_switched_off(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    tokens = user_tokens(sandbox, main, _CHIEF)
+    tokens = user_tokens(sandbox, main, CHIEF)
     form = _form(sandbox, main, grant_type="refresh_token", refresh_token=tokens["refresh_token"])
-    sandbox.admin(f"/users/{_CHIEF}", method="PUT", body={"enabled": False})
+    sandbox.admin(f"/users/{CHIEF}", method="PUT", body={"enabled": False})
     try:
         switched_off = [
             ask_for_token(sandbox, **one).json()["error_codes"]
-            for one in (form, _form(sandbox, main, username=_CHIEF, password=password_of(sandbox, _CHIEF)))
+            for one in (form, _form(sandbox, main, username=CHIEF, password=password_of(sandbox, CHIEF)))
         ]
     finally:
-        sandbox.admin(f"/users/{_CHIEF}", method="PUT", body={"enabled": True})
+        sandbox.admin(f"/users/{CHIEF}", method="PUT", body={"enabled": True})
     assert ask_for_token(sandbox, **form).status_code == 200
-    sandbox.admin(f"/users/{_CHIEF}/revoke", method="POST")
+    sandbox.admin(f"/users/{CHIEF}/revoke", method="POST")
 
     assert switched_off == [[50057], [50057]]
     assert ask_for_token(sandbox, **form).json()["error_codes"] == [50173]
 
 
 def test_tokens_of_users_are_listed_without_the_tokens(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
-    tokens = user_tokens(sandbox, main, _CREW)
+    tokens = user_tokens(sandbox, main, CREW)
 
     listed = sandbox.admin_bytes("/tokens?limit=1").decode()
 
     (latest,) = json.loads(listed)
-    assert (latest["user"], latest["scopes"], latest["roles"]) == (_CREW, ["EWS.AccessAsUser.All"], [])
+    assert (latest["user"], latest["scopes"], latest["roles"]) == (CREW, ["EWS.AccessAsUser.All"], [])
     assert tokens["access_token"].rpartition(".")[2] not in listed
 
 
@@ -177,12 +158,12 @@ def test_a_client_info_names_the_user_and_the_tenant(sandbox: SandboxProcess, ma
     told = json.loads(base64.urlsafe_b64decode(answer["client_info"] + "=="))
     claims = jwt.decode(answer["id_token"], options={"verify_signature": False})
     assert told == {"uid": claims["oid"], "utid": sandbox.info["tenant_id"]}
-    assert (claims["aud"], claims["preferred_username"]) == (main["client_id"], _CREW)
+    assert (claims["aud"], claims["preferred_username"]) == (main["client_id"], CREW)
     assert "refresh_token" not in answer
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [(_CREW, "Managed"), ("x@elsewhere.example", "Unknown"), ("no-address", "Unknown")]
+    ("name", "kind"), [(CREW, "Managed"), ("x@elsewhere.example", "Unknown"), ("no-address", "Unknown")]
 )
 def test_the_realm_of_a_user_is_told(sandbox: SandboxProcess, name: str, kind: str) -> None:
     base = sandbox.info["authority_url"].rpartition("/")[0]
@@ -230,8 +211,8 @@ def test_msal_signs_a_user_in_and_refreshes_in_silence(sandbox: SandboxProcess, 
     client = msal.ConfidentialClientApplication(
         **_msal(sandbox, main, client_credential=main["client_secret"]),
     )
-    first = client.acquire_token_by_username_password(_CREW, password_of(sandbox, _CREW), [AS_USER])
-    (account,) = client.get_accounts(_CREW)
+    first = client.acquire_token_by_username_password(CREW, password_of(sandbox, CREW), [AS_USER])
+    (account,) = client.get_accounts(CREW)
 
     cached = client.acquire_token_silent([AS_USER], account)
     fresh = client.acquire_token_silent([AS_USER], account, force_refresh=True)
@@ -244,14 +225,14 @@ def test_msal_signs_a_user_in_and_refreshes_in_silence(sandbox: SandboxProcess, 
 
 
 def test_msal_s_public_client_needs_an_app_that_allows_it(sandbox: SandboxProcess) -> None:
-    closed, opened = _app(sandbox), _app(sandbox, public_client=True)
-    password = password_of(sandbox, _CREW)
+    closed, opened = new_app(sandbox), new_app(sandbox, public_client=True)
+    password = password_of(sandbox, CREW)
 
     found = []
     for app in (closed, opened):
         client = msal.PublicClientApplication(**_msal(sandbox, app))
         with pytest.warns(DeprecationWarning, match="deprecated"):
-            found.append(client.acquire_token_by_username_password(_CREW, password, [AS_USER]))
+            found.append(client.acquire_token_by_username_password(CREW, password, [AS_USER]))
 
     assert found[0]["error_codes"] == [7000218]
     assert jwt.decode(found[1]["access_token"], options={"verify_signature": False})["appidacr"] == "0"
@@ -260,6 +241,6 @@ def test_msal_s_public_client_needs_an_app_that_allows_it(sandbox: SandboxProces
 def test_msal_hands_a_wrong_password_on(sandbox: SandboxProcess, main: dict[str, Any]) -> None:
     client = msal.ConfidentialClientApplication(**_msal(sandbox, main, client_credential=main["client_secret"]))
 
-    answer = client.acquire_token_by_username_password(_CREW, "wrong", [AS_USER])
+    answer = client.acquire_token_by_username_password(CREW, "wrong", [AS_USER])
 
     assert (answer["error"], answer["error_codes"]) == ("invalid_grant", [50126])
