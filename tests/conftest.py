@@ -11,6 +11,7 @@ import pytest
 
 from bridge.demo.broker_node import BrokerNode, BrokerNodeError
 from tests.support.broker import BrokerOwner, SharedBroker, end_run
+from tests.support.rights import give_rights, make_vhosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,7 @@ def _module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerN
     try:
         node = BrokerNode(tmp_path_factory.mktemp("broker"))
         node.start()
+        give_rights(node)
     except BrokerNodeError as error:
         raise end_run(str(error)) from error
     try:
@@ -91,7 +93,7 @@ def own_broker(_module_broker: BrokerNode) -> Iterator[BrokerNode]:
 def own_vhost(own_broker: BrokerNode) -> str:
     """A virtual host of that node for this test alone."""
     name = f"own-{uuid.uuid4().hex[:12]}"
-    own_broker.create_vhosts([name])
+    make_vhosts(own_broker, [name])
     return name
 
 

@@ -62,18 +62,38 @@ def export(
     config: Config = None,
     *,
     users: Annotated[
-        bool, typer.Option("--users", help="Add least-privilege users for the workers, without passwords.")
+        bool, typer.Option("--users", help="Add least-privilege users with their rights, without passwords.")
     ] = False,
+    rights: Annotated[
+        bool, typer.Option("--rights", help="Add the rights alone, for users who have a password already.")
+    ] = False,
+    scopes: Annotated[
+        bool,
+        typer.Option("--scopes", help="Print instead, for each user, the scopes that give a token the same rights."),
+    ] = False,
+    prefix: Annotated[
+        str, typer.Option(metavar="PREFIX", help="What RabbitMQ's auth_oauth2.scope_prefix says, with --scopes.")
+    ] = "bridge.",
 ) -> None:
-    """Print a RabbitMQ definitions file (rabbitmqctl import_definitions) with everything that the bridge needs."""
+    """
+    Print a RabbitMQ definitions file (rabbitmqctl import_definitions) with everything that the bridge needs.
+
+    No password is ever in it. Importing --users again takes the passwords of these users away; --rights does not.
+    """
     import json  # noqa: PLC0415 - --help must not wait for these
 
     from bridge.cli.broker import virtual_host, wanted_topology  # noqa: PLC0415
     from bridge.wire import definitions  # noqa: PLC0415
+    from bridge.wire import rights as roles  # noqa: PLC0415
 
     settings = _load(config).settings
     vhost = virtual_host(settings.rabbitmq)
-    answer(json.dumps(definitions.export(wanted_topology(settings), vhost=vhost, with_users=users), indent=2))
+    if scopes:
+        document: object = {role.user: roles.scopes(role, vhost=vhost, prefix=prefix) for role in roles.ROLES}
+    else:
+        wanted = wanted_topology(settings)
+        document = definitions.export(wanted, vhost=vhost, with_users=users, with_rights=rights)
+    answer(json.dumps(document, indent=2))
 
 
 def _load(config: Config) -> Loaded[TopologySettings]:

@@ -2,52 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bridge.wire.rights import ROLES
 
 if TYPE_CHECKING:
     from bridge.wire.topology import Topology
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A broker user with the least rights that its work needs: regular expressions over names of one virtual host."""
-
-    user: str
-    configure: str
-    write: str
-    read: str
-
-
-ROLES = (
-    Role("bridge-ingest", configure=r"^mail\.lease\.inbound\.", write=r"^mail\.(inbound|events)$", read="^$"),
-    Role(
-        "bridge-egress",
-        configure=r"^mail\.lease\.outbound\.",
-        write=r"^mail\.(events|dead|outbound\.retry\.[0-9a-z]+)$",
-        read=r"^mail\.outbound\.[a-z0-9-]+(\.urgent)?$",
-    ),
-    # Consumers declare queues of their own below `cad.` and bind them; they may dead-letter to the bridge's.
-    Role(
-        "bridge-cad",
-        configure=r"^cad\.",
-        write=r"^(cad\..*|mail\.outbound|mail\.inbound\.dead)$",
-        read=r"^(cad\..*|mail\.inbound|mail\.events)$",
-    ),
-    # For people: `bridge topology apply`, `bridge dead`.
-    Role("bridge-operator", configure=r"^mail\.", write=r"^mail\.", read=r"^mail\."),
-)
-
-
-def export(topology: Topology, *, vhost: str = "/", with_users: bool = False) -> dict[str, object]:
+def export(
+    topology: Topology, *, vhost: str = "/", with_users: bool = False, with_rights: bool = False
+) -> dict[str, object]:
     """
-    Return a definitions document that declares the topology in a virtual host.
+    Return a definitions document that declares the topology in a virtual host. It never holds a password.
 
     Args:
         topology: What to declare.
         vhost: The virtual host; it is made where missing.
         with_users: Add a user for each of `ROLES` with its rights and no password, so that nobody can log in until
             `rabbitmqctl change_password` sets one. Importing such a document again takes the passwords away again.
+        with_rights: Add the rights alone, for users who are there: nothing else of them changes.
     """
     document: dict[str, object] = {
         "vhosts": [{"name": vhost}],
@@ -88,7 +62,15 @@ def export(topology: Topology, *, vhost: str = "/", with_users: bool = False) ->
     if with_users:
         # An empty hash matches no password.
         document["users"] = [{"name": role.user, "password_hash": "", "tags": []} for role in ROLES]
-        document["permissions"] = [
+    if with_users or with_rights:
+        document |= rights(vhost)
+    return document
+
+
+def rights(vhost: str) -> dict[str, object]:
+    """Return the part of a definitions document that gives the users of `ROLES` their rights in a virtual host."""
+    return {
+        "permissions": [
             {
                 "user": role.user,
                 "vhost": vhost,
@@ -97,5 +79,16 @@ def export(topology: Topology, *, vhost: str = "/", with_users: bool = False) ->
                 "read": role.read,
             }
             for role in ROLES
-        ]
-    return document
+        ],
+        "topic_permissions": [
+            {
+                "user": role.user,
+                "vhost": vhost,
+                "exchange": topic.amqp_exchange,
+                "write": topic.write,
+                "read": "^$",
+            }
+            for role in ROLES
+            for topic in role.topics
+        ],
+    }

@@ -17,6 +17,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import topology
 from tests.support.proxy import TcpProxy
+from tests.support.rights import make_vhosts, with_least_rights
 from tests.support.workers import Worker, take, until
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Site:
         self.address = f"c{uuid.uuid4().hex[:12]}@example.org"
         self.sandbox.add_mailbox(self.address)
         vhost = uuid.uuid4().hex
-        self.broker.create_vhosts([vhost])
+        make_vhosts(self.broker, [vhost])
         self.stack.callback(self.broker.delete_vhost, vhost)
         self.amqp_url = self.broker.vhost_url(vhost)
         asyncio.run(RabbitTopology(RabbitSettings((self.amqp_url,))).apply(topology([self.alias])))
@@ -73,7 +74,7 @@ class Site:
 
     def start(self, command: str, *, point: str = "") -> Worker:
         """Start a worker; with a point it goes through the links and stands still there."""
-        environment = self._environment(through_links=bool(point)) | self.settings
+        environment = with_least_rights(command, self._environment(through_links=bool(point)) | self.settings)
         if point:
             environment |= {"MATRIX_POINT": point, "MATRIX_SOCKET": str(self.directory / "point")}
         log = self.directory / f"{command}-{len(self.workers)}.log"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker, bridge
 
@@ -27,9 +28,14 @@ class Site:
     environment: dict[str, str]
 
     def worker(self, command: str, **settings: str) -> Worker:
-        """Return a worker that is not started yet; settings such as `INGEST__BATCH_MAILS`."""
+        """
+        Return a worker that is not started yet; settings such as `INGEST__BATCH_MAILS`.
+
+        On the broker it may do what its work needs, and nothing else.
+        """
         extra = {f"BRIDGE_{key}": value for key, value in settings.items()}
-        return Worker(command, {**self.environment, **extra}, self.directory / f"{command}.log")
+        environment = with_least_rights(command, {**self.environment, **extra})
+        return Worker(command, environment, self.directory / f"{command}.log")
 
     def count(self, folder: str = "inbox", address: str = ADDRESS) -> int:
         """Return how many mails a folder holds."""

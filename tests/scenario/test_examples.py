@@ -14,6 +14,7 @@ import pika
 import pytest
 
 from tests.scenario.conftest import ADDRESS, Site
+from tests.support.rights import as_user
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def commands(request: pytest.FixtureRequest) -> Iterator[tuple[list[str], list[s
 
 def test_examples_consume_and_send(site: Site, commands: tuple[list[str], list[str], Path], tmp_path: Path) -> None:
     consume, send, folder = commands
-    environment = {**os.environ, "AMQP_URL": site.amqp_url}
+    environment = {**os.environ, "AMQP_URL": as_user(site.amqp_url, "bridge-cad")}
     output = tmp_path / "consumed"
 
     with site.worker("run") as worker, output.open("wb") as out:

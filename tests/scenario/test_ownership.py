@@ -13,6 +13,7 @@ import pytest
 
 from tests.scenario.conftest import ADDRESS
 from tests.support.proxy import TcpProxy
+from tests.support.rights import with_least_rights
 from tests.support.workers import Worker, repeats, take, until
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Pair:
 
     def start(self, **settings: str) -> Worker:
         """Start one more."""
-        environment = {**self.site.environment, **_QUICK, **settings}
+        environment = with_least_rights("ingest", {**self.site.environment, **_QUICK, **settings})
         worker = Worker("ingest", environment, self.site.directory / f"ingest-{len(self.workers)}.log")
         self.workers.append(self._stack.enter_context(worker))
         return worker

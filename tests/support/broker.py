@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.demo.broker_node import BrokerNode
+from tests.support.rights import make_vhosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +67,7 @@ class SharedBroker:
         batch = 0
         while True:
             names = [f"{self._worker}-{batch}-{number}" for number in range(_BATCH)]
-            self.node.create_vhosts(names)
+            make_vhosts(self.node, names)
             yield from names
             batch += 1
 

@@ -33,12 +33,16 @@ class TestAuthority:
         self.file = directory / f"{name}-ca.pem"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, common_name: str) -> Path:
-        """Return a file with a certificate for loopback, valid for servers and clients, and its key."""
+    def issue(self, common_name: str, *, passphrase: str | None = None, expired: bool = False) -> Path:
+        """
+        Return a file with a certificate for loopback, valid for servers and clients, and its key.
+
+        The key is encrypted with the passphrase, where there is one. The file of a name is written anew each time.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
-            _builder(_name(common_name), self._name, key.public_key(), self._key.public_key())
+            _builder(_name(common_name), self._name, key.public_key(), self._key.public_key(), expired=expired)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -46,7 +50,11 @@ class TestAuthority:
         file.write_bytes(
             certificate.public_bytes(serialization.Encoding.PEM)
             + key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.BestAvailableEncryption(passphrase.encode())
+                if passphrase is not None
+                else serialization.NoEncryption(),
             )
         )
         return file
@@ -74,9 +82,14 @@ def _may_sign_certificates() -> x509.KeyUsage:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    *,
+    expired: bool = False,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(days=5 if expired else 0)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

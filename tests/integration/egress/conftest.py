@@ -19,6 +19,7 @@ import pytest
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import topology
+from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import clean
 
@@ -48,6 +49,8 @@ class Site:
     sandbox: SandboxProcess
     amqp_url: str
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    """Of workers, besides what each has."""
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start a worker."""
@@ -64,10 +67,14 @@ class Site:
             "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "2",
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "20",
             "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
+            **self.environment,
         }
         with (self.directory / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "egress"], env=clean(environment), stdout=log, stderr=log
+                [sys.executable, "-m", "bridge", "egress"],
+                env=clean(with_least_rights("egress", environment)),
+                stdout=log,
+                stderr=log,
             )
         self.workers.append(worker)
         return worker

@@ -15,7 +15,8 @@ from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.errors import BrokerAccessRefused, BrokerUnavailable, TopologyMissing
 from bridge.ports.broker import PublishReceipt
-from bridge.wire.definitions import ROLES, export
+from bridge.wire.definitions import export
+from bridge.wire.rights import ROLES
 from bridge.wire.topology import (
     DEAD,
     EVENTS,
@@ -174,9 +175,9 @@ async def test_the_ingest_user_can_do_its_work_and_nothing_else(login: Callable[
     exchanges, queues = ingest_needs()
     assert await RabbitTopology(quick(url)).verify(amqp_exchanges=exchanges, queues=queues) == []
     async with RabbitPublisher(quick(url)) as publisher:
-        for exchange in exchanges:
+        for exchange, key in ((INBOUND, "dispatch.mail"), (EVENTS, "inbound.parked")):
             await publisher.wait_ready()
-            await publisher.publish(mail(amqp_exchange=exchange))
+            await publisher.publish(mail(amqp_exchange=exchange, routing_key=key))
         async with publisher.lease(reader_lease("dispatch")) as lost:
             assert not lost.is_set()
         for name in (lease_queue(outbound_queue("dispatch")), INBOUND):
@@ -204,7 +205,8 @@ async def test_the_egress_user_can_do_its_work_and_nothing_else(login: Callable[
     async with RabbitPublisher(quick(url)) as publisher, RabbitConsumer(quick(url)) as consumer:
         for exchange in exchanges:
             await publisher.wait_ready()
-            await publisher.publish(mail(amqp_exchange=exchange, routing_key="dispatch"))
+            key = "outbound.sent" if exchange == EVENTS else "dispatch"
+            await publisher.publish(mail(amqp_exchange=exchange, routing_key=key))
         for exchange in (INBOUND, OUTBOUND):
             await publisher.wait_ready()
             with pytest.raises(BrokerAccessRefused):

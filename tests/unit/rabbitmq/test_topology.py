@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from bridge.wire.definitions import ROLES, export
+from bridge.wire.definitions import export
+from bridge.wire.rights import ROLES
 from bridge.wire.topology import (
     EVENTS,
     INBOUND,
