@@ -66,7 +66,7 @@ class SeenMail:
 class EndReason:
     """Why a request ended without a send: what its event says."""
 
-    event: Literal["failed", "expired"]
+    event: Literal["failed", "expired", "unknown"]
     code: str
     detail: str = ""
     """Such as Exchange's response code; never content."""
@@ -90,6 +90,16 @@ class LedgerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerView:
+    """What the ledger says of a request."""
+
+    entries: Sequence[LedgerEntry] = ()
+    """Oldest first."""
+    since: datetime | None = None
+    """From when on it has every entry; None: it always had."""
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What one look read, place by place."""
 
@@ -98,6 +108,10 @@ class Findings:
     ledger: Sequence[LedgerEntry] = ()
     """Oldest first."""
     sent_items: Sequence[SeenMail] = ()
+    young: bool = False
+    """The ledger was lost a while ago, and is a new one."""
+    blind: bool = False
+    """And the request may have been in hand before."""
 
     def seen(self, digest: str) -> Seen[str]:
         """Return what the protocol needs to know, for a request with this content."""
@@ -120,6 +134,8 @@ class Findings:
             done=bool(done),
             ended=any(entry.kind == "ended" for entry in self.ledger),
             other_content=bool(evidence or done) and all(stamp.digest != digest for stamp in (*evidence, *done)),
+            young=self.young,
+            blind=self.blind,
         )
 
     def with_sent_items(self, mails: Sequence[SeenMail]) -> Findings:

@@ -11,6 +11,9 @@ rests on four facts about the mailbox and on no lock:
 - A look reads in the direction in which a mail moves, so that a mail on its way is seen at least once: Drafts, Outbox,
   the ledger, Sent Items.
 
+People can destroy the ledger. It tells since when it is whole, and a request that was first delivered before that, or
+may have been, is not sent any more: unless its mail shows somewhere, it is entered as ended and its outcome unknown.
+
 A worker may stop anywhere: the request is then delivered again and starts anew with `begin`. A call may be answered,
 refused, or executed late or never without an answer; for each there is a function that says what follows.
 """
@@ -89,6 +92,10 @@ class Seen(Generic[K]):
     ended: bool = False
     other_content: bool = False
     """What `moved` and `done` rest on has another digest than the request in hand."""
+    young: bool = False
+    """The ledger was lost and is a new one: of an earlier send only the mail itself can tell."""
+    blind: bool = False
+    """The request may have been in hand before the ledger was lost: that it says nothing means nothing."""
 
     @property
     def missing(self) -> frozenset[K]:
@@ -140,15 +147,16 @@ def entered_end(progress: Progress[K]) -> Progress[K]:
 
 
 def wants_sent_items(seen: Seen[K]) -> bool:
-    """Tell whether a look has to read Sent Items after the ledger: no mail gets there without an entry."""
-    return bool(seen.missing) and not seen.moved and not seen.done
+    """Tell whether a look has to read Sent Items after the ledger: no mail gets there without an entry in one."""
+    return (bool(seen.missing) or seen.young) and not seen.moved and not seen.done
 
 
 def looked(progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over: bool) -> Progress[K]:
     """
     Decide after a look.
 
-    `patience_over` says that the stated time has passed since the begun send that is missing was entered.
+    `patience_over` says that the stated time has passed since the begun send that is missing was entered, or since the
+    ledger was lost.
     """
     if seen.moved or seen.done:
         return _report(progress, Outcome.REUSED if seen.other_content else Outcome.SENT)
@@ -156,10 +164,14 @@ def looked(progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over
         return _missing(progress, seen.missing, patience_over=patience_over)
     if seen.ended and not progress.ending:
         return entered_end(replace(progress, known=frozenset()))  # an entry that was read is a confirmed one
+    if seen.blind and not progress.ending:
+        return give_up(progress) if patience_over else Progress(Step.DEFER)
     if expired and not progress.ending:
         return give_up(progress)
     if progress.ending or seen.drafts - {progress.own}:
-        return _clear(replace(progress, known=frozenset()), seen.drafts)
+        ended = Outcome.UNKNOWN if seen.blind else Outcome.ENDED
+        outcome = ended if progress.ending else None
+        return _clear(replace(progress, known=frozenset(), outcome=outcome), seen.drafts)
     if progress.own in seen.drafts:
         # Likewise: nothing would be gained by a second entry of the same begun send.
         step = Step.SEND if progress.own in seen.begun else Step.ENTER
@@ -189,7 +201,7 @@ def voided(progress: Progress[K]) -> Progress[K]:
 
 def not_voided(progress: Progress[K]) -> Progress[K]:
     """The void was refused or not answered: something moved."""
-    return replace(progress, step=Step.LOOK, to_void=(), known=frozenset())
+    return replace(progress, step=Step.LOOK, to_void=(), known=frozenset(), outcome=None)
 
 
 def entered(progress: Progress[K]) -> Progress[K]:
@@ -235,5 +247,5 @@ def _clear(progress: Progress[K], drafts: frozenset[K]) -> Progress[K]:
     if drafts:
         return replace(progress, step=Step.VOID, to_void=tuple(sorted(drafts, key=repr)))
     if progress.ending:
-        return Progress(Step.REPORT, outcome=Outcome.ENDED)
+        return Progress(Step.REPORT, outcome=progress.outcome)
     return Progress(Step.AGAIN)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bridge.domain.outbound_records import (
         CreatedDraft,
         EndReason,
-        LedgerEntry,
+        LedgerView,
         SeenDraft,
         SeenMail,
         Stamp,
@@ -52,8 +52,16 @@ class SendingMailbox(Protocol):
     def largest_mime_bytes(self) -> int:
         """The largest mail that this transport can carry."""
 
+    @property
+    def ledger_since(self) -> datetime | None:
+        """
+        From when on the ledger is whole, as far as is known by now; None: it always was.
+
+        A ledger that people destroyed or emptied is made anew, and is whole from then on.
+        """
+
     async def prepare(self) -> None:
-        """Make the folder of the ledger where it is missing. May be called again at any time."""
+        """Find the folder of the ledger, wherever it is, or make it. May be called again at any time."""
 
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """
@@ -70,11 +78,19 @@ class SendingMailbox(Protocol):
     async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
         """Return the mails of a request in Outbox."""
 
-    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
-        """Return the mails of a request in Sent Items, as far as their stamp got there."""
+    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+        """
+        Return the mails of a request in Sent Items, as far as their stamp got there.
 
-    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
-        """Return the entries of a request, oldest first by the time at which Exchange stored them."""
+        With `deleted` also those that people deleted since, as far as they can be had back.
+        """
+
+    async def find_in_ledger(self, request_id: str) -> LedgerView:
+        """
+        Return the entries of a request, oldest first by the time at which Exchange stored them.
+
+        And from when on the ledger has them all, which is the same answer: nothing can happen in between.
+        """
 
     async def void(self, draft: SeenDraft) -> None:
         """

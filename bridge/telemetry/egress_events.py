@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from bridge.telemetry.events import Event
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bridge.telemetry.metrics import Metrics
 
 
@@ -177,3 +179,18 @@ class LedgerSwept(Event):
 
     mailbox: str
     deleted: int
+
+
+@dataclass(frozen=True)
+class LedgerLost(Event):
+    """The folder of the ledger was deleted or emptied, and is a new one; requests in hand then are not sent again."""
+
+    name = "egress.ledger_lost"
+    level = "error"
+
+    mailbox: str
+    found_at: datetime
+
+    def record(self, metrics: Metrics) -> None:
+        """Show when."""
+        metrics.egress_ledger_lost.labels(self.mailbox).set(self.found_at.timestamp())

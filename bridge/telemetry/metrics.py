@@ -161,6 +161,11 @@ class Metrics:
         self.egress_voids = self._counter(
             "egress_voided_drafts", "Drafts voided so that nobody can send them", "mailbox"
         )
+        self.egress_ledger_lost = self._gauge(
+            "egress_ledger_lost_timestamp_seconds",
+            "When the folder Bridge Sends was last found deleted or emptied, 0 if never",
+            "mailbox",
+        )
         self.egress_held = self._gauge("egress_held_requests", "Requests held by this worker", "mailbox")
         self.egress_paused = self._gauge("egress_paused", "1 while draining a mailbox is paused", "mailbox")
         self.egress_wait = self._gauge(

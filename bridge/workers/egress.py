@@ -66,7 +66,7 @@ class MailboxSender:
         self._options = options or EgressOptions()
         self._pauses = Pauses(alias, clock, emit, self._options.pauses)
         self._health = DrainHealth(self.part, health, self._pauses, consumer)
-        self._pace = Pace(mailbox, self._options.rate, clock)
+        self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
         self._visits = Visits(
             alias=alias,

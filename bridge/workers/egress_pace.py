@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bridge.domain.send_rate import DAY_SECONDS, MINUTE_SECONDS, Begun, RateLimits, SendWindow
+from bridge.telemetry.egress_events import LedgerLost
 from bridge.workers.egress_gate import RateGate
 from bridge.workers.reads import read_again
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
+    from bridge.telemetry.events import Emit
 
 
 class Pace:
@@ -23,8 +25,11 @@ class Pace:
     The window is read from the ledger at the start, and whenever another worker may have drained the mailbox since.
     """
 
-    def __init__(self, mailbox: SendingMailbox, limits: RateLimits, clock: Clock) -> None:
+    def __init__(self, mailbox: SendingMailbox, limits: RateLimits, clock: Clock, *, alias: str, emit: Emit) -> None:
         self._mailbox = mailbox
+        self._alias = alias
+        self._emit = emit
+        self._ledger_since: datetime | None = None
         self._limits = limits
         self._clock = clock
         self._window = SendWindow(limits)
@@ -49,6 +54,10 @@ class Pace:
         await self._mailbox.prepare()
         age = timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS)
         begun = await read_again(lambda: self._mailbox.begun_since(age), self._clock)
+        since = self._mailbox.ledger_since
+        if since is not None and since != self._ledger_since:
+            self._ledger_since = since
+            self._emit(LedgerLost(self._alias, since))
         now = self._clock.monotonic()
         if window and self.others_sent:
             # Where Exchange's clocks differ, one may seem to come from the future.

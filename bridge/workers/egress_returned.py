@@ -112,7 +112,7 @@ class ReturnedDrain:
             return
         self._emit(RequestReceived(alias, "returned"))
         if await self._settler.ready(ticket):
-            await self._settler.defer(ticket, Deferred("queue_missing"), counts=False)
+            await self._settler.defer(ticket, Deferred("queue_missing", untouched=True), counts=False)
 
     async def _leave_to_others(self, delivery: Delivery, reason: str) -> None:
         """Send it home to be ended: only who has its mailbox can look, and nobody may have it any more."""

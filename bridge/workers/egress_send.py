@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bridge.domain import send_protocol as protocol
@@ -32,6 +33,10 @@ T = TypeVar("T")
 
 _CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
 _LARGE_BYTES = 256 * 1024
+_CLOCKS_DIFFER = timedelta(minutes=10)
+_LEDGER_LOST = EndReason(
+    "unknown", "outcome_unknown", "the folder Bridge Sends was deleted or emptied while this request was in hand"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class Deferred:
     code: str
     after_seconds: float | None = None
     """What was asked for; None where nobody said."""
+    untouched: bool = False
+    """This visit has not begun to send it, and cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,10 @@ class SendOptions:
     """Between two tries within one visit."""
     steps: int = 60
     """In one visit; a plain send takes six."""
+    young_seconds: float = 14 * 86_400.0
+    """How long after the ledger was lost the mails themselves are asked whether a request was sent before."""
+    doubt_seconds: float = 2 * 86_400.0
+    """How long after it a request that may have been in hand before is not sent; longer than any is kept waiting."""
 
 
 @dataclass(slots=True)
@@ -95,12 +106,20 @@ class SendRun:
     options: SendOptions = field(default_factory=SendOptions)
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
+    untouched: bool = True
+    """No earlier visit can have begun to send it."""
+    begun_after: datetime | None = None
+    """Nor can anybody before this moment, by the clocks of publishers and workers."""
+    _since: datetime | None = None
+    """From when on the ledger was whole when this visit began."""
     _turn: Begun | None = None
     _draft: CreatedDraft | None = None
     _entry_id: str | None = None
     _findings: Findings = field(default_factory=Findings)
     _reason: EndReason | None = None
     _stumbles: int = 0
+    _entered: bool = False
+    """An entry of this visit may be in the ledger."""
 
     async def run(self, *, look_first: bool) -> Conclusion:
         """
@@ -110,6 +129,7 @@ class SendRun:
             OperatorError: The mailbox cannot be used; nothing is lost.
         """
         self._reason = self.end_as
+        self._since = self.mailbox.ledger_since
         progress: Progress[str] = protocol.begin(expired=self._over(), look_first=look_first)
         try:
             for _ in range(self.options.steps):
@@ -118,6 +138,8 @@ class SendRun:
                 if progress.step in _CHANGES and self.abandoned():
                     return Left()
                 following = await self._step(progress)
+                if isinstance(following, Deferred):
+                    return replace(following, untouched=not self._entered and not self._findings.blind)
                 if not isinstance(following, Progress):
                     return following
                 progress = following
@@ -190,6 +212,7 @@ class SendRun:
                 return protocol.voided(progress)
             case Step.ENTER:
                 self._turn = None  # counts from here on, whatever comes of it
+                self._entered = True
                 self._entry_id = await self.mailbox.enter_begun(self._own(progress).stamp, self.request.recipients)
                 return protocol.entered(progress)
             case Step.SEND:
@@ -217,13 +240,27 @@ class SendRun:
         drafts = await self._read(lambda: self.mailbox.find_drafts(request_id))
         outbox = await self._read(lambda: self.mailbox.find_in_outbox(request_id))
         ledger = await self._read(lambda: self.mailbox.find_in_ledger(request_id))
-        self._findings = Findings(drafts, outbox, ledger)
+        young, blind = self._doubts(ledger.since)
+        self._findings = Findings(drafts, outbox, ledger.entries, young=young, blind=blind)
         seen = self._findings.seen(self.digest)
         if protocol.wants_sent_items(seen):
-            sent_items = await self._read(lambda: self.mailbox.find_in_sent_items(request_id))
+            sent_items = await self._read(lambda: self.mailbox.find_in_sent_items(request_id, deleted=young))
             self._findings = self._findings.with_sent_items(sent_items)
             seen = self._findings.seen(self.digest)
-        return protocol.looked(progress, seen, expired=self._over(), patience_over=self._patience_over(seen.missing))
+        oldest = self._findings.oldest_begun(seen.missing) if seen.missing else ledger.since
+        return protocol.looked(progress, seen, expired=self._over(), patience_over=self._patience_over(oldest))
+
+    def _doubts(self, since: datetime | None) -> tuple[bool, bool]:
+        """Return whether the ledger is a new one, and whether it may have lost what it knew of this request."""
+        if since is None:
+            return False, False
+        age = (self.exchange_now() - since).total_seconds()
+        if since == self._since:
+            begun_later = self.begun_after is not None and self.begun_after > since + _CLOCKS_DIFFER
+            blind = age < self.options.doubt_seconds and not self.untouched and not begun_later
+        else:
+            blind = True  # it was lost during this visit
+        return age < self.options.young_seconds or blind, blind
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         return await read_again(read, self.clock)
@@ -247,11 +284,10 @@ class SendRun:
             self.emit(StepTaken(self.alias, "discard_failed", error.code, 0.0))
         return protocol.discarded(progress)
 
-    def _patience_over(self, missing: frozenset[str]) -> bool:
-        begun_at = self._findings.oldest_begun(missing)
-        if begun_at is None:
+    def _patience_over(self, since: datetime | None) -> bool:
+        if since is None:
             return False
-        return (self.exchange_now() - begun_at).total_seconds() >= self.options.unknown_after_seconds
+        return (self.exchange_now() - since).total_seconds() >= self.options.unknown_after_seconds
 
     async def _stumbled(self, error: TransientError) -> bool:
         """Wait a little, unless this visit has failed often enough, or Exchange wants more time."""
@@ -271,6 +307,8 @@ class SendRun:
                 return Ended(
                     "sent", "ok", "", message_id or message_id_of(self.request.request_id, self.sender.address)
                 )
+            case Outcome.UNKNOWN if self._findings.blind:
+                return Ended(_LEDGER_LOST.event, _LEDGER_LOST.code, _LEDGER_LOST.detail)
             case Outcome.UNKNOWN:
                 return Ended("unknown", "outcome_unknown", "a send was begun, and its mail is nowhere to be found")
             case Outcome.REUSED:
@@ -281,6 +319,8 @@ class SendRun:
         return Ended(reason.event, reason.code, reason.detail)
 
     def _end_reason(self) -> EndReason:
+        if self._findings.blind:
+            return _LEDGER_LOST
         # An ended entry of somebody else is repeated; its own reason is read in the look that follows.
         return self._reason or EndReason("expired", "expired")
 

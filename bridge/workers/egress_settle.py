@@ -14,7 +14,7 @@ from bridge.telemetry.egress_events import RequestDeferred, RequestEnded
 from bridge.telemetry.reasons import general_of
 from bridge.wire import event_v1, outbound_v1, topology
 from bridge.workers.egress_gate import first_of
-from bridge.workers.egress_ticket import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON
+from bridge.workers.egress_ticket import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON, UNTOUCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +125,8 @@ class Settler:
         }
         if delay_told:
             headers[DELAY_TOLD] = True
+        if ticket.untouched and deferred.untouched:
+            headers[UNTOUCHED] = True
         if ticket.end_as is not None:
             headers[END] = ticket.end_as.code
         await self._publish(ticket, _again(ticket, step.amqp_exchange, headers))

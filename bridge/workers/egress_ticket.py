@@ -22,6 +22,7 @@ ATTEMPTS: Final = "x-bridge-attempts"
 FIRST_SEEN: Final = "x-bridge-first-seen"
 DELAY_TOLD: Final = "x-bridge-delay-told"
 END: Final = "x-bridge-end"
+UNTOUCHED: Final = "x-bridge-untouched"
 REASON: Final = "x-bridge-reason"
 DETAIL: Final = "x-bridge-detail"
 TRACE = ("traceparent", "tracestate")
@@ -63,6 +64,18 @@ class Ticket:
     def expires_at(self) -> datetime | None:
         """Return when the request is too old to be begun, None for never."""
         return self.request.expires_at if self.request is not None else None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether no visit of this request, as far as its deliveries tell, can have begun to send it."""
+        headers = self.delivery.headers
+        return not self.delivery.redelivered and (ATTEMPTS not in headers or headers.get(UNTOUCHED) is True)
+
+    @property
+    def begun_after(self) -> datetime | None:
+        """Return a moment before which nobody can have begun to send this request, None where nothing tells."""
+        seen = self.first_seen if FIRST_SEEN in self.delivery.headers else None
+        return max((moment for moment in (seen, self.delivery.timestamp) if moment is not None), default=None)
 
     @property
     def met_before(self) -> bool:

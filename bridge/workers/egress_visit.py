@@ -67,10 +67,10 @@ class Visits:
         if ticket.request is None:
             return Ended("failed", "invalid_request", str(ticket.invalid))
         if self._pauses.paused:
-            return self._waits_for_mailbox(ticket)
+            return self._waits_for_mailbox(ticket, untouched=True)
         async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
             if self._pauses.paused:  # meanwhile
-                return self._waits_for_mailbox(ticket)
+                return self._waits_for_mailbox(ticket, untouched=True)
             try:
                 conclusion = await self._go_on(ticket, ticket.request, slot)
             except (OperatorError, TransientError) as error:
@@ -130,6 +130,8 @@ class Visits:
             exchange_now=self._pace.exchange_now,
             options=self._options.send,
             end_as=end_as,
+            untouched=ticket.untouched,
+            begun_after=ticket.begun_after,
         )
         try:
             return await run.run(look_first=ticket.met_before or end_as is not None)
@@ -139,10 +141,11 @@ class Visits:
             asyncio.get_running_loop().call_exception_handler({"message": "a request was not sent", "exception": bug})
             return Deferred(BridgeError.code)
 
-    def _waits_for_mailbox(self, ticket: Ticket) -> Deferred:
+    def _waits_for_mailbox(self, ticket: Ticket, *, untouched: bool = False) -> Deferred:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
         code = self._pauses.code or MailboxUnavailable.code
-        return Deferred(code, None if ticket.urgent else self._pauses.circulation_seconds)
+        seconds = None if ticket.urgent else self._pauses.circulation_seconds
+        return Deferred(code, seconds, untouched=untouched)
 
     def _gives_up(self, ticket: Ticket) -> bool:
         age = ticket.age_seconds(self._clock.now())

@@ -68,6 +68,8 @@ def _wrap_calls() -> None:
 def _step_of(payload: etree._Element) -> str:
     """Return the operation, and for items what it is done to: a draft, or an entry of the ledger."""
     operation = str(payload.tag).rpartition("}")[2]
+    if operation == "CreateItem" and any(one.text == "born" for one in payload.iter() if "Value" in str(one.tag)):
+        return "CreateItem birth"  # once in the life of a ledger
     distinguished = [str(one.get("Id")) for one in payload.iter() if str(one.tag).endswith("}DistinguishedFolderId")]
     if operation in {"FindItem", "CreateItem"}:
         return f"{operation} {distinguished[0] if distinguished else 'ledger'}"

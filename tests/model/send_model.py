@@ -15,7 +15,11 @@ never was and never will be.
 As designed it is safe with two drafts, one lost and one late call in 4,337,094 states; with two lost and two late calls
 in 23,532,765; with three drafts in 33,449,425 (three minutes, 2.8 GB).
 
-Not modelled: more than two workers, time, and a request that is published with another content.
+Where a person destroys the ledger once, at any moment, nothing is sent twice either: in 6,584,263 states with one lost
+answer. `unknown` may then be told of a request that never was sent.
+
+Not modelled: more than two workers, time, a request that is published with another content, and one that is published
+again after the ledger was destroyed.
 """
 
 from __future__ import annotations
@@ -54,11 +58,19 @@ class Rules:
     change_key_of_creation: bool = True
     """Off: the change key is read again before the send, so that a void draft can be sent."""
     discard_only_unbegun: bool = True
+    lost_ledger_is_known: bool = True
+    """Off: a ledger that was made anew is trusted like the first one."""
+    doubt_what_was_in_hand: bool = True
+    """Off: what was in hand before the ledger was lost is sent where nothing shows."""
     # The world, not the protocol.
     late_copy: bool = True
     expiry: bool = True
     mishaps: bool = True
     """A request fails for good at any time: Exchange refuses it, or the broker gave it up."""
+    held_back: bool = False
+    """A send is not made after all, for the sake of Exchange's pace, and looked for instead."""
+    ledger_is_destroyed: bool = False
+    """A person destroys the ledger once, at any moment."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,10 @@ class Shared(NamedTuple):
     lost_left: int = 0
     expired: bool = False
     said: frozenset[Outcome] = frozenset()
+    taken: bool = False
+    """The request was delivered before."""
+    destroyed: bool = False
+    """The ledger was, and there is a new one."""
 
 
 class Local(NamedTuple):
@@ -100,6 +116,8 @@ class Local(NamedTuple):
     place: Place | None = None
     seen: Seen[int] | None = None
     told: bool = False
+    doubtful: bool = False
+    """The request may have been in hand before the ledger was destroyed."""
 
 
 IDLE = Local()
@@ -249,6 +267,13 @@ class Search:
                 yield executed[0]
         if self._rules.expiry and not shared.expired:
             yield shared._replace(expired=True)
+        if self._rules.ledger_is_destroyed and not shared.destroyed:
+            # Entries that are on their way get lost with it, or come into the new one.
+            left = tuple(call for call in shared.on_their_way if call.verb not in {"begin", "end", "done"})
+            lost = shared._replace(begun=frozenset(), done=False, ended=False, destroyed=True)
+            yield lost
+            if left != shared.on_their_way:
+                yield lost._replace(on_their_way=left)
 
     # The workers.
 
@@ -259,11 +284,17 @@ class Search:
         if local.told:
             return
         if local.progress is None:
-            yield from ((shared, _at(progress)) for progress in self._begin(shared))
-        elif local.place is not None:
-            yield from self._read(shared, local)
-        else:
-            yield from self._act(shared, local.progress)
+            doubtful = self._rules.ledger_is_destroyed and (shared.taken or not shared.destroyed)
+            taken = shared._replace(taken=self._rules.ledger_is_destroyed)
+            yield from ((taken, Local(progress, doubtful=doubtful)) for progress in self._begin(shared))
+            return
+        moves = (
+            self._act(shared, local.progress, doubtful=local.doubtful)
+            if local.place is None
+            else self._read(shared, local)
+        )
+        for after, moved in moves:
+            yield after, moved if moved in (IDLE, TOLD) else moved._replace(doubtful=local.doubtful)
 
     def _begin(self, shared: Shared) -> Iterator[Progress[int]]:
         if shared.expired and not self._rules.look_before_end:
@@ -275,12 +306,12 @@ class Search:
             yield protocol.begin(expired=True)
 
     def _act(  # noqa: C901, PLR0912 - one case for each step
-        self, shared: Shared, progress: Progress[int]
+        self, shared: Shared, progress: Progress[int], *, doubtful: bool
     ) -> Iterator[tuple[Shared, Local]]:
         own = -1 if progress.own is None else progress.own
         match progress.step:
             case Step.LOOK:
-                yield from self._read(shared, Local(progress, self._order[0], Seen()))
+                yield from self._read(shared, Local(progress, self._order[0], Seen(), doubtful=doubtful))
             case Step.CREATE:
                 good = protocol.created(len(shared.items))
                 if not self._rules.look_before_send:
@@ -306,6 +337,8 @@ class Search:
             case Step.SEND:
                 bad = protocol.not_submitted(progress)
                 yield from self._call(shared, Call("send", own), protocol.submitted(progress), bad, bad)
+                if self._rules.held_back:
+                    yield shared, _at(bad)
                 if self._rules.mishaps:
                     yield shared, _at(protocol.give_up(progress))
             case Step.CLOSE:
@@ -319,6 +352,8 @@ class Search:
                 yield from self._call(shared, Call("delete", own), good, good, good)
             case Step.AGAIN | Step.DEFER:
                 yield shared, IDLE
+                if progress.step is Step.AGAIN and self._rules.ledger_is_destroyed:
+                    yield from ((shared, _at(anew)) for anew in self._begin(shared))
             case Step.REPORT if progress.outcome is not None:
                 yield shared._replace(said=shared.said | {progress.outcome}), TOLD
 
@@ -340,12 +375,12 @@ class Search:
         assert progress is not None
         assert place is not None
         assert seen is not None
-        seen = self._glance(shared, place, seen)
+        seen = self._glance(shared, place, seen, doubtful=local.doubtful)
         position = self._order.index(place) + 1
         if position < len(self._order):
             wanted = self._order[position]
             if wanted != Place.SENT_ITEMS or protocol.wants_sent_items(seen) or not self._rules.ledger:
-                yield shared, Local(progress, wanted, seen)
+                yield shared, Local(progress, wanted, seen, doubtful=local.doubtful)
                 return
         if not self._rules.look_twice:
             progress = replace(progress, known=seen.missing)
@@ -355,7 +390,7 @@ class Search:
                 decided = Progress(Step.DISCARD, own=progress.own, outcome=decided.outcome)
             yield shared, _at(decided)
 
-    def _glance(self, shared: Shared, place: Place, seen: Seen[int]) -> Seen[int]:
+    def _glance(self, shared: Shared, place: Place, seen: Seen[int], *, doubtful: bool) -> Seen[int]:
         match place:
             case Place.DRAFTS:
                 return replace(
@@ -367,7 +402,9 @@ class Search:
             case Place.OUTBOX:
                 return replace(seen, moved=seen.moved or (self._rules.outbox_is_read and OUTBOX in shared.items))
             case Place.LEDGER if self._rules.ledger:
-                return replace(seen, begun=shared.begun, done=shared.done, ended=shared.ended)
+                young = shared.destroyed and self._rules.lost_ledger_is_known
+                blind = young and doubtful and self._rules.doubt_what_was_in_hand
+                return replace(seen, begun=shared.begun, done=shared.done, ended=shared.ended, young=young, blind=blind)
             case Place.LEDGER:
                 return seen
             case Place.SENT_ITEMS:
@@ -387,13 +424,19 @@ def _fault(shared: Shared) -> str | None:
         return "sent twice"
     if Outcome.ENDED in shared.said and shared.submitted:
         return "reported ended, was sent"
-    if shared.said & {Outcome.SENT, Outcome.UNKNOWN} and not shared.submitted:
+    # Where the ledger was destroyed a request may be given up for unknown that never was sent.
+    claims = {Outcome.SENT} if shared.destroyed else {Outcome.SENT, Outcome.UNKNOWN}
+    if shared.said & claims and not shared.submitted:
         return "reported sent or unknown, was not sent"
     return None
 
 
+DESIGNED = "as designed"
+DESTROYED = "as designed, the ledger destroyed once, sends held back"
+
 VARIANTS: dict[str, tuple[Rules, str | None]] = {
-    "as designed": (Rules(), None),
+    DESIGNED: (Rules(), None),
+    DESTROYED: (Rules(held_back=True, ledger_is_destroyed=True), None),
     "no ledger, copy never late, no expiry": (Rules(ledger=False, late_copy=False, expiry=False, mishaps=False), None),
     "no ledger, copy may be late": (Rules(ledger=False, expiry=False, mishaps=False), "sent twice"),
     "no ledger, copy never late, no expiry, Outbox not read": (
@@ -412,6 +455,14 @@ VARIANTS: dict[str, tuple[Rules, str | None]] = {
     "expiry reported without a look": (Rules(look_before_end=False), "reported ended, was sent"),
     "a look but no entry before ending": (Rules(end_entry=False), "reported ended, was sent"),
     "no look before the first send": (Rules(look_before_send=False), "sent twice"),
+    "ledger destroyed, the new one trusted like the first": (
+        Rules(expiry=False, mishaps=False, ledger_is_destroyed=True, lost_ledger_is_known=False),
+        "sent twice",
+    ),
+    "ledger destroyed, what was in hand sent where Sent Items has nothing": (
+        Rules(expiry=False, mishaps=False, ledger_is_destroyed=True, doubt_what_was_in_hand=False),
+        "sent twice",
+    ),
 }
 """Name: the rules, and the first fault that the search finds, if any."""
 
@@ -427,7 +478,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bounds = Bounds(arguments.drafts, arguments.lost, arguments.late)
     for name, (rules, _) in VARIANTS.items():
-        if name == "as designed" or arguments.variants:
+        if name in {DESIGNED, DESTROYED} or arguments.variants:
             verdict = Search(rules, bounds).run(trace=arguments.trace)
             line = f"{name}: {verdict.states:,} states, {verdict.fault or 'safe'}, {verdict.seconds:.1f} s\n"
             sys.stdout.write(line)

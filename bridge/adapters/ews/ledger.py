@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, cast
 
-from bridge.adapters.ews import stamps
+from bridge.adapters.ews import ledger_folder, stamps
 from bridge.adapters.ews.calls import change, find, find_all
-from bridge.adapters.ews.folders import distinguished, ensure_child, folder_ids
+from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.ledger_folder import BORN, LedgerFolder, is_birth
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time, to_text
-from bridge.domain.outbound_records import EndReason, EntryKind, LedgerEntry, Stamp
-from bridge.errors import FolderNotFound, SendOutcomeUnknown
+from bridge.domain.outbound_records import EndReason, EntryKind, LedgerEntry, LedgerView, Stamp
+from bridge.errors import CallRefused, FolderNotFound, MailboxUnavailable, SendOutcomeUnknown
 from bridge.ports.outbox import BegunSend, BegunSends
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
+    from bridge.errors import BridgeError
 
-FOLDER: Final = "Bridge Sends"
+FOLDER: Final = ledger_folder.FOLDER
 
 _CREATED: Final = "item:DateTimeCreated"
 _RECIPIENTS_DIGITS: Final = 6
+_TRIES: Final = 3
 _KINDS: Final = frozenset({"begun", "done", "ended"})
 _FIELDS: Final = (*stamps.STAMP_NAMES, stamps.ENTRY, stamps.RECIPIENTS, stamps.REASON)
 
@@ -40,14 +43,16 @@ class EwsLedger:
     def __init__(self, client: EwsClient, address: str) -> None:
         self._client = client
         self._address = address
-        self._folder: etree._Element | None = None
+        self._home = LedgerFolder(client, address)
 
-    async def folder(self) -> etree._Element:
-        """Return the id of the folder, making it where it is missing."""
-        if self._folder is None:
-            parent = distinguished("msgfolderroot")
-            self._folder = await ensure_child(self._client, self._address, parent, FOLDER)
-        return self._folder
+    @property
+    def since(self) -> datetime | None:
+        """From when on the ledger is whole, as far as is known; None: it always was."""
+        return self._home.since
+
+    async def prepare(self) -> None:
+        """Find the folder, or make it."""
+        await self._home.ids()
 
     async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
         """Enter a begun send; return the entry's id."""
@@ -75,33 +80,55 @@ class EwsLedger:
         )
         await change(self._client, self._address, request)
 
-    async def entries(self, request_id: str) -> list[LedgerEntry]:
-        """Return the entries of a request, oldest first."""
-        found = await self._find(stamps.equals(stamps.REQUEST_ID, request_id))
-        return [entry for entry in found if entry.stamp.request_id == request_id]
+    async def entries(self, request_id: str) -> LedgerView:
+        """Return the entries of a request, oldest first, and since when there are all of them."""
+        birth = stamps.equals(stamps.ENTRY, BORN)
+        wanted = element("t:Or", stamps.equals(stamps.REQUEST_ID, request_id), birth)
+        for _ in range(_TRIES):
+            births: list[etree._Element] = []
+            found: list[LedgerEntry] = []
+            whole = True
+            for items in await self._search(wanted):
+                births += [item for item in items if is_birth(item)]
+                whole &= any(is_birth(item) for item in items)
+                found += [entry for item in items if (entry := _entry(item)) is not None]
+            if whole:
+                self._home.note_births(births)
+                entries = sorted(found, key=lambda entry: entry.at)  # stable: Exchange sorted each folder
+                return LedgerView([one for one in entries if one.stamp.request_id == request_id], self._home.since)
+            self._home.forget()  # somebody emptied it: what it says is less than it was told
+        raise MailboxUnavailable("the ledger does not tell since when it is whole")
 
     async def begun_since(self, age: timedelta) -> BegunSends:
         """Return the sends that were begun within this time."""
         now = self._client.now()
-        entries = await self._find(_compared("t:IsGreaterThanOrEqualTo", now - age))
+        found = await self._search(_compared("t:IsGreaterThanOrEqualTo", now - age))
         now = self._client.now()  # the answer may have told it better
+        entries = [entry for items in found for item in items if (entry := _entry(item)) is not None]
         begun = [BegunSend(entry.at, entry.recipients) for entry in entries if entry.kind != "ended"]
         return BegunSends(now, [send for send in begun if send.at > now - age])
 
     async def older(self, now: datetime, age: timedelta, *, limit: int) -> list[str]:
         """Return the ids of entries that are older than this; of open begun sends, than ten times as much."""
-        begun = element("t:IsNotEqualTo", *stamps.equals(stamps.ENTRY, "begun"))
-        restriction = element(
-            "t:Or", element("t:And", begun, created_before(now - age)), created_before(now - 10 * age)
-        )
-        folder = await self.folder()
-        message = await find(self._client, self._address, folder, restriction, fields=(), limit=limit)
-        return [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
+        settled = element("t:IsNotEqualTo", *stamps.equals(stamps.ENTRY, "begun"))
+        old = element("t:Or", element("t:And", settled, created_before(now - age)), created_before(now - 10 * age))
+        restriction = element("t:And", element("t:Exists", stamps.uri(stamps.REQUEST_ID)), old)
+        ids: list[str] = []
+        # Once in a while: who deletes the folder in Outlook moves it to Deleted Items, where it keeps its id and ages
+        # away unseen.
+        self._home.forget()
+        for folder in await self._home.ids():
+            if len(ids) < limit:
+                message = await find(
+                    self._client, self._address, folder, restriction, fields=(), limit=limit - len(ids)
+                )
+                ids += [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
+        return ids
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:
         request = element(
             "m:CreateItem",
-            folder_ids("m:SavedItemFolderId", await self.folder()),
+            folder_ids("m:SavedItemFolderId", (await self._home.ids())[0]),
             element(
                 "m:Items",
                 element(
@@ -114,28 +141,40 @@ class EwsLedger:
         )
         try:
             message = await change(self._client, self._address, request)
-        except FolderNotFound:
-            self._folder = None  # somebody deleted it: the next call makes it anew
-            raise
+        except (FolderNotFound, CallRefused) as error:
+            if not _is_gone(error):
+                raise
+            self._home.forget()
+            raise SendOutcomeUnknown("the ledger's folder is gone") from error  # a look finds out what that means
         entry_id = next((stamps.item_id_of(item)[0] for item in stamps.items_of(message)), "")
         if not entry_id:
             raise SendOutcomeUnknown("an entry was made and its id not told")
         return entry_id
 
-    async def _find(self, restriction: etree._Element) -> list[LedgerEntry]:
-        try:
-            items = await find_all(
-                self._client,
-                self._address,
-                await self.folder(),
-                restriction,
-                fields=[element("t:FieldURI", FieldURI=_CREATED), *(stamps.uri(name) for name in _FIELDS)],
-                sort_by=_CREATED,
-            )
-        except FolderNotFound:
-            self._folder = None
-            raise
-        return [entry for item in items if (entry := _entry(item)) is not None]
+    async def _search(self, restriction: etree._Element) -> list[list[etree._Element]]:
+        """Return what is found in each folder, oldest first."""
+        for _ in range(_TRIES):
+            try:
+                return [
+                    await find_all(
+                        self._client,
+                        self._address,
+                        folder,
+                        restriction,
+                        fields=[element("t:FieldURI", FieldURI=_CREATED), *(stamps.uri(name) for name in _FIELDS)],
+                        sort_by=_CREATED,
+                    )
+                    for folder in await self._home.ids()
+                ]
+            except (FolderNotFound, CallRefused) as error:
+                if not _is_gone(error):
+                    raise
+                self._home.forget()  # somebody deleted it: it is made anew
+        raise MailboxUnavailable("the ledger's folder is gone again and again")
+
+
+def _is_gone(error: BridgeError) -> bool:
+    return isinstance(error, FolderNotFound) or error.detail == "ErrorItemNotFound"
 
 
 def _compared(how: str, moment: datetime) -> etree._Element:
@@ -170,6 +209,6 @@ def _reason(text: str | None) -> EndReason | None:
         event, code, detail = json.loads(text or "")
     except (ValueError, TypeError, RecursionError):
         return None  # somebody meddled with it
-    if event not in ("failed", "expired") or not isinstance(code, str) or not isinstance(detail, str):
+    if event not in ("failed", "expired", "unknown") or not isinstance(code, str) or not isinstance(detail, str):
         return None
     return EndReason(event, code, detail)

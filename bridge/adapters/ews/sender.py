@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
-    from bridge.domain.outbound_records import EndReason, LedgerEntry, Stamp
+    from bridge.domain.outbound_records import EndReason, LedgerView, Stamp
     from bridge.ports.outbox import BegunSends
 
 LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
 """EWS takes requests up to 64 MiB and carries MIME in base64 (message size limits of Exchange 2013 and later)."""
+
+_DELETED: Final = ("deleteditems", "recoverableitemsdeletions")
 
 VOID_SUBJECT: Final = "Void draft of the mail bridge: do not send"
 
@@ -55,9 +57,14 @@ class EwsSender:
         """The largest mail that fits in one call."""
         return LARGEST_MIME_BYTES
 
+    @property
+    def ledger_since(self) -> datetime | None:
+        """From when on the ledger is whole, as far as is known by now; None: it always was."""
+        return self._ledger.since
+
     async def prepare(self) -> None:
         """Make the folder of the ledger where it is missing."""
-        await self._ledger.folder()
+        await self._ledger.prepare()
 
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """Save a draft with its stamp."""
@@ -101,12 +108,15 @@ class EwsSender:
         """Return the mails of a request in Outbox."""
         return await self._mails("outbox", request_id)
 
-    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
-        """Return the mails of a request in Sent Items."""
-        return await self._mails("sentitems", request_id)
+    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+        """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
+        found = await self._mails("sentitems", request_id)
+        for folder in _DELETED if deleted and not found else ():
+            found += await self._mails(folder, request_id)
+        return found
 
-    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
-        """Return the entries of a request, oldest first."""
+    async def find_in_ledger(self, request_id: str) -> LedgerView:
+        """Return the entries of a request, oldest first, and since when there are all of them."""
         return await self._ledger.entries(request_id)
 
     async def void(self, draft: SeenDraft) -> None:
@@ -207,11 +217,14 @@ class EwsSender:
     async def _mails(self, folder: str, request_id: str) -> list[SeenMail]:
         fields = [
             element("t:FieldURI", FieldURI="message:InternetMessageId"),
+            element("t:FieldURI", FieldURI="item:IsDraft"),
             *(stamps.uri(name) for name in stamps.STAMP_NAMES),
         ]
         return [
             SeenMail(stamp, item.findtext(f"{T}InternetMessageId"))
             for item, stamp in await self._stamped(folder, request_id, fields)
+            # A draft that somebody deleted was never sent.
+            if folder not in _DELETED or (item.findtext(f"{T}IsDraft") or "").lower() == "false"
         ]
 
     async def _stamped(

@@ -28,6 +28,10 @@ STATE: Final = "BridgeState"
 ENTRY: Final = "BridgeEntry"
 RECIPIENTS: Final = "BridgeRecipients"
 REASON: Final = "BridgeReason"
+LEDGER: Final = "BridgeLedger"
+"""Of the folder of the ledger."""
+HAD_LEDGER: Final = "BridgeHadLedger"
+"""Of the inbox of a mailbox that has, or had, a ledger."""
 
 STAMP_NAMES: Final = (REQUEST_ID, ATTEMPT, DIGEST)
 

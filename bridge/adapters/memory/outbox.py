@@ -13,6 +13,7 @@ from bridge.domain.outbound_records import (
     EndReason,
     EntryKind,
     LedgerEntry,
+    LedgerView,
     SeenDraft,
     SeenMail,
     Stamp,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from bridge.ports.clock import Clock
 
-Place = Literal["drafts", "outbox", "nowhere", "sent", "gone"]
+Place = Literal["drafts", "outbox", "nowhere", "sent", "deleted", "gone"]
 Loss = Literal["executed", "late", "never"]
 _R = TypeVar("_R")
 
@@ -70,6 +71,7 @@ class MemoryOutbox:
     """Raised by every call while it is set."""
     jitter: random.Random | None = None
     """Given: calls take a random number of turns of the loop."""
+    ledger_since: datetime | None = None
     _entered: int = 0
     _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
     _losses: dict[str, deque[Loss]] = field(default_factory=dict)
@@ -106,6 +108,11 @@ class MemoryOutbox:
             if item.state is DraftState.SUBMITTED:
                 item.place = place
 
+    def destroy_ledger(self) -> None:
+        """Do what a person can: the ledger is empty, and knows since when."""
+        self.entries.clear()
+        self.ledger_since = self.clock.now()
+
     # What the port promises.
 
     async def prepare(self) -> None:
@@ -138,19 +145,21 @@ class MemoryOutbox:
         """Return the mails of a request in Outbox."""
         return await self._call("find_in_outbox", lambda: self._mails(request_id, "outbox"), changes=False)
 
-    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
-        """Return the mails of a request in Sent Items."""
-        return await self._call("find_in_sent_items", lambda: self._mails(request_id, "sent"), changes=False)
+    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+        """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
+        places: tuple[Place, ...] = ("sent", "deleted") if deleted else ("sent",)
+        return await self._call("find_in_sent_items", lambda: self._mails(request_id, *places), changes=False)
 
-    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
+    async def find_in_ledger(self, request_id: str) -> LedgerView:
         """Return the entries of a request."""
 
-        def execute() -> list[LedgerEntry]:
-            return [
+        def execute() -> LedgerView:
+            entries = [
                 LedgerEntry(entry.kind, entry.stamp, entry.at, entry.recipients, entry_id, entry.reason)
                 for entry_id, entry in self.entries.items()
                 if entry.stamp.request_id == request_id
             ]
+            return LedgerView(entries, self.ledger_since)
 
         return await self._call("find_in_ledger", execute, changes=False)
 
@@ -237,11 +246,11 @@ class MemoryOutbox:
 
         return await self._call("sweep", execute)
 
-    def _mails(self, request_id: str, place: Place) -> list[SeenMail]:
+    def _mails(self, request_id: str, *places: Place) -> list[SeenMail]:
         return [
             SeenMail(item.stamp, f"<{item_id}@exchange.example>")
             for item_id, item in self.items.items()
-            if item.stamp.request_id == request_id and item.place == place
+            if item.stamp.request_id == request_id and item.place in places
         ]
 
     def _enter(self, entry: _Entry) -> str:

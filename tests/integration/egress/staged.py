@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bridge.adapters.ews.sender import EwsSender
-    from bridge.domain.outbound_records import LedgerEntry, SeenDraft, SeenMail, Stamp
+    from bridge.domain.outbound_records import LedgerView, SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import SendingMailbox
     from bridge.wire.outbound_v1 import OutboundRequest
     from tests.model.schedule import Event
@@ -55,7 +55,7 @@ class StagedMailbox:
         self._inner = inner
         self._rules = rules
         self._late = late
-        self._ledger: Sequence[LedgerEntry] | None = None
+        self._ledger: LedgerView | None = None
         self._cue: asyncio.Future[str] | None = None
         self.waits_with = ""
         """The call that waits for its cue."""
@@ -108,14 +108,14 @@ class StagedMailbox:
         found = await self._call("outbox", lambda: self._inner.find_in_outbox(request_id))
         return found if self._rules.outbox_is_read else ()
 
-    async def find_in_ledger(self, request_id: str) -> Sequence[LedgerEntry]:
+    async def find_in_ledger(self, request_id: str) -> LedgerView:
         if self._ledger is not None:
             return self._ledger
         found = await self._call("ledger", lambda: self._inner.find_in_ledger(request_id))
-        return found if self._rules.ledger else ()
+        return found if self._rules.ledger else LedgerView()
 
-    async def find_in_sent_items(self, request_id: str) -> Sequence[SeenMail]:
-        return await self._call("sent items", lambda: self._inner.find_in_sent_items(request_id))
+    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+        return await self._call("sent items", lambda: self._inner.find_in_sent_items(request_id, deleted=deleted))
 
     async def void(self, draft: SeenDraft) -> None:
         if self._rules.void:

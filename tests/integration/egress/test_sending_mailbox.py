@@ -145,12 +145,12 @@ class SendingMailboxContract:
         reason = EndReason("failed", "refused_by_exchange", "ErrorSendAsDenied")
         await mailbox.enter_ended(second, reason)
 
-        begun, ended = await mailbox.find_in_ledger(first.request_id)
+        begun, ended = (await mailbox.find_in_ledger(first.request_id)).entries
 
         assert (begun.kind, begun.stamp, begun.recipients, begun.entry_id) == ("begun", first, 7, entry_id)
         assert (ended.kind, ended.stamp, ended.reason) == ("ended", second, reason)
         await mailbox.mark_done(entry_id)
-        assert [entry.kind for entry in await mailbox.find_in_ledger(first.request_id)] == ["done", "ended"]
+        assert [entry.kind for entry in (await mailbox.find_in_ledger(first.request_id)).entries] == ["done", "ended"]
 
     async def test_rate_window_shows_begun_sends_with_their_recipients(self, mailbox: SendingMailbox) -> None:
         before = len((await mailbox.begun_since(timedelta(minutes=5))).sends)
@@ -181,17 +181,20 @@ class SendingMailboxContract:
         await mailbox.create_draft(a_mime(stamp), stamp)
         entry_id = await mailbox.enter_begun(stamp, 1)
         assert await mailbox.sweep(timedelta(days=1), limit=100) == 0
-        assert await mailbox.find_in_ledger(stamp.request_id)
+        assert (await mailbox.find_in_ledger(stamp.request_id)).entries
         done = a_stamp()
         await mailbox.mark_done(await mailbox.enter_begun(done, 1))
-        while await mailbox.sweep(timedelta(seconds=1), limit=100) or await mailbox.find_in_ledger(done.request_id):
+        while (
+            await mailbox.sweep(timedelta(seconds=1), limit=100)
+            or (await mailbox.find_in_ledger(done.request_id)).entries
+        ):
             continue
-        assert await mailbox.find_in_ledger(stamp.request_id)
+        assert (await mailbox.find_in_ledger(stamp.request_id)).entries
 
         while await mailbox.sweep(timedelta(seconds=-5), limit=100):
             continue
 
-        assert not await mailbox.find_in_ledger(stamp.request_id)
+        assert not (await mailbox.find_in_ledger(stamp.request_id)).entries
         assert not await mailbox.find_drafts(stamp.request_id)
         with pytest.raises(CallRefused):
             await mailbox.mark_done(entry_id)

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from lxml import etree
 
 NO_ITEMS = '<m:RootFolder IncludesLastItemInRange="true"><t:Items/></m:RootFolder>'
-FOLDER = '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="f"/></t:Folder></t:Folders></m:RootFolder>'
+FOLDER = (
+    '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="f"/><t:ExtendedProperty><t:ExtendedFieldURI '
+    f'PropertySetId="{stamps.PROPERTY_SET}" PropertyName="{stamps.LEDGER}" PropertyType="String"/>'
+    "<t:Value>1</t:Value></t:ExtendedProperty></t:Folder></t:Folders></m:RootFolder>"
+)
+NO_FOLDERS = "<m:RootFolder><t:Folders/></m:RootFolder>"
+INBOX = FOLDER.replace(stamps.LEDGER, stamps.HAD_LEDGER).replace("m:RootFolder", "m:Folders")
 
 
 class Scripted(EwsClient):
@@ -29,7 +35,8 @@ class Scripted(EwsClient):
     def __init__(self, **answers: list[list[tuple[str, str]]]) -> None:
         super().__init__(EwsConnection("https://exchange.example/EWS", connections=1), login=("basic", "u", "p"))
         self.answers = {operation: deque(some) for operation, some in answers.items()}
-        self.answers.setdefault("FindFolder", deque([[("NoError", FOLDER)]]))
+        self.answers.setdefault("FindFolder", deque([[("NoError", FOLDER), ("NoError", NO_FOLDERS)]]))
+        self.answers.setdefault("GetFolder", deque([[("NoError", INBOX)]]))
         self.calls: list[etree._Element] = []
 
     async def call(
@@ -42,6 +49,8 @@ class Scripted(EwsClient):
         assert address == "dispatch@example.org"
         operation = str(payload.tag).rpartition("}")[2]
         self.calls.append(payload)
+        if operation == "FindItem" and _asks_since_when(payload):
+            return parse_answer(_answer(operation, _found(_birth())), operation)
         script = self.answers[operation]
         return parse_answer(_answer(operation, script.popleft() if len(script) > 1 else script[0]), operation)
 
@@ -79,6 +88,15 @@ def _entry(*, created: str = "2026-11-24T03:00:00Z", **values: str) -> str:
         for name, value in properties.items()
     )
     return f'<t:Message><t:ItemId Id="i"/><t:DateTimeCreated>{created}</t:DateTimeCreated>{extended}</t:Message>'
+
+
+def _birth() -> str:
+    return _entry(**{stamps.ENTRY: "born", stamps.REASON: "first"}).replace(stamps.REQUEST_ID, "Another")
+
+
+def _asks_since_when(payload: etree._Element) -> bool:
+    values = [one.get("Value") for one in payload.iter(f"{{{TYPES}}}Constant")]
+    return values == ["born"]
 
 
 def _sender(client: EwsClient) -> EwsSender:
@@ -155,9 +173,9 @@ async def test_date_of_an_answer_that_can_be_no_time_is_ignored(date: str) -> No
 @pytest.mark.parametrize("reason", ["5", "null", "[[], {}, 1]", '["failed"]', "[" * 100_000, "{}"])
 async def test_entry_that_somebody_meddled_with_is_read_without_its_reason(reason: str) -> None:
     entry = _entry(**{stamps.ENTRY: "ended", stamps.REASON: reason, stamps.RECIPIENTS: "9" * 5000})
-    client = Scripted(FindItem=[_found(entry)])
+    client = Scripted(FindItem=[_found(_birth(), entry)])
 
-    [read] = await _sender(client).find_in_ledger("r-1")
+    [read] = (await _sender(client).find_in_ledger("r-1")).entries
 
     assert (read.reason, read.recipients) == (None, 0)
 
