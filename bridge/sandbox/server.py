@@ -187,11 +187,8 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         workload=workload,
     )
 
-    beside = [*workload.routes(), *graph.routes()]
-    for service, application in (
-        ("entra", entra_application(entra, book, log, beside=beside)),
-        ("ews", ews_application),
-    ):
+    entra_web = entra_application(entra, book, log, graph=graph, workload=workload)
+    for service, application in (("entra", entra_web), ("ews", ews_application)):
         runner = await _runner(stack, application)
         gate = Gate(service, sockets[service], cast("web.Server", runner.server), presented, book)
         stack.push_async_callback(gate.close)
@@ -199,7 +196,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
     metadata = MetadataServer(tenant, entra.tokens, temper.book.of_all)
     for service, plain in (
         ("admin", admin.application(port=tenant.ports["admin"])),
-        ("metadata", metadata.application(book, log)),
+        ("metadata", metadata.application(book, log, port=tenant.ports["metadata"])),
     ):
         runner = await _runner(stack, plain)
         await web.SockSite(runner, sockets[service], backlog=1024).start()

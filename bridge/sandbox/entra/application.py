@@ -12,12 +12,14 @@ from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from aiohttp.typedefs import Handler
 
     from bridge.sandbox.calls import CallLog
+    from bridge.sandbox.entra.graph import GraphServer
     from bridge.sandbox.entra.server import EntraServer
+    from bridge.sandbox.entra.workload import WorkloadIssuer
     from bridge.sandbox.faults.rules import FaultBook
 
 _BODY_LIMIT_BYTES: Final = 1 << 20
@@ -28,7 +30,7 @@ _OPERATIONS: Final[Mapping[str, str]] = {
     "/keys": "keys",
     "/discovery/instance": "instance",
 }
-_GRAPH: Final = "/v1.0/"
+_GRAPH: Final = "graph"
 
 
 class EntraRefusals:
@@ -48,9 +50,14 @@ class EntraRefusals:
 
 
 def entra_application(
-    server: EntraServer, book: FaultBook, log: CallLog, *, beside: Sequence[web.RouteDef] = ()
+    server: EntraServer,
+    book: FaultBook,
+    log: CallLog,
+    *,
+    graph: GraphServer | None = None,
+    workload: WorkloadIssuer | None = None,
 ) -> web.Application:
-    """Return the application to be served over HTTPS, with the routes of what is `beside` Entra on its port."""
+    """Return the application to be served over HTTPS, with what stands beside Entra on its port."""
 
     @web.middleware
     async def struck(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -59,7 +66,8 @@ def entra_application(
             return await handler(request)
         strikes = book.begin(Call(operation, service="entra"))
         with log.begin(operation) as call:
-            answer = await strike_before(strikes.before, request, EntraRefusals(server))
+            words = graph if graph is not None and operation == _GRAPH else EntraRefusals(server)
+            answer = await strike_before(strikes.before, request, words)
             if answer is None:
                 answer = await handler(request)
                 answer.headers.setdefault("Date", ENTRA.http_date())
@@ -68,11 +76,12 @@ def entra_application(
             return answer
 
     application = web.Application(middlewares=[struck], client_max_size=_BODY_LIMIT_BYTES)
-    application.add_routes([*beside, *server.routes()])
+    beside = [part for part in (graph, workload) if part is not None]
+    application.add_routes([*(route for part in beside for route in part.routes()), *server.routes()])
     return application
 
 
 def _operation(path: str) -> str | None:
-    if path.startswith(_GRAPH):
-        return "graph"
+    if path.startswith("/v1.0/"):
+        return _GRAPH
     return operation_of(path) or next((name for end, name in _OPERATIONS.items() if path.endswith(end)), None)

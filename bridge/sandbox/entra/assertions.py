@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-_HEADER_TYPES: Final = frozenset({"JWT", "http://openid.net/specs/jwt/1.0"})
+_HEADER_TYPES: Final = ("JWT", "http://openid.net/specs/jwt/1.0")
 _LEEWAY_SECONDS: Final = 300.0
 _END_OF_CALENDAR: Final = 253_402_300_800.0
 _REMEMBERED: Final = 10_000
@@ -72,7 +72,7 @@ class ClientAssertion:
         if token.head.get("typ", "JWT") not in _HEADER_TYPES:
             raise EntraError(errors.WRONG_HEADER_TYPE)
         issuer, subject = _text(token.claims, "iss"), _text(token.claims, "sub")
-        if urlsplit(issuer).scheme in {"http", "https"}:
+        if issuer.startswith(("http://", "https://")):
             await self._check_federated(app, token, issuer, subject)
             proof = BY_FEDERATION
         else:
@@ -135,7 +135,10 @@ class ClientAssertion:
         """Tell whether an audience is this tenant here: its issuer or its token endpoint, of either version."""
         if audience.rstrip("/") == f"https://sts.windows.net/{self.tenant.tenant_id}":
             return True
-        where = urlsplit(audience)
+        try:
+            where = urlsplit(audience)
+        except ValueError:
+            return False
         named, _, rest = where.path.strip("/").partition("/")
         return (
             (where.scheme, where.query, where.fragment) == ("https", "", "")

@@ -42,6 +42,12 @@ NO_TENANT: Final = Meaning(
     400,
     "No tenant-identifying information found in either the request or implied by any provided credentials.",
 )
+MALFORMED_TENANT: Final = Meaning(
+    900023,
+    "invalid_request",
+    400,
+    "Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.",
+)
 UNKNOWN_TENANT: Final = Meaning(
     90002,
     "invalid_request",

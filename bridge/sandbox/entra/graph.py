@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from bridge.sandbox.entra import signed
+from bridge.sandbox.entra.errors import correlation_id
 from bridge.sandbox.entra.tokens import generation_of, is_graph, issuer
 
 if TYPE_CHECKING:
@@ -61,21 +62,32 @@ class GraphServer:
         self, work: Callable[[web.Request], dict[str, Any]]
     ) -> Callable[[web.Request], Any]:  # the handler that aiohttp wants
         async def handler(request: web.Request) -> web.Response:
-            ids = {"request-id": str(uuid.uuid4()), "client-request-id": request.headers.get("client-request-id", "")}
-            ids["client-request-id"] = ids["client-request-id"] or ids["request-id"]
             try:
                 self._check(request)
-                return web.json_response(work(request), headers=ids)
+                return web.json_response(work(request), headers=_ids(request))
             except _GraphError as error:
-                body = {
-                    "code": error.code,
-                    "message": error.message,
-                    "innerError": {"date": _iso(self._now()).removesuffix("Z"), **ids},
-                }
-                headers = {**ids, **({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})}
-                return web.json_response({"error": body}, status=error.status, headers=headers)
+                return self._refusal(request, error)
 
         return handler
+
+    def unavailable(self, request: web.Request, *, status: int, retry_after: str | None) -> web.Response:
+        """Return the answer of a Graph that is overloaded or broken, for faults."""
+        code = "TooManyRequests" if status == 429 else "ServiceNotAvailable"
+        answer = self._refusal(request, _GraphError(status, code, "The service is busy or temporarily unavailable."))
+        if retry_after is not None:
+            answer.headers["Retry-After"] = retry_after
+        return answer
+
+    def soap_fault(self, code: str, values: Mapping[str, str]) -> web.Response:  # noqa: ARG002 - no SOAP is spoken here
+        """Return HTTP 500: what a fault that is EWS's own comes down to here."""
+        return web.Response(status=500)
+
+    def _refusal(self, request: web.Request, error: _GraphError) -> web.Response:
+        ids = _ids(request)
+        inner = {"date": _iso(self._now()).removesuffix("Z"), **ids}
+        body = {"code": error.code, "message": error.message, "innerError": inner}
+        headers = {**ids, **({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})}
+        return web.json_response({"error": body}, status=error.status, headers=headers)
 
     def _check(self, request: web.Request) -> None:
         scheme, _, text = request.headers.get("Authorization", "").partition(" ")
@@ -150,6 +162,13 @@ class GraphServer:
             "secretText": None,
             "startDateTime": _iso(secret.starts_at),
         }
+
+
+def _ids(request: web.Request) -> dict[str, str]:
+    return {
+        "request-id": str(uuid.uuid4()),
+        "client-request-id": correlation_id(request.headers.get("client-request-id")),
+    }
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:

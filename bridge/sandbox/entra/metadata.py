@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.tenant import App, Tenant
 
 _OPERATION: Final = "metadata"
+_OWN_HOSTS: Final = ("127.0.0.1", "localhost", "169.254.169.254")
 
 _NO_IDENTITY: Final = "Identity not found"
 _SEVERAL: Final = (
@@ -64,11 +65,15 @@ class MetadataServer:
     tokens: AppTokens
     setting: Callable[[str], Any]
 
-    def application(self, book: FaultBook, log: CallLog) -> web.Application:
+    def application(self, book: FaultBook, log: CallLog, *, port: int) -> web.Application:
         """Return the application that listens on loopback, without TLS as the real ones do."""
+        hosts = {*(f"{host}:{port}" for host in _OWN_HOSTS), *_OWN_HOSTS}
 
         @web.middleware
         async def struck(request: web.Request, handler: Handler) -> web.StreamResponse:
+            # A name that was made to lead here is how a page of somebody else's would ask for a token.
+            if request.host not in hosts:
+                return _machine_refusal(403, "forbidden", "This machine is not asked under that name.")
             strikes = book.begin(Call(_OPERATION, service="entra"))
             with log.begin(_OPERATION) as call:
                 answer = await strike_before(strikes.before, request, self)

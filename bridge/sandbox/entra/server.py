@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
@@ -14,6 +15,7 @@ from bridge.sandbox.entra.credentials import ClientSecret, Credentials
 from bridge.sandbox.entra.delegated import GRANTS, UserGrants, realm
 from bridge.sandbox.entra.errors import (
     ANOTHER_CLOUD,
+    MALFORMED_TENANT,
     MISSING_PARAMETER,
     NO_TENANT,
     NOT_OVER_COMMON,
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
 # Endpoints for whoever belongs to any tenant; an app must name its own.
 _SHARED_TENANTS = frozenset({"common", "organizations", "consumers"})
 _NOT_FOR_PASSWORDS = frozenset({"common", "consumers"})
+# What may be the id of a tenant or a domain at all.
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)\Z"
+)
 _NO_CACHE = {"Cache-Control": "no-store, no-cache", "Pragma": "no-cache", "Expires": "-1"}
 
 
@@ -217,8 +223,9 @@ class EntraServer:
         return web.json_response(realm(self._tenant, request.match_info["username"]))
 
     def _check_tenant(self, name: str) -> None:
-        if name.lower() not in _SHARED_TENANTS and not self._tenant.answers_to(name):
-            raise EntraError(UNKNOWN_TENANT, tenant=name)
+        if name.lower() in _SHARED_TENANTS or self._tenant.answers_to(name):
+            return
+        raise EntraError(UNKNOWN_TENANT if _NAME.match(name) else MALFORMED_TENANT, tenant=name)
 
     def _request_ids(self, request: web.Request) -> tuple[str, str, dict[str, str]]:
         asked = request.headers.get("client-request-id")

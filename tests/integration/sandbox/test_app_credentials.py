@@ -338,6 +338,7 @@ def test_the_metadata_service_may_be_busy_or_broken(sandbox: SandboxProcess, pla
         ("metadata/identity/oauth2/token?resource=x", {"Metadata": "true"}, 400),
         ("metadata/identity/oauth2/token?api-version=2018-02-01", {"Metadata": "true"}, 400),
         ("metadata/identity/oauth2/token?api-version=x&resource=x", {"Metadata": "true", "X-Forwarded-For": "x"}, 400),
+        ("metadata/identity/oauth2/token?api-version=x&resource=x", {"Metadata": "true", "Host": "evil.example"}, 403),
         ("msi/token?api-version=2019-08-01&resource=x", {}, 401),
         ("msi/token?api-version=2019-08-01&resource=x", {"X-IDENTITY-HEADER": "wrong"}, 401),
     ],

@@ -150,6 +150,7 @@ def test_graph_is_busy_by_rule(sandbox: SandboxProcess, reader: dict[str, Any]) 
         sandbox.faults()
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+    assert answer.json()["error"]["code"] == "TooManyRequests"
 
 
 # Other programs

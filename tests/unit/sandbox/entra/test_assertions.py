@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -330,6 +331,51 @@ async def test_an_app_that_is_switched_off_gets_nothing_by_any_proof(key: Signin
     assert _refused(by_certificate) == (400, "unauthorized_client", 7000112)
     assert (status, body["error_codes"]) == (400, [7000112])
     assert f"Application '{app.client_id}'({app.name}) is disabled." in body["error_description"]
+
+
+@pytest.mark.parametrize("place", ["alg", "typ", "x5t#S256", "x5t", "kid", "iss", "sub", "aud", "exp", "nbf", "jti"])
+async def test_nothing_that_stands_in_an_assertion_breaks_the_endpoint(
+    key: SigningKey, app_key: AppKey, place: str
+) -> None:
+    """It is taken or refused; whoever wrote it."""
+    values: list[object] = [
+        1,
+        -1,
+        True,
+        1e300,
+        "",
+        "x",
+        "https://[",
+        "http://[::1",
+        "\ud800",
+        "x" * 5000,
+        [],
+        {},
+        [1],
+        {"a": 1},
+    ]
+    async with an_entra(key) as entra:
+        entra.register(app_key)
+        _trust(entra, app_key)
+        head, claims, signature = entra.assertion(app_key).split(".")
+        parts = [jwt.utils.base64url_decode(part) for part in (head, claims)]
+        of_head = place in {"alg", "typ", "x5t#S256", "x5t", "kid"}
+        for value in values:
+            changed = [json.loads(part) for part in parts]
+            changed[0 if of_head else 1][place] = value
+            text = ".".join(base64url(json.dumps(part).encode()) for part in changed)
+            status, body = await entra.show(f"{text}.{signature}")
+            assert (status, body["error"]) in {(400, "invalid_request"), (401, "invalid_client")}, value
+
+
+async def test_an_assertion_that_is_changed_anywhere_is_refused(key: SigningKey, app_key: AppKey) -> None:
+    async with an_entra(key) as entra:
+        entra.register(app_key)
+        assertion = entra.assertion(app_key)
+        for at in range(0, len(assertion) - 1, 11):
+            letter = "A" if assertion[at] != "A" else "B"
+            status, body = await entra.show(assertion[:at] + letter + assertion[at + 1 :])
+            assert (status, body["error"]) in {(400, "invalid_request"), (401, "invalid_client")}, at
 
 
 # By federation

@@ -137,7 +137,11 @@ async def test_a_refusal_has_its_code(
     assert (answered, body["error"], body["error_codes"]) == (status, error, [code])
 
 
-@pytest.mark.parametrize(("tenant", "code"), [("elsewhere.example", 90002), ("common", 50059)])
+@pytest.mark.parametrize(
+    ("tenant", "code"),
+    [("elsewhere.example", 90002), ("11111111-1111-1111-1111-111111111111", 90002), ("common", 50059),
+     ("contoso", 900023), ("abc8Q~secret-in-its-place", 900023), ("two words.example", 900023), ("a..b", 900023)],
+)  # fmt: skip
 async def test_another_tenant_is_not_ours(key: SigningKey, tenant: str, code: int) -> None:
     async with an_entra(key) as entra:
         status, body, _ = await entra.ask(tenant=tenant)
