@@ -15,7 +15,7 @@ import pika
 from tests.chaos.plant import ALIASES, address_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.chaos.plant import Plant
 
@@ -40,16 +40,25 @@ class Account:
     problems: list[str] = field(default_factory=list)
     event_bodies: list[bytes] = field(default_factory=list)
 
-    def take_inbound(self, plant: Plant) -> None:
-        """Compare what Exchange took in with what the queue holds, by mailbox and by the bytes."""
+    def take_inbound(self, plant: Plant, in_calm: Mapping[str, Sequence[str]] | None = None) -> None:
+        """
+        Compare what Exchange took in with what the queue holds, by mailbox and by the bytes.
+
+        `in_calm` are the mails of each mailbox that nothing happened to: those are there once, and in their order.
+        """
         arrived: dict[str, set[str]] = defaultdict(set)
+        order: dict[str, list[str]] = defaultdict(list)
         seen: set[str] = set()
         for message_id, body in _drain(plant, "mail.inbound"):
             payload = json.loads(body)
             self.repeated += message_id in seen
             seen.add(message_id)
+            if payload["raw"] is None:
+                self.problems.append(f"{payload['mailbox']}: a mail without its bytes, although none is bad")
+                continue
             digest = hashlib.sha256(base64.b64decode(payload["raw"]["content"])).hexdigest()
             arrived[f"{payload['mailbox']} {digest}"].add(message_id)
+            order[payload["mailbox"]].append(digest)
         self.published = len(seen)
         for alias in ALIASES:
             left, gone, parked = _folders(plant, address_of(alias))
@@ -61,6 +70,10 @@ class Account:
                     self.lost += missing
                     where = "still in the inbox" if left[digest] else "gone from the inbox"
                     self.problems.append(f"lost: {missing} of {count} mails {digest[:12]} of {alias}, {where}")
+
+        for alias, delivered in (in_calm or {}).items():
+            if [digest for digest in order[alias] if digest in set(delivered)] != list(delivered):
+                self.problems.append(f"{alias}: mails out of order, or repeated, although nothing happened")
 
     def take_outbound(self, plant: Plant, requested: Mapping[str, str]) -> None:
         """Compare what was asked for with what Exchange sent, and both with the events."""

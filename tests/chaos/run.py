@@ -52,13 +52,19 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
                 work.result()
         account = Account()
         account.problems += calm(plant)
-        account.take_inbound(plant)
+        load.deliver_in_calm()
+        account.problems += calm(plant)
+        account.take_inbound(plant, load.in_calm)
         account.take_outbound(plant, load.requested)
         account.problems += leaks(plant, account.event_bodies)
         for station in plant.stations:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code} in calm")
     _limit_repeats(account, trouble)
+    if account.parked and not trouble.fetches_spoiled:
+        account.problems.append(
+            f"{account.parked} mails parked without a cause: none is bad, and none was hard to fetch"
+        )
     if account.unknown:
         account.problems.append("unknown outcomes, though nothing was hidden")
     figures = {

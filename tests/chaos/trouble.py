@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.support.faults import HARMLESS, UNAVAILABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,20 +25,16 @@ _CALL_FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "server_busy", "back_off_milliseconds": 1000},
     {"kind": "item_server_busy"},
     {"kind": "item_error", "code": "ErrorInternalServerTransientError"},
-    {"kind": "soap_fault", "code": "ErrorInternalServerError"},
-    {"kind": "http_error", "status": 502},
-    {"kind": "cut_before"},
-    {"kind": "cut_after"},
+    {"kind": "blocked_by_policy"},
     {"kind": "stall_before", "seconds": 8},
     {"kind": "stall_after", "seconds": 8},
     {"kind": "late_answer", "seconds": 2},
-    {"kind": "truncated"},
-    {"kind": "cut_within"},
-    {"kind": "malformed"},
-    {"kind": "empty"},
-    {"kind": "html_page"},
-    {"kind": "slow_drip", "bytes_per_second": 2000},
+    {"kind": "wrong_date", "seconds": 3600},
+    *(fault for fault in (*HARMLESS, *UNAVAILABLE) if fault["kind"] != "gzip_bomb"),
+    {"kind": "gzip_bomb", "megabytes": 2},
 )
+"""Every kind of the sandbox's but those of streams, which the workers do not listen to."""
+_OF_CONNECTIONS = ("tcp_", "tls_", "certificate_", "slow_line")
 _OPERATIONS = ("FindItem", "GetItem", "DeleteItem", "CreateItem", "SendItem", "UpdateItem", "FindFolder")
 
 
@@ -48,6 +46,8 @@ class Trouble:
     seed: int
     counts: Counter[str] = field(default_factory=Counter)
     stop: threading.Event = field(default_factory=threading.Event)
+    fetches_spoiled: int = 0
+    """How often the fetching of mails went wrong for a while."""
 
     def torment_workers(self) -> None:
         """Processes and their links, one after the other."""
@@ -132,8 +132,14 @@ class Trouble:
 
     def _call_fault(self, chance: random.Random) -> str:
         fault = chance.choice(_CALL_FAULTS)
+        operation = chance.choice(_OPERATIONS)
+        of_connections = fault["kind"].startswith(_OF_CONNECTIONS)
+        self.fetches_spoiled += not of_connections and operation == "GetItem"
         rule = {
-            "match": {"operation": chance.choice(_OPERATIONS), "probability": chance.choice([0.05, 0.2, 0.5])},
+            "match": {
+                **({"service": "ews"} if of_connections else {"operation": operation}),
+                "probability": chance.choice([0.05, 0.2, 0.5]),
+            },
             "seed": chance.randrange(1 << 20),
             "fault": fault,
         }
