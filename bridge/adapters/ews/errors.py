@@ -77,9 +77,12 @@ _OPERATOR: Mapping[str, type[BridgeError]] = {
     "ErrorInvalidLicense": MailboxAccessDenied,
     "ErrorCannotDeleteObject": MailboxAccessDenied,
     "ErrorMoveCopyFailed": MailboxAccessDenied,
+    "ErrorMessageSubmissionBlocked": MailboxAccessDenied,
     "ErrorFolderNotFound": FolderNotFound,
     "ErrorSavedItemFolderNotFound": FolderNotFound,
     "ErrorToFolderNotFound": FolderNotFound,
+    "ErrorExceededMessageLimit": MailboxFull,
+    "ErrorExceededMessageLimitShowTierUpgrade": MailboxFull,
     "ErrorMessagePerFolderCountReceiveQuotaExceeded": MailboxFull,
     "ErrorMissingInformationReferenceUser": MailboxNotFound,
     "ErrorNonExistentMailbox": MailboxNotFound,
@@ -96,14 +99,21 @@ _NOT_IMPERSONATED = frozenset({
 
 # Exchange will not send this mail, however often it is asked.
 SEND_REFUSALS = frozenset({
+    "ErrorAttachmentNestLevelLimitExceeded",
+    "ErrorAttachmentSizeLimitExceeded",
     "ErrorContentConversionFailed",
+    "ErrorExceededMaxRecipientLimit",
+    "ErrorExceededMaxRecipientLimitBlock",
+    "ErrorExceededMaxRecipientLimitShowTierUpgrade",
     "ErrorInvalidPropertySet",
     "ErrorInvalidRecipients",
     "ErrorMailRecipientNotFound",
+    "ErrorMessageBlocked",
     "ErrorMessageSizeExceeded",
     "ErrorMimeContentInvalid",
     "ErrorMimeContentInvalidBase64String",
     "ErrorMissingRecipients",
+    "ErrorRecipientNotFound",
     "ErrorSchemaValidation",
     "ErrorSendAsDenied",
 })  # fmt: skip
@@ -120,6 +130,7 @@ _UNREADABLE = frozenset({
     "ErrorItemCorrupt",
     "ErrorItemPropertyRequestFailed",
     "ErrorPropertyRequestFailed",
+    "ErrorVirusMessageDeleted",
 })  # fmt: skip
 
 _MEANINGS: Mapping[str, type[BridgeError]] = {

@@ -8,8 +8,10 @@ from bridge.errors import (
     CredentialsRejected,
     EwsBlocked,
     MailboxAccessDenied,
+    MailboxFull,
     MailboxThrottled,
     MailboxUnavailable,
+    MailUnreadable,
     SendRefused,
 )
 
@@ -102,3 +104,46 @@ def test_a_wait_stated_as_a_date_counts_from_the_date_of_the_answer(
 
     assert isinstance(error, MailboxThrottled)
     assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ErrorAttachmentNestLevelLimitExceeded",
+        "ErrorAttachmentSizeLimitExceeded",
+        "ErrorExceededMaxRecipientLimit",
+        "ErrorExceededMaxRecipientLimitBlock",
+        "ErrorInvalidPropertySet",
+        "ErrorInvalidRecipients",
+        "ErrorMailRecipientNotFound",
+        "ErrorMessageBlocked",
+        "ErrorMessageSizeExceeded",
+        "ErrorMimeContentInvalid",
+        "ErrorMimeContentInvalidBase64String",
+        "ErrorMissingRecipients",
+        "ErrorRecipientNotFound",
+        "ErrorSchemaValidation",
+        "ErrorSendAsDenied",
+    ],
+)
+def test_what_exchange_will_never_send_is_refused_under_its_own_code(code: str) -> None:
+    """Left out of the table a code means `unavailable`: the request would be tried for a day."""
+    error = error_for_code(code)
+
+    assert isinstance(error, SendRefused)
+    assert error.exchange_code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [
+        ("ErrorContentConversionFailed", MailUnreadable),
+        ("ErrorVirusMessageDeleted", MailUnreadable),
+        ("ErrorExceededMessageLimit", MailboxFull),
+        ("ErrorQuotaExceeded", MailboxFull),
+        ("ErrorSubmissionQuotaExceeded", MailboxFull),
+        ("ErrorMessageSubmissionBlocked", MailboxAccessDenied),
+    ],
+)
+def test_a_quota_and_a_block_concern_the_mailbox_and_a_bad_mail_the_mail(code: str, meaning: type[BridgeError]) -> None:
+    assert type(error_for_code(code)) is meaning
