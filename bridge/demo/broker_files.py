@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,3 +187,20 @@ def _write_private(file: Path, text: str, *, mode: int = 0o600) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w") as opened:
         opened.write(text)
+
+
+def erlang_program(program: str) -> str:
+    """
+    Return where a program of Erlang is, which need not be on the path.
+
+    Raises:
+        BrokerNodeError: It is not there.
+    """
+    found = shutil.which(program)
+    if found is None:
+        beside = sorted(Path("/usr/lib/erlang").glob(f"erts-*/bin/{program}"))
+        if not beside:
+            msg = f"{program}, a part of Erlang, is missing; Debian's package is erlang-base"
+            raise BrokerNodeError(msg)
+        found = str(beside[-1])
+    return found
