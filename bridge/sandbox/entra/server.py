@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -16,11 +15,8 @@ from bridge.sandbox.entra.delegated import GRANTS, UserGrants, realm
 from bridge.sandbox.entra.errors import (
     ANOTHER_CLOUD,
     MALFORMED_TENANT,
-    MISSING_PARAMETER,
     NO_TENANT,
     NOT_OVER_COMMON,
-    NOT_POST,
-    REPEATED_PARAMETER,
     TOO_MANY_REQUESTS,
     UNAVAILABLE,
     UNKNOWN_APP,
@@ -29,6 +25,7 @@ from bridge.sandbox.entra.errors import (
     EntraError,
     correlation_id,
 )
+from bridge.sandbox.entra.forms import read_form, required
 from bridge.sandbox.entra.hosts import LOGIN
 from bridge.sandbox.entra.tokens import AppTokens, issuer, lifetime_answer, resource_of
 
@@ -162,14 +159,14 @@ class EntraServer:
 
     async def _token(self, request: web.Request) -> web.Response:
         try:
-            answer = await self._grant(request, await _read_form(request))
+            answer = await self._grant(request, await read_form(request))
         except EntraError as error:
             return self._refusal(request, error)
         headers = {**_NO_CACHE, **self._request_ids(request)[2]}
         return web.json_response(answer, headers=headers)
 
     async def _grant(self, request: web.Request, form: dict[str, str]) -> dict[str, Any]:
-        grant, tenant_name = _required(form, "grant_type"), request.match_info["tenant"]
+        grant, tenant_name = required(form, "grant_type"), request.match_info["tenant"]
         if grant in GRANTS:
             return await self._grant_for_user(tenant_name, grant, form)
         if grant != "client_credentials":
@@ -177,8 +174,8 @@ class EntraServer:
         if tenant_name.lower() in _SHARED_TENANTS:
             raise EntraError(NO_TENANT)
         self._check_tenant(tenant_name)
-        client_id = _required(form, "client_id")
-        scope = _required(form, "scope")
+        client_id = required(form, "client_id")
+        scope = required(form, "scope")
         cloud = self._setting("cloud")
         # An assertion says itself where it was meant to go, and is refused for that.
         if cloud not in (None, LOGIN.get(request.host.lower(), cloud)) and not form.get("client_assertion"):
@@ -192,9 +189,9 @@ class EntraServer:
         if grant == "password" and tenant_name.lower() in _NOT_FOR_PASSWORDS:
             raise EntraError(NOT_OVER_COMMON)
         self._check_tenant(tenant_name)
-        client_id = _required(form, "client_id")
+        client_id = required(form, "client_id")
         for name in ("username", "password", "scope") if grant == "password" else ("refresh_token",):
-            _required(form, name)
+            required(form, name)
         app = self._app(client_id)
         proof = await self._credentials.authenticate_client(app, form)
         now = self._now()
@@ -250,38 +247,3 @@ class EntraServer:
         if retry_after is not None:
             answer.headers["Retry-After"] = retry_after
         return answer
-
-
-async def _read_form(request: web.Request) -> dict[str, str]:
-    """Return the posted parameters; credentials of a Basic header count as if they had been posted."""
-    if request.method != "POST":
-        raise EntraError(NOT_POST, method=request.method)
-    body = await request.read()  # bounded by the application's client_max_size
-    form: dict[str, str] = {}
-    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-        if name in form:
-            raise EntraError(REPEATED_PARAMETER, name=name)
-        form[name] = value
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        client_id, secret = _basic(credentials)
-        form.setdefault("client_id", client_id)
-        form.setdefault("client_secret", secret)
-    return form
-
-
-def _basic(credentials: str) -> tuple[str, str]:
-    # RFC 6749 2.3.1: both halves are form-encoded before they are joined.
-    try:
-        text = base64.b64decode(credentials, validate=True).decode()
-    except ValueError:  # not base64, not ASCII, not UTF-8
-        return "", ""
-    client_id, _, secret = text.partition(":")
-    return unquote_plus(client_id), unquote_plus(secret)
-
-
-def _required(form: dict[str, str], name: str) -> str:
-    value = form.get(name, "")
-    if not value:
-        raise EntraError(MISSING_PARAMETER, name=name)
-    return value
