@@ -286,9 +286,12 @@ class _Process:
             # It reads files, and a lock may be held while Entra is asked.
             await asyncio.to_thread(self.identities.change, {**settings.apps_in_use, **apps_of_the_broker(settings)})
             for old, new in zip(self.settings.mailboxes, settings.mailboxes, strict=False):
-                sender = by_part.get(f"mailbox:{new.alias}:egress")
-                if sender is not None and old.alias == new.alias:
+                if old.alias != new.alias:
+                    break
+                if (sender := by_part.get(f"mailbox:{new.alias}:egress")) is not None:
                     sender.change_rate(_rate(old, new))
+                if new.password is not None:
+                    self.client(old).change_password(new.password.get_secret_value())
 
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()

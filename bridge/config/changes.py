@@ -25,7 +25,7 @@ _AT_RUN_TIME: Final = re.compile(
         | managed_identity(_client_id)?
         | credential_probe_seconds
     )
-    | mailboxes\[\d+\]\.(send_rate_per_minute|recipients_per_day)
+    | mailboxes\[\d+\]\.(send_rate_per_minute|recipients_per_day|password(_file)?)
     | log\.(level|format)
     """,
     re.VERBOSE,

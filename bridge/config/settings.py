@@ -35,7 +35,8 @@ class EwsSettings(Section):
     call_timeout_seconds: Seconds = 90
     """Longest wait for the whole answer to one call; Exchange itself ends a call after about a minute."""
     connections: int = Field(default=8, ge=1, le=200)
-    """Calls in progress at a time, over all mailboxes; each takes a thread and a connection. Exchange allows 27."""
+    """Calls in progress at a time, over all mailboxes of one app; each takes a thread and a connection. Exchange allows
+    27."""
 
     _url = field_validator("url")(rules.ews_url)
 

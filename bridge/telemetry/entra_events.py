@@ -69,6 +69,18 @@ class CredentialRefused(Event):
 
 
 @dataclass(frozen=True)
+class CredentialExposed(Event):
+    """Every user of the machine may read the file of a credential that was just read: chmod o-r."""
+
+    name = "entra.credential_exposed"
+    level = "warning"
+
+    app: str
+    credential: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class CredentialExpires(Event):
     """A credential ends within `days` (30, 7 or 1; 0: its time is over)."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -12,7 +14,7 @@ from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.errors import CredentialsRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -48,6 +50,10 @@ class CredentialSource(Protocol):
     def kind(self) -> Kind:
         """Which form it is of."""
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files with something to hide."""
+
     def raw(self) -> bytes | None:
         """Return something that is another when the content is another; None where there is none at the moment."""
 
@@ -68,6 +74,11 @@ class SecretSource:
     def __init__(self, value: str | None, file: Path | None, *, expires_at: float | None = None) -> None:
         self._value, self._file, self._expires_at = value, file, expires_at
         self._first = value or self._read()
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The secret's file."""
+        return [self._file] if self._file is not None else []
 
     def raw(self) -> bytes | None:
         """Return the secret."""
@@ -100,6 +111,11 @@ class CertificateSource:
     ) -> None:
         self._file, self._key_file = file, key_file
         self._passphrase, self._passphrase_file = passphrase, passphrase_file
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The key's file, and the passphrase's."""
+        return [file for file in (self._key_file or self._file, self._passphrase_file) if file is not None]
 
     def raw(self) -> bytes | None:
         """Return what the files hold."""
@@ -134,6 +150,11 @@ class FederatedSource:
     def __init__(self, file: Path) -> None:
         self._file = file
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """None: it lives for an hour, and Kubernetes decides who may read it."""
+        return []
+
     def raw(self) -> bytes | None:
         """Return what does not change: the token is read for each use."""
         return str(self._file).encode()
@@ -159,6 +180,11 @@ class ManagedIdentitySource:
     def __init__(self, client_id: str | None) -> None:
         self._client_id = client_id
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """None."""
+        return []
+
     def raw(self) -> bytes | None:
         """Return what does not change."""
         return (self._client_id or "system").encode()
@@ -166,6 +192,15 @@ class ManagedIdentitySource:
     def load(self) -> Credential | None:
         """Return which identity it is."""
         return Credential("managed identity", _digest(b"identity", self.raw() or b""), identity=self._client_id)
+
+
+def open_to_all(source: CredentialSource) -> bool:
+    """Tell whether every user of this machine may read what has to be hidden."""
+    for file in source.files:
+        with contextlib.suppress(OSError):
+            if file.stat().st_mode & stat.S_IROTH:
+                return True
+    return False
 
 
 def _content(file: Path) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.entra import expiry
 from bridge.adapters.entra.client import EntraClient
+from bridge.adapters.entra.credentials import open_to_all
 from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.adapters.entra.registration import Registration
 from bridge.adapters.entra.slots import Slots
@@ -18,6 +19,7 @@ from bridge.errors import BridgeError, CredentialsRejected
 from bridge.telemetry.entra_events import (
     CredentialAccepted,
     CredentialExpires,
+    CredentialExposed,
     CredentialRefused,
     TokenAsked,
     TokenNotRenewed,
@@ -50,8 +52,6 @@ class SignInState:
 
     usable: bool
     """Whether there is a token."""
-    asked: bool
-    """Whether anybody has asked for one yet."""
     token_expires_at: float | None
     trouble: BridgeError | None
     """Why there is no token; None where there is one."""
@@ -129,11 +129,7 @@ class SignIn:
         for scope, tokens in list(self._sources.items()):
             tokens.renew_if_due()
             self._tell_of(scope, tokens)
-        with self._lock:
-            for slot in self._slots.all:
-                if slot.loaded is not None and slot.accepted:
-                    self._registration.look(slot.loaded)
-                    break
+        self._ask_for_the_end()
         self._tell_of_expiry()
 
     def state(self) -> SignInState:
@@ -144,7 +140,6 @@ class SignIn:
         failure = main.trouble if main is not None else None
         return SignInState(
             usable=usable,
-            asked=main is not None and (usable or failure is not None),
             token_expires_at=main.expires_at if main is not None else None,
             trouble=None if usable else failure,
             warning=self._warning(failure) if usable else None,
@@ -188,6 +183,8 @@ class SignIn:
             if slot.look(self._monotonic()):
                 for tokens in self._sources.values():
                     tokens.ask_soon()
+                if open_to_all(slot.source):
+                    self._emit(CredentialExposed(self.name, slot.name, slot.source.kind))
             if slot.trouble is not None and slot.trouble is not before:
                 error = slot.trouble
                 self._emit(CredentialRefused(self.name, slot.name, slot.source.kind, error.code, error.detail))
@@ -196,9 +193,9 @@ class SignIn:
         """Show Entra what is new, by a request of its own; only what it takes replaces the old."""
         scope = next((scope for scope, tokens in self._sources.items() if tokens.usable), None)
         now = self._monotonic()
+        if scope is None or any(tokens.resting for tokens in self._sources.values()):
+            return  # the next request for a token tries all of them; or Entra is to be left alone
         for slot, credential in self._slots.to_try(now):
-            if scope is None:
-                return  # the next request for a token tries all of them
             try:
                 answer = self._show(slot, credential, scope)
             except CredentialRefusedError:
@@ -210,6 +207,15 @@ class SignIn:
                 self._tokens(scope).take(answer)
             elif self._probe_seconds:
                 slot.try_at = now + self._probe_seconds * (0.75 + 0.5 * self._chance())
+
+    def _ask_for_the_end(self) -> None:
+        if not all(tokens.usable and tokens.trouble is None for tokens in self._sources.values()):
+            return  # who wants a token does not wait for this
+        with self._lock:
+            for slot in self._slots.all:
+                if slot.loaded is not None and slot.accepted:
+                    self._registration.look(slot.loaded)
+                    return
 
     def _tell_of(self, scope: str, tokens: EntraTokens) -> None:
         now = tokens.trouble

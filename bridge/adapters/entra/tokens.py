@@ -143,18 +143,21 @@ class EntraTokens:
             self._held = _Held(token, answer.seconds, now, now + renew)
         self._failure, self._failures = None, 0
 
+    @property
+    def resting(self) -> bool:
+        """Whether Entra is to be left alone at the moment: it did not answer, or asked for that."""
+        return isinstance(self._failure, TokenUnavailable) and self._monotonic() < self._ask_again_at
+
     def ask_soon(self) -> None:
-        """Let the next request be made at once: something has changed that may have made the last one fail."""
-        self._ask_again_at = 0.0
+        """Let the next request be made at once where Entra refused the last one: something has changed."""
+        if not self.resting:
+            self._ask_again_at = 0.0
 
     def _replace(self, held: _Held | None) -> AccessToken:
         """Return a newer token, or the one that Exchange refused, which it may take yet."""
         rejected = held is not None and held.rejected
         if self._failure is None or self._monotonic() >= self._ask_again_at:
             newer = self._try(held)
-            if rejected:
-                with self._state:
-                    self._replacements -= 1
             if newer is not None:
                 return newer
         if held is not None and rejected and self._lives(held):
@@ -168,6 +171,9 @@ class EntraTokens:
                 self._held = replace(self._held, rejected=rejected)
 
     def _try(self, held: _Held | None) -> AccessToken | None:
+        if held is not None and held.rejected:
+            with self._state:
+                self._replacements -= 1
         try:
             self.take(self._ask())
         except BridgeError as error:

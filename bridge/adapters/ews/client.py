@@ -105,7 +105,7 @@ class EwsClient:
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
         self._shares: dict[str, asyncio.Semaphore] = {}
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
-        make_session = session_factory(
+        self._make_session = session_factory(
             endpoint=connection.url,
             ca_file=connection.ca_file,
             largest_answer_bytes=connection.largest_answer_bytes,
@@ -120,7 +120,7 @@ class EwsClient:
                 retry_policy=FailFast(),
                 max_connections=1,
             )
-            self._lanes.put(LaneProtocol(configuration, make_session))
+            self._lanes.put(LaneProtocol(configuration, self._make_session))
 
     async def call(
         self, address: str, payload: etree._Element, *, timeout_seconds: float | None = None
@@ -199,6 +199,10 @@ class EwsClient:
             self._lanes.put(lane)
             self._observe(operation=operation, code=code, seconds=time.monotonic() - started)
         return messages
+
+    def change_password(self, password: str) -> None:
+        """Sign in with this password from the next call on, where the login is one with a password."""
+        self._make_session.change_password(password)
 
     def close(self) -> None:
         """Close the connections; calls under way end first or with their timeout."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -172,24 +173,48 @@ def session_factory(
     largest_answer_bytes: int,
     tokens: TokenSource | None,
     login: tuple[str, str, str] | None,
-) -> Callable[[], requests.Session]:
+) -> SessionFactory:
     """Return a maker of sessions: with bearer tokens, or with a login (kind `basic` or `ntlm`, user name, password)."""
     if (tokens is None) == (login is None):
         raise ValueError("either tokens or a login")
     bearer = BearerAuth(tokens) if tokens is not None else None
     trust = Trust(ca_file)
+    return SessionFactory(
+        endpoint, lambda: EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer), bearer, login
+    )
 
-    def make() -> requests.Session:
+
+class SessionFactory:
+    """Makes sessions that sign in one way; a new password counts for those that are there as well."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        adapter: Callable[[], EwsHttpAdapter],
+        bearer: BearerAuth | None,
+        login: tuple[str, str, str] | None,
+    ) -> None:
+        self._endpoint, self._adapter, self._bearer, self._login = endpoint, adapter, bearer, login
+        self._logins: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def __call__(self) -> requests.Session:
+        """Return a session; nothing is asked yet."""
         session = requests.Session()
         session.headers.update(DEFAULT_HEADERS)
         session.headers["User-Agent"] = USER_AGENT
-        session.mount(endpoint, EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer))
-        if bearer is not None:
-            session.auth = bearer
-        elif login is not None:
-            kind, username, password = login
+        session.mount(self._endpoint, self._adapter())
+        if self._login is None:
+            session.auth = self._bearer
+        else:
+            kind, username, password = self._login
             auth_type = {"basic": BASIC, "ntlm": NTLM}[kind]
             session.auth = get_auth_instance(auth_type=auth_type, username=username, password=password)
+            self._logins[id(session.auth)] = session.auth
         return session
 
-    return make
+    def change_password(self, password: str) -> None:
+        """Sign in with this password from the next request on."""
+        if self._login is not None:
+            self._login = (*self._login[:2], password)
+            for login in tuple(self._logins.values()):
+                login.password = password

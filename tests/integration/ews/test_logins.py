@@ -54,3 +54,16 @@ async def test_a_wrong_password_is_told_as_such(server: SandboxProcess, kind: st
         for _ in range(3):
             with pytest.raises(CredentialsRejected):
                 await inbox.list_waiting("inbox", limit=10)
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_a_new_password_counts_from_the_next_call_on(server: SandboxProcess, kind: str) -> None:
+    [mailbox] = server.info["mailboxes"]
+    with contextlib.closing(_client(server, kind, "before")) as client:
+        inbox = EwsInbox(client, _ADDRESS)
+        with pytest.raises(CredentialsRejected):
+            await inbox.list_waiting("inbox", limit=10)
+
+        client.change_password(mailbox["password"])
+
+        assert (await inbox.list_waiting("inbox", limit=10)).total == 1

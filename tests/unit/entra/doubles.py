@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.adapters.entra.app import EntraApp
@@ -69,6 +70,7 @@ class FakeSource:
 
     def __init__(self, secret: str | None, expires_at: float | None = None) -> None:
         self.secret, self.expires_at = secret, expires_at
+        self.files: list[Path] = []
 
     def raw(self) -> bytes | None:
         return self.secret.encode() if self.secret else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bridge.errors import CredentialsRejected, TokenUnavailable
 from bridge.telemetry.entra_events import (
     CredentialAccepted,
     CredentialExpires,
+    CredentialExposed,
     CredentialRefused,
     TokenAsked,
     TokenNotRenewed,
@@ -390,3 +393,33 @@ def test_a_failure_is_told_once_and_again_after_it_healed() -> None:
     assert [e.code for e in events] == ["token_unavailable", "token_unavailable"]
     assert events[0].usable_seconds > 3_000
     assert {e.outcome for e in bench.told(TokenAsked) if isinstance(e, TokenAsked)} == {"ok", "token_unavailable"}
+
+
+def test_a_new_secret_waits_while_entra_asks_to_be_left_alone() -> None:
+    source = FakeSource("one")
+    bench = Bench(source, good={"one", "two"}, probe_seconds=100)
+    bench.tokens.token()
+    bench.client.down = TokenUnavailable("busy", retry_after_seconds=600)
+    bench.tend(130)
+    asked = len(bench.client.shown)
+
+    source.secret = "two"
+    bench.tend(400)
+
+    assert asked == len(bench.client.shown)
+    assert "two" not in bench.client.shown
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, 0), (0o640, 0), (0o644, 1)])
+def test_a_new_secret_that_everybody_may_read_is_told(tmp_path: Path, mode: int, told: int) -> None:
+    source = FakeSource("one")
+    source.files = [tmp_path / "secret"]
+    source.files[0].touch(mode=mode)
+    source.files[0].chmod(mode)
+    bench = Bench(source, good={"one", "two"})
+    bench.tokens.token()
+
+    source.secret = "two"
+    bench.tend(30)
+
+    assert len(bench.told(CredentialExposed)) == told

@@ -288,3 +288,23 @@ def test_each_caller_gets_an_error_of_its_own(bench: Bench) -> None:
 def test_a_token_is_not_shown() -> None:
     assert "secret-token" not in repr(AccessToken("secret-token", 0))
     assert "secret-token" not in repr(Answer("secret-token", 0))
+
+
+def test_an_app_without_a_right_asks_for_no_storm_while_it_is_tended(bench: Bench) -> None:
+    for _ in range(600):
+        bench.tokens.reject(bench.tokens.token())
+        bench.tend(1)
+
+    assert bench.asked <= 11
+
+
+def test_a_change_hurries_nothing_that_entra_asked_to_wait_for(bench: Bench) -> None:
+    bench.trouble = TokenUnavailable("busy", retry_after_seconds=300)
+    with pytest.raises(TokenUnavailable):
+        bench.tokens.token()
+
+    bench.tokens.ask_soon()
+    bench.tend(290)
+
+    assert bench.asked == 1
+    assert bench.tokens.resting
