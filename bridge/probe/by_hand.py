@@ -55,7 +55,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     105: ("AcceptItem and its like answer the appointment and the request", _OTHERS),
     106: ("a meeting whose only attendee is its organizer cannot be cancelled",
           "what Exchange sends for it could not be told from other mail afterwards"),
-    110: ("inbox rules are kept and do nothing", "a rule acts on all mail of the mailbox"),
+    110: ("inbox rules act before a mail is told as arrived", "a rule acts on all mail of the mailbox"),
     111: ("delegates are kept apart from permissions", _OTHER_MAILBOX),
     112: ("others see when people are busy, never with what", _OTHER_MAILBOX),
     117: ("the headers of an answer name the servers that it went through",

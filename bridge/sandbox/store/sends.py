@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from bridge.sandbox.store import changes, items
+from bridge.sandbox.store import items, reception
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import headers_set, person, with_headers, without_bcc, without_header
 from bridge.sandbox.store.database import next_counter
@@ -176,12 +176,7 @@ def settle(
         return None
     save_to, content = row[:2]
     item = items.item_of(row[2:])
-    delivered = [
-        items.insert(db, to.id, folder(db, to.id, "inbox").id, _arriving(item, mime, to, at), mime=mime)
-        for to, mime in deliveries
-    ]
-    for one in delivered:
-        changes.arrived(db, one.id)
+    delivered = [reception.receive(db, to, _arriving(item, mime, to, at), mime) for to, mime in deliveries]
     db.execute("DELETE FROM submissions WHERE id = ?", (submission,))
     if save_to is None:
         items.destroy(db, item)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.clock import EXCHANGE
-from bridge.sandbox.store import changes, folders, items, sends
+from bridge.sandbox.store import changes, folders, items, reception, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.database import Database
 from bridge.sandbox.store.errors import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
@@ -153,7 +153,7 @@ class Store:
         self, address: str, mime: bytes, *, received_at: datetime | None = None, folder: str = "inbox"
     ) -> MailSummary:
         """
-        Put a mail into a mailbox, byte for byte; it is there for good when this returns.
+        Put a mail into a mailbox, byte for byte; it is there for good when this returns. In the inbox, rules act on it.
 
         `folder` is a folder id or a distinguished name. No mail is refused for its content.
 
@@ -167,8 +167,12 @@ class Store:
         with self.writing() as db:
             if received_at is None:
                 bag[p.DELIVERY_TIME] = items.now_micros()
-            item = items.insert(db, mailbox.id, _folder(db, mailbox, folder).id, bag, mime=mime)
-            changes.arrived(db, item.id)
+            where = _folder(db, mailbox, folder)
+            if where.distinguished == "inbox":
+                item = reception.receive(db, mailbox, bag, mime)
+            else:
+                item = items.insert(db, mailbox.id, where.id, bag, mime=mime)
+                changes.arrived(db, item.id)
         return _summary(mailbox, item, len(mime), sha256(mime).hexdigest())
 
     def mails(

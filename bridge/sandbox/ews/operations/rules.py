@@ -1,7 +1,8 @@
 """
 GetInboxRules and UpdateInboxRules.
 
-Rules are kept and shown as they were given, in the order of their priority; none of them acts on mail that arrives.
+Rules are kept and shown as they were given, in the order of their priority. What they do with a mail that arrives is in
+`store/inboxrules.py`; nothing is forwarded or redirected.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lxml import etree
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import Single, child, children, single
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.store import folders, foldertree
+from bridge.sandbox.store import folders, foldertree, inboxrules
 from bridge.sandbox.store.database import next_counter
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bridge.sandbox.ews.context import Context
     from bridge.sandbox.store import Mailbox
 
-_KEY: Final = "rules"
 _MOST_RULES: Final = 1000
 _PARTS: Final = ("Conditions", "Exceptions", "Actions")
 _TO_PEOPLE: Final = ("ForwardAsAttachmentToRecipients", "ForwardToRecipients", "RedirectToRecipients")
@@ -78,7 +78,9 @@ def update_inbox_rules(context: Context, request: etree._Element) -> Single:
                     errors.append(_error_xml(number, error))
             if not errors:
                 root = folders.folder(db, mailbox.id, "root")
-                foldertree.keep_quietly(db, root, {**root.bag, _KEY: sorted(rules, key=lambda one: one["priority"])})
+                foldertree.keep_quietly(
+                    db, root, {**root.bag, inboxrules.KEY: sorted(rules, key=lambda one: one["priority"])}
+                )
         return ""
 
     answer = single(context, change)
@@ -102,7 +104,7 @@ def _mailbox(context: Context, db: sqlite3.Connection, request: etree._Element) 
 
 
 def _kept(db: sqlite3.Connection, mailbox: Mailbox) -> list[_Rule]:
-    kept: list[_Rule] = folders.folder(db, mailbox.id, "root").bag.get(_KEY, [])
+    kept: list[_Rule] = folders.folder(db, mailbox.id, "root").bag.get(inboxrules.KEY, [])
     return kept
 
 
