@@ -17,6 +17,7 @@ from aiohttp import web
 
 from bridge.sandbox import clock, firsttime
 from bridge.sandbox.admin import AdminApi
+from bridge.sandbox.arenas import thread_begins
 from bridge.sandbox.authentication import BearerAuthenticator
 from bridge.sandbox.calls import CallLog
 from bridge.sandbox.entra.application import entra_application
@@ -88,7 +89,7 @@ async def _serve(options: SandboxOptions) -> None:
         loop.add_signal_handler(number, stop.set)
     if options.stop_with_stdin:
         _stop_with_stdin(loop, stop)
-    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox"))
+    loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox", initializer=thread_begins))
     async with AsyncExitStack() as stack:
         announcement = await _start(options, stack)
         announcement.write()
