@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.memory.inbox import MemoryInbox
+from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
+from bridge.domain.outbound import Mailbox
+from bridge.domain.send_rate import RateLimits
+from bridge.errors import TransientError
+from bridge.ports.broker import Message
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import MailPublished, ReadingFailed
-from bridge.wire.topology import INBOUND
+from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, outbound_key
 from bridge.workers.budget import ByteBudget
+from bridge.workers.egress import MailboxSender
+from bridge.workers.egress_options import EgressOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.cluster import Cluster
 from tests.support.rabbit import take_all
+from tests.unit.egress.harness import a_body
 from tests.unit.ingest.doubles import a_mail, compose
 
 if TYPE_CHECKING:
@@ -127,3 +136,56 @@ async def test_reading_goes_on_at_another_node_when_its_own_is_killed(cluster: C
     arrived = [message.message_id for message in await asyncio.to_thread(take_all, urls[1], INBOUND)]
     assert set(arrived) == {f"m{number}" for number in range(100)}
     assert [arrived.count(f"m{number}") for number in range(50)] == [1] * 50
+
+
+async def test_draining_goes_on_at_another_node_when_its_own_is_killed(cluster: Cluster) -> None:
+    """Both queues are taken again there; what was in hand comes again, and each request is sent once."""
+    vhost = cluster.new_vhost()
+    urls = [node.vhost_url(vhost) for node in cluster.nodes]
+    await RabbitTopology(quick(urls[1])).apply(TOPOLOGY)
+    outbox, stop = MemoryOutbox(SystemClock()), asyncio.Event()
+    async with (
+        RabbitPublisher(quick(urls[1])) as cad,
+        RabbitPublisher(quick(*urls)) as publisher,
+        RabbitConsumer(quick(*urls)) as consumer,
+    ):
+        sender = MailboxSender(
+            alias="dispatch",
+            sender=Mailbox("dispatch@example.org"),
+            mailbox=outbox,
+            publisher=publisher,
+            consumer=consumer,
+            clock=SystemClock(),
+            emit=lambda _: None,
+            health=Health(),
+            options=EgressOptions(rate=RateLimits(None, None)),
+        )
+        running = asyncio.create_task(sender.run(stop))
+        await _request(cad, range(50))
+        await _until(lambda: len(outbox.submissions) > 10)
+
+        await asyncio.to_thread(cluster.nodes[0].kill)
+        await _request(cad, range(50, 100))
+        await _until(lambda: len(outbox.submissions) >= 100)
+        stop.set()
+        await running
+    await asyncio.to_thread(cluster.nodes[0].start)
+
+    events = await asyncio.to_thread(take_all, urls[1], EVENTS)
+    assert sorted(stamp.request_id for stamp in outbox.submissions) == sorted(f"r-{number}" for number in range(100))
+    assert {event.routing_key for event in events} == {"outbound.sent"}
+    assert len({event.message_id for event in events}) == 100
+
+
+async def _request(cad: RabbitPublisher, numbers: range) -> None:
+    """Publish requests, every tenth of them urgent, until each is confirmed."""
+    for number in numbers:
+        key = outbound_key("dispatch", urgent=number % 10 == 0)
+        message = Message(OUTBOUND, key, a_body(f"r-{number}"), f"r-{number}", "mail.outbound.v1")
+        while True:
+            await cad.wait_ready()
+            try:
+                await cad.publish(message)
+            except TransientError:
+                continue
+            break
