@@ -33,7 +33,7 @@ class Role:
     read: str = "^$"
     topics: tuple[TopicRight, ...] = ()
     scopes: tuple[str, ...] = ()
-    """The same for tokens: `<right>:<name>` or `<right>:<topic exchange>/<routing key>`; * stands for anything."""
+    """The same for tokens: `<right>:<name>`, with `/<routing key>` for topic exchanges; * stands for anything."""
 
 
 _READERS_LEASES = r"mail\.lease\.inbound\.[a-z0-9-]+"
@@ -55,7 +55,7 @@ _INGEST = Role(
     topics=(_MAILS, _events(*_OF_INGEST)),
     scopes=(
         "configure:mail.lease.inbound.*",
-        f"write:{INBOUND}",
+        f"write:{INBOUND}/*",
         *(f"write:{EVENTS}/{name}" for name in _OF_INGEST),
     ),
 )
@@ -93,8 +93,8 @@ _CAD_CONSUMER = Role(
         "write:cad.*",
         "write:mail.inbound.dead",
         "read:cad.*",
-        f"read:{INBOUND}",
-        f"read:{EVENTS}",
+        f"read:{INBOUND}/*",
+        f"read:{EVENTS}/*",
     ),
 )
 _CAD = Role(
@@ -111,7 +111,7 @@ _OPERATOR = Role(
     configure=_OURS,
     write=_OURS,
     read=_OURS,
-    scopes=("configure:mail.*", "write:mail.*", "read:mail.*"),
+    scopes=("configure:mail.*", "write:mail.*/*", "read:mail.*/*"),
 )
 
 ROLES = (_INGEST, _EGRESS, _RUN, _CAD_PUBLISHER, _CAD_CONSUMER, _CAD, _OPERATOR)

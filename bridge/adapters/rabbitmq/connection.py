@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +15,9 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.odd_headers import bear_odd_headers
 from bridge.adapters.rabbitmq.settings import node_of, parameters
-from bridge.adapters.rabbitmq.signed_in import Doubts, SignedIn, current_token
+from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, Doubts, SignedIn, current_token
 from bridge.domain.disposition import RetryPolicy
-from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
 from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed, BrokerConnectionLost
 
 if TYPE_CHECKING:
@@ -278,7 +279,11 @@ class Link:
             await asyncio.sleep(wait)
 
     async def _connect(self, url: str) -> Connection:
-        token = await current_token(self._settings.tokens, _TOKEN_SECONDS) if self._settings.tokens else None
+        if self._settings.tokens is None:
+            return await self._sign_in(url, self._purpose, None)
+        token = await current_token(self._settings.tokens, _TOKEN_SECONDS)
+        if token.expires_at - time.time() <= LEAVE_SECONDS:
+            raise TokenUnavailable("the broker's token ends, and there is no newer one")
         return await self._sign_in(url, self._purpose, token)
 
     async def _sign_in(self, url: str, purpose: str, token: AccessToken | None) -> Connection:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _PURPOSE = "publish"
 
-_LEAVE_SECONDS = 3.0
+_LEAVE_SECONDS = 2.0
 """How long a connection that is about to be given up may take to answer what was published on it."""
 
 _LARGEST_HEADERS_BYTES = 100 * 1024

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 20.0
 """How often the source is asked whether it has a newer token; one that is due is fetched by that."""
 
-_LEAVE_SECONDS = 5.0
+LEAVE_SECONDS = 3.0
 """A connection whose token ends within this is made anew: what is refused afterwards would end in the middle of it."""
 
 _REJECT_SECONDS = 60.0
@@ -129,7 +129,7 @@ class SignedIn:
 
     def _left_seconds(self) -> float:
         """Return for how long the connection may still be used."""
-        return self._token.expires_at - self._wall_clock() - _LEAVE_SECONDS
+        return self._token.expires_at - self._wall_clock() - LEAVE_SECONDS
 
     def _tell(self, error: BridgeError) -> None:
         # Once for each reason: it is tried again every few seconds, for up to an hour.

@@ -5,63 +5,43 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-import pika
 import pytest
 from pika.exceptions import ChannelClosedByBroker
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.errors import ACCESS_REFUSED
-from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.errors import BrokerAccessRefused
-from bridge.wire.event_v1 import EventName
-from bridge.wire.inbound_v1 import InboundMail
 from bridge.wire.rights import ROLES, Role
 from bridge.wire.topology import (
-    DEAD,
     EVENTS,
     INBOUND,
-    INBOUND_DEAD,
     OUTBOUND,
-    OUTBOUND_RETURNED,
-    RETRY_STEPS,
-    egress_needs,
-    ingest_needs,
     lease_queue,
-    outbound_queue,
-    outbound_urgent_queue,
     reader_lease,
     topology,
 )
-from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
-from tests.support.rabbit import a_channel, publish_plain
+from tests.integration.rabbitmq.support import TOPOLOGY, quick
+from tests.integration.rabbitmq.work import KEYS, QUEUES, WORK, prepare
+from tests.support.rabbit import a_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from pika.adapters.blocking_connection import BlockingChannel
-
     from bridge.demo.broker_node import BrokerNode
 
 _ROLES = {role.user.removeprefix("bridge-"): role for role in ROLES}
-_QUEUES = (outbound_queue("dispatch"), outbound_urgent_queue("dispatch"), OUTBOUND_RETURNED)
 _DECLARED = {one.name for one in TOPOLOGY.amqp_exchanges} | {one.name for one in TOPOLOGY.queues}
 _NAMES = sorted(
     _DECLARED
-    | {reader_lease("dispatch"), *(lease_queue(name) for name in _QUEUES)}
+    | {reader_lease("dispatch"), *(lease_queue(name) for name in QUEUES)}
     | {"cad.flights", "cad", "mail", "other", "amq.default", "amq.topic", "amq.gen-1", "xmail.inbound", "mail.inbound2"}
 )
 """Everything that there is on the virtual host, and names beside it that a careless pattern would match."""
 
-_KEYS = {
-    INBOUND: [f"dispatch.{kind}" for kind in get_args(InboundMail.model_fields["kind"].annotation)],
-    EVENTS: list(get_args(EventName)),
-}
 _ASIDE = {INBOUND: ["dispatch.other", "mail", "dispatch.mail.more"], EVENTS: ["outbound", "outbound.sent.more", "x"]}
 
 
@@ -86,7 +66,7 @@ def _granted(role: Role) -> list[Right]:
         if re.search(getattr(role, kind), name)
     ]
     for topic in role.topics:
-        keys = [*_KEYS[topic.amqp_exchange], *_ASIDE[topic.amqp_exchange]]
+        keys = [*KEYS[topic.amqp_exchange], *_ASIDE[topic.amqp_exchange]]
         found += [Right("publish", topic.amqp_exchange, key) for key in keys if re.search(topic.write, key)]
     return found
 
@@ -109,110 +89,17 @@ def _without(role: Role, right: Right | None, user: str, vhost: str) -> dict[str
     }
 
 
-# What each of them does in its work, by the bridge's own adapter where it is the bridge that does it.
-
-
-async def _ingest(url: str) -> None:
-    exchanges, queues = ingest_needs()
-    assert await RabbitTopology(quick(url)).verify(amqp_exchanges=exchanges, queues=queues) == []
-    async with RabbitPublisher(quick(url)) as publisher:
-        await publisher.wait_ready()
-        async with publisher.lease(reader_lease("dispatch")):
-            for key in _KEYS[INBOUND]:
-                await publisher.publish(mail(amqp_exchange=INBOUND, routing_key=key))
-            for key in ("inbound.parked", "outbound.bounced"):
-                await publisher.publish(mail(amqp_exchange=EVENTS, routing_key=key))
-
-
-async def _egress(url: str) -> None:
-    exchanges, queues = egress_needs(["dispatch"])
-    assert await RabbitTopology(quick(url)).verify(amqp_exchanges=exchanges, queues=queues) == []
-    async with RabbitPublisher(quick(url)) as publisher, RabbitConsumer(quick(url)) as consumer:
-        await publisher.wait_ready()
-        for queue in _QUEUES:
-            exclusive = queue != OUTBOUND_RETURNED
-            async with aclosing(consumer.deliveries(queue, prefetch=1, exclusive=exclusive)) as deliveries:
-                (await anext(deliveries)).requeue()
-        for step in RETRY_STEPS:
-            await publisher.publish(mail(amqp_exchange=step.amqp_exchange, routing_key="dispatch"))
-        await publisher.publish(mail(amqp_exchange=DEAD, routing_key="dispatch"))
-        for key in _KEYS[EVENTS]:
-            if key not in {"inbound.parked", "outbound.bounced"}:
-                await publisher.publish(mail(amqp_exchange=EVENTS, routing_key=key))
-
-
-async def _run(url: str) -> None:
-    await _ingest(url)
-    await _egress(url)
-
-
-async def _request(url: str) -> None:
-    await asyncio.to_thread(_in_a_channel, url, _publish_request)
-
-
-async def _consume(url: str) -> None:
-    await asyncio.to_thread(_in_a_channel, url, _consume_own_queue)
-
-
-async def _both(url: str) -> None:
-    await _request(url)
-    await _consume(url)
-
-
-def _publish_request(channel: BlockingChannel) -> None:
-    channel.confirm_delivery()
-    channel.basic_publish(OUTBOUND, "nobody", b"{}", pika.BasicProperties(delivery_mode=2), mandatory=True)
-
-
-def _consume_own_queue(channel: BlockingChannel) -> None:
-    """As README and the examples do: a queue of one's own that dead-letters to the bridge's, and the default ones."""
-    arguments = {
-        "x-queue-type": "quorum",
-        "x-delivery-limit": 20,
-        "x-dead-letter-exchange": INBOUND_DEAD,
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    channel.queue_declare("cad.flights", durable=True, arguments=arguments)
-    channel.queue_bind("cad.flights", INBOUND, "dispatch.mail")
-    channel.queue_bind("cad.flights", EVENTS, "outbound.sent")
-    for queue in ("cad.flights", INBOUND, EVENTS):
-        channel.basic_get(queue)
-
-
-def _in_a_channel(url: str, work: Callable[[BlockingChannel], None]) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    try:
-        work(connection.channel())
-    finally:
-        if connection.is_open:
-            connection.close()
-
-
-_WORK: dict[str, Callable[[str], Coroutine[Any, Any, None]]] = {
-    "ingest": _ingest,
-    "egress": _egress,
-    "run": _run,
-    "cad-publisher": _request,
-    "cad-consumer": _consume,
-    "cad": _both,
-}
-
-
 @pytest.fixture
 def prepared(broker_url: str) -> str:
     """The topology, with a request in each queue that is drained."""
-    asyncio.run(RabbitTopology(quick(broker_url)).apply(TOPOLOGY))
-    publish_plain(broker_url, OUTBOUND, "dispatch", ["r-1"])
-    publish_plain(broker_url, OUTBOUND, "dispatch.urgent", ["r-2"])
-    publish_plain(broker_url, OUTBOUND, "nobody", ["r-3"])
+    asyncio.run(prepare(broker_url))
     return broker_url
 
 
-@pytest.mark.parametrize("name", sorted(_WORK))
+@pytest.mark.parametrize("name", [user.removeprefix("bridge-") for user in WORK])
 def test_each_right_is_needed_and_there_is_no_other(name: str, prepared: str, broker: BrokerNode, vhost: str) -> None:
     """The work is done with all of them, and is refused as soon as any one is missing."""
-    role, work = _ROLES[name], _WORK[name]
+    role, work = _ROLES[name], WORK[f"bridge-{name}"]
     granted = _granted(role)
     users = {right: f"{vhost}-{name}-{number}" for number, right in enumerate([None, *granted])}
     documents = [_without(role, right, user, vhost) for right, user in users.items()]
@@ -263,8 +150,8 @@ def test_no_worker_may_make_change_or_read_what_is_not_its_own() -> None:
 
     assert {right.name for right in ingest if right.kind == "configure"} == {reader_lease("dispatch")}
     assert not [right for right in ingest if right.kind == "read"]
-    assert {right.name for right in egress if right.kind == "configure"} == set(map(lease_queue, _QUEUES[:2]))
-    assert {right.name for right in egress if right.kind == "read"} == set(_QUEUES)
+    assert {right.name for right in egress if right.kind == "configure"} == set(map(lease_queue, QUEUES[:2]))
+    assert {right.name for right in egress if right.kind == "read"} == set(QUEUES)
     assert OUTBOUND not in {right.name for right in ingest | egress}
 
 
