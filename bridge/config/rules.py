@@ -226,6 +226,7 @@ def alias(value: str) -> str:
 
 def address(value: str) -> str:
     """Accept one plain SMTP address."""
+    value = _without_quotes(value)
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or re.search(r"[\s<>,;:\"\x00-\x1f]", value) or "@" in local:
         fix = "write name@example.org, without a display name"

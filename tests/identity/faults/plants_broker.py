@@ -1,0 +1,183 @@
+"""Faults of RabbitMQ: on the way, in the login, in its rights, in what is declared."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.identity.faults.ground import EMPTY_VHOST, VHOST, closed_port
+from tests.identity.faults.plant import Plant, with_variables, within
+from tests.support.certificates import TestAuthority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.identity.faults.ground import Ground
+    from tests.identity.faults.plant import Environment, Planting
+
+_URLS = "BRIDGE_RABBITMQ__URLS"
+_WIDE = frozenset({"broker_rights_too_wide"})
+"""The administrator, who alone sees how queues differ, may do too much for a worker."""
+_LEASES = r"^mail\.lease\."
+_WRITE = r"^mail\.(inbound|events|dead|outbound\.retry\..*)$"
+_READ = r"^mail\.outbound\.(returned|dispatch(\.urgent)?)$"
+
+
+def _at(host: str, port: int) -> Planting:
+    return with_variables(lambda _: {_URLS: f"amqp://bridge-run:x@{host}:{port}/{VHOST}"})
+
+
+def _rights(*, configure: str = _LEASES, write: str = _WRITE, read: str = _READ) -> Planting:
+    @contextmanager
+    def plant(ground: Ground) -> Iterator[Environment]:
+        with ground.user_with(configure, write, read) as url:
+            yield {_URLS: url}
+
+    return plant
+
+
+def _queue(name: str, arguments: dict[str, object]) -> Planting:
+    return within(lambda g: g.queue_instead(name, arguments), lambda g: {_URLS: g.administrator})
+
+
+@contextmanager
+def _policy(ground: Ground) -> Iterator[Environment]:
+    body = {"pattern": r"^mail\.", "definition": {"max-length": 1000}, "apply-to": "queues", "priority": 1}
+    ground.broker(f"policies/{VHOST}/planted", method="PUT", body=body)
+    until = time.monotonic() + 10
+    while not all(one.get("policy") for one in ground.broker(f"queues/{VHOST}")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with ground.user_with(_LEASES, _WRITE, _READ, tags="management") as url:
+        try:
+            yield {_URLS: url, "BRIDGE_RABBITMQ__MANAGEMENT_URL": ground.management_url}
+        finally:
+            ground.broker(f"policies/{VHOST}/planted", method="DELETE")
+
+
+@contextmanager
+def _managed(ground: Ground, tags: str) -> Iterator[Environment]:
+    with ground.user_with(_LEASES, _WRITE, _READ, tags=tags) as url:
+        yield {_URLS: url, "BRIDGE_RABBITMQ__MANAGEMENT_URL": ground.management_url}
+
+
+@contextmanager
+def _alarm(ground: Ground) -> Iterator[Environment]:
+    before = ground.node.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()
+    ground.node.ctl("set_vm_memory_high_watermark", "0.00000001")
+    try:
+        yield {}
+    finally:
+        share = before if before.replace(".", "").isdigit() else "0.6"
+        ground.node.ctl("set_vm_memory_high_watermark", share)
+        until = time.monotonic() + 20
+        while ground.broker("nodes")[0]["mem_alarm"]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+
+PLANTS = [
+    # On the way
+    Plant("the broker's host name cannot be resolved", "name_unresolved", _at("nowhere.invalid", 5672)),
+    Plant("nothing listens at the broker's port", "host_unreachable", _at("127.0.0.1", closed_port())),
+    Plant(
+        "rabbitmq.ca_file is another CA's",
+        "tls_untrusted",
+        with_variables(
+            lambda g: {_URLS: g.amqps(), "BRIDGE_RABBITMQ__CA_FILE": str(TestAuthority(g.directory, "other").file)}
+        ),
+    ),
+    Plant(
+        "the broker by TLS under its own CA (works)",
+        "ok",
+        with_variables(lambda g: {_URLS: g.amqps(), "BRIDGE_RABBITMQ__CA_FILE": str(g.authority.file)}),
+        state="ok",
+    ),
+    Plant(
+        "amqps:// to the port without TLS",
+        "tls_failed",
+        with_variables(
+            lambda g: {_URLS: g.amqps(port=g.node.amqp_port), "BRIDGE_RABBITMQ__CA_FILE": str(g.authority.file)}
+        ),
+    ),
+    Plant(
+        "what listens there is no broker",
+        "broker_unavailable",
+        with_variables(lambda g: {_URLS: f"amqp://bridge-run:x@{g.sandbox.info['smtp']}/{VHOST}"}),
+    ),
+    # The login
+    Plant(
+        "the broker's password is wrong",
+        "broker_login_refused",
+        with_variables(lambda g: {_URLS: g.amqp("bridge-run", password="wrong")}),
+    ),
+    Plant(
+        "the broker's user does not exist", "broker_login_refused", with_variables(lambda g: {_URLS: g.amqp("nobody")})
+    ),
+    Plant(
+        "the virtual host does not exist",
+        "broker_vhost_missing",
+        with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost="nowhere")}),
+    ),
+    Plant(
+        "the user may not enter the virtual host",
+        "broker_vhost_refused",
+        with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost="%2F")}),
+    ),
+    # Rights
+    Plant("no right to publish mails", "broker_right_missing", _rights(write=_WRITE.replace("inbound|", ""))),
+    Plant("no right to publish events", "broker_right_missing", _rights(write=_WRITE.replace("events|", ""))),
+    Plant(
+        "no right to put requests off",
+        "broker_right_missing",
+        _rights(write=_WRITE.replace(r"|outbound\.retry\..*", "")),
+    ),
+    Plant("no right to take requests", "broker_right_missing", _rights(read=r"^mail\.outbound\.returned$")),
+    Plant("no right to hold leases", "broker_right_missing", _rights(configure="^$")),
+    Plant(
+        "the user may declare and delete everything", "broker_rights_too_wide", _rights(configure=".*"), state="warning"
+    ),
+    Plant("the user may read the mails in the queue", "broker_rights_too_wide", _rights(read=".*"), state="warning"),
+    Plant(
+        "the user has the tag administrator",
+        "broker_rights_too_wide",
+        lambda g: _managed(g, "administrator"),
+        state="warning",
+    ),
+    Plant(
+        "a user with the tag management, and no policy (works)", "ok", lambda g: _managed(g, "management"), state="ok"
+    ),
+    # What is declared, and what is in it
+    Plant(
+        "nothing is declared in the virtual host",
+        "topology_missing",
+        with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost=EMPTY_VHOST)}),
+    ),
+    Plant(
+        "a queue has another delivery limit",
+        "topology_differs",
+        _queue("mail.dead", {"x-queue-type": "quorum", "x-delivery-limit": 7}),
+        also=_WIDE,
+    ),
+    Plant(
+        "a queue is a classic one",
+        "queue_type_wrong",
+        _queue("mail.dead", {"x-queue-type": "classic"}),
+        also=_WIDE | {"topology_differs"},
+    ),
+    Plant("a policy limits the length of the bridge's queues", "policy_overrides", _policy),
+    Plant(
+        "mails wait, and nobody consumes them",
+        "inbound_unread",
+        within(lambda g: g.message_in("mail.inbound")),
+        state="warning",
+    ),
+    Plant(
+        "a request that failed for good waits",
+        "dead_letters_wait",
+        within(lambda g: g.message_in("mail.dead")),
+        state="warning",
+    ),
+    Plant("the broker's memory alarm is on", "broker_blocked", _alarm),
+]

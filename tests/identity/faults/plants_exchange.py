@@ -1,0 +1,222 @@
+"""Faults of Exchange: on the way, in its policies, in the app's role and scope, in the mailbox."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tests.identity.faults.ground import CLOSED, MAILBOX, closed_port
+from tests.identity.faults.plant import NO_FILE, Plant, with_variables, within
+from tests.support.certificates import TestAuthority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.identity.faults.ground import Ground
+    from tests.identity.faults.plant import Environment, Planting
+
+_EWS = {"service": "ews"}
+_MAIL = b"From: a@example.net\r\nTo: dispatch@example.org\r\nSubject: s\r\n\r\ntext\r\n"
+
+
+def _url(ground: Ground, host: str, port: int) -> Environment:
+    return {"BRIDGE_EWS__URL": f"https://{host}:{port}/EWS/Exchange.asmx"}
+
+
+def _settings(**settings: object) -> Planting:
+    return within(lambda g: g.sandbox.settings(**settings))
+
+
+def _refused(operation: str, code: str) -> Planting:
+    """Have Exchange refuse one operation for want of a right."""
+    return within(lambda g: g.fault("item_error", match={"service": "ews", "operation": operation}, code=code))
+
+
+@contextmanager
+def _junk(ground: Ground) -> Iterator[Environment]:
+    ground.sandbox.deliver(MAILBOX, _MAIL)
+    [mail] = ground.sandbox.mails(MAILBOX)
+    ground.soap().call(
+        '<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="junkemail"/></m:ToFolderId>'
+        f'<m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds></m:MoveItem>'
+    )
+    try:
+        yield {}
+    finally:
+        _delete_all(ground, "junkemail")
+
+
+@contextmanager
+def _old_mail(ground: Ground) -> Iterator[Environment]:
+    with ground.sandbox.settings(exchange_clock_ahead_seconds=-30 * 86_400):
+        ground.sandbox.deliver(MAILBOX, _MAIL)
+    try:
+        yield {}
+    finally:
+        _delete_all(ground, "inbox")
+
+
+def _delete_all(ground: Ground, folder: str) -> None:
+    for mail in ground.sandbox.mails(MAILBOX, folder):
+        ground.soap().call(
+            f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds>'
+            "</m:DeleteItem>"
+        )
+
+
+@contextmanager
+def _moving(ground: Ground) -> Iterator[Environment]:
+    ground.sandbox.admin(f"/mailboxes/{MAILBOX}/move", method="POST", body={"seconds": 3600})
+    try:
+        yield {}
+    finally:
+        ground.sandbox.admin(f"/mailboxes/{MAILBOX}/move", method="POST", body={"seconds": 0})
+
+
+def _by_password(ground: Ground, password: str) -> Environment:
+    [user] = [one for one in ground.sandbox.info["mailboxes"] if one["address"] == MAILBOX]
+    entra = ("TENANT_ID", "CLIENT_ID", "AUTHORITY_URL", "GRAPH_URL", "CA_FILE")
+    return {
+        **NO_FILE,
+        **{f"BRIDGE_ENTRA__{name}": None for name in entra},
+        "BRIDGE_EWS__AUTH": "basic",
+        "BRIDGE_MAILBOXES__0__USERNAME": user["username"],
+        "BRIDGE_MAILBOXES__0__PASSWORD": password or user["password"],
+    }
+
+
+PLANTS = [
+    # On the way
+    Plant(
+        "the EWS host's name cannot be resolved",
+        "name_unresolved",
+        with_variables(lambda g: _url(g, "nowhere.invalid", 443)),
+    ),
+    Plant(
+        "nothing listens at the port of EWS",
+        "host_unreachable",
+        with_variables(lambda g: _url(g, "127.0.0.1", closed_port())),
+    ),
+    Plant(
+        "ews.ca_file is another CA's",
+        "tls_untrusted",
+        with_variables(lambda g: {"BRIDGE_EWS__CA_FILE": str(TestAuthority(g.directory, "other").file)}),
+    ),
+    Plant(
+        "the EWS host shows an expired certificate",
+        "tls_certificate_expired",
+        within(lambda g: g.fault("certificate_expired", match=_EWS)),
+    ),
+    Plant(
+        "the EWS host shows a certificate for another name",
+        "tls_wrong_host",
+        within(lambda g: g.fault("certificate_wrong_host", match=_EWS)),
+    ),
+    Plant(
+        "the path of ews.url is wrong",
+        "mailbox_unavailable",
+        with_variables(lambda g: {"BRIDGE_EWS__URL": g.sandbox.info["ews_url"].replace("/EWS/", "/ESW/")}),
+    ),
+    Plant("EWS answers 503", "mailbox_throttled", within(lambda g: g.fault("unavailable", match=_EWS))),
+    Plant(
+        "a gateway answers in the place of EWS",
+        "mailbox_unavailable",
+        within(lambda g: g.fault("http_error", match=_EWS, status=502)),
+    ),
+    # Policies
+    Plant(
+        "EWS is switched off for the tenant",
+        "ews_disabled",
+        _settings(ews_enabled=False),
+        also=frozenset({"ews_disabled"}),
+    ),
+    Plant(
+        "EWS is switched off for the mailbox", "ews_disabled", _settings(mailboxes={MAILBOX: {"ews_enabled": False}})
+    ),
+    Plant(
+        "the app is not in EwsAllowedAppIDs",
+        "ews_blocked",
+        _settings(allowed_app_ids=["00000000-0000-4000-8000-000000000000"]),
+    ),
+    Plant("EwsAllowedAppIDs is empty", "ews_blocked", _settings(allowed_app_ids=[])),
+    Plant(
+        "the list of user agents keeps the bridge out",
+        "ews_blocked",
+        _settings(user_agent_policy="EnforceAllowList", user_agents=["Outlook*"]),
+    ),
+    # The app's role and its scope
+    Plant("the app has no role anywhere", "app_without_role", within(lambda g: g.app_with(mailboxes=[]))),
+    Plant(
+        "the app has consent for something else than EWS",
+        "token_role_wrong",
+        within(lambda g: g.app_with(mailboxes=[], roles=["Mail.Read"])),
+    ),
+    Plant(
+        "the mailbox is outside the scope of the app's role",
+        "impersonation_denied",
+        within(lambda g: g.app_with(mailboxes=[CLOSED])),
+    ),
+    Plant(
+        "the scope of the app's role holds a mailbox that must stay closed",
+        "scope_too_wide",
+        within(lambda g: g.app_with(mailboxes=[MAILBOX, CLOSED])),
+    ),
+    Plant(
+        "consent to full_access_as_app beside the app's scoped role",
+        "scope_too_wide",
+        within(lambda g: g.app_with(roles=["full_access_as_app"])),
+    ),
+    Plant(
+        "consent to full_access_as_app, and nothing under must_not_reach",
+        "access_unlimited",
+        within(
+            lambda g: g.app_with(roles=["full_access_as_app"]), lambda _: {"BRIDGE_MAILBOXES__0__MUST_NOT_REACH": None}
+        ),
+        state="warning",
+    ),
+    Plant(
+        "a mailbox under must_not_reach does not exist",
+        "scope_unproved",
+        with_variables(lambda _: {"BRIDGE_MAILBOXES__0__MUST_NOT_REACH": "nobody@example.org"}),
+        state="warning",
+    ),
+    Plant(
+        "the password of an account on Exchange Server is wrong",
+        "login_refused",
+        with_variables(lambda g: _by_password(g, "wrong")),
+    ),
+    Plant(
+        "an account on Exchange Server with its password (works)",
+        "ok",
+        with_variables(lambda g: _by_password(g, "")),
+        state="ok",
+    ),
+    # The mailbox
+    Plant(
+        "the mailbox does not exist",
+        "mailbox_not_found",
+        with_variables(lambda _: {"BRIDGE_MAILBOXES__0__ADDRESS": "nobody@example.org"}),
+    ),
+    Plant(
+        "a watched folder does not exist",
+        "folder_not_found",
+        with_variables(lambda _: {"BRIDGE_MAILBOXES__0__FOLDERS": "inbox/Nowhere"}),
+    ),
+    Plant(
+        "the folder of after_publish does not exist",
+        "folder_not_found",
+        with_variables(lambda _: {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:Nowhere"}),
+    ),
+    Plant("no right to make a draft", "mailbox_access_denied", _refused("CreateItem", "ErrorCreateItemAccessDenied")),
+    Plant("no right to read a mail", "mailbox_access_denied", _refused("GetItem", "ErrorAccessDenied")),
+    Plant(
+        "no right to make a folder",
+        "mailbox_access_denied",
+        _refused("CreateFolder", "ErrorCreateSubfolderAccessDenied"),
+    ),
+    Plant("no right to move a mail", "mailbox_access_denied", _refused("MoveItem", "ErrorAccessDenied")),
+    Plant("the mailbox is full", "mailbox_full", _settings(mailboxes={MAILBOX: {"mailbox_bytes": 0}})),
+    Plant("the mailbox is being moved", "mailbox_unavailable", _moving),
+    Plant("mail waits in the junk folder", "junk_waits", _junk, state="warning"),
+    Plant("a mail has waited in the inbox for a month", "old_mail_waits", _old_mail, state="warning"),
+]
