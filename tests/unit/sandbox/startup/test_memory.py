@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 _LOADED = "import sys; {}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
 _MAKES_CERTIFICATES = {"cryptography", "jwt", "_cffi_backend"}
 _READS_COMMANDS = {"typer", "click", "rich", "pydantic", "structlog", "exchangelib", "pika"}
+_OPERATIONS_LOADED = """
+import sys
+import bridge.sandbox.__main__
+
+print(*(name for name in sys.modules if name.startswith("bridge.sandbox.ews.operations.")))
+"""
 _LOOKED_AT = """
 import json, os, pathlib
 import bridge.sandbox.__main__
@@ -63,6 +69,12 @@ def test_a_sandbox_is_loaded_without_authorities_to_trust_and_without_the_runtim
     )
 
     assert json.loads(done.stdout) == {"trusted": 0, "libstdc++": False, "SSL_CERT_FILE": "/mine", "frozenlist": None}
+
+
+def test_a_sandbox_is_loaded_without_operations_that_nobody_called() -> None:
+    done = subprocess.run([sys.executable, "-c", _OPERATIONS_LOADED], check=True, capture_output=True)
+
+    assert done.stdout.split() == []
 
 
 def test_certificates_and_key_of_a_directory_are_made_once_by_a_process_of_their_own(tmp_path: Path) -> None:
