@@ -76,7 +76,9 @@ class Apps:
         for number, source in enumerate(credential_sources(app)):
             step = f"{part}, {'next ' if number else ''}{source.kind}"
             examination.begin(step, "get a token")
-            found, token = await asyncio.to_thread(_try_credential, step, source, client, app, optional=number > 0)
+            whose = ", ".join(used_by) or "the broker"
+            trying = asyncio.to_thread(_try_credential, step, source, client, app, whose=whose, optional=number > 0)
+            found, token = await trying
             for finding in found:
                 yield finding
             if token and not usable:
@@ -127,7 +129,7 @@ def _clock(part: str, ahead_seconds: float | None) -> list[Finding]:
 
 
 def _try_credential(
-    step: str, source: CredentialSource, client: EntraClient, app: EntraAppSettings, *, optional: bool
+    step: str, source: CredentialSource, client: EntraClient, app: EntraAppSettings, *, whose: str, optional: bool
 ) -> tuple[list[Finding], str]:
     """Return what is found of one credential, and a token where Entra gives one for it."""
     tried = "get a token"
@@ -140,7 +142,7 @@ def _try_credential(
         answer = client.ask(credential, app.scopes[0])
     except BridgeError as error:
         return [failed(step, tried, error)], ""
-    findings = [ok(step, tried, f"Entra gives one for {answer.seconds / 60:.0f} minutes")]
+    findings = [ok(step, tried, f"Entra gives one for {answer.seconds / 60:.0f} minutes, for {whose}")]
     expires_at = _end_of(credential, client, app)
     if expires_at is not None:
         left = expires_at - time.time()

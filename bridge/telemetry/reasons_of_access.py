@@ -176,13 +176,14 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "EWS is switched off for the whole tenant or for this mailbox",
         "Exchange Online PowerShell: Set-OrganizationConfig -EwsEnabled $true and Set-CASMailbox MAILBOX "
         "-EwsEnabled $true, both must allow; then the app's id must be in EwsAllowedAppIDs (see ews_blocked); up "
-        "to 24 hours",
+        "to 24 hours. EWS in Exchange Online ends on 1 April 2027 in any case",
     ),
     "ews_blocked": entry(
         "EWS is blocked by policy: the app is not on the tenant's list, or the list of user agents keeps it out",
         "Exchange Online PowerShell: (Get-OrganizationConfig -RetrieveEwsOperationAccessPolicy).EwsAllowedAppIDs, "
         'then Set-OrganizationConfig -EwsAllowedAppIDs "IDS_THERE,<client_id>" (it replaces the whole list); look '
-        "at EwsApplicationAccessPolicy as well; up to 24 hours",
+        "at EwsApplicationAccessPolicy as well; up to 24 hours. EWS in Exchange Online ends on 1 April 2027 in any "
+        "case",
     ),
     "ews_ends": entry(
         "EWS in Exchange Online ends on 1 April 2027, for every tenant",

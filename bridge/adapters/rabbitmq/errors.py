@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pika import exceptions as amqp
 from pika.adapters.utils import connection_workflow as workflow
 
+from bridge.adapters.network_failures import network_failure
 from bridge.errors import (
     BridgeError,
     BrokerAccessRefused,
@@ -39,7 +40,8 @@ _CODES: dict[int, type[BridgeError]] = {
 _TELLING = frozenset({320, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED})
 
 _LOGIN_REFUSED, _VHOST_REFUSED = "the broker refuses the login", "the broker refuses the virtual host"
-_UNTRUSTED = "the broker's certificate is not trusted"
+_UNTRUSTED, _NO_TLS = "the broker's certificate is not trusted", "the TLS handshake failed"
+_NO_NAME = "the broker's host name is not known"
 
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (amqp.AuthenticationError, BrokerAccessRefused, "the broker takes none of the login methods offered"),
@@ -48,8 +50,8 @@ _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     # A proxy with no broker behind it does the same, so waiting may help.
     (amqp.IncompatibleProtocolError, BrokerUnavailable, "what answers there does not speak AMQP 0-9-1"),
     (ssl.SSLCertVerificationError, BrokerAccessRefused, _UNTRUSTED),
-    (ssl.SSLError, BrokerUnavailable, "the TLS handshake failed"),
-    (socket.gaierror, BrokerUnavailable, "the broker's host name is not known"),
+    (ssl.SSLError, BrokerUnavailable, _NO_TLS),
+    (socket.gaierror, BrokerUnavailable, _NO_NAME),
     (ConnectionRefusedError, BrokerUnavailable, "nothing listens at the broker's address"),
     (TimeoutError, BrokerUnavailable, "the broker did not answer in time"),
     (amqp.AMQPHeartbeatTimeout, BrokerUnavailable, "the broker's heartbeats stopped"),
@@ -63,7 +65,8 @@ _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
 _EXACTLY: dict[str, str] = {
     _LOGIN_REFUSED: "broker_login_refused",
     _VHOST_REFUSED: "broker_vhost_refused",
-    _UNTRUSTED: "tls_untrusted",
+    _NO_TLS: "tls_failed",
+    _NO_NAME: "name_unresolved",
 }
 """Codes that say more than their class does."""
 
@@ -130,6 +133,9 @@ def _exactly(text: str, cause: BaseException) -> str | None:
     # pika keeps the broker's reply as text.
     if text == _VHOST_REFUSED and "not found" in str(cause.args):
         return "broker_vhost_missing"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        failure = network_failure(cause)
+        return failure.code if failure is not None else None
     return _EXACTLY.get(text)
 
 

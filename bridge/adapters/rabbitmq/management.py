@@ -70,20 +70,28 @@ class RabbitManagement:
         """
         vhost = quote(unquote(self._url.path[1:]) or "/", safe="")
         return [
-            *self._of(self._get(f"/api/queues/{vhost}"), "queue", set(queues)),
-            *self._of(self._get(f"/api/exchanges/{vhost}"), "amqp_exchange", set(amqp_exchanges)),
+            *self._of(vhost, "queues", "queue", set(queues)),
+            *self._of(vhost, "exchanges", "amqp_exchange", set(amqp_exchanges)),
         ]
 
-    def _of(self, told: object, kind: str, names: set[str]) -> Iterator[Override]:
-        for one in told if isinstance(told, list) else []:
-            if not isinstance(one, dict) or one.get("name") not in names:
+    def _of(self, vhost: str, path: str, kind: str, names: set[str]) -> Iterator[Override]:
+        # Which policy it is shows at once without statistics; what the policy sets, within seconds, with them.
+        definitions = {
+            one.get("name"): one.get("effective_policy_definition") for one in self._listed(f"/api/{path}/{vhost}")
+        }
+        for one in self._listed(f"/api/{path}/{vhost}?disable_stats=true"):
+            name, policy = one.get("name"), one.get("policy") or one.get("operator_policy")
+            if name not in names or not policy:
                 continue
-            policy = one.get("policy") or one.get("operator_policy")
-            definition = one.get("effective_policy_definition")
-            keys = sorted(definition) if isinstance(definition, dict) else []
-            changed = [str(key) for key in keys if key not in _HARMLESS]
-            if policy and (changed or not isinstance(definition, dict)):
-                yield Override(kind, str(one["name"]), str(policy), changed)
+            definition = definitions.get(name)
+            keys = sorted(map(str, definition)) if isinstance(definition, dict) else []
+            changed = [key for key in keys if key not in _HARMLESS]
+            if changed or not keys:
+                yield Override(kind, str(name), str(policy), changed)
+
+    def _listed(self, path: str) -> list[dict[str, Any]]:
+        told = self._get(path)
+        return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
 
     def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
         with requests.Session() as session, until(time.monotonic() + _SECONDS) as deadline:

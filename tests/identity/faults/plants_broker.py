@@ -45,10 +45,6 @@ def _queue(name: str, arguments: dict[str, object]) -> Planting:
 def _policy(ground: Ground) -> Iterator[Environment]:
     body = {"pattern": r"^mail\.", "definition": {"max-length": 1000}, "apply-to": "queues", "priority": 1}
     ground.broker(f"policies/{VHOST}/planted", method="PUT", body=body)
-    until = time.monotonic() + 10
-    while not all(one.get("policy") for one in ground.broker(f"queues/{VHOST}")):
-        assert time.monotonic() < until
-        time.sleep(0.05)
     with ground.user_with(_LEASES, _WRITE, _READ, tags="management") as url:
         try:
             yield {_URLS: url, "BRIDGE_RABBITMQ__MANAGEMENT_URL": ground.management_url}
