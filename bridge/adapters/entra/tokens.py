@@ -28,6 +28,11 @@ _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAITS: Final = {(False, False): 5.0, (False, True): 60.0, (True, False): 30.0, (True, True): 300.0}
 """By whether Entra refused, and whether a token is left. What was refused is asked for at once when a file changes."""
 
+_TOLD_SECONDS: Final = 3.0
+_TOLD_LATER_SECONDS: Final = 15.0
+_LONG_SECONDS: Final = 600.0
+"""So long an outage lasts before those who want a token are told the longer wait: requests go round in the broker."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -76,6 +81,7 @@ class EntraTokens:
         self._held: _Held | None = None
         self._failure: BridgeError | None = None
         self._failures = 0
+        self._failed_since = 0.0
         self._ask_again_at = 0.0
         self._replacements, self._counted_at = _REPLACEMENTS, monotonic()
         self._wanted = False
@@ -177,6 +183,8 @@ class EntraTokens:
         try:
             self.take(self._ask())
         except BridgeError as error:
+            if self._failure is None:
+                self._failed_since = self._monotonic()
             self._failure = error
             self._ask_again_at = self._monotonic() + self._wait(error, held)
             self._failures += 1
@@ -201,7 +209,11 @@ class EntraTokens:
         if error is None:
             return TokenUnavailable()
         if isinstance(error, TokenUnavailable):
-            wait = max(0.0, self._ask_again_at - self._monotonic())
+            now = self._monotonic()
+            wait = max(0.0, self._ask_again_at - now)
+            if error.retry_after_seconds is None:
+                # Asking here again costs nobody anything, and mail goes on the sooner once there is a token.
+                wait = min(wait, _TOLD_SECONDS if now - self._failed_since < _LONG_SECONDS else _TOLD_LATER_SECONDS)
             return TokenUnavailable(error.detail, retry_after_seconds=wait, code=error.code)
         return CredentialsRejected(error.detail, code=error.code)
 

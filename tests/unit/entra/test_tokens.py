@@ -193,6 +193,19 @@ def test_mail_resumes_within_seconds_of_entras_return(bench: Bench) -> None:
     assert (caught.value.retry_after_seconds or 0) < 7
 
 
+def test_who_waits_for_a_token_comes_back_soon_and_later_less_often(bench: Bench) -> None:
+    bench.trouble = _DOWN
+    told = []
+    for _ in range(1_200):
+        with pytest.raises(TokenUnavailable) as caught:
+            bench.tokens.token()
+        told.append(caught.value.retry_after_seconds or 0)
+        bench.tend(1)
+
+    assert max(told[:500]) <= 3
+    assert 3 < max(told[700:]) <= 15
+
+
 def test_a_rejected_token_is_replaced_once(bench: Bench) -> None:
     first = bench.tokens.token()
 
