@@ -379,6 +379,31 @@ def test_credentials_of_every_form_survive_a_kill(tmp_path: Path, app_key: AppKe
         assert _opens(sandbox, client.acquire_token_for_client(SCOPES)["access_token"])
 
 
+def test_a_directory_of_an_earlier_version_goes_on_as_it_was(tmp_path: Path) -> None:
+    with SandboxProcess(tmp_path / "sandbox") as sandbox:
+        info = sandbox.info
+        sandbox.stop()
+        file = tmp_path / "sandbox" / "tenant.json"
+        kept = json.loads(file.read_text())
+        for new in ("resources", "identity_header"):
+            del kept[new]
+        del kept["ports"]["metadata"]
+        for app in kept["apps"]:
+            for new in ("enabled", "managed_identity", "certificates", "federated"):
+                del app[new]
+            for secret in app["secrets"]:
+                for new in ("name", "starts_at", "expires_at"):
+                    del secret[new]
+        file.write_text(json.dumps(kept))
+        sandbox.start()
+
+        same = set(info) - {"metadata_url", "identity_endpoint", "identity_header"}
+        assert {key: sandbox.info[key] for key in same} == {key: info[key] for key in same}
+        assert _opens(sandbox, sandbox.token())
+        assert sandbox.admin("/apps")[0]["secrets"][0]["expires_at"] is None
+        assert sandbox.info["metadata_url"].startswith("http://127.0.0.1:")
+
+
 def test_an_app_that_is_switched_off_gets_no_token_and_its_old_ones_go_on(
     sandbox: SandboxProcess, app: dict[str, Any]
 ) -> None:
