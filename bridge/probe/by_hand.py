@@ -51,7 +51,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     91: ("actions on mail of a conversation that is still to come are refused",
          "what Exchange would do with them goes on after the probe"),
     92: ("a search that takes too long is ErrorTimeoutExpired", "a mailbox of a million mails is needed"),
-    104: ("an invitation puts nothing into its guest's calendar, a response nothing into the organizer's", _OTHERS),
+    104: ("an invitation that arrives is in its guest's calendar, an answer in the organizer's", _OTHERS),
     105: ("AcceptItem and its like answer the appointment and the request", _OTHERS),
     106: ("a meeting whose only attendee is its organizer cannot be cancelled",
           "what Exchange sends for it could not be told from other mail afterwards"),

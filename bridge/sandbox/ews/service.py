@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import HttpVersion11, web
 
+from bridge.sandbox.arenas import thread_begins
 from bridge.sandbox.ews import mediatype, soapfaults, xml, zones
 from bridge.sandbox.ews.access import mailbox_of_call
+from bridge.sandbox.ews.attendant import attend
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
 from bridge.sandbox.ews.frontend import SERVER, FrontEnd, new_cookie
@@ -72,13 +74,14 @@ class EwsService:
         `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies.
         """
         self._store = store
+        store.attend_by(attend)
         self._authenticator = authenticator
         self._mail_flow = mail_flow
         self._faults = faults or NoFaults()
         self._temper = temper or Temper(TemperBook(), store)
         self._front_end = front_end or FrontEnd()
         self._grants = grants or NoGrants()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews")
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews", initializer=thread_begins)
         named = os.environ.get(RECORD_ENVIRONMENT)
         folder = record_dir or (Path(named) if named else None)
         self._recorder = Recorder(folder) if folder else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from bridge.sandbox.store.folders import Folder, Mailbox
     from bridge.sandbox.store.items import Item
     from bridge.sandbox.store.sends import Send, SubmittedMail
+
+    Attendant = Callable[[sqlite3.Connection, Mailbox, Item], None]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
+        self._attendants: list[Attendant] = []
 
     def close(self) -> None:
         """Close the file; no thread may use the store any more."""
@@ -89,6 +95,10 @@ class Store:
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after every commit, on the thread that committed; returns what ends it."""
         return self._database.listen(listener)
+
+    def attend_by(self, attendant: Attendant) -> None:
+        """Have `attendant` see each mail that arrives before anybody else does; what it changes is kept with the mail."""
+        self._attendants.append(attendant)
 
     # Mailboxes
 
@@ -170,6 +180,7 @@ class Store:
             where = _folder(db, mailbox, folder)
             if where.distinguished == "inbox":
                 item = reception.receive(db, mailbox, bag, mime)
+                self._attend(db, mailbox, item)
             else:
                 item = items.insert(db, mailbox.id, where.id, bag, mime=mime)
                 changes.arrived(db, item.id)
@@ -260,12 +271,25 @@ class Store:
         """
         with self.writing() as db:
             targets = [(_mailbox(db, address), mime) for address, mime in deliveries]
-            return sends.settle(db, submission, targets, at or EXCHANGE.now()) is not None
+            arrived = sends.settle(db, submission, targets, at or EXCHANGE.now())
+            for (mailbox, _), item in zip(targets, arrived or (), strict=False):
+                self._attend(db, mailbox, item)
+        return arrived is not None
 
     def sends(self, *, after: int = 0, limit: int = 1_000_000) -> list[Send]:
         """Return the sends that Exchange accepted, in order; `after` is the id of the last one already seen."""
         with self.reading() as db:
             return sends.sends(db, after=after, limit=limit)
+
+    def _attend(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item) -> None:
+        for attendant in self._attendants:
+            db.execute("SAVEPOINT attendant")
+            try:
+                attendant(db, mailbox, item)
+            except Exception as error:  # noqa: BLE001 - the mail is there, whatever is made of it
+                db.execute("ROLLBACK TO attendant")
+                _LOG.error("nothing is made of a mail that arrived: %s", type(error).__name__)
+            db.execute("RELEASE attendant")
 
 
 def _mailbox(db: sqlite3.Connection, address: str) -> Mailbox:

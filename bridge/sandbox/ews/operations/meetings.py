@@ -8,11 +8,11 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.clock import EXCHANGE
-from bridge.sandbox.ews import xml, zones
+from bridge.sandbox.ews import xml
+from bridge.sandbox.ews.attendant import associated, put_into_calendar
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import element_for
 from bridge.sandbox.ews.operations.send import check_sendable
-from bridge.sandbox.ews.settling import new_bag
 from bridge.sandbox.ews.shapes import id_only
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, icalendar, items, mime, sends
@@ -36,11 +36,6 @@ _ANSWERS: Final = {
     "DeclineItem": ("Declined", "DECLINED", 4),
 }
 ANSWERS: Final = frozenset({*_ANSWERS, "CancelCalendarItem", "RemoveItem"})
-_TAKEN_ALONG: Final = (
-    k.START, k.END, k.ALL_DAY, k.LOCATION, k.UID, k.GLOBAL_ID, k.CLEAN_GLOBAL_ID, k.SEQUENCE, k.BUSY_STATUS,
-    k.RECURRENCE, k.REQUIRED, k.OPTIONAL, k.RESOURCES, k.OWNER_CRITICAL_CHANGE, p.SUBJECT, p.SENT_REPRESENTING_NAME,
-    p.SENT_REPRESENTING_ADDRESS, p.SENT_REPRESENTING_ADDRESS_TYPE, p.SENT_REPRESENTING_SMTP_ADDRESS,
-)  # fmt: skip
 
 
 def answer_meeting(
@@ -121,17 +116,6 @@ def attendees_of(bag: p.Bag) -> list[tuple[str, str, str]]:
     return [(one[0], one[1], "NEEDS-ACTION") for one in every if one[1].lower() != organizer]
 
 
-def associated(db: sqlite3.Connection, mailbox: Mailbox, bag: p.Bag) -> Item | None:
-    """Return the appointment in the mailbox's calendar that a mail about a meeting is about."""
-    calendar = folders.folder(db, mailbox.id, "calendar").id
-    query = (
-        f"SELECT {', '.join('i.' + name for name in items.COLUMNS.split(', '))} FROM looked_up AS l "  # noqa: S608 - constants
-        "JOIN items AS i ON i.id = l.item WHERE l.key = ? AND l.value = ? AND i.folder = ? ORDER BY i.id"
-    )
-    row = db.execute(query, (k.CLEAN_GLOBAL_ID, bag.get(k.CLEAN_GLOBAL_ID, ""), calendar)).fetchone()
-    return None if row is None else items.item_of(row)
-
-
 def _answer(
     context: Context,
     db: sqlite3.Connection,
@@ -146,11 +130,7 @@ def _answer(
         item if element_for(str(item.bag[p.MESSAGE_CLASS])) == "CalendarItem" else associated(db, mailbox, item.bag)
     )
     if appointment is None:
-        taken = {key: item.bag[key] for key in _TAKEN_ALONG if key in item.bag}
-        taken[k.START_ZONE] = zones.known(str(item.bag.get(k.NAMED_ZONE, ""))) or zones.UTC_NAME
-        taken[k.STATE] = k.STATE_MEETING | k.STATE_RECEIVED
-        bag = new_bag(mailbox, "CalendarItem", taken, p.FLAG_READ)
-        appointment = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "calendar").id, bag)
+        appointment = put_into_calendar(db, mailbox, item.bag)
     busy = 1 if kind == "TentativelyAcceptItem" else item.bag.get(k.INTENDED_BUSY_STATUS, 2)
     changes: p.Bag = {k.RESPONSE_STATUS: number, k.REPLY_TIME: items.now_micros(), k.BUSY_STATUS: busy}
     items.update(db, appointment, changes)
