@@ -97,7 +97,7 @@ class Store:
         return self._database.listen(listener)
 
     def attend_by(self, attendant: Attendant) -> None:
-        """Have `attendant` see each mail that arrives before anybody else does; what it changes is kept with the mail."""
+        """Have `attendant` see each mail that arrives before anybody does; what it changes is kept with the mail."""
         self._attendants.append(attendant)
 
     # Mailboxes
