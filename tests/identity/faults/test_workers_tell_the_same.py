@@ -1,0 +1,135 @@
+"""A worker that meets what check finds says the same, pauses that mailbox alone, and goes on by itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.identity.faults.checking import findings
+from tests.support.workers import Worker, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.doctor.findings import Finding
+    from tests.identity.faults.ground import Ground
+
+_ALIASES = {
+    "well": "ok",
+    "switched-off": "ews_disabled",
+    "out-of-scope": "impersonation_denied",
+    "nobody": "mailbox_not_found",
+    "unlisted": "ews_blocked",
+    "no-role": "app_without_role",
+    "expired": "secret_expired",
+}
+"""What is wrong with each mailbox."""
+_OWN_APP = ("unlisted", "no-role", "expired")
+
+
+def _address(alias: str) -> str:
+    return f"{alias}@example.org"
+
+
+class Troubled:
+    """A configuration of several mailboxes, one of them well."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground, self.sandbox = ground, ground.sandbox
+        self.apps: dict[str, dict[str, Any]] = {}
+        for alias in _ALIASES:
+            if alias != "nobody":
+                self.sandbox.add_mailbox(_address(alias))
+        shared = [_address(alias) for alias in _ALIASES if alias not in {*_OWN_APP, "out-of-scope"}]
+        self.apps["shared"] = self._app(shared)
+        for alias in _OWN_APP:
+            self.apps[alias] = self._app([] if alias == "no-role" else [_address(alias)])
+        self._expire(time.time() - 60)
+        others = [app["client_id"] for alias, app in self.apps.items() if alias != "unlisted"]
+        mailboxes = {_address("switched-off"): {"ews_enabled": False}}
+        self._settings({"allowed_app_ids": others, "mailboxes": mailboxes})
+
+    def mend(self) -> None:
+        """Take away everything that is wrong."""
+        self._settings({"allowed_app_ids": None, "mailboxes": {_address("switched-off"): {}}})
+        scope = [_address(alias) for alias in _ALIASES if alias not in _OWN_APP]
+        self._assign("shared", scope)
+        self._assign("no-role", [_address("no-role")])
+        self._expire(time.time() + 86_400 * 365)
+        self.sandbox.add_mailbox(_address("nobody"))
+
+    def configuration(self, directory: Path) -> Path:
+        """Return a file with all of it."""
+        info = self.sandbox.info
+        tables = []
+        for alias, app in self.apps.items():
+            tables.append(
+                f"[entra.{alias}]\ntenant_id = {json.dumps(info['tenant_id'])}\n"
+                f"client_id = {json.dumps(app['client_id'])}\nclient_secret = {json.dumps(app['client_secret'])}\n"
+                f"authority_url = {json.dumps(info['authority_url'])}\nca_file = {json.dumps(self.sandbox.ca_file)}\n"
+            )
+        tables.append(f"[ews]\nurl = {json.dumps(info['ews_url'])}\nca_file = {json.dumps(self.sandbox.ca_file)}\n")
+        for alias in _ALIASES:
+            name = alias if alias in _OWN_APP else "shared"
+            tables.append(
+                f'[[mailboxes]]\nalias = "{alias}"\naddress = "{_address(alias)}"\nentra = "{name}"\nsend = false\n'
+            )
+        tables.append(f"[rabbitmq]\nurls = [{json.dumps(self.ground.administrator)}]\n")
+        tables.append("[ingest]\npoll_interval_seconds = 0.2\n")
+        path = directory / "troubled.toml"
+        path.touch(mode=0o600)
+        path.write_text("\n".join(tables))
+        return path
+
+    def _app(self, addresses: list[str]) -> dict[str, Any]:
+        body = {"name": "troubled", "roles": [], "mailboxes": addresses}
+        made: dict[str, Any] = self.sandbox.admin("/apps", method="POST", body=body)
+        return made
+
+    def _assign(self, alias: str, addresses: list[str]) -> None:
+        self.sandbox.admin(f"/apps/{self.apps[alias]['client_id']}", method="PATCH", body={"mailboxes": addresses})
+
+    def _expire(self, moment: float) -> None:
+        app = self.apps["expired"]
+        where = f"/apps/{app['client_id']}/secrets/{app['secret_id']}"
+        self.sandbox.admin(where, method="PATCH", body={"expires_at": moment})
+
+    def _settings(self, changes: dict[str, object]) -> None:
+        self.sandbox.admin("/settings", method="PUT", body=changes)
+
+
+def _accused(found: list[Finding], alias: str) -> Finding | None:
+    """Return what check finds wrong with a mailbox, or with the app that only this mailbox uses."""
+    own = (f"mailbox {alias}", f"entra {alias}")
+    return next((one for one in found if one.state == "failed" and one.step.startswith(own)), None)
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_tells_what_check_finds_pauses_that_mailbox_alone_and_recovers(ground: Ground, tmp_path: Path) -> None:
+    troubled = Troubled(ground)
+    config = troubled.configuration(tmp_path)
+
+    found = findings({}, config=config, role="ingest")
+    with Worker("ingest", {"BRIDGE_CONFIG": str(config)}, tmp_path / "worker.log") as worker:
+
+        def parts() -> dict[str, dict[str, Any]]:
+            return {alias: worker.health()[f"mailbox:{alias}:ingest"] for alias in _ALIASES}
+
+        until(lambda: all(part["status"] != "starting" for part in parts().values()), "all mailboxes to report")
+        until(lambda: {alias: part["code"] for alias, part in parts().items()} == _ALIASES, f"the codes; {parts()}")
+        told = parts()
+        troubled.mend()
+        until(lambda: all(part["code"] == "ok" for part in parts().values()), "recovery", seconds=120)
+
+    for alias, code in _ALIASES.items():
+        finding = _accused(found, alias)
+        if code == "ok":
+            assert finding is None
+            continue
+        assert finding is not None, alias
+        client_id = troubled.apps[alias if alias in _OWN_APP else "shared"]["client_id"]
+        hint = str(told[alias]["hint"]).replace("<client_id>", client_id)
+        assert (finding.code, finding.means, finding.fix) == (code, told[alias]["reason"], hint)
