@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from bridge.adapters.entra.client import Answer
 
 _MARGIN_SECONDS: Final = 10.0
+_LEAST_MARGIN_SECONDS: Final = 1.5
 _MARGIN_SHARE: Final = 0.05
-"""A token with less than both of these left is not used: the call has to get there."""
+"""A token with less than this left is not used: the call has to get there, and its end is told in whole seconds."""
 _RENEW_SHARES: Final = (0.4, 0.5)
 """The part of its life after which a token is renewed; drawn anew each time, so that workers spread."""
 _REPLACEMENTS: Final = 5.0
@@ -160,15 +161,23 @@ class EntraTokens:
             self._ask_again_at = 0.0
 
     def _replace(self, held: _Held | None) -> AccessToken:
-        """Return a newer token, or the one that Exchange refused, which it may take yet."""
+        """
+        Return a newer token.
+
+        Where there is none in place of one that Exchange refused, this fails once; after that the old one is tried
+        again, for Exchange refuses good ones at times.
+
+        Raises:
+            TokenUnavailable: Entra does not answer.
+            CredentialsRejected: Entra refuses.
+        """
         rejected = held is not None and held.rejected
         if self._failure is None or self._monotonic() >= self._ask_again_at:
             newer = self._try(held)
             if newer is not None:
                 return newer
-        if held is not None and rejected and self._lives(held):
+        if held is not None and rejected:
             self._mark(held.token, rejected=False)
-            return held.token
         raise self._told()
 
     def _mark(self, token: AccessToken, *, rejected: bool) -> None:
@@ -218,7 +227,8 @@ class EntraTokens:
         return CredentialsRejected(error.detail, code=error.code)
 
     def _lives(self, held: _Held) -> bool:
-        return self._left_seconds(held) > min(_MARGIN_SECONDS, held.life_seconds * _MARGIN_SHARE)
+        margin = min(_MARGIN_SECONDS, max(_LEAST_MARGIN_SECONDS, held.life_seconds * _MARGIN_SHARE))
+        return self._left_seconds(held) > margin
 
     def _due(self, held: _Held) -> bool:
         if held.rejected or self._monotonic() >= held.renew_at:

@@ -227,13 +227,27 @@ def test_an_app_without_a_right_asks_for_no_storm_of_tokens(bench: Bench) -> Non
 
 
 def test_a_refused_token_goes_on_while_entra_gives_no_other(bench: Bench) -> None:
-    """Exchange refuses good tokens at times; without another this one is tried again."""
+    """The call that was refused fails as Entra's fault, for a moment; Exchange refuses good tokens at times."""
     first = bench.tokens.token()
     bench.trouble = _DOWN
 
     bench.tokens.reject(first)
 
+    with pytest.raises(TokenUnavailable):
+        bench.tokens.token()
     assert bench.value() == "token-1"
+
+
+def test_a_token_is_not_used_up_to_its_very_end(bench: Bench) -> None:
+    """Ends are told in whole seconds: one of 12 seconds may have ended after eleven."""
+    bench.life = 12
+    bench.value()
+    bench.trouble = _DOWN
+
+    bench.clock.go(10.6)
+
+    with pytest.raises(TokenUnavailable):
+        bench.tokens.token()
 
 
 def test_many_threads_ask_once(bench: Bench) -> None:
