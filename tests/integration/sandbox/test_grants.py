@@ -179,6 +179,11 @@ def test_an_author_changes_the_own_items_and_no_others(  # noqa: PLR0917 - what 
     assert found[2:] == ["NoError" if may else "ErrorAccessDenied" for may in (edits, deletes)]
 
 
+def _allowed(rights: etree._Element) -> str:
+    names = (str(one.tag).removeprefix(TYPES) for one in rights if one.text == "true")
+    return " ".join(name for name in names if name != "ViewPrivateItems")
+
+
 def _effective(answer: bytes) -> dict[str, bool]:
     (found,) = etree.fromstring(answer).iter(f"{TYPES}EffectiveRights")
     return {str(one.tag).removeprefix(TYPES): one.text == "true" for one in found}
@@ -218,6 +223,46 @@ def test_folders_and_items_tell_what_the_caller_may_do(  # noqa: PLR0917 - what 
 
     for found, allowed in zip(told, (of_folder, of_item), strict=True):
         assert {name for name, may in found.items() if may and name != "ViewPrivateItems"} == allowed
+
+
+def test_conversations_and_synchronised_folders_tell_it_too(
+    sandbox: SandboxProcess, main: dict[str, Any], item: str
+) -> None:
+    """With the rights of who asks, not of the mailbox's owner."""
+    token, owner = (user_tokens(sandbox, main, who)["access_token"] for who in (CREW, DISPATCH))
+    grants = f"/mailboxes/{DISPATCH}/grants"
+    rights = (
+        '<t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties><t:FieldURI FieldURI="{}"/></t:AdditionalProperties>'
+    )
+    shown = f"<m:GetItem><m:ItemShape>{rights.format('item:ConversationId')}</m:ItemShape><m:ItemIds>"
+    get = f'{shown}<t:ItemId Id="{item}"/></m:ItemIds></m:GetItem>'
+    (conversation,) = etree.fromstring(call(sandbox, get, token=owner).content).iter(f"{TYPES}ConversationId")
+    create = (
+        f"<m:CreateFolder><m:ParentFolderId>{INBOX}</m:ParentFolderId><m:Folders><t:Folder><t:DisplayName>{{}}"
+        "</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
+    )
+    made = etree.fromstring(call(sandbox, create.format("Told too"), token=owner).content)
+    (folder,) = (str(one.get("Id")) for one in made.iter(f"{TYPES}FolderId"))
+    items = (
+        f"<m:GetConversationItems><m:ItemShape>{rights.format('item:EffectiveRights')}</m:ItemShape><m:Conversations>"
+        f'<t:Conversation><t:ConversationId Id="{conversation.get("Id")}"/></t:Conversation></m:Conversations>'
+        "</m:GetConversationItems>"
+    )
+    folders = (
+        f"<m:SyncFolderHierarchy><m:FolderShape>{rights.format('folder:EffectiveRights')}</m:FolderShape>"
+        f"<m:SyncFolderId>{folder_of(DISPATCH)}</m:SyncFolderId></m:SyncFolderHierarchy>"
+    )
+    granted = {"inbox": {CREW: "Reviewer"}, folder: {CREW: "Author"}}
+    sandbox.admin(grants, method="PUT", body={"folders": granted})
+    try:
+        answers = [call(sandbox, body, token=token).content for body in (items, folders)]
+    finally:
+        sandbox.admin(grants, method="PUT", body={"folders": {}})
+
+    may = [{_allowed(one) for one in etree.fromstring(answer).iter(f"{TYPES}EffectiveRights")} for answer in answers]
+    assert may[0] == {"Read"}
+    # Of folders that nobody granted nothing may be done.
+    assert may[1] - {""} == {"CreateAssociated CreateContents Read"}
 
 
 def test_full_access_opens_the_whole_mailbox_and_ends_at_once(

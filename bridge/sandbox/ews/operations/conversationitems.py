@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, b64encode
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.sandbox.ews import xml
@@ -42,6 +43,7 @@ def get_conversation_items(context: Context, request: etree._Element) -> str:
 
     def get(node: etree._Element) -> str:
         shape = read_item_shape(child(request, "ItemShape"), finding=False, version=context.version)
+        shape = replace(shape, rights=context.rights_on_item)
         mailbox, topic, number = _conversation(context, db, node)
         ignored = {context.folder_of(db, one)[1].id for one in children(request.find(xml.M + "FoldersToIgnore"))}
         known = _read_state(node.findtext(xml.T + "SyncState"))

@@ -53,6 +53,7 @@ def sync_folder_hierarchy(context: Context, request: etree._Element) -> str:
 
     def sync(_: etree._Element) -> str:
         shape = read_folder_shape(child(request, "FolderShape"), version=context.version)
+        shape = replace(shape, rights=context.rights_on)
         holder = request.find(xml.M + "SyncFolderId")
         if holder is None:
             mailbox = context.own_mailbox()
