@@ -84,7 +84,54 @@ EGRESS = Part(
     },
     {"deliver": ("made",), "ack": ("before", "after")},
 )
-PARTS = (INGEST, PARKING, EGRESS)
+BOUNCES = Part(
+    "A mail that came back",
+    "test_bounce_is_announced_whatever_is_cut_wherever",
+    {"publish mail.events": "announce it with its request, and the confirm"},
+    {},
+)
+ENDING = Part(
+    "A request that expired",
+    "test_expired_request_is_ended_whatever_is_cut_wherever",
+    {
+        "CreateItem ledger": "enter it as ended",
+        "publish mail.events": "tell its end, and the confirm",
+    },
+    {},
+)
+FAILING = Part(
+    "A request that fails for good",
+    "test_bad_request_is_kept_whatever_is_cut_wherever",
+    {"publish mail.dead": "keep it in mail.dead, and the confirm"},
+    {},
+)
+WAITING = Part(
+    "A request that has to wait",
+    "test_request_that_waits_is_sent_once_whatever_is_cut_wherever",
+    {"publish mail.outbound.retry.30s": "into the retry queue, and the confirm"},
+    {},
+)
+TAKING_OVER = Part(
+    "A request that another worker had begun",
+    "test_begun_request_is_sent_once_whatever_is_cut_wherever",
+    {
+        "UpdateItem": "void the draft of the other",
+        "FindItem sentitems": "look into Sent Items",
+    },
+    {},
+)
+PARTS = (INGEST, PARKING, BOUNCES, EGRESS, ENDING, FAILING, WAITING, TAKING_OVER)
+
+NOT_EXECUTED = {
+    "move against the receipt (`after_publish` with a folder)": "as the removal, by another call",
+    "fetch the properties of a mail without MIME": "as the fetch of MIME: nothing was changed before",
+    "make the folder `Bridge Sends` or `Bridge Parked`": "once for a mailbox; whoever finds it made goes on",
+    "delete a draft of one's own whose send was never begun": "best effort; the sweep takes it later",
+    "sweep the ledger": "best effort; every hour",
+    "get a token": "nothing is changed; the call counts as not made",
+    "take the lease, take the queues": "nothing is changed; [ownership](guarantees.md) has its own tests",
+}
+"""Steps that are not cut here, and what would come of it."""
 
 
 def may_repeat(cell: Cell) -> bool:
@@ -106,4 +153,5 @@ def outcome(part: Part, cell: Cell) -> str:
     """Return what becomes of the mail or the request, in few words."""
     if part is INGEST:
         return "may come again" if may_repeat(cell) else "once"
-    return "parked once" if part is PARKING else "sent once"
+    told = {"Parking": "parked once", BOUNCES.title: "told once", ENDING.title: "expired", FAILING.title: "failed"}
+    return told.get(part.title, "sent once")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.matrix.cells import CUTS, MOMENTS, PARTS, Cell, Part, outcome
+from tests.matrix.cells import CUTS, MOMENTS, NOT_EXECUTED, PARTS, Cell, Part, outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "crash-matrix.md"
 
@@ -24,14 +24,25 @@ finished without help. Then everything is counted from outside: the queue, the m
 
 *once*: in the queue once. *may come again*: under the same `message_id`. *parked once*: announced under one event id,
 in `Bridge Parked` once, and mail behind it arrives. *sent once*: by Exchange's own account, and told as sent under one
-event id. A cell with `-` does not exist: there is no answer to lose.
+event id. *told once*, *expired*, *failed*: under one event id and never otherwise; nothing is sent. A cell with `-`
+does not exist: there is no answer to lose.
 """
 
 
 def text() -> str:
     """Return the page."""
     count = sum(len(part.cells()) for part in PARTS)
-    return _HEAD.format(count=count) + "".join(_section(part) for part in PARTS)
+    return _HEAD.format(count=count) + "".join(_section(part) for part in PARTS) + _not_executed()
+
+
+def _not_executed() -> str:
+    lines = [
+        "\n## Steps without a test of this kind\n",
+        "| step | what would come of a cut | test |",
+        "| --- | --- | --- |",
+    ]
+    lines += [f"| {step} | {why} | no test yet |" for step, why in NOT_EXECUTED.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _section(part: Part) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.matrix.cells import INGEST, PARKING, Cell, may_repeat
+from tests.matrix.cells import BOUNCES, INGEST, PARKING, Cell, may_repeat
+from tests.support.mails import sample
 
 if TYPE_CHECKING:
     from tests.matrix.site import Site
@@ -62,3 +63,23 @@ def test_mail_is_parked_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     events = site.taken("mail.events")
     assert len({event["event_id"] for event in events}) == 1
     assert {event["event"] for event in events} == {"inbound.parked"}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("at", BOUNCES.cells(), ids=str)
+def test_bounce_is_announced_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """Each recipient is told of under one event id, and the bounce itself is in the queue under one message_id."""
+    bounce = sample("09-bounce-delivery-status")
+    site.sandbox.deliver(site.address, bounce)
+    worker = site.start("ingest", point=f"{at.step} {at.moment}")
+    site.await_point()
+
+    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
+
+    site.end()
+    events = site.taken("mail.events")
+    assert Counter(event["event"] for event in events).keys() == {"outbound.bounced"}
+    assert {event["request_id"] for event in events} == {"notice-816"}
+    assert len({event["event_id"] for event in events}) == 2
+    arrived = site.taken("mail.inbound")
+    assert {(one["message_id"], one["kind"]) for one in arrived} == {(arrived[0]["message_id"], "bounce")}
