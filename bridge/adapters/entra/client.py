@@ -81,6 +81,9 @@ class EntraClient:
             raise
         except Exception as error:  # no answer, or one that msal stumbles over
             raise self._unavailable(error, credential) from error
+        finally:
+            # It is long until the next request: a connection that is kept would be found dead, at the worst moment.
+            self._session.close()
         if not isinstance(token, str) or not token:
             raise self._refusal(answer, credential)
         if not (math.isfinite(seconds) and seconds > 0):

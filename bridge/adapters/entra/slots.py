@@ -185,8 +185,15 @@ class Slots:
             return self.refused, "the credential in use"
         for slot in self.all:
             if slot.trouble is not None:
-                return slot.trouble, "the first credential" if slot.name == "first" else "the next credential"
+                return slot.trouble, self._which(slot)
         return None
+
+    def _which(self, slot: Slot) -> str:
+        if slot.name == "next":
+            return "the next credential cannot take over"
+        if self._active_slot is slot:
+            return "what is new in the file is not used, the credential before it goes on"
+        return "the first credential is not used, the next one is"
 
 
 def missing(source: CredentialSource) -> BridgeError:

@@ -207,7 +207,7 @@ def test_a_second_that_is_wrong_is_told_before_it_is_needed() -> None:
     bench.tend(5)
 
     assert refused(bench) == [("next", "secret_wrong")]
-    assert bench.sign_in.state().warning == ("secret_wrong", "the next credential: Entra refuses it")
+    assert bench.sign_in.state().warning == ("secret_wrong", "the next credential cannot take over: Entra refuses it")
 
 
 def test_a_second_that_is_taken_away_is_forgotten() -> None:
