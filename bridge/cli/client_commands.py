@@ -71,9 +71,7 @@ def send(
         )
     )
     wait_seconds = timeout if wait else None
-    raise typer.Exit(
-        put(settings.rabbitmq, made, mailbox=mailbox, urgent=urgent, wait_seconds=wait_seconds, as_json=as_json)
-    )
+    raise typer.Exit(put(settings, made, mailbox=mailbox, urgent=urgent, wait_seconds=wait_seconds, as_json=as_json))
 
 
 def tail(
@@ -97,4 +95,4 @@ def tail(
     from bridge.config import ClientSettings  # noqa: PLC0415
 
     settings = load_part(config, ClientSettings).settings
-    raise typer.Exit(tail_events(settings.rabbitmq, names or (), as_json=as_json, limit=limit, idle_seconds=timeout))
+    raise typer.Exit(tail_events(settings, names or (), as_json=as_json, limit=limit, idle_seconds=timeout))

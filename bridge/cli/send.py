@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bridge.cli.exits import Exit, answer, say
+from bridge.cli.sign_in import client_sign_in
 from bridge.client import BridgeClient, BrokerUnavailable, RequestInvalid, TopologyMissing
 from bridge.wire import event_v1
 from bridge.wire.topology import check_alias
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.client import MailEvent, OutboundRequest
-    from bridge.config import RabbitMqSettings
+    from bridge.config import ClientSettings
 
 _WAITED_FOR = (*sorted(event_v1.TERMINAL), "outbound.delayed")
 
 
 def send(
-    settings: RabbitMqSettings,
+    settings: ClientSettings,
     request: OutboundRequest,
     *,
     mailbox: str,
@@ -63,21 +64,25 @@ def send(
     return Exit.OK if ended.event == "outbound.sent" else Exit.NO
 
 
-def on_first_node(settings: RabbitMqSettings, work: Callable[[BridgeClient], None]) -> None:
+def on_first_node(settings: ClientSettings, work: Callable[[BridgeClient], None]) -> None:
     """
     Do the work on the first node of the cluster that can be reached.
 
     Raises:
         BrokerUnavailable: None of them can.
     """
-    for position, url in enumerate(settings.urls, 1):
+    section, sign_in = settings.rabbitmq, client_sign_in(settings)
+    for position, url in enumerate(section.urls, 1):
         with BridgeClient(
-            url.get_secret_value(), ca_file=settings.ca_file, timeout_seconds=settings.confirm_timeout_seconds
+            url.get_secret_value(),
+            ca_file=section.ca_file,
+            timeout_seconds=section.confirm_timeout_seconds,
+            sign_in=sign_in,
         ) as client:
             try:
                 work(client)
             except BrokerUnavailable:
-                if position == len(settings.urls):
+                if position == len(section.urls):
                     raise
             else:
                 return

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.client import BridgeClient
-    from bridge.config import RabbitMqSettings
+    from bridge.config import ClientSettings
 
 
 def tail_events(
-    settings: RabbitMqSettings, names: Sequence[str], *, as_json: bool, limit: int | None, idle_seconds: float | None
+    settings: ClientSettings, names: Sequence[str], *, as_json: bool, limit: int | None, idle_seconds: float | None
 ) -> int:
     """
     Print events until Ctrl-C, `limit` of them, or until none came for `idle_seconds`.

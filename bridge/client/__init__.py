@@ -13,6 +13,7 @@ For programs that consume mails and ask for mails to be sent: typed payloads ove
 from __future__ import annotations
 
 from bridge.client.broker import BridgeClient, Received
+from bridge.client.connecting import SignIn
 from bridge.errors import (
     BridgeError,
     BrokerAccessRefused,
@@ -45,5 +46,6 @@ __all__ = [
     "Receipts",
     "Received",
     "RequestInvalid",
+    "SignIn",
     "TopologyMissing",
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import pika
 from pika import exceptions as amqp
 
-from bridge.client.connecting import close, connect, limited, translated
+from bridge.client.connecting import SignIn, close, connect, limited, translated
 from bridge.errors import BrokerUnavailable, PublishUnconfirmed, TransientError
 from bridge.wire import event_v1, inbound_v1, outbound_v1
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, check_alias, outbound_key
@@ -79,7 +79,13 @@ class BridgeClient:
     Every failure is a `BridgeError`: a `TransientError` may be tried again, an `OperatorError` needs a person.
     """
 
-    def __init__(self, *urls: str, ca_file: Path | None = None, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        *urls: str,
+        ca_file: Path | None = None,
+        timeout_seconds: float = 30.0,
+        sign_in: SignIn | None = None,
+    ) -> None:
         """
         Prepare a client; nothing is connected yet.
 
@@ -88,6 +94,7 @@ class BridgeClient:
                 first that answers is taken.
             ca_file: PEM file with the CA certificates to trust for `amqps://`, instead of the system's.
             timeout_seconds: Longest wait for the broker's confirm of a request.
+            sign_in: How to sign in where it is by a certificate or by tokens.
         """
         if not urls:
             raise ValueError("a client needs the url of a broker")
@@ -95,6 +102,7 @@ class BridgeClient:
         self._turn = 0
         self._ca_file = ca_file
         self._timeout_seconds = timeout_seconds
+        self._sign_in = sign_in
         self._connection: pika.BlockingConnection | None = None
         self._publishing: BlockingChannel | None = None
 
@@ -275,7 +283,7 @@ class BridgeClient:
             url = self._urls[self._turn % len(self._urls)]
             self._turn += 1  # after a loss, too: another node first
             try:
-                return connect(url, self._ca_file)
+                return connect(url, self._ca_file, self._sign_in)
             except BrokerUnavailable:
                 if not left:
                     raise

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 import ssl
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,11 +27,16 @@ from bridge.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from bridge.ports.tokens import AccessToken, TokenSource
+
+_log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 30
+_LOOK_SECONDS = 20.0
 
 _CODES: dict[int, type[BridgeError]] = {403: BrokerAccessRefused, 404: TopologyMissing, 530: BrokerAccessRefused}
 
@@ -44,7 +52,19 @@ _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
 )
 
 
-def connect(url: str, ca_file: Path | None) -> pika.BlockingConnection:
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a client signs in, where it is not by user and password of the url."""
+
+    tls: Callable[[], ssl.SSLContext] | None = None
+    """Makes the context of each connection to `amqps://`, with a certificate to show; the CA file is not used then."""
+    by_certificate: bool = False
+    """The certificate is the login (SASL EXTERNAL)."""
+    tokens: TokenSource | None = field(default=None, repr=False)
+    """Where tokens come from that are the login; a newer one is put on the open connection."""
+
+
+def connect(url: str, ca_file: Path | None, sign_in: SignIn | None = None) -> pika.BlockingConnection:
     """
     Return an open connection.
 
@@ -52,7 +72,9 @@ def connect(url: str, ca_file: Path | None) -> pika.BlockingConnection:
         BrokerUnavailable: Nobody answers, or not in time.
         BrokerAccessRefused: Login, virtual host or certificate are refused.
         ConfigurationError: The url or the CA file cannot be used.
+        TokenUnavailable: There is no token to sign in with.
     """
+    sign_in = sign_in or SignIn()
     try:
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError):
@@ -63,16 +85,48 @@ def connect(url: str, ca_file: Path | None) -> pika.BlockingConnection:
     parameters.client_properties = {"connection_name": f"bridge-client {socket.gethostname()}:{os.getpid()}"}
     if urlsplit(url).scheme == "amqps":
         try:
-            context = ssl.create_default_context(cafile=ca_file)
+            context = sign_in.tls() if sign_in.tls is not None else ssl.create_default_context(cafile=ca_file)
         except OSError as error:
             raise ConfigurationError("the CA file cannot be read") from error
         parameters.ssl_options = pika.SSLOptions(context, server_hostname=parameters.host)
+    token = sign_in.tokens.token() if sign_in.tokens is not None else None
+    if sign_in.by_certificate:
+        parameters.credentials = pika.credentials.ExternalCredentials()
+    elif token is not None:
+        # RabbitMQ takes the name from the token; the one beside it only has to be there.
+        parameters.credentials = pika.PlainCredentials("token", token.value)
     try:
         with translated():
-            return pika.BlockingConnection(parameters)
+            connection = pika.BlockingConnection(parameters)
+        if token is not None and sign_in.tokens is not None:
+            _keep_signed_in(connection, sign_in.tokens, token)
     except BrokerUnavailable as error:
         # Which one, of several, and whether it was the one that was meant; the url also holds the password.
         raise BrokerUnavailable(f"{parameters.host}:{parameters.port}: {error.detail}") from error.__cause__
+    return connection
+
+
+def _keep_signed_in(connection: pika.BlockingConnection, tokens: TokenSource, token: AccessToken) -> None:
+    """Put newer tokens on the connection whenever it is waited on; what it may do ends with its token."""
+
+    def look(current: AccessToken) -> None:
+        if not connection.is_open:
+            return
+        try:
+            newer = tokens.token()
+            if newer.value != current.value:
+                connection._impl.update_secret(newer.value, "renewed", lambda _: None)  # noqa: SLF001 - no wait
+        except (BridgeError, amqp.AMQPError) as error:
+            _log.warning("the broker's token is not renewed (%s)", getattr(error, "code", type(error).__name__))
+            newer = current
+        again(newer)
+
+    def again(current: AccessToken) -> None:
+        left = current.expires_at - time.time()
+        wait = min(_LOOK_SECONDS, max(left / 10, 1.0))
+        connection._impl.ioloop.call_later(wait, lambda: look(current))  # noqa: SLF001 - as `limited` does
+
+    again(token)
 
 
 @contextlib.contextmanager

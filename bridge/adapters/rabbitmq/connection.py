@@ -37,6 +37,9 @@ _CLOSE_SECONDS = 3.0
 _TOKEN_SECONDS = 30.0
 """Longest wait for a token; the source has limits of its own, below this."""
 
+_ASK_AGAIN_SECONDS = 2.0
+"""How soon a source without a token is looked at again: it asks Entra at a pace of its own."""
+
 _STEADY_SECONDS = 30.0
 """A connection that lasted this long proves the node: the count of failures begins anew."""
 
@@ -258,6 +261,8 @@ class Link:
             except BridgeError as error:
                 attempt += 1
                 wait = self._wait_seconds(attempt, len(urls))
+                if isinstance(error, TokenUnavailable):
+                    wait = min(wait, _ASK_AGAIN_SECONDS)
                 self.down = error
                 self._emit(BrokerConnectFailed(self._purpose, node_of(url), error.code, error.detail, wait))
                 await asyncio.sleep(wait)
