@@ -13,7 +13,7 @@ from bridge.sandbox.ews.folderfields import read_folder_shape
 from bridge.sandbox.ews.shapes import ItemShape, read_item_shape
 from bridge.sandbox.ews.syncstate import InvalidSyncStateError, SyncState, begin, read_sync_state
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import changes, folders, items
+from bridge.sandbox.store import associated, changes, folders, items
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.sandbox.store import Folder, Mailbox
 
 _ITEMS: Final = "items"
+_WITH_ASSOCIATED: Final = "items and associated"
 _HIERARCHY: Final = "hierarchy"
 _KEY_OF_ONE_GONE: Final = "CQAAAA=="
 
@@ -33,15 +34,18 @@ def sync_folder_items(context: Context, request: etree._Element) -> str:
     """Answer what changed in a folder since the state that the client brings, up to as many changes as it takes."""
     most = int((request.findtext(xml.M + "MaxChangesReturned") or "").strip())
     ignored = {str(node.get("Id")) for node in children(request.find(xml.M + "Ignore"))}
+    every = request.findtext(xml.M + "SyncScope") == "NormalAndAssociatedItems"
 
     def sync(_: etree._Element) -> str:
         shape = read_item_shape(child(request, "ItemShape"), finding=True, whole=True, version=context.version)
         shape = replace(shape, rights=context.rights_on_item)
         mailbox, folder = _folder(context, db, child(request, "SyncFolderId"))
-        state = _state(db, request, _ITEMS, mailbox, folder)
+        state = _state(db, request, _WITH_ASSOCIATED if every else _ITEMS, mailbox, folder)
+        beside = associated.place_of(db, folder) if every else None
+        where = (folder.id,) if beside is None else (folder.id, beside.id)
         if state.finished:
             state = replace(state, known=state.until, until=changes.number_now(db))
-        shown, state = _round(_Round(db, mailbox, folder, shape, ignored), state, most)
+        shown, state = _round(_Round(db, mailbox, where, shape, ignored), state, most)
         return _answer(state, "Item", shown, complete=state.finished)
 
     with context.store.reading() as db:
@@ -79,14 +83,14 @@ def sync_folder_hierarchy(context: Context, request: etree._Element) -> str:
 
 
 class _Round:
-    """Shows what a round of item changes tells."""
+    """Shows what a round of item changes tells; `where` are the numbers of the folder and of its associated items."""
 
     def __init__(
-        self, db: sqlite3.Connection, mailbox: Mailbox, folder: Folder, shape: ItemShape, ignored: set[str]
+        self, db: sqlite3.Connection, mailbox: Mailbox, where: tuple[int, ...], shape: ItemShape, ignored: set[str]
     ) -> None:
         self.db = db
         self.mailbox = mailbox
-        self.folder = folder
+        self.where = where
         self._shape = shape
         self._ignored = ignored
 
@@ -94,10 +98,10 @@ class _Round:
         """Show an item that the client does not know."""
         return self._item("Create", number)
 
-    def changed(self, number: int, *, gone: bool, since: int) -> str:
+    def changed(self, number: int, *, gone_from: int | None, since: int) -> str:
         """Show what happened to an item that the client knows."""
-        if gone:
-            item_id = self.mailbox.mint.item_id(self.folder.id, number)
+        if gone_from is not None:
+            item_id = self.mailbox.mint.item_id(gone_from, number)
             if item_id in self._ignored:
                 return ""
             return f'<t:Delete><t:ItemId Id="{item_id}" ChangeKey="{_KEY_OF_ONE_GONE}"/></t:Delete>'
@@ -117,22 +121,28 @@ class _Round:
 def _round(tell: _Round, state: SyncState, most: int) -> tuple[str, SyncState]:
     """Return as many changes as one answer takes, and where the round is after them."""
     parts: list[str] = []
-    made = changes.items_created(tell.db, tell.folder.id, most + 1, after=state.made, until=state.until)
+    made = sorted(
+        number
+        for folder in tell.where
+        for number in changes.items_created(tell.db, folder, most + 1, after=state.made, until=state.until)
+    )[: most + 1]
     parts.extend(tell.made(number) for number in made[:most])
     if len(made) > most:
         return "".join(parts), replace(state, made=made[most - 1])
     state = replace(state, made=state.until)
     left = most - len(made)
     # The last change of a page is known by its number alone, and all changes have different ones.
-    found = list(
-        changes.items_changed(
-            tell.db, tell.folder.id, left + 1, known=state.known, after=state.changed, until=state.until
+    found = sorted(
+        (at, number, folder if gone else None)
+        for folder in tell.where
+        for number, at, gone in changes.items_changed(
+            tell.db, folder, left + 1, known=state.known, after=state.changed, until=state.until
         )
-    )
-    parts.extend(tell.changed(number, gone=gone, since=state.known) for number, _, gone in found[:left])
+    )[: left + 1]
+    parts.extend(tell.changed(number, gone_from=gone_from, since=state.known) for _, number, gone_from in found[:left])
     if len(found) <= left:
         return "".join(parts), replace(state, changed=state.until)
-    return "".join(parts), replace(state, changed=found[left - 1][1] if left else state.changed)
+    return "".join(parts), replace(state, changed=found[left - 1][0] if left else state.changed)
 
 
 def _hierarchy(

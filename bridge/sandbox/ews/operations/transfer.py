@@ -19,7 +19,7 @@ from bridge.sandbox.ews.context import batch, change_of, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import item_id_xml
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import items
+from bridge.sandbox.store import associated, items
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.mime import Attachment
 
@@ -72,13 +72,15 @@ def upload_items(context: Context, request: etree._Element) -> str:
         if action == "CreateNew" and id_node is not None:
             raise EwsError("ErrorInvalidOperation", "An item id cannot be given with CreateNew.")
         if xml.truth(node.get("IsAssociated")):
-            raise EwsError("ErrorInvalidOperation", "Associated items cannot be uploaded.")
+            exported.bag[p.MESSAGE_FLAGS] |= p.FLAG_ASSOCIATED
         old = None if id_node is None else _found(context, db, id_node, may_lack=action == "UpdateOrCreate")
         if old is None:
-            item = _insert(db, mailbox, folder.id, exported)
+            item = _insert(db, mailbox, associated.beside(db, folder, exported.bag[p.MESSAGE_FLAGS]).id, exported)
         else:
             # It stays the item that it was, where it was; the folder that is named here is for new ones.
             mailbox, replaced = old
+            flags = exported.bag[p.MESSAGE_FLAGS] & ~p.FLAG_ASSOCIATED
+            exported.bag[p.MESSAGE_FLAGS] = flags | replaced.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_ASSOCIATED
             item = items.replace(db, replaced, exported.bag, mime=exported.mime, attachments=exported.attachments)
         return item_id_xml(View(db, mailbox, item)).replace("<t:", "<m:")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.unit.sandbox.ews.conftest import ADDRESS, Ews, M, T, a_mail, item_ids, texts
 from tests.unit.sandbox.ews.test_client_operations import INBOX, configuration, create_folder, folder_id, folder_to
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 _ALL = "<m:ItemShape><t:BaseShape>AllProperties</t:BaseShape></m:ItemShape>"
 
@@ -167,3 +172,89 @@ def test_subscribers_hear_nothing_of_associated_items(ews: Ews) -> None:
 
     assert not list(answer.iter(T + "CreatedEvent"))
     assert not list(answer.iter(T + "DeletedEvent"))
+
+
+def _said(answer: etree._Element, name: str) -> list[str]:
+    return [one.text or "" for one in answer.iter(M + name)]
+
+
+def _inbox_id(ews: Ews) -> str:
+    return folder_id(
+        ews,
+        "<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape><m:FolderIds>"
+        f"{INBOX}</m:FolderIds></m:GetFolder>",
+    ).replace("t:FolderId", "t:ParentFolderId")
+
+
+def _sync(state: str = "", scope: str = "NormalAndAssociatedItems", most: int = 100) -> str:
+    return (
+        "<m:SyncFolderItems><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape>"
+        f"<m:SyncFolderId>{INBOX}</m:SyncFolderId>{f'<m:SyncState>{state}</m:SyncState>' if state else ''}"
+        f"<m:MaxChangesReturned>{most}</m:MaxChangesReturned><m:SyncScope>{scope}</m:SyncScope></m:SyncFolderItems>"
+    )
+
+
+def _told(ews: Ews, state: str = "", scope: str = "NormalAndAssociatedItems") -> tuple[list[tuple[str, str]], str]:
+    """What synchronisation tells, one change an answer, and the state after it."""
+    found: list[tuple[str, str]] = []
+    while True:
+        answer = ews.call(_sync(state, scope, 1))
+        (state,) = _said(answer, "SyncState")
+        (told,) = answer.iter(M + "Changes")
+        found += [(str(one.tag).removeprefix(T), str(next(one.iter(T + "ItemId")).get("Id"))) for one in told]
+        if _said(answer, "IncludesLastItemInRange") == ["true"]:
+            return found, state
+
+
+def test_who_wants_associated_items_is_told_of_them_too(ews: Ews) -> None:
+    before = ews.store.deliver(ADDRESS, a_mail(1)).item_id
+    _, empty = _told(ews)
+    (first,) = (one[0] for one in item_ids(ews.call(_create("Settings"))))
+    mail = ews.store.deliver(ADDRESS, a_mail(2)).item_id
+    (second,) = (one[0] for one in item_ids(ews.call(_create("More"))))
+
+    whole, _ = _told(ews)
+    new, state = _told(ews, empty)
+    ews.call(f'<m:DeleteItem DeleteType="HardDelete">{_listed(first)}</m:DeleteItem>')
+    gone, _ = _told(ews, state)
+    normal, _ = _told(ews, scope="NormalItems")
+
+    assert whole == [("Create", one) for one in (before, first, mail, second)]
+    assert new == [("Create", one) for one in (first, mail, second)]
+    assert gone == [("Delete", first)]
+    assert normal == [("Create", one) for one in (before, mail)]
+
+
+def test_a_state_is_of_one_scope(ews: Ews) -> None:
+    _, state = _told(ews)
+
+    assert ews.codes(_sync(state, "NormalItems")) == ["ErrorInvalidSyncStateData"]
+
+
+@pytest.mark.parametrize("asked", [' IsAssociated="true"', ""])
+def test_an_associated_item_is_exported_and_uploaded_as_one(ews: Ews, asked: str) -> None:
+    (made,) = (one[0] for one in item_ids(ews.call(_create("Settings"))))
+    (data,) = _said(ews.call(f"<m:ExportItems>{_listed(made)}</m:ExportItems>"), "Data")
+
+    upload = (
+        f'<m:UploadItems><m:Items><t:Item CreateAction="CreateNew"{asked}>{_inbox_id(ews)}'
+        f"<t:Data>{data}</t:Data></t:Item></m:Items></m:UploadItems>"
+    )
+
+    assert ews.codes(upload) == ["NoError"]
+    assert len(item_ids(ews.call(_find()))) == 2
+    assert item_ids(ews.call(_find(traversal="Shallow"))) == []
+
+
+def test_a_mail_is_uploaded_as_an_associated_item_where_that_is_asked_for(ews: Ews) -> None:
+    mail = ews.store.deliver(ADDRESS, a_mail(1)).item_id
+    (data,) = _said(ews.call(f"<m:ExportItems>{_listed(mail)}</m:ExportItems>"), "Data")
+
+    upload = (
+        '<m:UploadItems><m:Items><t:Item CreateAction="CreateNew" IsAssociated="true">'
+        f"{_inbox_id(ews)}<t:Data>{data}</t:Data></t:Item></m:Items></m:UploadItems>"
+    )
+
+    assert ews.codes(upload) == ["NoError"]
+    assert len(item_ids(ews.call(_find()))) == 1
+    assert _inbox(ews, "TotalCount") == ["1"]
