@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.errors import OperatorError, TransientError
+from bridge.errors import OperatorError, TokenUnavailable, TransientError
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
 from bridge.workers.egress_gate import Slots
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _SHORT_WAIT_SECONDS = 5.0
 _LONG_PAUSE_SECONDS = 120.0
+_SOON_AT_ONCE = 250
+"""So many requests ask again every few seconds while a mailbox may be back in a moment; the others of thousands less
+often, or a long outage would be spent on passing them round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class Pauses:
         self._failures = 0
         self._wait = 0.0
         self._passing = False
+        self._tokens = False
+        """Whether it waits for a token: the source of tokens asks again often, and says when."""
         self._trial = False
+        self._soon, self._soon_since = 0, clock.monotonic()
         self._one = Slots(1, clock)
         self._random = random.Random()  # noqa: S311 - spread, no secret
         self.code: str | None = None
@@ -76,10 +82,13 @@ class Pauses:
         """Return the time until the next probe."""
         return self._wait
 
-    @property
     def circulation_seconds(self) -> float:
-        """Return how long an ordinary request waits in the broker before it asks again."""
-        if self._passing and self._wait <= _SHORT_WAIT_SECONDS:
+        """Return how long an ordinary request that waits now stays in the broker before it asks again."""
+        now = self._clock.monotonic()
+        if now - self._soon_since >= _SHORT_WAIT_SECONDS:
+            self._soon, self._soon_since = 0, now
+        if self._passing and (self._wait <= _SHORT_WAIT_SECONDS or self._tokens) and self._soon < _SOON_AT_ONCE:
+            self._soon += 1
             return _SHORT_WAIT_SECONDS
         return 30.0 if self.paused_for_seconds < _LONG_PAUSE_SECONDS else 120.0
 
@@ -90,7 +99,7 @@ class Pauses:
         passing = isinstance(error, TransientError)
         if passing is not self._passing:  # another trouble: what the last one's failures counted says nothing of it
             self._failures = 0
-        self._passing = passing
+        self._passing, self._tokens = passing, isinstance(error, TokenUnavailable)
         self._failures += 1
         self._wait = self._wait_after(error)
         self.code, self.detail = error.code, error.detail
@@ -137,4 +146,6 @@ class Pauses:
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
         # Never earlier than Exchange said; later by so much as parts those that it told the same.
         asked = min((stated or 0.0) * (1 + self._random.random() / 10), self._options.longest_stated_seconds)
+        if stated is not None and isinstance(error, TokenUnavailable):
+            return max(first, asked)  # it has a patience of its own: to add to it would only be late
         return max(wait, asked)

@@ -144,7 +144,7 @@ class Visits:
     def _waits_for_mailbox(self, ticket: Ticket, *, untouched: bool = False) -> Deferred:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
         code = self._pauses.code or MailboxUnavailable.code
-        seconds = None if ticket.urgent else self._pauses.circulation_seconds
+        seconds = None if ticket.urgent else self._pauses.circulation_seconds()
         return Deferred(code, seconds, untouched=untouched)
 
     def _gives_up(self, ticket: Ticket) -> bool:

@@ -1108,7 +1108,7 @@ def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() 
     waits = []
     for _ in range(4):
         pauses.still(MailboxUnavailable("ConnectionError"))
-        waits.append((pauses.wait_seconds, pauses.circulation_seconds))
+        waits.append((pauses.wait_seconds, pauses.circulation_seconds()))
 
     assert waits == [(1, 5), (2, 5), (4, 5), (8, 30)]
 
