@@ -15,7 +15,7 @@ from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
 from bridge.doctor.rights import Rights
 from bridge.doctor.sending import Sending
-from bridge.errors import BridgeError, MailboxAccessDenied, MailboxNotFound
+from bridge.errors import BridgeError, EwsBlocked, MailboxAccessDenied, MailboxNotFound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -136,6 +136,8 @@ class Mailboxes:
                 yield ok(step, tried, f"refused ({error.detail or error.code}), as it must be")
             except MailboxNotFound as error:
                 yield doubtful(step, tried, "scope_unproved", error.detail)
+            except EwsBlocked as error:
+                yield doubtful(step, tried, "scope_unproved", f"EWS is closed for it anyway ({error.code})")
             except BridgeError as error:
                 yield failed(step, tried, error)
             else:

@@ -216,8 +216,8 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "scope of RBAC for Applications; else narrow the management scope",
     ),
     "scope_unproved": entry(
-        "a mailbox under must_not_reach does not exist, so that it is refused proves nothing",
-        "name a mailbox that exists and that the app must not open",
+        "a mailbox under must_not_reach is closed to everybody, or does not exist: that it is refused proves nothing",
+        "name a mailbox that exists, has EWS, and that the app must not open",
     ),
     "access_unlimited": entry(
         "the consent full_access_as_app opens every mailbox of the tenant to this app",

@@ -181,6 +181,12 @@ PLANTS = [
         state="warning",
     ),
     Plant(
+        "a mailbox under must_not_reach has no EWS at all",
+        "scope_unproved",
+        _settings(mailboxes={CLOSED: {"ews_enabled": False}}),
+        state="warning",
+    ),
+    Plant(
         "the password of an account on Exchange Server is wrong",
         "login_refused",
         with_variables(lambda g: _by_password(g, "wrong")),
