@@ -85,6 +85,8 @@ class LedgerEntry:
     """When it was entered, by Exchange's clock."""
     recipients: int = 0
     entry_id: str = ""
+    done_at: datetime | None = None
+    """When it was marked as done, where that is told."""
     reason: EndReason | None = None
     """Of an ended request."""
 
@@ -141,6 +143,10 @@ class Findings:
     def with_sent_items(self, mails: Sequence[SeenMail]) -> Findings:
         """Return the same with what Sent Items shows."""
         return replace(self, sent_items=mails)
+
+    def sent_attempts(self) -> frozenset[str]:
+        """Return the attempts whose mail shows outside of Drafts."""
+        return frozenset(mail.stamp.attempt for mail in (*self.outbox, *self.sent_items))
 
     def end_reason(self) -> tuple[EndReason, str] | None:
         """

@@ -17,19 +17,12 @@ if TYPE_CHECKING:
         SeenMail,
         Stamp,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class BegunSend:
-    """One begun send, for the rate window."""
-
-    at: datetime
-    recipients: int
+    from bridge.domain.send_rate import BegunSend
 
 
 @dataclass(frozen=True, slots=True)
 class BegunSends:
-    """The begun sends of a time, oldest first, and what time it is there; both by Exchange's clock."""
+    """The sends that were begun within a time, in the order of their entries, and what time it is at Exchange."""
 
     now: datetime
     sends: Sequence[BegunSend]

@@ -171,6 +171,17 @@ class RateGate:
         finally:
             self._line.leave(place)
 
+    async def hold(self, seconds: float, *, expires_at: datetime | None) -> bool:
+        """Return after so long, or once the mail has expired; False as soon as the worker stops."""
+        if not self._closed:
+            await self._line.wait(self._clock, self._until(expires_at, seconds))
+        return not self._closed
+
+    def settle(self, turn: Begun) -> None:
+        """Count a turn as used up by now: nothing more goes out for it."""
+        self._window.settle(turn, self._clock.monotonic())
+        self._line.move()
+
     def give_back(self, turn: Begun) -> None:
         """Count a turn no more: the mail was not begun after all."""
         self._window.give_back(turn)

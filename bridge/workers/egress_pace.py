@@ -5,7 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bridge.domain.send_rate import DAY_SECONDS, MINUTE_SECONDS, Begun, RateLimits, SendWindow
+from bridge.domain.send_rate import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    OPEN_SECONDS,
+    Begun,
+    RateLimits,
+    SendWindow,
+    begun_of,
+    wait_in_line,
+)
 from bridge.telemetry.egress_events import LedgerLost
 from bridge.workers.egress_gate import RateGate
 from bridge.workers.reads import read_again
@@ -14,8 +23,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.ports.clock import Clock
-    from bridge.ports.outbox import SendingMailbox
+    from bridge.ports.outbox import BegunSends, SendingMailbox
     from bridge.telemetry.events import Emit
+
+_ENTRY_GOOD_SECONDS = 60.0
 
 
 class Pace:
@@ -35,6 +46,10 @@ class Pace:
         self._window = SendWindow(limits)
         self._exchange_offset: timedelta | None = None
         self.gate = RateGate(self._window, clock)
+        self._entered: dict[str, float] = {}
+        """The attempts in flight here that are in the ledger, or may be, and since when."""
+        self._known: set[str] = set()
+        """Whose entries are no news."""
         self.others_sent = True
         """Whether somebody else may have drained the mailbox since the window was read."""
 
@@ -52,19 +67,70 @@ class Pace:
         """
         day = window and self._limits.recipients_per_day is not None
         await self._mailbox.prepare()
-        age = timedelta(seconds=DAY_SECONDS if day else MINUTE_SECONDS)
-        begun = await read_again(lambda: self._mailbox.begun_since(age), self._clock)
+        age = DAY_SECONDS if day else OPEN_SECONDS if window else MINUTE_SECONDS
+        started = self._clock.monotonic()
+        begun = await self._begun_since(age)
         since = self._mailbox.ledger_since
         if since is not None and since != self._ledger_since:
             self._ledger_since = since
             self._emit(LedgerLost(self._alias, since))
         now = self._clock.monotonic()
         if window and self.others_sent:
-            # Where Exchange's clocks differ, one may seem to come from the future.
-            ages = ((max(0.0, (begun.now - one.at).total_seconds()), one.recipients) for one in begun.sends)
-            self._window.read_anew(Begun(now - age, recipients) for age, recipients in ages)
+            others = [begun_of(one, begun.now) for one in begun.sends if one.attempt not in self._entered]
+            self._window.read_anew((Begun(now + at, recipients) for at, recipients in others), since=started)
+            self._known = {one.attempt for one in begun.sends} | self._entered.keys()
             self.others_sent = False
         self._exchange_offset = begun.now - self._clock.now()
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any pace to keep to."""
+        return self._limits != RateLimits(None, None)
+
+    def begins(self, attempt: str) -> None:
+        """The attempt is about to be entered in the ledger."""
+        self._entered[attempt] = self._clock.monotonic()
+        self._known.add(attempt)
+
+    def settle(self, turn: Begun, attempt: str | None) -> None:
+        """Nothing more goes out for this turn; its attempt, if there was one, was sent or never will be from here."""
+        self.gate.settle(turn)
+        if attempt is not None:
+            self._entered.pop(attempt, None)
+
+    async def wait_to_send(self, attempt: str) -> float | None:
+        """
+        Return how long a send that was entered has to wait for those that were entered before; None: for too long.
+
+        The turn that it had was granted by what this worker knew. Another one may have drained the mailbox since, or
+        before: the ledger knows them all.
+
+        Raises:
+            BridgeError: The ledger cannot be read.
+        """
+        if not self.limited:
+            return 0.0
+        # Later than this, an entry that is still open may not be counted any more where others read it.
+        if self._clock.monotonic() - self._entered[attempt] > _ENTRY_GOOD_SECONDS:
+            self.others_sent = True
+            return None
+        begun = await self._begun_since(OPEN_SECONDS)
+        if any(one.attempt not in self._known for one in begun.sends):
+            self.others_sent = True
+        else:
+            # What this reading leaves out no later one shows.
+            self._known = {one.attempt for one in begun.sends} | self._entered.keys()
+        if self.others_sent and self._limits.recipients_per_day is not None:
+            begun = await self._begun_since(DAY_SECONDS)
+        limits = self._limits if self.others_sent else RateLimits(self._limits.per_minute, None)
+        wait = wait_in_line(begun.sends, begun.now, limits, attempt=attempt)
+        if wait > MINUTE_SECONDS:
+            self.others_sent = True
+            return None
+        return wait
+
+    async def _begun_since(self, seconds: float) -> BegunSends:
+        return await read_again(lambda: self._mailbox.begun_since(timedelta(seconds=seconds)), self._clock)
 
     def exchange_now(self) -> datetime:
         """Return what time it is at Exchange, as far as that is known."""

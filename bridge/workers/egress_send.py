@@ -100,12 +100,19 @@ class SendRun:
     take_turn: Callable[[], Awaitable[Begun | Deferred | Left | None]]
     """Returns when the mail may go, or what to do instead of waiting for that; None once it has expired."""
     give_back: Callable[[Begun], None]
+    """A turn that was not used."""
     abandoned: Callable[[], bool]
     """True once nothing more should be begun for this request here."""
     exchange_now: Callable[[], datetime]
     options: SendOptions = field(default_factory=SendOptions)
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
+    settle: Callable[[Begun, str | None], None] = lambda _turn, _attempt: None
+    """A turn that was used, and the attempt that it was used for."""
+    begins: Callable[[str], None] = lambda _: None
+    """An attempt is about to be entered in the ledger."""
+    cleared: Callable[[str], Awaitable[bool | Deferred | Left]] | None = None
+    """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
     untouched: bool = True
     """No earlier visit can have begun to send it."""
     begun_after: datetime | None = None
@@ -113,6 +120,8 @@ class SendRun:
     _since: datetime | None = None
     """From when on the ledger was whole when this visit began."""
     _turn: Begun | None = None
+    _attempt: str | None = None
+    """What the turn was used for."""
     _draft: CreatedDraft | None = None
     _entry_id: str | None = None
     _findings: Findings = field(default_factory=Findings)
@@ -134,6 +143,8 @@ class SendRun:
         try:
             for _ in range(self.options.steps):
                 if progress.step is Step.REPORT:
+                    if progress.outcome is Outcome.SENT and self.cleared is not None:
+                        await self._mark_found()
                     return self._ended(progress)
                 if progress.step in _CHANGES and self.abandoned():
                     return Left()
@@ -145,8 +156,15 @@ class SendRun:
                 progress = following
             return Deferred(CallRefused.code)  # other workers cross this one again and again
         finally:
-            if self._turn is not None:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            if self._attempt is None:
                 self.give_back(self._turn)
+            else:
+                self.settle(self._turn, self._attempt)
+        self._turn = self._attempt = None
 
     async def _step(self, progress: Progress[str]) -> Progress[str] | Conclusion:
         match progress.step:
@@ -155,7 +173,8 @@ class SendRun:
             case Step.AGAIN:
                 await self.clock.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - parts workers that cross each other
                 return protocol.begin(expired=self._over())
-            case Step.CREATE if self._turn is None:
+            case Step.CREATE if self._turn is None or self._attempt is not None:
+                self._end_turn()
                 turn = await self.take_turn()
                 if turn is None:
                     return protocol.begin(expired=True)
@@ -163,6 +182,12 @@ class SendRun:
                     return turn
                 self._turn = turn
         try:
+            if progress.step is Step.SEND and self.cleared is not None:
+                cleared = await self.cleared(self._own(progress).stamp.attempt)
+                if isinstance(cleared, Deferred | Left):
+                    return cleared
+                if not cleared:
+                    return protocol.not_submitted(progress)
             return await self._timed(progress)
         except (MessageError, TransientError) as error:
             return await self._failed(progress, error)
@@ -211,7 +236,8 @@ class SendRun:
                 await self.mailbox.void(self._seen_draft(progress.to_void[0]))
                 return protocol.voided(progress)
             case Step.ENTER:
-                self._turn = None  # counts from here on, whatever comes of it
+                self._attempt = self._own(progress).stamp.attempt
+                self.begins(self._attempt)
                 self._entered = True
                 self._entry_id = await self.mailbox.enter_begun(self._own(progress).stamp, self.request.recipients)
                 return protocol.entered(progress)
@@ -276,6 +302,16 @@ class SendRun:
         except BridgeError as error:
             self.emit(StepTaken(self.alias, "close_failed", error.code, 0.0))
         return protocol.closed()
+
+    async def _mark_found(self) -> None:
+        """Mark what another visit sent and did not mark, so that it counts no longer than it must; best effort."""
+        found = self._findings.sent_attempts()
+        for entry in self._findings.ledger:
+            if entry.kind == "begun" and entry.stamp.attempt in found:
+                try:
+                    await self.mailbox.mark_done(entry.entry_id)
+                except BridgeError as error:
+                    self.emit(StepTaken(self.alias, "close_failed", error.code, 0.0))
 
     async def _discard(self, progress: Progress[str]) -> Progress[str]:
         try:

@@ -73,9 +73,13 @@ class Ticket:
 
     @property
     def begun_after(self) -> datetime | None:
-        """Return a moment before which nobody can have begun to send this request, None where nothing tells."""
+        """
+        Return a moment before which nobody can have begun to send this request, None where nothing tells.
+
+        A publisher's clock or a worker's may be wrong: where both tell, the earlier counts.
+        """
         seen = self.first_seen if FIRST_SEEN in self.delivery.headers else None
-        return max((moment for moment in (seen, self.delivery.timestamp) if moment is not None), default=None)
+        return min((moment for moment in (seen, self.delivery.timestamp) if moment is not None), default=None)
 
     @property
     def met_before(self) -> bool:

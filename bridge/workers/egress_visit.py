@@ -10,6 +10,7 @@ from bridge.errors import (
     BridgeError,
     MailboxThrottled,
     MailboxUnavailable,
+    MessageError,
     OperatorError,
     TokenUnavailable,
     TransientError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
 _MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, MailboxThrottled.code, TokenUnavailable.code, "transient"})
+
+_HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
 
 
 class Visits:
@@ -116,6 +119,19 @@ class Visits:
                     recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
                 )
 
+        async def cleared(attempt: str) -> bool | Deferred | Left:
+            try:
+                wait = await self._pace.wait_to_send(attempt)
+            except MessageError as error:  # of the reading, not of the mail
+                return Deferred(error.code)
+            if wait is None:
+                return Deferred(RATE_LIMITED)
+            if wait <= 0:
+                return True
+            async with slot.away():
+                going_on = await self._pace.gate.hold(min(wait, _HOLD_SECONDS), expires_at=request.expires_at)
+            return False if going_on else Left()
+
         run = SendRun(
             request=request,
             digest=ticket.digest,
@@ -126,6 +142,9 @@ class Visits:
             emit=self._emit,
             take_turn=take_turn,
             give_back=self._pace.gate.give_back,
+            settle=self._pace.settle,
+            begins=self._pace.begins,
+            cleared=cleared if self._pace.limited else None,
             abandoned=lambda: ticket.delivery.lost,
             exchange_now=self._pace.exchange_now,
             options=self._options.send,

@@ -12,8 +12,9 @@ from bridge.adapters.ews.ledger_folder import BORN, LedgerFolder, is_birth
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time, to_text
 from bridge.domain.outbound_records import EndReason, EntryKind, LedgerEntry, LedgerView, Stamp
+from bridge.domain.send_rate import BegunSend
 from bridge.errors import CallRefused, FolderNotFound, MailboxUnavailable, SendOutcomeUnknown
-from bridge.ports.outbox import BegunSend, BegunSends
+from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER: Final = ledger_folder.FOLDER
 
 _CREATED: Final = "item:DateTimeCreated"
+_CHANGED: Final = "item:LastModifiedTime"
 _RECIPIENTS_DIGITS: Final = 6
 _TRIES: Final = 3
 _KINDS: Final = frozenset({"begun", "done", "ended"})
@@ -105,7 +107,11 @@ class EwsLedger:
         found = await self._search(_compared("t:IsGreaterThanOrEqualTo", now - age))
         now = self._client.now()  # the answer may have told it better
         entries = [entry for items in found for item in items if (entry := _entry(item)) is not None]
-        begun = [BegunSend(entry.at, entry.recipients) for entry in entries if entry.kind != "ended"]
+        begun = [
+            BegunSend(entry.at, entry.recipients, entry.stamp.attempt, entry.done_at)
+            for entry in entries
+            if entry.kind != "ended"
+        ]
         return BegunSends(now, [send for send in begun if send.at > now - age])
 
     async def older(self, now: datetime, age: timedelta, *, limit: int) -> list[str]:
@@ -161,7 +167,10 @@ class EwsLedger:
                         self._address,
                         folder,
                         restriction,
-                        fields=[element("t:FieldURI", FieldURI=_CREATED), *(stamps.uri(name) for name in _FIELDS)],
+                        fields=[
+                            *(element("t:FieldURI", FieldURI=uri) for uri in (_CREATED, _CHANGED)),
+                            *(stamps.uri(name) for name in _FIELDS),
+                        ],
                         sort_by=_CREATED,
                     )
                     for folder in await self._home.ids()
@@ -200,6 +209,7 @@ def _entry(item: etree._Element) -> LedgerEntry | None:
         at=at,
         recipients=int(recipients) if recipients.isdecimal() and len(recipients) <= _RECIPIENTS_DIGITS else 0,
         entry_id=stamps.item_id_of(item)[0],
+        done_at=parse_time(item.findtext(f"{T}LastModifiedTime")) if kind == "done" else None,
         reason=_reason(properties.get(stamps.REASON)) if kind == "ended" else None,
     )
 

@@ -18,8 +18,9 @@ from bridge.domain.outbound_records import (
     SeenMail,
     Stamp,
 )
+from bridge.domain.send_rate import BegunSend
 from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown
-from bridge.ports.outbox import BegunSend, BegunSends
+from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
     import random
@@ -52,6 +53,7 @@ class _Entry:
     at: datetime
     recipients: int = 0
     reason: EndReason | None = None
+    done_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -66,6 +68,8 @@ class MemoryOutbox:
     entries: dict[str, _Entry] = field(default_factory=dict)
     submissions: list[Stamp] = field(default_factory=list)
     """Every mail that was submitted, in order: what the recipients get."""
+    submitted_at: list[datetime] = field(default_factory=list)
+    """And when."""
     calls: list[str] = field(default_factory=list)
     broken: BridgeError | None = None
     """Raised by every call while it is set."""
@@ -155,7 +159,7 @@ class MemoryOutbox:
 
         def execute() -> LedgerView:
             entries = [
-                LedgerEntry(entry.kind, entry.stamp, entry.at, entry.recipients, entry_id, entry.reason)
+                LedgerEntry(entry.kind, entry.stamp, entry.at, entry.recipients, entry_id, entry.done_at, entry.reason)
                 for entry_id, entry in self.entries.items()
                 if entry.stamp.request_id == request_id
             ]
@@ -190,6 +194,7 @@ class MemoryOutbox:
             item = self._unsent(draft.item_id, draft.change_key)
             item.state, item.place = DraftState.SUBMITTED, self.copies
             self.submissions.append(item.stamp)
+            self.submitted_at.append(self.clock.now())
 
         await self._call("send", execute)
 
@@ -199,7 +204,8 @@ class MemoryOutbox:
         def execute() -> None:
             if entry_id not in self.entries:
                 raise CallRefused("no such entry")
-            self.entries[entry_id].kind = "done"
+            entry = self.entries[entry_id]
+            entry.kind, entry.done_at = "done", self.clock.now()
 
         await self._call("mark_done", execute)
 
@@ -217,8 +223,10 @@ class MemoryOutbox:
 
         def execute() -> BegunSends:
             now = self.clock.now()
-            recent = (e for e in self.entries.values() if e.kind != "ended" and e.at > now - age)
-            return BegunSends(now, [BegunSend(entry.at, entry.recipients) for entry in recent])
+            entries = sorted(self.entries.values(), key=lambda entry: entry.at)
+            recent = (e for e in entries if e.kind != "ended" and e.at > now - age)
+            sends = [BegunSend(one.at, one.recipients, one.stamp.attempt, one.done_at) for one in recent]
+            return BegunSends(now, sends)
 
         return await self._call("begun_since", execute, changes=False)
 

@@ -49,6 +49,7 @@ class Site:
     sandbox: SandboxProcess
     amqp_url: str
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    send_rate_per_minute: int | str = "unlimited"
     environment: dict[str, str] = field(default_factory=dict)
     """Of workers, besides what each has."""
 
@@ -57,7 +58,7 @@ class Site:
         mailbox = {
             "alias": "dispatch",
             "address": ADDRESS,
-            "send_rate_per_minute": "unlimited",
+            "send_rate_per_minute": self.send_rate_per_minute,
             "recipients_per_day": "unlimited",
         }
         environment = {

@@ -45,12 +45,20 @@ def a_gate(clock: HeldClock, per_minute: int = 1) -> RateGate:
     return RateGate(SendWindow(RateLimits(per_minute, None)), clock)
 
 
+async def use_a_turn(gate: RateGate, *, urgent: bool = False) -> None:
+    """Have a turn, and use it up at once."""
+    turn = await gate.take_turn(recipients=1, urgent=urgent, expires_at=None)
+    assert turn is not None
+    assert not isinstance(turn, Deferred | Left)
+    gate.settle(turn)
+
+
 async def test_urgent_mail_overtakes_those_that_wait() -> None:
     clock = HeldClock()
     gate, order = a_gate(clock), list[str]()
 
     async def take(name: str, *, urgent: bool) -> None:
-        await gate.take_turn(recipients=1, urgent=urgent, expires_at=None)
+        await use_a_turn(gate, urgent=urgent)
         order.append(name)
 
     async with asyncio.TaskGroup() as tasks:
@@ -76,6 +84,25 @@ async def test_turn_that_is_given_back_goes_to_the_next() -> None:
     assert turn is not None
     assert not isinstance(turn, Deferred | Left)
     gate.give_back(turn)
+
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_turn_in_hand_counts_as_one_that_goes_out_at_this_moment() -> None:
+    clock = HeldClock()
+    gate = a_gate(clock)
+    turn = await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    waiting = asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=None))
+    await settle()
+
+    await clock.move(59)
+    assert turn is not None
+    assert not isinstance(turn, Deferred | Left)
+    gate.settle(turn)
+    await settle()
+    await clock.move(59)
+    assert not waiting.done()
+    await clock.move(1)
 
     await asyncio.wait_for(waiting, 1)
 
@@ -110,7 +137,7 @@ async def test_worker_that_stops_sends_nobody_through() -> None:
 async def test_cancelled_waiter_leaves_the_line() -> None:
     clock = HeldClock()
     gate = a_gate(clock)
-    await gate.take_turn(recipients=1, urgent=False, expires_at=None)
+    await use_a_turn(gate)
     gone = asyncio.create_task(gate.take_turn(recipients=1, urgent=True, expires_at=None))
     stays = asyncio.create_task(gate.take_turn(recipients=1, urgent=False, expires_at=None))
     await settle()

@@ -71,7 +71,9 @@ def test_waiting_as_told_keeps_every_window(arrivals: list[tuple[float, int, boo
             if not wanted:
                 break
             now += wanted
-        sent.append(window.take(now, recipients))
+        turn = window.take(now, recipients)
+        window.settle(turn, now)
+        sent.append(turn)
 
     for last in sent:
         assert sum(1 for one in sent if last.at - MINUTE_SECONDS + 0.001 < one.at <= last.at) <= 3

@@ -603,7 +603,7 @@ async def test_no_more_are_sent_in_a_minute_than_exchange_takes() -> None:
 async def test_rate_window_is_read_from_the_ledger_at_the_start() -> None:
     bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=5, recipients_per_day=None)))
     for number in range(5):
-        await bench.mailbox.enter_begun(Stamp(f"old-{number}", "a", "d"), 1)
+        await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp(f"old-{number}", f"a-{number}", "d"), 1))
     bench.request()
 
     async with bench.running():
@@ -637,7 +637,7 @@ async def test_rate_window_is_read_again_after_the_connection_was_lost() -> None
     running = asyncio.create_task(bench.sender(consumer).run(stop))
     await eventually(lambda: bench.told() == [SENT])
     for number in range(5):
-        await bench.mailbox.enter_begun(Stamp(f"other-{number}", "a", "d"), 1)
+        await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp(f"other-{number}", f"a-{number}", "d"), 1))
 
     consumer.interrupt()
     bench.request("r-2")
@@ -916,9 +916,10 @@ def test_pause_that_exchange_asks_for_ends_within_the_hour() -> None:
 
 async def test_send_that_seems_to_be_begun_in_the_future_holds_the_next_one_no_longer_than_a_minute() -> None:
     bench = Bench(options=replace(PLENTY, rate=RateLimits(1, None)))
-    await bench.mailbox.enter_begun(Stamp("r-0", "a", "d"), 1)
+    await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp("r-0", "a", "d"), 1))
     for entry in bench.mailbox.entries.values():
         entry.at += timedelta(hours=1)
+        entry.done_at = entry.at
     bench.request()
 
     async with bench.running():
