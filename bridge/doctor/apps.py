@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.entra import expiry
 from bridge.adapters.entra.client import EntraClient
 from bridge.adapters.entra.factory import credential_sources, entra_app
 from bridge.adapters.entra.registration import Registration
@@ -16,6 +15,7 @@ from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.claims import about_claims
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
+from bridge.domain import expiry
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:

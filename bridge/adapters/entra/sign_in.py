@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.adapters.entra import expiry
 from bridge.adapters.entra.client import EntraClient
 from bridge.adapters.entra.credentials import open_to_all
 from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.adapters.entra.registration import Registration
 from bridge.adapters.entra.slots import Slots
 from bridge.adapters.entra.tokens import EntraTokens
+from bridge.domain import expiry
 from bridge.errors import BridgeError, CredentialsRejected
 from bridge.telemetry.entra_events import (
     CredentialAccepted,
