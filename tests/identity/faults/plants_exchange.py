@@ -65,6 +65,13 @@ def _delete_all(ground: Ground, folder: str) -> None:
 
 
 @contextmanager
+def _scope_without_ews(ground: Ground) -> Iterator[Environment]:
+    closed = {CLOSED: {"ews_enabled": False}}
+    with ground.app_with(mailboxes=[MAILBOX, CLOSED]), ground.sandbox.settings(mailboxes=closed):
+        yield {}
+
+
+@contextmanager
 def _moving(ground: Ground) -> Iterator[Environment]:
     ground.sandbox.admin(f"/mailboxes/{MAILBOX}/move", method="POST", body={"seconds": 3600})
     try:
@@ -181,9 +188,9 @@ PLANTS = [
         state="warning",
     ),
     Plant(
-        "a mailbox under must_not_reach has no EWS at all",
+        "a mailbox under must_not_reach is in the app's scope, and EWS is switched off for it",
         "scope_unproved",
-        _settings(mailboxes={CLOSED: {"ews_enabled": False}}),
+        _scope_without_ews,
         state="warning",
     ),
     Plant(
