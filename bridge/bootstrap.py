@@ -13,6 +13,7 @@ from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
+from bridge.adapters.rabbitmq.own_certificate import OwnCertificate
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
@@ -129,6 +130,8 @@ class _Process:
         self.emit = Emitter(self.metrics)
         self.identities = Identities({**settings.apps_in_use, **apps_of_the_broker(settings)}, self.emit)
         self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", tokens=self._broker_tokens())
+        certificate = settings.rabbitmq.client_certificate_file
+        self.certificate = OwnCertificate(certificate, self.emit) if certificate is not None else None
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
@@ -276,6 +279,8 @@ class _Process:
             else:
                 self.health.trouble("broker:publish", self.publisher.trouble)
             self.identities.show(self.health, self.metrics)
+            if self.certificate is not None:
+                await self.certificate.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)
 
     async def follow(self, renewed: asyncio.Queue[Settings], senders: Sequence[MailboxSender | ReturnedDrain]) -> None:

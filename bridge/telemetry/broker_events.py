@@ -92,6 +92,17 @@ class BrokerTokenRefused(Event):
 
 
 @dataclass(frozen=True)
+class BrokerCertificateExpires(Event):
+    """The client certificate for the broker ends within `days` (30, 7 or 1; 0: its time is over)."""
+
+    name = "broker.certificate_expires"
+    level = "warning"
+
+    days: int
+    detail: str
+
+
+@dataclass(frozen=True)
 class BrokerChannelLost(Event):
     """The broker closed a channel; it is opened again."""
 

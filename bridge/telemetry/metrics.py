@@ -207,6 +207,11 @@ class Metrics:
     def _broker(self) -> None:
         self.broker_connection_up = self._gauge("broker_connection_up", "1 while connected", "role")
         self.broker_blocked = self._gauge("broker_blocked", "1 while the broker takes no publishes", "role")
+        self.broker_certificate_expiry = self._gauge(
+            "broker_certificate_expiry_timestamp_seconds",
+            "When the certificate that the broker is shown ends, where there is one",
+            "credential",
+        )
         self.broker_token_renewals = self._counter(
             "broker_token_renewals",
             "Newer tokens for open connections to the broker, by outcome; one that fails keeps the old one",

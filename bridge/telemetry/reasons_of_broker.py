@@ -46,6 +46,10 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "the client certificate for RabbitMQ has expired",
         "put a new one, with its key, into the file that rabbitmq.client_certificate_file names; no restart is needed",
     ),
+    "broker_certificate_expires_soon": entry(
+        "the client certificate for RabbitMQ expires soon",
+        "put a new one, with its key, into the file that rabbitmq.client_certificate_file names; no restart is needed",
+    ),
     "broker_certificate_refused": entry(
         "RabbitMQ refuses the client certificate",
         "check that its authority is in the broker's ssl_options.cacertfile, and that the certificate is for clients",
