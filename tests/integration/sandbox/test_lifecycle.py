@@ -51,9 +51,14 @@ def _files(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in [*files, directory / "bridge.toml", directory / "client_secret"]}
 
 
-def test_a_sandbox_at_rest_holds_50_mb_at_most(tmp_path: Path) -> None:
-    """And a tenth more when it was called 300 times; what it is made of is in docs/performance.md."""
+def test_a_sandbox_at_rest_holds_50_mb_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And 56 when it was called 300 times; what it is made of is in docs/performance.md."""
+    # As it is installed: of modules that are compiled, which the first start does here.
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "compiled"))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     with SandboxProcess(tmp_path / "sandbox") as sandbox:
+        sandbox.stop()
+        sandbox.start()
         at_rest = _resident_megabytes(sandbox.pid)
         client = EwsClient(sandbox, _DISPATCH)
         sandbox.deliver(_DISPATCH, b"Subject: one\r\n\r\nText\r\n")
@@ -62,7 +67,7 @@ def test_a_sandbox_at_rest_holds_50_mb_at_most(tmp_path: Path) -> None:
         called = _resident_megabytes(sandbox.pid)
 
     assert at_rest <= 50
-    assert called <= 55
+    assert called <= 56
 
 
 def _resident_megabytes(pid: int) -> float:
