@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -43,6 +44,8 @@ _IMPLAUSIBLE_FRACTION = 20
 _GARBLED_LIMIT = 3
 """A mail whose answer was no XML so often is taken for one that cannot be had as MIME; then its bytes are given up."""
 _GARBLED_REMEMBERED = 1_000
+_TARGET_GOOD_SECONDS = 10.0
+"""A folder keeps its id when people rename it, or delete it in Outlook: mails would go on into Deleted Items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class EwsInbox:
         self._address = address
         self._remove_by = remove_by or RemoveBy()
         self._ignore_before = ignore_before
-        self._target_folder: etree._Element | None = None
+        self._target_folder: tuple[etree._Element, float] | None = None
+        """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
@@ -173,10 +177,10 @@ class EwsInbox:
     async def _removal(self, refs: Sequence[MailRef]) -> etree._Element:
         ids = element("m:ItemIds", *(element("t:ItemId", Id=ref.item_id) for ref in refs))
         if self._remove_by.move_to is not None:
-            if self._target_folder is None:
-                self._target_folder = await folder_id(self._client, self._address, self._remove_by.move_to)
-            target = folder_ids("m:ToFolderId", self._target_folder)
-            return element("m:MoveItem", target, ids)
+            now = time.monotonic()
+            if self._target_folder is None or now - self._target_folder[1] > _TARGET_GOOD_SECONDS:
+                self._target_folder = (await folder_id(self._client, self._address, self._remove_by.move_to), now)
+            return element("m:MoveItem", folder_ids("m:ToFolderId", self._target_folder[0]), ids)
         return element(
             "m:DeleteItem",
             ids,
