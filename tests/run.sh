@@ -18,7 +18,11 @@
 #                                hostile mail through the whole bridge; each one arrives with its bytes or is parked. A few
 #                                thousand go through the parser alone in unit, a few hundred through everything in scenario
 #
-# Suites: lint unit model corpus schema sandbox integration scenario browser matrix
+#   tests/run.sh identity [-- --steady-seconds 60 --fleet 200]
+#                                every way to sign in, renewals under steady traffic, Entra away, the administrator's guide;
+#                                longer, and with more workers that start at once, by these arguments
+#
+# Suites: lint unit model corpus schema sandbox integration identity scenario browser matrix
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
@@ -34,16 +38,16 @@ fi
 suites=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 [ "${1:-}" = -- ] && shift
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration scenario browser matrix)
+[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration identity scenario browser matrix)
 
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
-    integration | matrix) ensure_rabbitmq || exit 1 ;;
+    integration | identity | matrix) ensure_rabbitmq || exit 1 ;;
     scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     browser) ensure_chromium || exit 1 ;;
     sandbox) ensure_node && ensure_davmail && ensure_curl || exit 1 ;;
-    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration scenario browser matrix)" >&2; exit 2 ;;
+    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration identity scenario browser matrix)" >&2; exit 2 ;;
   esac
 done
 
@@ -116,6 +120,8 @@ for suite in "${suites[@]}"; do
       ;;
     # Each file goes to one process, in this order: the folders with the longest ones come early.
     integration) tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
+    # What each test is about is mostly waited for; -rP shows the figures that they print.
+    identity) tests identity -n 2 -rP tests/identity ;;
     scenario) tests scenario -n 2 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
     # Most of a cell is waiting for heartbeats and time-outs.

@@ -38,13 +38,15 @@ class Figures:
     requests: int
     slowest_mail: float
     slowest_request: float
-    late: int
+    late: tuple[str, ...]
+    """Which were late, when they were sent, and how long they took."""
 
     def __str__(self) -> str:
         """Say it in a line."""
         return (
             f"{self.mails} mails in, the slowest after {self.slowest_mail:.2f} s; "
-            f"{self.requests} mails out, the slowest after {self.slowest_request:.2f} s; {self.late} late"
+            f"{self.requests} mails out, the slowest after {self.slowest_request:.2f} s; "
+            + " ".join([f"{len(self.late)} late", *self.late])
         )
 
 
@@ -63,10 +65,10 @@ class Traffic(AbstractContextManager["Traffic"]):
         self._threads = [threading.Thread(target=self._guarded, args=[work]) for work in (self._load, self._take)]
 
     def __enter__(self) -> Traffic:
-        """Begin, and return once the first of each kind has arrived."""
+        """Begin, and return once the workers have caught up with what came before they were ready."""
         for thread in self._threads:
             thread.start()
-        until(lambda: self._first_arrived() or bool(self._troubles), "the first mail each way")
+        until(lambda: self._caught_up() or bool(self._troubles), "mail to flow both ways")
         # What came before waited for the workers to start.
         self._counted_from = time.monotonic()
         return self
@@ -96,7 +98,7 @@ class Traffic(AbstractContextManager["Traffic"]):
 
     def under_way(self) -> set[str]:
         """Return what has not arrived yet."""
-        return set(self._begun) - set(self._ended)
+        return set(self._begun.copy()) - set(self._ended.copy())
 
     def figures(self) -> Figures:
         """Return the figures of what has arrived so far, of all that was sent once the workers were at work."""
@@ -104,11 +106,16 @@ class Traffic(AbstractContextManager["Traffic"]):
         taken = {key: self._ended[key] - begun for key, begun in counted.items() if key in self._ended}
         mails = [seconds for key, seconds in taken.items() if key.startswith("mail-")]
         requests = [seconds for key, seconds in taken.items() if key.startswith("request-")]
-        late = sum(seconds > LATE_SECONDS for seconds in taken.values())
-        return Figures(len(mails), len(requests), max(mails, default=0.0), max(requests, default=0.0), late)
+        late = (
+            f"({key.partition('-')[0]} at {counted[key] - self._counted_from:.1f} s: {seconds:.1f} s)"
+            for key, seconds in taken.items()
+            if seconds > LATE_SECONDS
+        )
+        return Figures(len(mails), len(requests), max(mails, default=0.0), max(requests, default=0.0), tuple(late))
 
-    def _first_arrived(self) -> bool:
-        return {key.split("-")[0] for key in tuple(self._ended)} == {"mail", "request"}
+    def _caught_up(self) -> bool:
+        kinds = {key.partition("-")[0] for key in tuple(self._ended)}
+        return kinds == {"mail", "request"} and len(self.under_way()) <= 1
 
     def _guarded(self, work: object) -> None:
         assert callable(work)
