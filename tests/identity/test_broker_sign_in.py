@@ -204,9 +204,13 @@ def test_commands_sign_in_the_same_way(site: Site, way: str) -> None:
     applied = site.place.bridge("topology", "apply", environment=operator)
     sent = site.place.bridge("send", site.alias, "--to", "crew@elsewhere.example", "--text", "x", environment=cad)
     heard = site.place.bridge("tail", "--limit", "1", "--timeout", "0.5", environment=cad)
+    checked = site.place.bridge("check", "--json", environment=environment("bridge-run"))
     refused = site.place.bridge("topology", "apply", environment=cad)
 
     assert (shown.returncode, applied.returncode, sent.returncode) == (0, 0, 0), shown.stderr + sent.stderr
     assert heard.returncode == 4, heard.stderr
+    told = {one["step"]: one for one in json.loads(checked.stdout)["findings"] if one["step"].startswith("rabbitmq")}
+    assert told
+    assert {step: one["code"] for step, one in told.items() if one["state"] == "failed"} == {}
     assert refused.returncode == 3
     assert "broker_right_missing" in refused.stderr

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
+from bridge.adapters.rabbitmq.errors import RESOURCE_LOCKED
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.adapters.rabbitmq.tls import tls_context
+from bridge.client import Address, BridgeClient, OutboundRequest, SignIn
 from bridge.errors import BridgeError, BrokerAccessRefused, TokenUnavailable
 from bridge.ports.broker import PublishReceipt
 from bridge.telemetry.broker_events import (
@@ -27,7 +31,7 @@ from bridge.wire.topology import EVENTS, OUTBOUND, OUTBOUND_RETURNED, outbound_q
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
 from tests.integration.rabbitmq.work import WORK, prepare
 from tests.support.certificates import TestAuthority
-from tests.support.rabbit import publish_plain, take_all
+from tests.support.rabbit import a_channel, publish_plain, take_all
 from tests.support.secured_broker import SecuredBroker
 from tests.support.token_issuer import RESOURCE, TokenIssuer
 
@@ -305,6 +309,24 @@ async def test_the_scopes_of_the_operator_are_enough_to_apply(place: Place) -> N
     url = place.broker.node.vhost_url(name, username="token", password=token.value)
 
     assert {one.state for one in await RabbitTopology(quick(url)).apply(TOPOLOGY)} == {"declared"}
+
+
+def test_a_client_that_waits_outlives_its_first_token_on_one_connection(at: Place) -> None:
+    """It puts the newer one on it while it waits for deliveries; what it then asks for first is still its right."""
+    source = Source(at, user="bridge-cad", seconds=16)
+    sign_in = SignIn(tls=lambda: tls_context(ca_file=at.broker.authority.file), tokens=source)
+    request = OutboundRequest(request_id="r-1", to=(Address(address="crew@example.org"),))
+    with BridgeClient(at.broker.url(at.vhost), sign_in=sign_in) as client:
+        queue = client.subscribe_events("outbound.sent")
+
+        assert list(client.events(queue, idle_seconds=2 * source.seconds)) == []
+
+        # An exclusive queue goes with its connection, and is locked to all others while that lives.
+        with pytest.raises(ChannelClosedByBroker) as caught, a_channel(at.admin_url) as channel:
+            channel.queue_declare(queue, passive=True)
+        assert caught.value.reply_code == RESOURCE_LOCKED
+        client.publish_request(request, mailbox="dispatch")
+    assert len(source.given) >= 3
 
 
 @dataclass
