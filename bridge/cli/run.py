@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from bridge.cli.exits import Exit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Work = Callable[[asyncio.Event], Awaitable[int]]
 
 _UNWIND_SECONDS = 5.0
+_THREADS_SECONDS = 1.0
 
 
 def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
@@ -31,7 +33,9 @@ def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
     was (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from
     outside does not keep the process.
     """
-    return asyncio.run(_supervise(work, grace_seconds))
+    code = asyncio.run(_supervise(work, grace_seconds))
+    _let_go_of_threads(code)
+    return code
 
 
 async def _supervise(work: Work, grace_seconds: float) -> int:
@@ -67,10 +71,20 @@ async def _supervise(work: Work, grace_seconds: float) -> int:
     return task.result()
 
 
-def _leave() -> NoReturn:
+def _let_go_of_threads(code: int) -> None:
+    """End the process here where a thread waits for an answer that nobody needs; the interpreter would wait, too."""
+    deadline = time.monotonic() + _THREADS_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                _leave(code)
+
+
+def _leave(code: int = Exit.UNFINISHED) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(Exit.UNFINISHED)
+    os._exit(code)
 
 
 def _tell_of_lost_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from bridge.workers.egress_settle import Settler
 from bridge.workers.egress_sweep import keep_sweeping
 from bridge.workers.egress_ticket import Ticket, read_ticket
 from bridge.workers.egress_visit import Visits
+from bridge.workers.loop import unless_set
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 Source = Literal["ordinary", "urgent", "returned"]
 
 _LARGE_WAIT_SECONDS = 30.0
+_PATIENCE_SECONDS = 3.0
+"""How long a worker that stops waits for the answer to a call of a request that it has not begun to send."""
 
 
 class MailboxSender:
@@ -113,7 +116,7 @@ class MailboxSender:
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop` is set; what is in flight is finished first, within the stated time."""
         self._health.expect()
-        await self._proof.prove()
+        await unless_set(stop, self._proof.prove())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._queues.drain("urgent", stop))
             tasks.create_task(self._queues.drain("ordinary", stop))
@@ -193,6 +196,7 @@ class MailboxSender:
     async def _close_gate(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._stopping.set()
+        asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._visits.giving_up.set)
         self._pace.gate.close()
         self._settler.close()
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
-from bridge.workers.loop import wait_for_any
+from bridge.workers.loop import unless_set, wait_for_any
 
 if TYPE_CHECKING:
     from bridge.workers.egress_health import DrainHealth
@@ -40,7 +40,7 @@ class MailboxProof:
             wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
             await self._wait_showing_life(wait, stop)
             if not stop.is_set() and not self._pauses.changed.is_set():
-                error = await self.prove()
+                error = await unless_set(stop, self.prove())
                 if (
                     isinstance(error, _MAY_BE_THIS_WORKER)
                     and self._pauses.paused_for_seconds >= self._options.yield_after_seconds

@@ -16,6 +16,7 @@ from bridge.errors import BridgeError, CallRefused, MessageError, SendOutcomeUnk
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
 from bridge.telemetry.egress_events import StepTaken
+from bridge.workers.loop import unless_set
 from bridge.workers.reads import read_again
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class SendRun:
     """An attempt is about to be entered in the ledger."""
     cleared: Callable[[str], Awaitable[bool | Deferred | Left]] | None = None
     """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
+    giving_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
     """No earlier visit can have begun to send it."""
     begun_after: datetime | None = None
@@ -182,15 +185,24 @@ class SendRun:
                     return turn
                 self._turn = turn
         try:
-            if progress.step is Step.SEND and self.cleared is not None:
-                cleared = await self.cleared(self._own(progress).stamp.attempt)
-                if isinstance(cleared, Deferred | Left):
-                    return cleared
-                if not cleared:
-                    return protocol.not_submitted(progress)
-            return await self._timed(progress)
+            return await self._held_back(progress) or await self._called(progress)
         except (MessageError, TransientError) as error:
             return await self._failed(progress, error)
+
+    async def _held_back(self, progress: Progress[str]) -> Progress[str] | Deferred | Left | None:
+        """Return what to do instead of a send whose turn it is not, None where nothing is to be waited for."""
+        if progress.step is not Step.SEND or self.cleared is None:
+            return None
+        cleared = await self.cleared(self._own(progress).stamp.attempt)
+        if isinstance(cleared, Deferred | Left):
+            return cleared
+        return None if cleared else protocol.not_submitted(progress)
+
+    async def _called(self, progress: Progress[str]) -> Progress[str] | Left:
+        if self._entered:
+            return await self._timed(progress)
+        # Whatever a call does that is given up is found by the next visit, as after a kill.
+        return await unless_set(self.giving_up, self._timed(progress)) or Left()
 
     async def _failed(
         self, progress: Progress[str], error: MessageError | TransientError

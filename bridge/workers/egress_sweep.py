@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError
 from bridge.telemetry.egress_events import LedgerSwept, StepTaken
-from bridge.workers.loop import wait_for_any
+from bridge.workers.loop import unless_set, wait_for_any
 
 if TYPE_CHECKING:
     import asyncio
@@ -32,7 +32,7 @@ async def keep_sweeping(
         swept = 0
         try:
             while not stop.is_set() and not pauses.paused:
-                deleted = await mailbox.sweep(age, limit=_BATCH)
+                deleted = await unless_set(stop, mailbox.sweep(age, limit=_BATCH)) or 0
                 swept += deleted
                 if not deleted:
                     break

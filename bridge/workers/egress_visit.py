@@ -64,6 +64,8 @@ class Visits:
         self._emit = emit
         self._options = options
         self._slots = Slots(options.concurrent_sends, clock)
+        self.giving_up = asyncio.Event()
+        """Set once no answer is waited for that a request can do without."""
 
     async def visit(self, ticket: Ticket) -> Conclusion:
         """Take a request as far as it goes now."""
@@ -144,6 +146,7 @@ class Visits:
             give_back=self._pace.gate.give_back,
             settle=self._pace.settle,
             begins=self._pace.begins,
+            giving_up=self.giving_up,
             cleared=cleared if self._pace.limited else None,
             abandoned=lambda: ticket.delivery.lost,
             exchange_now=self._pace.exchange_now,

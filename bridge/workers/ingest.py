@@ -40,7 +40,7 @@ from bridge.wire.topology import reader_lease
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
 from bridge.workers.ingest_transfer import Transfer, TransferLimits
-from bridge.workers.loop import Patience, any_of, wait_for_any, wait_of
+from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -261,7 +261,10 @@ class MailboxReader:
             if self._memory.held_count:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
-            listing = await self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
+            page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
+            listing = await unless_set(stop, page)
+            if listing is None:
+                break
             if offset == 0:
                 self._note(folder, listing)
             refs = self._memory.due(listing.refs)

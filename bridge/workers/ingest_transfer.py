@@ -30,6 +30,7 @@ from bridge.errors import (
     RemovalImpossible,
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
+from bridge.workers.loop import unless_set
 from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
@@ -146,7 +147,11 @@ class Transfer:
                     under_way.append(asyncio.create_task(self._fetch(batch)))
                 if not under_way:
                     return
-                taken, fetched = await under_way.popleft()
+                if not under_way[0].done():
+                    # Nothing is lost with a batch that is not here yet; a call that hangs must hold up no stop.
+                    await unless_set(stop, asyncio.wait({under_way[0]}))
+                    continue
+                taken, fetched = under_way.popleft().result()
                 await self._publish_batch(fetched, taken)
                 self._progress()
         finally:

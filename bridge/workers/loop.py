@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bridge.domain.disposition import Disposition, Pause, Retry, RetryPolicy, disposition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from bridge.errors import BridgeError
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -54,6 +56,19 @@ async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
         for waiter in waiters:
             waiter.cancel()
         await asyncio.gather(*waiters, return_exceptions=True)
+
+
+async def unless_set(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what the work returns; None where the event is set first, and the work is given up."""
+    task = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for future in (task, told):
+            future.cancel()
+        await asyncio.gather(task, told, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -51,6 +51,14 @@ async def work(stop):
         except asyncio.CancelledError:
             await asyncio.to_thread(time.sleep, 60)
 """
+_LEAVES_A_THREAD = """
+async def work(stop):
+    import threading
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("up", flush=True)
+    await stop.wait()
+    return 0
+"""
 _LOSES_A_TASK = """
 async def work(stop):
     async def fail():
@@ -135,6 +143,17 @@ def test_a_thread_that_waits_for_an_answer_does_not_keep_the_process(work: str) 
     worker.tell(signal.SIGTERM)
 
     assert worker.end()[0] == Exit.UNFINISHED
+    assert time.monotonic() - started < 20
+
+
+def test_a_worker_that_has_finished_does_not_wait_for_a_thread_whose_answer_nobody_needs() -> None:
+    worker = Worker(_LEAVES_A_THREAD, grace=600)
+    worker.wait_until_up()
+    started = time.monotonic()
+
+    worker.tell(signal.SIGTERM)
+
+    assert worker.end()[0] == Exit.OK
     assert time.monotonic() - started < 20
 
 

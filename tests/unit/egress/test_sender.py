@@ -809,6 +809,35 @@ async def test_stop_does_not_wait_longer_than_it_may() -> None:
     assert len(bench.mailbox.submissions) == 1
 
 
+@pytest.mark.parametrize("method", ["find_drafts", "find_in_ledger", "create_draft"])
+async def test_stop_gives_up_a_call_that_hangs_before_anything_was_sent(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.workers.egress._PATIENCE_SECONDS", 0.05)
+    bench = Bench()
+    bench.request()
+    reached, _ = bench.mailbox.freeze(method)
+
+    async with asyncio.timeout(10):
+        async with bench.running():
+            await reached.wait()
+
+    assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
+    async with bench.running():
+        await eventually(lambda: bench.told() == [SENT])
+    assert len(bench.mailbox.submissions) == 1
+
+
+async def test_stop_waits_for_no_probe_that_hangs() -> None:
+    bench = Bench()
+
+    async with asyncio.timeout(10):
+        async with bench.running():
+            await eventually(lambda: len(bench.broker.consumers) == 2)
+            reached, _ = bench.mailbox.freeze("begun_since")
+            await reached.wait()
+
+
 async def test_ledger_is_swept_by_age() -> None:
     bench = Bench(options=replace(PLENTY, sweep_every_seconds=0.01, ledger_days=1))
     for number in range(150):

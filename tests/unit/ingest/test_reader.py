@@ -424,6 +424,28 @@ async def test_stop_finishes_what_is_under_way_and_starts_nothing() -> None:
     assert not published & set(bench.left)
 
 
+@pytest.mark.parametrize("call", ["list_waiting", "fetch"])
+async def test_stop_gives_up_a_read_that_hangs_and_gives_its_bytes_back(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(a_mail(1))
+    reached = asyncio.Event()
+
+    async def hang(*_: object, **__: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(bench.inbox, call, hang)
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+    await reached.wait()
+
+    bench.stop.set()
+
+    await asyncio.wait_for(running, 5)
+    assert bench.budget.taken_bytes == 0
+    assert bench.left
+
+
 async def test_throttling_is_obeyed_and_told() -> None:
     bench = Bench(a_mail(1), options=IngestOptions(retry=RetryPolicy(first_seconds=0.01)))
     bench.inbox.fails["list"] = MailboxThrottled(retry_after_seconds=0.05)
