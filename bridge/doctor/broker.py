@@ -47,6 +47,8 @@ class Broker:
         logged_in: str | None = None
         for url in self._settings.urls:
             finding = await reachable(self._examination, "rabbitmq", url, self._section.ca_file)
+            if finding.code == "host_unreachable":  # what workers call it, who are told no more
+                finding = wrong(finding.step, finding.tried, "broker_unavailable", finding.got)
             yield finding
             if finding.state == "failed":
                 continue

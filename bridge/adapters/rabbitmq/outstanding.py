@@ -127,13 +127,15 @@ class Outstanding:
             ) or (size is not None and isinstance(error, MessageTooLarge) and written.size_bytes == int(size.group(1)))
             self._settle(
                 written,
-                type(error)(error.detail) if guilty else PublishUnconfirmed("the channel was lost before the answer"),
+                type(error)(error.detail, code=error.code)
+                if guilty
+                else PublishUnconfirmed("the channel was lost before the answer"),
             )
 
     def connection_lost(self, error: BridgeError) -> None:
         """Settle everything with the same error."""
         for written in self._take_all():
-            self._settle(written, type(error)(error.detail))
+            self._settle(written, type(error)(error.detail, code=error.code))
 
     def futures(self) -> list[asyncio.Future[PublishReceipt]]:
         """Return what is still waited for."""

@@ -127,6 +127,18 @@ class Ground:
         """Return a client for the mailbox that knows nothing of the bridge."""
         return EwsClient(self.sandbox, MAILBOX)
 
+    def deliver(self) -> None:
+        """Have a mail wait in the inbox."""
+        self.sandbox.deliver(MAILBOX, b"From: a@example.net\r\nTo: b@example.org\r\nSubject: s\r\n\r\ntext\r\n")
+
+    def empty(self, folder: str) -> None:
+        """Delete what is in a folder, for good."""
+        for mail in self.sandbox.mails(MAILBOX, folder):
+            self.soap().call(
+                f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds>'
+                "</m:DeleteItem>"
+            )
+
     @contextmanager
     def app_with(self, **changes: object) -> Iterator[None]:
         """Have the app otherwise until the block ends."""

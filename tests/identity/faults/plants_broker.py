@@ -37,6 +37,17 @@ def _rights(*, configure: str = _LEASES, write: str = _WRITE, read: str = _READ)
     return plant
 
 
+@contextmanager
+def _no_publish(ground: Ground) -> Iterator[Environment]:
+    """With a mail that waits: a worker meets this when it publishes."""
+    ground.deliver()
+    try:
+        with ground.user_with(_LEASES, _WRITE.replace("inbound|", ""), _READ) as url:
+            yield {_URLS: url}
+    finally:
+        ground.empty("inbox")
+
+
 def _queue(name: str, arguments: dict[str, object]) -> Planting:
     return within(lambda g: g.queue_instead(name, arguments), lambda g: {_URLS: g.administrator})
 
@@ -76,7 +87,7 @@ def _alarm(ground: Ground) -> Iterator[Environment]:
 PLANTS = [
     # On the way
     Plant("the broker's host name cannot be resolved", "name_unresolved", _at("nowhere.invalid", 5672)),
-    Plant("nothing listens at the broker's port", "host_unreachable", _at("127.0.0.1", closed_port())),
+    Plant("nothing listens at the broker's port", "broker_unavailable", _at("127.0.0.1", closed_port())),
     Plant(
         "rabbitmq.ca_file is another CA's",
         "tls_untrusted",
@@ -122,7 +133,7 @@ PLANTS = [
         with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost="%2F")}),
     ),
     # Rights
-    Plant("no right to publish mails", "broker_right_missing", _rights(write=_WRITE.replace("inbound|", ""))),
+    Plant("no right to publish mails", "broker_right_missing", _no_publish),
     Plant("no right to publish events", "broker_right_missing", _rights(write=_WRITE.replace("events|", ""))),
     Plant(
         "no right to put requests off",

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.identity.faults.plant import Environment, Planting
 
 _EWS = {"service": "ews"}
-_MAIL = b"From: a@example.net\r\nTo: dispatch@example.org\r\nSubject: s\r\n\r\ntext\r\n"
 
 
 def _url(ground: Ground, host: str, port: int) -> Environment:
@@ -34,7 +33,7 @@ def _refused(operation: str, code: str) -> Planting:
 
 @contextmanager
 def _junk(ground: Ground) -> Iterator[Environment]:
-    ground.sandbox.deliver(MAILBOX, _MAIL)
+    ground.deliver()
     [mail] = ground.sandbox.mails(MAILBOX)
     ground.soap().call(
         '<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="junkemail"/></m:ToFolderId>'
@@ -43,25 +42,17 @@ def _junk(ground: Ground) -> Iterator[Environment]:
     try:
         yield {}
     finally:
-        _delete_all(ground, "junkemail")
+        ground.empty("junkemail")
 
 
 @contextmanager
 def _old_mail(ground: Ground) -> Iterator[Environment]:
     with ground.sandbox.settings(exchange_clock_ahead_seconds=-30 * 86_400):
-        ground.sandbox.deliver(MAILBOX, _MAIL)
+        ground.deliver()
     try:
         yield {}
     finally:
-        _delete_all(ground, "inbox")
-
-
-def _delete_all(ground: Ground, folder: str) -> None:
-    for mail in ground.sandbox.mails(MAILBOX, folder):
-        ground.soap().call(
-            f'<m:DeleteItem DeleteType="HardDelete"><m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds>'
-            "</m:DeleteItem>"
-        )
+        ground.empty("inbox")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.identity.faults.checking import findings
+from tests.identity.faults.plants import PLANTS
 from tests.support.workers import Worker, until
 
 if TYPE_CHECKING:
@@ -133,3 +134,47 @@ def test_a_worker_tells_what_check_finds_pauses_that_mailbox_alone_and_recovers(
         client_id = troubled.apps[alias if alias in _OWN_APP else "shared"]["client_id"]
         hint = str(told[alias]["hint"]).replace("<client_id>", client_id)
         assert (finding.code, finding.means, finding.fix) == (code, told[alias]["reason"], hint)
+
+
+_MET_AT_THE_START = (
+    "Entra's host name cannot be resolved",
+    "entra.ca_file is another CA's",
+    "entra.tenant_id is of no tenant",
+    "entra.client_id is of no app",
+    "the client secret is cut off",
+    "the certificate is not registered with the app",
+    "the federated token is of another service account",
+    "nothing listens at the port of EWS",
+    "ews.ca_file is another CA's",
+    "the EWS host shows a certificate for another name",
+    "the password of an account on Exchange Server is wrong",
+    "a watched folder does not exist",
+    "nothing listens at the broker's port",
+    "rabbitmq.ca_file is another CA's",
+    "the broker's password is wrong",
+    "the virtual host does not exist",
+    "the user may not enter the virtual host",
+    "no right to publish mails",
+    "nothing is declared in the virtual host",
+)
+
+
+@pytest.mark.parametrize("planted", _MET_AT_THE_START)
+def test_a_worker_tells_of_a_planted_fault_what_check_tells(ground: Ground, planted: str, tmp_path: Path) -> None:
+    [plant] = [one for one in PLANTS if one.planted == planted]
+
+    with plant.plant(ground) as variables:
+        whole = {key: value for key, value in {**ground.environment, **variables}.items() if value is not None}
+        finding = next(one for one in findings(whole) if one.state == "failed")
+        with Worker("run", whole, tmp_path / "worker.log") as worker:
+
+            def told() -> dict[str, tuple[str, str]]:
+                return {part["code"]: (part["reason"], part["hint"]) for part in worker.health().values()}
+
+            until(lambda: plant.code in told(), f"{plant.code}; the worker says {told()}", seconds=45)
+            reason, hint = told()[plant.code]
+            running = worker.running
+
+    assert running
+    assert (finding.code, finding.means) == (plant.code, reason)
+    assert finding.fix == hint.replace("<client_id>", str(whole.get("BRIDGE_ENTRA__CLIENT_ID")))

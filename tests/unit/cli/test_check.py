@@ -129,7 +129,7 @@ urls = ["amqp://u:mArKeR@127.0.0.1:{closed_port}/"]
         ("entra", "skipped"),
         ("ews", "host_unreachable"),
         ("mailbox", "skipped"),
-        ("rabbitmq", "host_unreachable"),
+        ("rabbitmq", "broker_unavailable"),
         ("rabbitmq", "skipped"),
         ("blob", "skipped"),
     ]

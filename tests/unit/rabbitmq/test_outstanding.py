@@ -116,10 +116,11 @@ async def test_each_future_has_an_error_of_its_own(book: _Book) -> None:
     for number in range(2):
         book.write(f"m-{number}")
 
-    book.outstanding.connection_lost(BrokerUnavailable("gone"))
+    book.outstanding.connection_lost(BrokerUnavailable("gone", code="tls_failed"))
 
     first, second = (one.exception() for one in book.futures)
     assert first is not second
+    assert {code for _, code in book.settled} == {"tls_failed"}, "as exact as the first"
 
 
 async def test_a_cancelled_publish_is_settled_all_the_same(book: _Book) -> None:
