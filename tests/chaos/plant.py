@@ -15,6 +15,7 @@ from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.demo.broker_node import BrokerNode
 from bridge.wire.topology import RETRY_STEPS, topology
 from tests.support.proxy import TcpProxy
+from tests.support.rights import give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker
 
@@ -66,7 +67,7 @@ class Station:
             "BRIDGE_INGEST__UNCONFIRMED_MAILS": str(UNCONFIRMED),
             **plant.settings,
         }
-        self.worker = Worker(command, environment, plant.directory / f"{self.name}.log")
+        self.worker = Worker(command, with_least_rights(command, environment), plant.directory / f"{self.name}.log")
         self.lock = threading.Lock()
         """Held by whoever starts or ends the process."""
 
@@ -101,6 +102,7 @@ class Plant:
     def __enter__(self) -> Self:
         with self.stack as building:
             self.broker = building.enter_context(BrokerNode(self.directory / "broker"))
+            give_rights(self.broker)
             addresses = [*(address_of(alias) for alias in ALIASES), CREW]
             self.sandbox = building.enter_context(SandboxProcess(self.directory / "sandbox", mailboxes=addresses))
             # Exchange's pace is a matter of its own.

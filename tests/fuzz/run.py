@@ -23,6 +23,7 @@ from bridge.domain.parking import PARKED_FOLDER
 from bridge.wire.topology import topology
 from tests.fuzz.account import Account
 from tests.fuzz.mails import Mails
+from tests.support.rights import give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker, until
 
@@ -54,6 +55,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     account = Account()
     with contextlib.ExitStack() as stack:
         broker = stack.enter_context(BrokerNode(directory / "broker"))
+        give_rights(broker)
         addresses = [f"{alias}@example.org" for alias in _ALIASES]
         sandbox = stack.enter_context(SandboxProcess(directory / "sandbox", mailboxes=addresses))
         asyncio.run(RabbitTopology(RabbitSettings((broker.url,))).apply(topology(list(_ALIASES))))
@@ -67,6 +69,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
             "BRIDGE_INGEST__PARKED_PER_HOUR": "10000",
         }
+        environment = with_least_rights("ingest", environment)
         workers = [
             stack.enter_context(Worker("ingest", environment, directory / f"ingest-{number}.log"))
             for number in range(_WORKERS)
