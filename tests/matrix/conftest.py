@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.demo.broker_node import BrokerNode
+from tests.matrix.nursery import Nursery
 from tests.matrix.site import Site
 from tests.support.sandbox import SandboxProcess
 
@@ -32,9 +33,16 @@ def cell_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxPr
         yield process
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where the workers of all cells come from."""
+    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
+        yield nursery
+
+
 @pytest.fixture
-def site(tmp_path: Path, cell_broker: BrokerNode, cell_sandbox: SandboxProcess) -> Iterator[Site]:
+def site(tmp_path: Path, cell_broker: BrokerNode, cell_sandbox: SandboxProcess, nursery: Nursery) -> Iterator[Site]:
     """One cell; what runs in it is ended afterwards."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what is missing is declared: no news
     with contextlib.ExitStack() as stack:
-        yield Site(tmp_path, cell_broker, cell_sandbox, stack)
+        yield Site(tmp_path, cell_broker, cell_sandbox, nursery, stack)

@@ -1,5 +1,5 @@
 """
-Points in a worker at which the test takes over: `python -m tests.matrix.points ingest`, as `bridge ingest`.
+Points in a worker at which the test takes over; with one chosen, `main` is `bridge` with such points.
 
 Nothing of this is in the product: the adapters' own methods are wrapped in this process alone. A point is a step and a
 moment of it, such as `DeleteItem made`: the call took effect at the other side and its answer is not known here yet.
@@ -12,9 +12,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bridge.adapters.ews.client import EwsClient
 from bridge.adapters.ews.transport import EwsHttpAdapter
@@ -29,18 +28,16 @@ if TYPE_CHECKING:
 
     from bridge.ports.broker import Message, PublishReceipt
 
-_POINT = os.environ.get("MATRIX_POINT", "")
-_SOCKET = os.environ.get("MATRIX_SOCKET", "")
 _reached = threading.Lock()
 _now = threading.local()
 
 
 def point(step: str, moment: str) -> bool:
     """Stand still here, the first time, if this is the chosen point; return whether the answer is to be lost."""
-    if f"{step} {moment}" != _POINT or not _reached.acquire(blocking=False):
+    if f"{step} {moment}" != os.environ["MATRIX_POINT"] or not _reached.acquire(blocking=False):
         return False
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(_SOCKET)
+        line.connect(os.environ["MATRIX_SOCKET"])
         line.sendall(b"reached\n")
         return line.recv(16) == b"lose"
 
@@ -108,8 +105,9 @@ def _wrap_broker() -> None:
     _Consumption.on_message = _arrive  # type: ignore[method-assign,assignment]
 
 
-if __name__ == "__main__":
-    _wrap_calls()
-    _wrap_broker()
-    sys.argv[0] = "bridge"
+def main() -> NoReturn:
+    """Run the command line as `bridge` does."""
+    if os.environ.get("MATRIX_POINT"):
+        _wrap_calls()
+        _wrap_broker()
     run_guarded(app)

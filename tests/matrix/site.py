@@ -8,7 +8,6 @@ import json
 import re
 import signal
 import socket
-import sys
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,18 +24,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.demo.broker_node import BrokerNode
+    from tests.matrix.nursery import Nursery
     from tests.support.sandbox import SandboxProcess
+    from tests.support.workers import Process
 
 _HEARTBEAT_SECONDS = 1
 
 
-class PointedWorker(Worker):
-    """A worker with a point at which it stands still."""
+class NurseryChild(Worker):
+    """A worker that has the bridge loaded at its birth, with or without a point at which it stands still."""
 
-    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, nursery: Nursery, command: str, environment: Mapping[str, str], log: Path) -> None:
         """Prepare it."""
         super().__init__(command, environment, log)
-        self._command = [sys.executable, "-m", "tests.matrix.points", command]
+        self._nursery = nursery
+        self._arguments = [command]
+
+    def _born(self, environment: Mapping[str, str]) -> Process:
+        return self._nursery.birth(self._arguments, environment, self._log)
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Site:
     directory: Path
     broker: BrokerNode
     sandbox: SandboxProcess
+    nursery: Nursery
     stack: contextlib.ExitStack
     alias: str = "dispatch"
     workers: list[Worker] = field(default_factory=list)
@@ -78,8 +84,8 @@ class Site:
         if point:
             environment |= {"MATRIX_POINT": point, "MATRIX_SOCKET": str(self.directory / "point")}
         log = self.directory / f"{command}-{len(self.workers)}.log"
-        worker = PointedWorker(command, environment, log) if point else Worker(command, environment, log)
-        self.workers.append(self.stack.enter_context(worker))
+        worker = self.stack.enter_context(NurseryChild(self.nursery, command, environment, log))
+        self.workers.append(worker)
         return worker
 
     def await_point(self) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -61,6 +61,17 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 60.0) ->
         time.sleep(_LOOK_SECONDS)
 
 
+class Process(Protocol):
+    """What is needed of a process: `subprocess.Popen` is one."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
 class Worker(AbstractContextManager["Worker"]):
     """One worker process: `ingest`, `egress` or `run`."""
 
@@ -69,7 +80,7 @@ class Worker(AbstractContextManager["Worker"]):
         self._command = [*_BRIDGE, command, *arguments]
         self._environment = {"BRIDGE_LOG__FORMAT": "json", "BRIDGE_HTTP__LISTEN": "127.0.0.1:0", **environment}
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._begin = 0
 
     def __enter__(self) -> Worker:
@@ -89,8 +100,11 @@ class Worker(AbstractContextManager["Worker"]):
     def start(self) -> None:
         """Start the process; it connects by itself."""
         self._begin = self._log.stat().st_size if self._log.exists() else 0
+        self._process = self._born(clean(self._environment))
+
+    def _born(self, environment: Mapping[str, str]) -> Process:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=clean(self._environment), stdout=log, stderr=log)
+            return subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:

@@ -1,0 +1,155 @@
+"""
+Workers that need not load the bridge: `python -m tests.matrix.nursery SOCKET` has loaded it, and forks them of itself.
+
+Loading takes two thirds of a second of CPU, which two or three workers of each of several hundred cells would spend. A
+worker is a process all the same, with a memory, a log and an end of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.matrix import points
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn, Self
+
+_READY = b"ready\n"
+_NUMBER = struct.Struct("i")
+
+
+class Nursery:
+    """Gives birth to workers; ends with the process that owns it."""
+
+    def __init__(self, directory: Path) -> None:
+        """Load the bridge in a process of its own."""
+        self._path = directory / "nursery"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.matrix.nursery", str(self._path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == _READY
+
+    def birth(self, command: list[str], environment: Mapping[str, str], log: Path) -> NurseryWorker:
+        """Return a new worker: `bridge` with these arguments, in these surroundings and no others."""
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(str(self._path))
+        line.sendall(
+            json.dumps({"command": command, "environment": dict(environment), "log": str(log)}).encode() + b"\n"
+        )
+        return NurseryWorker(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+class NurseryWorker:
+    """A worker process as `subprocess.Popen` shows one, as far as tests need it."""
+
+    def __init__(self, line: socket.socket) -> None:
+        """Wait for it to exist."""
+        self._line = line
+        [self.pid] = _NUMBER.unpack(line.recv(_NUMBER.size, socket.MSG_WAITALL))
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs; minus the signal's number if one ended it."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0.0001)
+        return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """
+        Return its exit code once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It has not, in that many seconds.
+        """
+        if self._code is None:
+            self._line.settimeout(timeout)
+            try:
+                [self._code] = _NUMBER.unpack(self._line.recv(_NUMBER.size, socket.MSG_WAITALL))
+            except TimeoutError:
+                raise subprocess.TimeoutExpired("worker", timeout or 0) from None
+            self._line.close()
+        assert self._code is not None
+        return self._code
+
+    def kill(self) -> None:
+        """SIGKILL, unless it has ended."""
+        self._signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """SIGTERM, unless it has ended."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def main() -> None:
+    """Fork a worker for each line that comes in, until standard input ends."""
+    # Keepers, which nobody waits for, leave no zombies.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(sys.argv[1])
+        listener.listen()
+        sys.stdout.buffer.write(_READY)
+        sys.stdout.buffer.flush()
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            line, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _keep(line)
+                return
+            line.close()
+
+
+def _keep(line: socket.socket) -> None:
+    """Fork the worker, and tell its number and, once it has ended, how it did."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with line, line.makefile("r", encoding="utf-8") as asked:
+        wanted = json.loads(asked.readline())
+        pid = os.fork()
+        if pid == 0:
+            line.detach()
+            _live(wanted["command"], wanted["environment"], Path(wanted["log"]))
+        line.sendall(_NUMBER.pack(pid))
+        _, status = os.waitpid(pid, 0)
+        with contextlib.suppress(BrokenPipeError):  # who asked may have ended meanwhile
+            line.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
+
+
+def _live(command: list[str], environment: dict[str, str], log: Path) -> NoReturn:
+    with Path(os.devnull).open("rb") as nothing, log.open("ab") as written:
+        for source, target in ((nothing, 0), (written, 1), (written, 2)):
+            os.dup2(source.fileno(), target)
+    os.environ.clear()
+    os.environ.update(environment)
+    random.seed()  # brothers would wait for the same random times
+    sys.argv = ["bridge", *command]
+    points.main()
+
+
+if __name__ == "__main__":
+    main()
