@@ -54,8 +54,10 @@ done
 venv=${BRIDGE_VENV:-.venv}
 ensure_environment "$venv" tests/requirements.txt || exit 1
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . || exit 1
-export PATH="$PWD/$venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+export PATH="$PWD/$venv/bin:$PATH"
 unset BRIDGE_CONFIG
+# Several thousand processes load the bridge; the first one compiles it for all.
+unset PYTHONDONTWRITEBYTECODE
 
 shared=${BRIDGE_SHARED:-$PWD/../shared}
 export BRIDGE_SHARED=$shared
