@@ -83,10 +83,11 @@ class Place:
 
     def entra(self, app: Mapping[str, Any], **credential: object) -> Table:
         """Return the section `[entra]` for an app, with a credential."""
+        tenant, authority = self.sandbox.info["tenant_id"], str(self.sandbox.info["authority_url"])
         return {
-            "tenant_id": self.sandbox.info["tenant_id"],
+            "tenant_id": tenant,
             "client_id": app["client_id"],
-            "authority_url": self.sandbox.info["authority_url"],
+            "authority_url": authority.removesuffix(tenant),
             "ca_file": self.sandbox.ca_file,
             **credential,
         }
