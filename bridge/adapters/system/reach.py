@@ -85,19 +85,21 @@ async def _through(proxy: str, host: str, port: int, context: ssl.SSLContext | N
     parts = urlsplit(proxy)
     told = f"{parts.hostname}:{parts.port or 80}"
     writer: asyncio.StreamWriter | None = None
+    failing = "proxy_failed"
     try:
         async with asyncio.timeout(timeout_seconds):
             to_proxy = ssl.create_default_context() if parts.scheme == "https" else None
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80, ssl=to_proxy)
             await _connect(reader, writer, f"{host}:{port}", parts.username, parts.password)
+            failing = "tls_failed"  # the proxy has done its part
             if context is not None:
                 await writer.start_tls(context, server_hostname=host)
     except ssl.SSLError as error:
         return _of_tls(error)
     except TimeoutError:
-        return Reach("proxy_failed", f"{told}: no answer within {timeout_seconds:g} s")
-    except (OSError, EOFError, UnicodeError) as error:
-        return Reach("proxy_failed", f"{told}: {_words(error)}")
+        return Reach(failing, f"{told}: no answer within {timeout_seconds:g} s")
+    except (OSError, EOFError, UnicodeError, asyncio.LimitOverrunError) as error:
+        return Reach(failing, f"{told}: {_words(error)}")
     finally:
         if writer is not None:
             await _hang_up(writer)
