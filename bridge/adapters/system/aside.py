@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.system.aside_child import LENGTH
@@ -22,7 +23,7 @@ from bridge.errors import MailUnreadable
 from bridge.wire.inbound_messages import composed, composed_unread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from bridge.domain.mail import UnconvertibleMail
     from bridge.mime.defects import Defect
@@ -32,7 +33,10 @@ _CHILD: Final = "bridge.adapters.system.aside_child"
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 _ATTEMPTS: Final = 2
 _WALL_SECONDS: Final = 300.0
-"""When a process that does not answer is given up: it does not compute, or the kernel would have ended it."""
+"""When a process that does not answer is given up, however busy the machine: the kernel would have ended it."""
+_STILL_SECONDS: Final = 10.0
+"""When one is given up that uses no CPU time, or is stopped: the mailbox whose mail it has must not wait for it."""
+_LOOK_SECONDS: Final = 1.0
 _RETIRE_FROM_BYTES: Final = 4 * 1024 * 1024
 """After a mail of that size a process ends: Python gives its memory back in no other way."""
 _MEMORY_BYTES: Final = 768 * 1024 * 1024
@@ -48,8 +52,16 @@ class Aside:
     alone, with the defect that says why.
     """
 
-    def __init__(self, *, seconds: float = 10.0, processes: int = 2, child: Sequence[str] = ("-m", _CHILD)) -> None:
+    def __init__(
+        self,
+        *,
+        seconds: float = 10.0,
+        processes: int = 2,
+        child: Sequence[str] = ("-m", _CHILD),
+        still_seconds: float = _STILL_SECONDS,
+    ) -> None:
         self._seconds = seconds
+        self._still_seconds = still_seconds
         self._child = child
         self._turns = asyncio.Semaphore(processes)
         self._idle: list[asyncio.subprocess.Process] = []
@@ -99,7 +111,7 @@ class Aside:
         frame = pickle.dumps((mail, alias, self._seconds, memory), protocol=5)
         answer: bytes | None = None
         try:
-            async with asyncio.timeout(_WALL_SECONDS):
+            async with asyncio.timeout(_WALL_SECONDS), _watched(process, self._still_seconds):
                 answer = await _exchange(process, frame)
         finally:
             # Cut off in the middle, or out of time: what it says next would be the answer to another mail.
@@ -129,6 +141,39 @@ class Aside:
             env={name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")},
             limit=_READ_AHEAD_BYTES,
         )
+
+
+@contextlib.asynccontextmanager
+async def _watched(process: asyncio.subprocess.Process, still_seconds: float) -> AsyncIterator[None]:
+    """End the process where it stands still meanwhile; that is then as if it had died of something else."""
+    watching = asyncio.create_task(_end_when_still(process, still_seconds))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _end_when_still(process: asyncio.subprocess.Process, still_seconds: float) -> None:
+    # Looks are counted and not time: while this loop is held up itself, the process may wait for it.
+    before, still = _cpu_time(process.pid), 0
+    while still < still_seconds / _LOOK_SECONDS:
+        await asyncio.sleep(_LOOK_SECONDS)
+        used = _cpu_time(process.pid)
+        still = still + 1 if used is not None and used == before else 0
+        before = used
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+
+
+def _cpu_time(pid: int) -> int | None:
+    """Return the CPU time of a process that does not run; None where it does, gets no turn, or nothing tells."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    state, user, system = fields[0], fields[11], fields[12]
+    return None if state == "R" else int(user) + int(system)
 
 
 async def _exchange(process: asyncio.subprocess.Process, frame: bytes) -> bytes | None:

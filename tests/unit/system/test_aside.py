@@ -98,6 +98,31 @@ def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path
     assert _read(_MAIL, _script(tmp_path, end)) == _expected(_MAIL)
 
 
+@pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGSTOP)", "import time; time.sleep(600)"])
+def test_a_mail_whose_process_stands_still_is_soon_read_in_another(tmp_path: Path, how: str) -> None:
+    async def read() -> Sequence[Message]:
+        aside = Aside(child=_script(tmp_path, how), still_seconds=2.0)
+        try:
+            async with asyncio.timeout(60):
+                return (await aside.composed(_MAIL, "dispatch")).messages
+        finally:
+            await aside.close()
+
+    assert asyncio.run(read()) == _expected(_MAIL)
+
+
+def test_a_mail_whose_every_process_stands_still_goes_out_with_its_bytes() -> None:
+    async def read() -> Sequence[Message]:
+        aside = Aside(child=("-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"), still_seconds=1.0)
+        try:
+            async with asyncio.timeout(60):
+                return (await aside.composed(_MAIL, "dispatch")).messages
+        finally:
+            await aside.close()
+
+    assert _defects(asyncio.run(read())) == ("parser_failed",)
+
+
 def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
     assert _defects(_read(_MAIL, ("-c", "raise SystemExit(1)"))) == ("parser_failed",)
 
