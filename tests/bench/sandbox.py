@@ -192,12 +192,16 @@ def _started(directory: Path) -> float:
 def _resting(directory: Path, *, calls: int = 0) -> float:
     """Return what a sandbox holds when it has started, and has found so many pages and mails for someone."""
     with SandboxProcess(directory, mailboxes=[_SMALL, _BIG]) as process:
-        client = EwsClient(process, _SMALL)
-        for number in range(calls):
-            found = client.call(_find(limit=10))
-            if number:
-                client.call(EwsClient.get(*(str(one.get("Id")) for one in found.iter(f"{TYPES}ItemId"))))
+        if calls:
+            _call(EwsClient(process, _SMALL), calls)
         return _resident_megabytes(process.pid)
+
+
+def _call(client: EwsClient, calls: int) -> None:
+    for number in range(calls):
+        found = client.call(_find(limit=10))
+        if number:
+            client.call(EwsClient.get(*(str(one.get("Id")) for one in found.iter(f"{TYPES}ItemId"))))
 
 
 def _resident_megabytes(pid: int) -> float:

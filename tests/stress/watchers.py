@@ -68,6 +68,7 @@ class Synchronizer(Watcher):
         self._mirror = Mirror(mailbox, folder)
         journal.add(self._mirror)
         self._state = ""
+        self._pages = self._pages_before = 0
 
     def _watch_once(self) -> bool:
         ending = self._ended.is_set()
@@ -89,6 +90,9 @@ class Synchronizer(Watcher):
             self._apply(change)
         self._journal.count("pages of changes")
         complete = answer.node.findtext(MESSAGES + "IncludesLastItemInRange") == "true"
+        self._pages += 1
+        if complete:
+            self._pages_before, self._pages = self._pages, 0
         if complete and not ending:
             self._ended.wait(_PAUSE_SECONDS)
         return complete and ending
@@ -98,7 +102,9 @@ class Synchronizer(Watcher):
         (node,) = change.iter(TYPES + "ItemId")
         item_id, key, mirror = str(node.get("Id")), str(node.get("ChangeKey")), self._mirror.items
         self._journal.count("changes told")
-        if (item_id in mirror) != (kind != "Create"):
+        # What came and went between two pages of a round is told as gone in the next one, and was never told as there.
+        passing = kind == "Delete" and self._pages_before > 1
+        if (item_id in mirror) != (kind != "Create") and not passing:
             self._journal.problem(f"{self.name}: {kind} of an item that is {'' if item_id in mirror else 'not '}known")
         if kind == "Delete":
             mirror.pop(item_id, None)

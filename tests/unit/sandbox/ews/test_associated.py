@@ -225,6 +225,18 @@ def test_who_wants_associated_items_is_told_of_them_too(ews: Ews) -> None:
     assert normal == [("Create", one) for one in (before, mail)]
 
 
+def test_what_comes_and_goes_between_two_pages_is_told_as_gone_alone(ews: Ews) -> None:
+    kept, passing = (ews.store.deliver(ADDRESS, a_mail(number)).item_id for number in (1, 2))
+    first = ews.call(_sync(scope="NormalItems", most=1))
+    ews.call(f'<m:DeleteItem DeleteType="HardDelete">{_listed(passing)}</m:DeleteItem>')
+
+    rest, state = _told(ews, _said(first, "SyncState")[0], "NormalItems")
+    later, _ = _told(ews, state, "NormalItems")
+
+    assert [str(one.get("Id")) for one in first.iter(T + "ItemId")] == [kept]
+    assert (rest, later) == ([], [("Delete", passing)])
+
+
 def test_a_state_is_of_one_scope(ews: Ews) -> None:
     _, state = _told(ews)
 
