@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LARGEST_ANSWER_BYTES: Final = 4 << 20
 _LONGEST_STATED_SECONDS: Final = 3600.0
 _STATED_DIGITS: Final = 9
+_BUSY_SECONDS: Final = 5.0
+"""For how long a side is left alone that has too many requests and does not say for how long, as MSAL does."""
 _METADATA_PASSES: Final = frozenset({404, 410})
 """What the metadata endpoint answers while it is being updated (learn.microsoft.com, "how to use a VM token")."""
 
@@ -84,7 +86,10 @@ class _Adapter(TrustingAdapter):
         self._heard.note(response, fields or {}, self._wall_clock)
         later = status == 429 or status >= 500 or (self._metadata and status in _METADATA_PASSES)
         if later or (fields is None and not self._metadata):
-            raise UnusableAnswerError(f"HTTP {status}", retry_after_seconds=_retry_after(response.headers))
+            stated = _retry_after(response.headers)
+            if stated is None and status == 429:
+                stated = _BUSY_SECONDS
+            raise UnusableAnswerError(f"HTTP {status}", retry_after_seconds=stated)
         return response
 
 

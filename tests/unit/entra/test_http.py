@@ -82,8 +82,9 @@ def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest
         (b"HTTP/1.1 429 Slow\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}", 60),
         (b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}", 7),
         (b"HTTP/1.1 429 Slow\r\nRetry-After: 99999999\r\nContent-Length: 2\r\n\r\n{}", 3600),
-        (b"HTTP/1.1 429 Slow\r\nRetry-After: 1" + b"0" * 400 + b"\r\nContent-Length: 2\r\n\r\n{}", None),
-        (b"HTTP/1.1 429 Slow\r\nRetry-After: -5\r\nContent-Length: 2\r\n\r\n{}", None),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 1" + b"0" * 400 + b"\r\nContent-Length: 2\r\n\r\n{}", 5),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: -5\r\nContent-Length: 2\r\n\r\n{}", 5),
+        (b"HTTP/1.1 503 No\r\nRetry-After: -5\r\nContent-Length: 2\r\n\r\n{}", None),
         (
             (
                 b"HTTP/1.1 429 Slow\r\nDate: Sun, 06 Nov 1994 08:49:00 GMT\r\n"
