@@ -58,8 +58,10 @@ class RabbitManagement:
             BrokerAccessRefused: The user may not use the API.
         """
         told = self._get("/api/whoami")
-        tags = told.get("tags", []) if isinstance(told, dict) else []
-        return [str(tag) for tag in (tags.split(",") if isinstance(tags, str) else tags)]
+        tags = told.get("tags") if isinstance(told, dict) else None
+        if isinstance(tags, str):  # as releases before 3.9 wrote them
+            tags = tags.split(",")
+        return [str(tag) for tag in tags] if isinstance(tags, list) else []
 
     def overrides(self, queues: Sequence[str], amqp_exchanges: Sequence[str]) -> list[Override]:
         """
@@ -77,17 +79,17 @@ class RabbitManagement:
     def _of(self, vhost: str, path: str, kind: str, names: set[str]) -> Iterator[Override]:
         # Which policy it is shows at once without statistics; what the policy sets, within seconds, with them.
         definitions = {
-            one.get("name"): one.get("effective_policy_definition") for one in self._listed(f"/api/{path}/{vhost}")
+            str(one.get("name")): one.get("effective_policy_definition") for one in self._listed(f"/api/{path}/{vhost}")
         }
         for one in self._listed(f"/api/{path}/{vhost}?disable_stats=true"):
-            name, policy = one.get("name"), one.get("policy") or one.get("operator_policy")
+            name, policy = str(one.get("name")), one.get("policy") or one.get("operator_policy")
             if name not in names or not policy:
                 continue
             definition = definitions.get(name)
             keys = sorted(map(str, definition)) if isinstance(definition, dict) else []
             changed = [key for key in keys if key not in _HARMLESS]
             if changed or not keys:
-                yield Override(kind, str(name), str(policy), changed)
+                yield Override(kind, name, str(policy), changed)
 
     def _listed(self, path: str) -> list[dict[str, Any]]:
         told = self._get(path)

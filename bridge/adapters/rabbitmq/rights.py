@@ -36,12 +36,6 @@ class RabbitRights:
         self._blocked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         connection.amqp.add_on_connection_blocked_callback(lambda *_: self._note_blocked())
 
-    @property
-    def version(self) -> str:
-        """The broker's version, as it says; empty where it says none."""
-        told = (self._connection.amqp.params and getattr(self._connection.amqp, "server_properties", None)) or {}
-        return str(told.get("version") or "")
-
     async def may_declare_queue(self, name: str) -> Answer:
         """Tell whether a queue of that name may be declared or deleted (right to configure)."""
         channel = await self._open()
