@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from math import inf
 from typing import TYPE_CHECKING
 
-from bridge.errors import RemovalImpossible
+from bridge.errors import PublishUnroutable, RemovalImpossible
 from bridge.telemetry.ingest_events import MailKept
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _REMOVED_REMEMBERED = 5_000
 _KEPT_REMEMBERED = 10_000
+_UNWANTED_REMEMBERED = 100_000
+_DUE_WHEN_FULL = 100
+"""Where more mails than are remembered are wanted by no queue, so many of a listing are fetched again each time."""
 _BLAME_LIMIT = 3
 _UNWANTED_AT_FIRST = 10
 _LOOK_FURTHER = 4
@@ -44,8 +48,11 @@ class MailMemory:
         self._emit = emit
         self._keep_seconds = keep_seconds
         self._held: dict[str, tuple[MailRef, PublishReceipt]] = {}
-        self._kept: OrderedDict[str, tuple[str, float, str | None]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._unwanted: dict[str, float] = {}
+        """Routing keys that no queue takes, and when a mail of theirs is tried next."""
+        self._unwanted_mails: OrderedDict[int, tuple[str, float]] = OrderedDict()
+        """There may be very many: of each only the hash of its id, its routing key, and when it is due."""
         self.unwanted_limit = _UNWANTED_AT_FIRST
         """After so many mails in a row that no queue wants a page ends."""
         self._stuck: dict[str, tuple[MailRef, PublishReceipt, float]] = {}
@@ -105,12 +112,16 @@ class MailMemory:
     def keep(self, ref: MailRef, code: str, *, at_most_seconds: float = inf, unwanted_key: str | None = None) -> None:
         """Pass over a mail for a while, and say so each time anew."""
         due_at = self._clock.monotonic() + min(self._keep_seconds, at_most_seconds)
-        self._kept.pop(ref.item_id, None)
-        self._kept[ref.item_id] = (code, due_at, unwanted_key)
+        self._drop(ref)
         if unwanted_key is not None:
             self._unwanted.setdefault(unwanted_key, due_at)
+            self._unwanted_mails[hash(ref.item_id)] = (sys.intern(unwanted_key), due_at)
+        else:
+            self._kept[ref.item_id] = (code, due_at)
         while len(self._kept) > _KEPT_REMEMBERED:
             self._kept.popitem(last=False)
+        while len(self._unwanted_mails) > _UNWANTED_REMEMBERED:
+            self._unwanted_mails.popitem(last=False)
         self._emit(MailKept(self._alias, ref.message_id, code))
 
     def wanted(self, routing_key: str) -> None:
@@ -124,9 +135,13 @@ class MailMemory:
 
     def forget(self, ref: MailRef) -> None:
         """Drop what was held against a mail."""
-        self._kept.pop(ref.item_id, None)
+        self._drop(ref)
         self._blamed.pop(ref.item_id, None)
         self._suspects.pop(ref.item_id, None)
+
+    def _drop(self, ref: MailRef) -> None:
+        self._kept.pop(ref.item_id, None)
+        self._unwanted_mails.pop(hash(ref.item_id), None)
 
     def blame(self, ref: MailRef) -> bool:
         """Note that a mail failed alone; return True once it has done so too often to be chance."""
@@ -152,6 +167,8 @@ class MailMemory:
         """Return why a mail stays, None where it does not."""
         if ref.item_id in self._stuck:
             return RemovalImpossible.code
+        if hash(ref.item_id) in self._unwanted_mails:
+            return PublishUnroutable.code
         kept = self._kept.get(ref.item_id)
         return kept[0] if kept is not None else None
 
@@ -176,20 +193,19 @@ class MailMemory:
                 continue
             if self._is_due(ref, now):
                 publish[ref.item_id] = ref
-        return list(publish.values())
+        most = _DUE_WHEN_FULL if len(self._unwanted_mails) >= _UNWANTED_REMEMBERED else len(publish)
+        return list(publish.values())[:most]
 
     def _is_due(self, ref: MailRef, now: float) -> bool:
-        kept = self._kept.get(ref.item_id)
-        if kept is None:
-            return True
-        _, due_at, key = kept
-        if key is not None and key in self._unwanted:
+        unwanted = self._unwanted_mails.get(hash(ref.item_id))
+        if unwanted is not None and (key := unwanted[0]) in self._unwanted:
             # All of them would be fetched over and over for nothing: one tells whether there is a queue by now.
             if now < self._unwanted[key]:
                 return False
             self._unwanted[key] = now + self._keep_seconds
             return True
-        return now >= due_at
+        kept = unwanted or self._kept.get(ref.item_id)
+        return kept is None or now >= kept[1]
 
     def irremovable(self, refs: Sequence[MailRef]) -> bool:
         """

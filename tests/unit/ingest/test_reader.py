@@ -194,6 +194,30 @@ async def test_of_the_mails_that_no_queue_wants_one_is_tried_now_and_then() -> N
     assert len(bench.publisher.ids) == 9 + 10
 
 
+async def test_more_unwanted_mails_than_are_remembered_are_fetched_again_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.workers.ingest_memory._UNWANTED_REMEMBERED", 500)
+    monkeypatch.setattr("bridge.workers.ingest_memory._DUE_WHEN_FULL", 20)
+    bench = Bench(*(a_mail(n) for n in range(700)), options=IngestOptions())
+    bench.publisher.answer = lambda _: PublishUnroutable()
+    for _ in range(10):
+        with contextlib.suppress(PublishUnroutable):
+            await bench.once()
+    before = len(bench.publisher.published)
+
+    for _ in range(10):
+        with contextlib.suppress(PublishUnroutable):
+            await bench.once()
+
+    assert len(bench.publisher.published) - before <= 10 * 20
+    bench.publisher.answer = lambda _: None
+    bench.clock.seconds += IngestOptions().keep_seconds
+    for _ in range(60):
+        await bench.once()
+    assert bench.left == []
+
+
 async def test_all_mails_that_no_queue_wanted_pass_once_one_does() -> None:
     bench = Bench(*(a_mail(n) for n in range(9)))
     bench.publisher.answer = lambda _: PublishUnroutable()
