@@ -146,6 +146,11 @@ class OperatorError(BridgeError):
 
     code = "operator"
 
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after_seconds = retry_after_seconds
+        """Where to try again costs nobody anything: after how long, if that is sooner."""
+
 
 class CredentialsRejected(OperatorError):
     """Entra or Exchange does not accept the app's credentials."""

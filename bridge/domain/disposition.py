@@ -59,7 +59,8 @@ def disposition(error: BridgeError, *, attempt: int, policy: RetryPolicy, spread
             return Retry(policy.wait_seconds(attempt, spread))
         case MessageError():
             return Park(error.code)
-        case OperatorError():
-            return Pause(error.code, policy.pause_seconds * (1 + spread / 2))
+        case OperatorError(retry_after_seconds=stated):
+            pause = policy.pause_seconds if stated is None else min(policy.pause_seconds, stated)
+            return Pause(error.code, pause * (1 + spread / 2))
         case _:
             return Pause(error.code, policy.pause_seconds)

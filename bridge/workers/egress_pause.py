@@ -143,6 +143,8 @@ class Pauses:
         else:
             first, longest = self._options.first_transient_seconds, self._options.longest_transient_seconds
         wait = min(longest, first * 2.0 ** min(self._failures - 1, 20))
+        if isinstance(error, OperatorError) and error.retry_after_seconds is not None:
+            return min(wait, max(first, error.retry_after_seconds))
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
         # Never earlier than Exchange said; later by so much as parts those that it told the same.
         asked = min((stated or 0.0) * (1 + self._random.random() / 10), self._options.longest_stated_seconds)

@@ -31,6 +31,8 @@ _LONGEST_WAITS: Final = {(False, False): 5.0, (False, True): 60.0, (True, False)
 
 _TOLD_SECONDS: Final = 3.0
 _TOLD_LATER_SECONDS: Final = 15.0
+_TOLD_REFUSED_SECONDS: Final = 10.0
+_TOLD_REFUSED_LATER_SECONDS: Final = 30.0
 _LONG_SECONDS: Final = 600.0
 """So long an outage lasts before those who want a token are told the longer wait: requests go round in the broker."""
 
@@ -224,7 +226,9 @@ class EntraTokens:
                 # Asking here again costs nobody anything, and mail goes on the sooner once there is a token.
                 wait = min(wait, _TOLD_SECONDS if now - self._failed_since < _LONG_SECONDS else _TOLD_LATER_SECONDS)
             return TokenUnavailable(error.detail, retry_after_seconds=wait, code=error.code)
-        return CredentialsRejected(error.detail, code=error.code)
+        long = self._monotonic() - self._failed_since >= _LONG_SECONDS
+        wait = _TOLD_REFUSED_LATER_SECONDS if long else _TOLD_REFUSED_SECONDS
+        return CredentialsRejected(error.detail, code=error.code, retry_after_seconds=wait)
 
     def _lives(self, held: _Held) -> bool:
         margin = min(_MARGIN_SECONDS, max(_LEAST_MARGIN_SECONDS, held.life_seconds * _MARGIN_SHARE))

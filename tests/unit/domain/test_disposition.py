@@ -29,6 +29,8 @@ _POLICY = RetryPolicy(first_seconds=1, longest_seconds=60, pause_seconds=30)
         (RequestInvalid("to", "is missing"), 1, Park("invalid_request")),
         (EwsBlocked(), 1, Pause("ews_blocked", 30)),
         (CredentialsRejected(), 9, Pause("credentials_rejected", 30)),
+        (CredentialsRejected(retry_after_seconds=10), 9, Pause("credentials_rejected", 10)),
+        (CredentialsRejected(retry_after_seconds=600), 9, Pause("credentials_rejected", 30)),
     ],
 )
 def test_each_class_of_error_has_one_consequence(error: BridgeError, attempt: int, expected: Disposition) -> None:

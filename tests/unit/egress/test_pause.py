@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.errors import MailboxUnavailable, TokenUnavailable
+from bridge.errors import CredentialsRejected, MailboxUnavailable, TokenUnavailable
 from bridge.workers.egress_pause import Pauses
 from tests.support.clock import InstantClock
 from tests.unit.egress.harness import ALIAS
@@ -35,3 +35,11 @@ def test_requests_that_wait_for_a_token_come_back_soon_and_of_thousands_only_som
 
     assert waits == [5.0] * 250 + [30.0] * 750
     assert later == 5.0
+
+
+def test_a_mailbox_whose_credential_is_refused_asks_again_soon_for_it_costs_nobody_anything() -> None:
+    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    for _ in range(12):
+        pauses.still(CredentialsRejected(retry_after_seconds=10.0))
+
+    assert pauses.wait_seconds == 10.0

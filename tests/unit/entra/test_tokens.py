@@ -335,3 +335,15 @@ def test_a_change_hurries_nothing_that_entra_asked_to_wait_for(bench: Bench) -> 
 
     assert bench.asked == 1
     assert bench.tokens.resting
+
+
+def test_who_waits_for_a_credential_comes_back_soon_once_it_is_mended(bench: Bench) -> None:
+    bench.trouble = _REFUSED
+    with pytest.raises(CredentialsRejected) as soon:
+        bench.tokens.token()
+    bench.tend(700)
+    with pytest.raises(CredentialsRejected) as later:
+        bench.tokens.token()
+
+    assert (soon.value.retry_after_seconds, later.value.retry_after_seconds) == (10, 30)
+    assert soon.value.code == "secret_expired"
