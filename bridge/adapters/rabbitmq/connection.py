@@ -206,6 +206,7 @@ class Link:
         self._silent = silent
         self._doubts = Doubts(settings.tokens) if settings.tokens is not None else None
         self._token: AccessToken | None = None
+        self._worked: str | None = None
         self.down: BridgeError | None = BrokerUnavailable("not connected yet")
         """Why there is no connection at the moment."""
 
@@ -252,7 +253,7 @@ class Link:
         attempt = turn = 0
         loop = asyncio.get_running_loop()
         while True:
-            urls = await asyncio.to_thread(self._settings.current_urls)
+            urls = await self._urls()
             url = urls[turn % len(urls)]
             turn += 1  # after a loss, too: another node first
             started = loop.time()
@@ -269,6 +270,7 @@ class Link:
                 continue
             self._emit(BrokerConnected(self._purpose, node_of(url), loop.time() - started))
             opened = loop.time()
+            self._worked = url
             try:
                 self.down = None
                 lost = await self._serve(connection, url)
@@ -282,6 +284,14 @@ class Link:
             # A little even after a steady connection: all workers lose theirs at the same moment.
             wait = self._wait_seconds(attempt, len(urls)) if attempt else random.uniform(0, 0.2)  # noqa: S311 - spread
             await asyncio.sleep(wait)
+
+    async def _urls(self) -> tuple[str, ...]:
+        """Return the urls as they are now, and last the one that worked where those that came since are refused."""
+        urls = await asyncio.to_thread(self._settings.current_urls)
+        if isinstance(self.down, BrokerAccessRefused) and self._worked is not None and self._worked not in urls:
+            # A password that was put into the file before the broker knows it; the old one is good until then.
+            return (*urls, self._worked)
+        return urls
 
     async def _connect(self, url: str) -> Connection:
         if self._settings.tokens is None:

@@ -15,6 +15,7 @@ from bridge.adapters.rabbitmq.tls import tls_context
 from bridge.client import Address, BridgeClient, BrokerAccessRefused, OutboundRequest
 from bridge.errors import BrokerUnavailable, ConfigurationError
 from bridge.ports.broker import PublishReceipt
+from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
 from tests.support.certificates import TestAuthority
 from tests.support.secured_broker import SecuredBroker
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.telemetry.events import Event
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,7 @@ async def test_a_node_that_asks_for_a_certificate_says_what_is_wrong_with_ours(
     assert codes["expired"] == "broker_certificate_expired"
     assert codes["of another authority"] == "broker_certificate_refused"
     # Before TLS 1.3 there was no word for it.
-    missing = "broker_certificate_missing" if version == ssl.TLSVersion.TLSv1_3 else "broker_unavailable"
+    missing = "broker_certificate_missing" if version == ssl.TLSVersion.TLSv1_3 else "tls_failed"
     assert codes["none"] == missing
 
 
@@ -236,4 +238,34 @@ async def test_a_password_that_is_renewed_in_the_file_of_urls_is_used_by_the_nex
             while publisher.trouble is None:
                 await asyncio.sleep(0.01)
             await publisher.wait_ready()
+        assert await publisher.publish(mail(2)) == PublishReceipt("m-2")
+
+
+async def test_a_password_that_the_broker_does_not_know_yet_leaves_the_old_one_at_work(secured: SecuredBroker) -> None:
+    """The file first, the broker second: a connection that is lost in between comes back, and the refusal is told."""
+    await RabbitTopology(_by_password(secured)).apply(TOPOLOGY)
+    secured.node.create_user("bridge-early", "old", vhost="/", write=".*")
+    urls = [secured.url(login="bridge-early:old")]
+    settings = replace(quick(*urls), read_urls=lambda: urls, ca_file=secured.authority.file)
+    seen: list[Event] = []
+
+    async def lost_and_back() -> None:
+        before = len([event for event in seen if isinstance(event, BrokerConnected)])
+        await asyncio.to_thread(secured.node.ctl, "close_all_user_connections", "bridge-early", "test")
+        async with asyncio.timeout(10):
+            while len([event for event in seen if isinstance(event, BrokerConnected)]) == before:
+                await asyncio.sleep(0.01)
+            await publisher.wait_ready()
+
+    async with RabbitPublisher(settings, seen.append) as publisher:
+        await publisher.wait_ready()
+        urls[:] = [secured.url(login="bridge-early:new")]
+        await lost_and_back()
+        assert await publisher.publish(mail(1)) == PublishReceipt("m-1")
+        refusals = [event.code for event in seen if isinstance(event, BrokerConnectFailed)]
+        assert set(refusals) == {"broker_login_refused"}
+        assert len(refusals) <= 2  # the urls are tried in turn, wherever that begins
+
+        await asyncio.to_thread(secured.node.ctl, "change_password", "bridge-early", "new")
+        await lost_and_back()
         assert await publisher.publish(mail(2)) == PublishReceipt("m-2")

@@ -190,3 +190,18 @@ def test_the_documented_exit_codes_are_those_of_the_code() -> None:
 
     for code in Exit:
         assert f"| {code.value} |" in page
+
+
+def test_export_prints_rights_and_scopes_for_each_user_and_never_a_password() -> None:
+    """Of the url only the virtual host is used."""
+    urls = {"BRIDGE_CONFIG": str(EXAMPLE), "BRIDGE_RABBITMQ__URLS": "amqps://admin:mArKeR@broker/mail"}
+
+    scopes = bridge("topology", "export", "--scopes", "--prefix", "x.", **urls)
+    rights = bridge("topology", "export", "--rights", **urls)
+
+    assert json.loads(scopes.stdout)["bridge-cad-publisher"] == ["x.write:mail/mail.outbound"]
+    assert {one["vhost"] for one in json.loads(rights.stdout)["permissions"]} == {"mail"}
+    assert "users" not in json.loads(rights.stdout)
+    for said in (scopes, rights):
+        assert "mArKeR" not in said.stdout + said.stderr
+        assert "password" not in said.stdout

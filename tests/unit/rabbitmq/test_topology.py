@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from bridge.wire.definitions import export
-from bridge.wire.rights import ROLES
+from bridge.wire.rights import ROLES, scopes
 from bridge.wire.topology import (
     EVENTS,
     INBOUND,
@@ -144,3 +145,22 @@ def test_export_carries_no_password_and_is_plain_json() -> None:
     assert [user["password_hash"] for user in document["users"]] == [""] * len(ROLES)  # type: ignore[attr-defined]
     assert '"password":' not in text
     assert "users" not in export(_TOPOLOGY)
+
+
+def test_rights_alone_touch_no_user_and_no_password() -> None:
+    """What is imported again after a mailbox or a release was added."""
+    document = export(_TOPOLOGY, vhost="mail", with_rights=True)
+
+    assert "users" not in document
+    with_users = export(_TOPOLOGY, vhost="mail", with_users=True)
+    assert document["permissions"] == with_users["permissions"]
+    assert document["topic_permissions"] == with_users["topic_permissions"]
+
+
+def test_scopes_carry_the_prefix_and_the_virtual_host_as_rabbitmq_reads_it() -> None:
+    """A name with a slash in it is escaped, or it would end there; Entra takes values of up to 120 characters."""
+    made = {scope for role in ROLES for scope in scopes(role, vhost="a/b", prefix="bridge.")}
+
+    assert all(re.fullmatch(r"bridge\.(configure|write|read):a%2Fb/[a-z.*]+(/[a-z._*]+)?", scope) for scope in made)
+    assert "bridge.write:a%2Fb/mail.events/outbound.sent" in made
+    assert max(map(len, made)) <= 120
