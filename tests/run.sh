@@ -14,7 +14,7 @@
 #   tests/run.sh mutation [NUMBER...]
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
 #                                that are named for it in docs/mutations.md
-#   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--keep DIRECTORY]
+#   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--giant BYTES [--giant-class NAME]] [--keep DIRECTORY]
 #                                hostile mail through the whole bridge; each one arrives with its bytes or is parked. A few
 #                                thousand go through the parser alone in unit, a few hundred through everything in scenario
 #

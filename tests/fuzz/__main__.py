@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.fuzz.classes import CLASSES
 from tests.fuzz.run import Plan, run
 
 _SHOWN = 30
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31))
     parser.add_argument("--mails", type=int, default=20_000)
     parser.add_argument("--full-size", type=int, default=6_000_000, help="bytes of the largest mail of each class")
+    parser.add_argument("--giant", type=int, default=0, help="bytes of one more mail, such as 30000000")
+    parser.add_argument("--giant-class", choices=CLASSES, default="", help="its class; otherwise the seed chooses")
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
     given = parser.parse_args()
     sys.stderr.write(f"seed {given.seed}\n")
@@ -33,7 +36,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         directory = given.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
-        figures, problems = run(Plan(given.seed, given.mails, given.full_size), directory)
+        figures, problems = run(
+            Plan(given.seed, given.mails, given.full_size, given.giant, given.giant_class), directory
+        )
     for problem in problems[:_SHOWN]:
         sys.stderr.write(problem + "\n")
     if len(problems) > _SHOWN:

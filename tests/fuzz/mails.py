@@ -104,6 +104,12 @@ class Mails:
             how.append(mutation.__name__.strip("_"))
         return FuzzedMail(number, f"{name}: {', '.join(how)}", raw)
 
+    def giant(self, number: int, size: int, name: str = "") -> FuzzedMail:
+        """Return one of the largest that Exchange takes, of a class of the seed's choice where none is named."""
+        rng = random.Random(f"{self._seed}-giant-{number}")
+        name = name or rng.choice(self._names)
+        return FuzzedMail(number, f"{name} of {size}", CLASSES[name](rng, size))
+
     def first(self, count: int) -> Iterator[FuzzedMail]:
         """Yield so many."""
         return (self[number] for number in range(count))

@@ -47,6 +47,9 @@ class Plan:
     seed: int
     mails: int
     full_size: int
+    giant_size: int = 0
+    """Given: one more mail, behind the others, of this size."""
+    giant_class: str = ""
 
 
 def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
@@ -135,11 +138,14 @@ def _deliver(plan: Plan, mailbox: int, smtp: str, account: Account) -> None:
     alias = _ALIASES[mailbox]
     mails = Mails(plan.seed, full_size=plan.full_size)
 
-    numbers = range(mailbox, plan.mails, len(_ALIASES))
+    numbers = list(range(mailbox, plan.mails, len(_ALIASES)))
+    if plan.giant_size and mailbox == 0:
+        numbers.append(plan.mails)
 
     def share() -> Iterator[bytes]:
         for number in numbers:
-            mail = mails[number]
+            giant = number == plan.mails
+            mail = mails.giant(number, plan.giant_size, plan.giant_class) if giant else mails[number]
             account.expect(alias, mail, as_delivered(mail.raw))
             yield mail.raw
 
