@@ -37,7 +37,12 @@ def check_all(config: Path | None, *, as_json: bool, role: Role = "run", send_te
     code = Exit.USAGE
     if settings is not None:
         examination = Examination(settings, role=role, send_test=send_test, begin=teller.begin)
-        asyncio.run(_examine(examination, found))
+        try:
+            asyncio.run(_examine(examination, found))
+        except KeyboardInterrupt:
+            teller.clear()
+            say("interrupted; what was made to try the rights is deleted again")
+            raise
         code = Exit.NO if any(finding.state == "failed" for finding in findings) else Exit.OK
     if as_json:
         fields = [finding.as_fields() for finding in findings]
@@ -76,10 +81,14 @@ class _Teller:
                 sys.stderr.write(f"\r\x1b[K....  {step}: {tried}"[:200])
                 sys.stderr.flush()
 
-    def tell(self, finding: Finding) -> None:
+    def clear(self) -> None:
         if self._watched:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
+
+    def tell(self, finding: Finding) -> None:
+        self.clear()
         (say if self._as_json else answer)(finding.as_lines())
 
     def sum_up(self, findings: list[Finding]) -> None:
