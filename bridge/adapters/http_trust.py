@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import certifi
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
 from bridge.adapters.http_deadline import DeadlineAdapter
@@ -82,7 +82,7 @@ class Trust:
         context = create_urllib3_context()
         context.verify_mode = ssl.CERT_REQUIRED
         try:
-            context.load_verify_locations(cafile=str(self._path or certifi.where()))
+            context.load_verify_locations(cafile=str(self._path or DEFAULT_CA_BUNDLE_PATH))
         except ssl.SSLError:
             raise
         except OSError as error:
