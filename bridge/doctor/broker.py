@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.management import RabbitManagement
+from bridge.adapters.rabbitmq.own_certificate import ends_at
 from bridge.adapters.rabbitmq.rights import rabbit_rights
 from bridge.bootstrap import rabbit_settings
 from bridge.config.entra import DEFAULT_APP
@@ -14,6 +16,7 @@ from bridge.doctor.broker_rights import BrokerRights
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
 from bridge.doctor.topology import wanted_topology
+from bridge.domain import expiry
 from bridge.errors import BridgeError, BrokerAccessRefused
 from bridge.wire import topology as names
 
@@ -44,6 +47,8 @@ class Broker:
     async def examine(self) -> AsyncGenerator[Finding, None]:
         """Yield what is found; nothing is declared, published or consumed."""
         problem = self._no_token()
+        if (finding := await self._certificate()) is not None:
+            yield finding
         logged_in: str | None = None
         for url in self._settings.urls:
             finding = await reachable(self._examination, "rabbitmq", url, self._section.ca_file)
@@ -69,6 +74,18 @@ class Broker:
             yield finding
         async for finding in self._policies(node):
             yield finding
+
+    async def _certificate(self) -> Finding | None:
+        """Return when the client certificate ends; whether it is of any use shows in the login."""
+        file = self._section.client_certificate_file
+        end = await asyncio.to_thread(ends_at, file) if file is not None else None
+        if end is None:
+            return None
+        step, tried, left = "rabbitmq certificate", "look when the client certificate ends", end - time.time()
+        if expiry.stage(left) is None:
+            return ok(step, tried, expiry.words(end, left))
+        code = "broker_certificate_expires_soon" if left > 0 else "broker_certificate_expired"
+        return doubtful(step, tried, code, expiry.words(end, left))
 
     def _no_token(self) -> str:
         if self._section.auth != "oauth":

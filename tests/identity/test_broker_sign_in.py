@@ -99,7 +99,7 @@ def _by_certificate(site: Site, **more: str) -> dict[str, str]:
 
 
 def test_mail_flows_by_tokens_over_several_of_their_lives_and_no_connection_is_made_anew(site: Site) -> None:
-    settings = _by_token(site)
+    settings = {**_by_token(site), "BRIDGE_LOG__LEVEL": "debug"}
     site.place.sandbox.admin("/settings", method="PUT", body={"token_lifetime_seconds": _LIFE_SECONDS})
 
     with site.place.worker("run", settings) as worker:
@@ -108,7 +108,7 @@ def test_mail_flows_by_tokens_over_several_of_their_lives_and_no_connection_is_m
             figures = traffic.settle()
         renewed = {role: worker.metric("bridge_broker_token_renewals_total", role=role, outcome="ok") for role in _BOTH}
         connects = {role: worker.metric("bridge_broker_connects_total", role=role, outcome="ok") for role in _BOTH}
-        lost = worker.told("broker.connection_lost")
+        lost, lines = worker.told("broker.connection_lost"), json.dumps(worker.log_lines())
         assert worker.stop() == 0
 
     print(f"{figures}; tokens of {_LIFE_SECONDS} s, renewed {renewed}")
@@ -116,6 +116,8 @@ def test_mail_flows_by_tokens_over_several_of_their_lives_and_no_connection_is_m
     assert min(renewed.values()) >= 3
     assert set(connects.values()) == {1}
     assert lost == []
+    assert "broker.token_renewed" in lines
+    assert "eyJ" not in lines  # how every token begins
 
 
 _BOTH = ("publish", "consume")
@@ -212,5 +214,7 @@ def test_commands_sign_in_the_same_way(site: Site, way: str) -> None:
     told = {one["step"]: one for one in json.loads(checked.stdout)["findings"] if one["step"].startswith("rabbitmq")}
     assert told
     assert {step: one["code"] for step, one in told.items() if one["state"] == "failed"} == {}
+    if way == "external":  # the test's authority gives a day
+        assert told["rabbitmq certificate"]["code"] == "broker_certificate_expires_soon"
     assert refused.returncode == 3
     assert "broker_right_missing" in refused.stderr
