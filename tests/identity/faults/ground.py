@@ -100,7 +100,6 @@ class Ground:
             "BRIDGE_MAILBOXES__0__ADDRESS": MAILBOX,
             "BRIDGE_MAILBOXES__0__MUST_NOT_REACH": CLOSED,
             "BRIDGE_RABBITMQ__URLS": self.amqp("bridge-run"),
-            "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "3",
         }
 
     def file(self, name: str, content: str | bytes, *, mode: int = 0o600) -> Path:

@@ -111,7 +111,12 @@ PLANTS = [
     Plant(
         "what listens there is no broker",
         "broker_unavailable",
-        with_variables(lambda g: {_URLS: f"amqp://bridge-run:x@{g.sandbox.info['smtp']}/{VHOST}"}),
+        with_variables(
+            lambda g: {
+                _URLS: f"amqp://bridge-run:x@{g.sandbox.info['smtp']}/{VHOST}",
+                "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "1",
+            }
+        ),
     ),
     # The login
     Plant(
