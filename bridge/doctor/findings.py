@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bridge.errors import BridgeError
 
 State = Literal["ok", "warning", "failed", "skipped"]
+_LONGEST = 2_000
 _MARKS: dict[State, str] = {"ok": "ok  ", "warning": "warn", "failed": "FAIL", "skipped": "skip"}
 
 
@@ -49,12 +50,14 @@ class Finding:
 
 def ok(step: str, tried: str, got: str, *, code: str = "ok") -> Finding:
     """Return the finding that something is as it must be."""
-    return Finding(step, "ok", code, tried, got, words_for(code))
+    return Finding(step, "ok", code, tried, _printable(got), words_for(code))
 
 
 def wrong(step: str, tried: str, code: str, got: str = "", *, fix: str | None = None) -> Finding:
     """Return the finding that something is not as it must be."""
-    return Finding(step, "failed", code, tried, got, words_for(code), hint_for(code) if fix is None else fix)
+    return Finding(
+        step, "failed", code, tried, _printable(got), words_for(code), hint_for(code) if fix is None else fix
+    )
 
 
 def doubtful(step: str, tried: str, code: str, got: str = "", *, fix: str | None = None) -> Finding:
@@ -71,3 +74,8 @@ def failed(step: str, tried: str, error: BridgeError) -> Finding:
 def skipped(step: str, tried: str, why: str) -> Finding:
     """Return the finding for what was not tried."""
     return Finding(step, "skipped", "skipped", tried, f"not tried: {why}", words_for("skipped"))
+
+
+def _printable(text: str) -> str:
+    """Return what the other side said without what would steer a terminal, and not without end."""
+    return "".join(character if character.isprintable() else " " for character in text)[:_LONGEST]

@@ -12,7 +12,7 @@ from bridge.adapters.system.reach import reach
 from bridge.cli.check import check_all
 from bridge.cli.exits import Exit
 from bridge.doctor.findings import doubtful, failed, ok
-from bridge.errors import MailboxAccessDenied
+from bridge.errors import BrokerAccessRefused, MailboxAccessDenied
 
 CLIENT = "99999999-2222-3333-4444-555555555555"
 
@@ -67,6 +67,16 @@ def test_an_error_becomes_a_finding_with_its_meaning_and_fix() -> None:
         f"      came back: ErrorAccessDenied\n"
         f"      to do:     {finding.fix}"
     )
+
+
+def test_what_the_other_side_said_does_not_steer_the_terminal() -> None:
+    said = BrokerAccessRefused("403 \x1b[2J\x1b]0;mine\x07 refused\r\nok    all is well" + "x" * 100_000)
+
+    lines = failed("rabbitmq login", "log in", said).as_lines().splitlines()
+
+    assert len(lines) == 3
+    assert lines[1].startswith("      came back: 403  [2J ]0;mine  refused  ok    all is well")
+    assert len(lines[1]) < 2_100
 
 
 def test_what_works_takes_one_line() -> None:
