@@ -121,12 +121,13 @@ async def test_a_connection_that_is_not_read_from_gets_no_token() -> None:
 
 async def test_entra_that_is_away_is_told_once_and_ends_the_connection_with_its_token() -> None:
     """A few seconds before the token does, so that nothing is refused in the middle."""
-    source = _Tokens(TokenUnavailable("Entra is away"))
-    connection = _Connection(source, _token(usable_seconds=0.5))
+    source, token = _Tokens(TokenUnavailable("Entra is away")), _token(usable_seconds=0.5)
+    connection = _Connection(source, token)
 
     reason = await _ends(connection)
 
     assert reason is source.now
+    assert token.expires_at - time.time() > LEAVE_SECONDS / 2
     [told] = connection.emitted
     assert isinstance(told, BrokerTokenRefused)
     assert LEAVE_SECONDS < told.seconds < LEAVE_SECONDS + 0.6
