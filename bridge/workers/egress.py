@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bridge.domain.outbound_records import EndReason
 from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import RequestLeft, RequestReceived, RequestsHeld
+from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import first_of
 from bridge.workers.egress_health import DrainHealth
 from bridge.workers.egress_options import EgressOptions
@@ -17,7 +18,7 @@ from bridge.workers.egress_pace import Pace
 from bridge.workers.egress_pause import Pauses
 from bridge.workers.egress_proof import MailboxProof
 from bridge.workers.egress_queues import MailboxQueues
-from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left
+from bridge.workers.egress_quiet import QuietMailbox
 from bridge.workers.egress_settle import Settler
 from bridge.workers.egress_sweep import keep_sweeping
 from bridge.workers.egress_ticket import Ticket, read_ticket
@@ -63,12 +64,12 @@ class MailboxSender:
         options: EgressOptions | None = None,
     ) -> None:
         self._alias = alias
-        self._mailbox = mailbox
         self._clock = clock
         self._emit = emit
         self._options = options or EgressOptions()
         self._pauses = Pauses(alias, clock, emit, self._options.pauses)
         self._health = DrainHealth(self.part, health, self._pauses, consumer)
+        self._mailbox = mailbox = QuietMailbox(mailbox, self._pauses, self._health.report)
         self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
         self._visits = Visits(
@@ -173,7 +174,7 @@ class MailboxSender:
             case Ended():
                 await self._settler.end(ticket, conclusion)
             case Deferred() if not ticket.delivery.lost:
-                counts = self._visits.counts(conclusion) and not self._pauses.paused
+                counts = conclusion.own or (self._visits.counts(conclusion) and not self._pauses.paused)
                 try:
                     await self._settler.defer(ticket, conclusion, counts=counts)
                 except MessageTooLarge as error:

@@ -8,7 +8,7 @@ import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from bridge.workers.egress_send import Deferred, Left
+from bridge.workers.egress_conclusion import Deferred, Left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.errors import OperatorError, TokenUnavailable, TransientError
+from bridge.errors import MailboxThrottled, OperatorError, TokenUnavailable, TransientError
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
 from bridge.workers.egress_gate import Slots
 
@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit
 
 _SHORT_WAIT_SECONDS = 5.0
+_NEARLY_OVER_SECONDS = 30.0
 _LONG_PAUSE_SECONDS = 120.0
 _SOON_AT_ONCE = 250
 """So many requests ask again every few seconds while a mailbox may be back in a moment; the others of thousands less
 often, or a long outage would be spent on passing them round."""
+
+
+class HeldBack(MailboxThrottled):
+    """A call that was not made: Exchange asked for quiet, and the time is not over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Pauses:
 
     A probe that reads proves little about sending. So after it only one request at a time goes on, until one has come
     to its end: a mailbox that can be read but not sent from is not stormed each time.
+
+    A pause that Exchange asked for is more: a quiet time. No call at all is made in it, and nothing ends it early.
     """
 
     def __init__(self, alias: str, clock: Clock, emit: Emit, options: PauseOptions | None = None) -> None:
@@ -54,6 +61,7 @@ class Pauses:
         self._since: float | None = None
         self._failures = 0
         self._wait = 0.0
+        self._quiet_until = 0.0
         self._passing = False
         self._tokens = False
         """Whether it waits for a token: the source of tokens asks again often, and says when."""
@@ -79,29 +87,43 @@ class Pauses:
 
     @property
     def wait_seconds(self) -> float:
-        """Return the time until the next probe."""
-        return self._wait
+        """Return the time until the next probe; of one that Exchange asked for, what is left by now."""
+        return self.quiet_seconds if self._throttled else self._wait
+
+    @property
+    def quiet_seconds(self) -> float:
+        """Return how long the mailbox is to be left alone yet; 0 where Exchange did not ask for it, or it is over."""
+        return max(0.0, self._quiet_until - self._clock.monotonic())
 
     def circulation_seconds(self) -> float:
         """Return how long an ordinary request that waits now stays in the broker before it asks again."""
         now = self._clock.monotonic()
         if now - self._soon_since >= _SHORT_WAIT_SECONDS:
             self._soon, self._soon_since = 0, now
-        if self._passing and (self._wait <= _SHORT_WAIT_SECONDS or self._tokens) and self._soon < _SOON_AT_ONCE:
+        short = self._wait <= _SHORT_WAIT_SECONDS or self._tokens
+        nearly_over = self._throttled and self.quiet_seconds <= _NEARLY_OVER_SECONDS
+        if self._passing and (short or nearly_over) and self._soon < _SOON_AT_ONCE:
             self._soon += 1
             return _SHORT_WAIT_SECONDS
         return 30.0 if self.paused_for_seconds < _LONG_PAUSE_SECONDS else 120.0
 
     def pause(self, error: BridgeError) -> None:
-        """Begin nothing more; several that fail at the same time count as one failure."""
-        if self.paused:
+        """
+        Begin nothing more; several that fail at the same time count as one failure.
+
+        Of waits that Exchange states the one that ends last counts, also where the mailbox is paused already.
+        """
+        if isinstance(error, HeldBack) or (self.paused and not self._asks_for_more(error)):
             return
         passing = isinstance(error, TransientError)
         if passing is not self._passing:  # another trouble: what the last one's failures counted says nothing of it
             self._failures = 0
         self._passing, self._tokens = passing, isinstance(error, TokenUnavailable)
-        self._failures += 1
-        self._wait = self._wait_after(error)
+        if not (self.paused and self.quiet_seconds):
+            self._failures += 1
+        self._wait = max(self._wait_after(error), self.quiet_seconds)
+        if isinstance(error, MailboxThrottled):
+            self._quiet_until = self._clock.monotonic() + self._wait
         self.code, self.detail = error.code, error.detail
         self._trial = True
         if self._since is None:
@@ -111,15 +133,19 @@ class Pauses:
 
     def still(self, error: BridgeError) -> None:
         """A probe failed."""
-        self.code = None
+        if not isinstance(error, MailboxThrottled):  # of which the pause may have heard already
+            self.code = None
         self.pause(error)
 
     def try_again(self) -> None:
-        """A probe succeeded: let one request go ahead."""
-        self.code, self.detail = None, ""
+        """A probe succeeded: let one request go ahead, unless Exchange asked for quiet meanwhile."""
+        if not self.quiet_seconds:
+            self.code, self.detail = None, ""
 
     def resume(self) -> None:
         """A request came to its end: the mailbox works."""
+        if self._throttled:
+            self.try_again()  # none ends in a quiet time but one whose calls were over before, or came after it
         if self.paused:
             return  # by another one, later
         self._trial = False
@@ -137,6 +163,16 @@ class Pauses:
         async with self._one.slot(urgent=urgent):
             yield
 
+    @property
+    def _throttled(self) -> bool:
+        return self.code == MailboxThrottled.code
+
+    def _asks_for_more(self, error: BridgeError) -> bool:
+        if not isinstance(error, MailboxThrottled):
+            return False
+        stated, quiet = error.retry_after_seconds, self.quiet_seconds
+        return not quiet or (stated is not None and min(stated, self._options.longest_stated_seconds) > quiet)
+
     def _wait_after(self, error: BridgeError) -> float:
         if isinstance(error, OperatorError):
             first, longest = self._options.first_operator_seconds, self._options.longest_operator_seconds
@@ -148,6 +184,6 @@ class Pauses:
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
         # Never earlier than Exchange said; later by so much as parts those that it told the same.
         asked = min((stated or 0.0) * (1 + self._random.random() / 10), self._options.longest_stated_seconds)
-        if stated is not None and isinstance(error, TokenUnavailable):
-            return max(first, asked)  # it has a patience of its own: to add to it would only be late
+        if stated is not None and isinstance(error, TokenUnavailable | MailboxThrottled):
+            return max(first, asked)  # who says it knows best, every time anew: to add to it would only be late
         return max(wait, asked)

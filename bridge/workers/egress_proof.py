@@ -39,6 +39,8 @@ class MailboxProof:
             self._pauses.changed.clear()
             wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
             await self._wait_showing_life(wait, stop)
+            if self._pauses.quiet_seconds:  # asked for meanwhile, or a timer that was early
+                continue
             if not stop.is_set() and not self._pauses.changed.is_set():
                 error = await unless_set(stop, self.prove())
                 if (

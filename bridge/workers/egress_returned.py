@@ -10,9 +10,9 @@ from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
 from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, parse_outbound_key
+from bridge.workers.egress_conclusion import Deferred, Ended
 from bridge.workers.egress_consume import take_deliveries
 from bridge.workers.egress_gate import first_of
-from bridge.workers.egress_send import Deferred, Ended
 from bridge.workers.egress_settle import Settler
 from bridge.workers.egress_ticket import GIVEN_UP, read_ticket
 from bridge.workers.loop import Patience, wait_for_any, wait_of

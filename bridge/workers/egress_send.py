@@ -7,15 +7,25 @@ import random
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bridge.domain import send_protocol as protocol
 from bridge.domain.outbound_records import CreatedDraft, DraftState, EndReason, Findings, SeenDraft, Stamp
 from bridge.domain.send_protocol import Outcome, Progress, Step
-from bridge.errors import BridgeError, CallRefused, MessageError, SendOutcomeUnknown, SendRefused, TransientError
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    MailboxThrottled,
+    MessageError,
+    SendOutcomeUnknown,
+    SendRefused,
+    TransientError,
+)
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
 from bridge.telemetry.egress_events import StepTaken
+from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
+from bridge.workers.egress_pause import HeldBack
 from bridge.workers.loop import unless_set
 from bridge.workers.reads import read_again
 
@@ -38,35 +48,6 @@ _CLOCKS_DIFFER = timedelta(minutes=10)
 _LEDGER_LOST = EndReason(
     "unknown", "outcome_unknown", "the folder Bridge Sends was deleted or emptied while this request was in hand"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The request is over; what its event says."""
-
-    event: Literal["sent", "failed", "expired", "unknown"]
-    code: str
-    detail: str = ""
-    internet_message_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deferred:
-    """The request has to wait, in the broker."""
-
-    code: str
-    after_seconds: float | None = None
-    """What was asked for; None where nobody said."""
-    untouched: bool = False
-    """This visit has not begun to send it, and cannot have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """The request was put down: it belongs to somebody else by now, or this worker stops."""
-
-
-Conclusion = Ended | Deferred | Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +111,8 @@ class SendRun:
     _findings: Findings = field(default_factory=Findings)
     _reason: EndReason | None = None
     _stumbles: int = 0
+    _maybe_own: bool = False
+    """Exchange asked for less and did not say for how long: this mail may be too much for it."""
     _entered: bool = False
     """An entry of this visit may be in the ledger."""
 
@@ -210,7 +193,9 @@ class SendRun:
         if isinstance(error, TransientError):
             if await self._stumbled(error):
                 return _unanswered(progress)
-            return Deferred(error.code, error.retry_after_seconds)
+            if isinstance(error, HeldBack):
+                return Deferred(error.code, own=self._maybe_own)
+            return Deferred(error.code, error.retry_after_seconds, own=self._maybe_own)
         if progress.step not in {Step.CREATE, Step.SEND}:
             return Deferred(error.code)  # a request is given up for what its mail is, not for an entry of ours
         detail = error.exchange_code if isinstance(error, SendRefused) else error.detail
@@ -339,7 +324,9 @@ class SendRun:
 
     async def _stumbled(self, error: TransientError) -> bool:
         """Wait a little, unless this visit has failed often enough, or Exchange wants more time."""
-        self._stumbles += 1
+        if not isinstance(error, HeldBack):  # there was no call
+            self._stumbles += 1
+            self._maybe_own |= isinstance(error, MailboxThrottled) and error.retry_after_seconds is None
         wait = error.retry_after_seconds
         if self._stumbles > self.options.stumbles or (wait or 0.0) > self.options.longest_wait_seconds:
             return False

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.ports.clock import Clock
     from bridge.telemetry.events import Emit
     from bridge.wire.event_v1 import Code, EventName, MailEvent
-    from bridge.workers.egress_send import Deferred, Ended
+    from bridge.workers.egress_conclusion import Deferred, Ended
     from bridge.workers.egress_ticket import Ticket
 
 _DEAD_EVENTS = frozenset({"failed", "unknown"})
@@ -127,8 +127,8 @@ class Settler:
             headers[DELAY_TOLD] = True
         if ticket.untouched and deferred.untouched:
             headers[UNTOUCHED] = True
-        if ticket.end_as is not None:
-            headers[END] = ticket.end_as.code
+        if (end_as := ticket.end_as or deferred.end_as) is not None:
+            headers[END] = end_as.code
         await self._publish(ticket, _again(ticket, step.amqp_exchange, headers))
         ticket.delivery.ack()
         self._emit(RequestDeferred(self._label, ticket.request_id, deferred.code, attempts, step.seconds))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.domain.outbound_records import EndReason
-from bridge.errors import RequestInvalid
+from bridge.errors import MailboxThrottled, RequestInvalid
 from bridge.wire import outbound_v1
 from bridge.wire.topology import parse_outbound_key
 
@@ -27,10 +27,12 @@ REASON: Final = "x-bridge-reason"
 DETAIL: Final = "x-bridge-detail"
 TRACE = ("traceparent", "tracestate")
 
-# Why the broker gave a request up. It is kept in a header while the request waits for its mailbox to be usable.
+# Why a request was given up, by the broker or after many attempts. It is kept in a header while the request waits for
+# its mailbox to be usable.
 GIVEN_UP: Final = {
     "expired": EndReason("expired", "expired"),
     "delivery_limit": EndReason("failed", "delivery_limit"),
+    MailboxThrottled.code: EndReason("failed", MailboxThrottled.code, "given up: Exchange asked for less each time"),
 }
 
 _IDENTIFIER = re.compile(r"[!-~]{1,200}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.domain.outbound_records import EndReason
@@ -15,8 +16,10 @@ from bridge.errors import (
     TokenUnavailable,
     TransientError,
 )
+from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import RATE_LIMITED, Slots
-from bridge.workers.egress_send import Conclusion, Deferred, Ended, Left, SendRun
+from bridge.workers.egress_send import SendRun
+from bridge.workers.egress_ticket import GIVEN_UP
 
 if TYPE_CHECKING:
     from bridge.domain.outbound import Mailbox
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from bridge.workers.egress_ticket import Ticket
 
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
-_MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, MailboxThrottled.code, TokenUnavailable.code, "transient"})
+_MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, TokenUnavailable.code, "transient"})
 
 _HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
 
@@ -85,6 +88,8 @@ class Visits:
             if isinstance(conclusion, Ended):
                 self._pauses.resume()
                 self._health.report()
+            elif isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+                return self._waits_for_quiet(ticket, conclusion)
             return conclusion
 
     def counts(self, deferred: Deferred) -> bool:
@@ -107,6 +112,10 @@ class Visits:
             if not self._gives_up(ticket):
                 raise
             conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
+        if isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+            return (
+                conclusion  # the mailbox pauses: a probe, or an end, would be the call that Exchange asked not to get
+            )
         if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
             await self._pace.read()
         if isinstance(conclusion, Deferred) and self.counts(conclusion) and self._gives_up(ticket):
@@ -168,6 +177,19 @@ class Visits:
         code = self._pauses.code or MailboxUnavailable.code
         seconds = None if ticket.urgent else self._pauses.circulation_seconds()
         return Deferred(code, seconds, untouched=untouched)
+
+    def _waits_for_quiet(self, ticket: Ticket, throttled: Deferred) -> Deferred:
+        """
+        Let a request wait that was throttled, or held back because another one was.
+
+        Nothing is called before the time is over, however often it comes back. So an urgent one comes back soonest.
+        """
+        if throttled.after_seconds is None and not throttled.own:
+            return self._waits_for_mailbox(ticket, untouched=throttled.untouched)
+        end_as = None
+        if self._gives_up(ticket):
+            end_as = GIVEN_UP[MailboxThrottled.code]
+        return replace(throttled, after_seconds=None if ticket.urgent else throttled.after_seconds, end_as=end_as)
 
     def _gives_up(self, ticket: Ticket) -> bool:
         age = ticket.age_seconds(self._clock.now())

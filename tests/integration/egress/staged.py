@@ -12,7 +12,8 @@ from bridge.domain.outbound import Mailbox
 from bridge.domain.outbound_records import CreatedDraft, EndReason
 from bridge.domain.send_rate import Begun
 from bridge.errors import SendOutcomeUnknown, SendRefused
-from bridge.workers.egress_send import Ended, SendOptions, SendRun
+from bridge.workers.egress_conclusion import Ended
+from bridge.workers.egress_send import SendOptions, SendRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

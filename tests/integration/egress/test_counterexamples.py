@@ -25,7 +25,7 @@ from tests.support.sandbox import SandboxProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.workers.egress_send import Ended
+    from bridge.workers.egress_conclusion import Ended
     from tests.model.schedule import Event
 
 _ADDRESS = "dispatch@example.org"

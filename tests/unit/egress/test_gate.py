@@ -6,8 +6,8 @@ import asyncio
 from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
+from bridge.workers.egress_conclusion import Deferred, Left
 from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots
-from bridge.workers.egress_send import Deferred, Left
 from tests.support.clock import START
 
 

@@ -340,7 +340,7 @@ async def test_history_of_a_request_travels_with_it_and_other_headers_do_not() -
 
     assert bench.retried().headers == {
         "traceparent": "00-1-2-01",
-        "x-bridge-attempts": 1,
+        "x-bridge-attempts": 0,
         "x-bridge-first-seen": "2026-11-24T02:59:00+00:00",
         "x-bridge-reason": "mailbox_throttled",
         "x-bridge-untouched": True,
@@ -868,7 +868,7 @@ async def test_request_too_large_to_wait_in_the_broker_is_ended_instead_and_othe
     bench.publisher = MemoryPublisher(bench.broker, largest_body_bytes=1500)
     for number in range(5):
         bench.request(f"r-{number}", text="x" * 2000)
-    bench.mailbox.fail_next("create_draft", *[MailboxThrottled(retry_after_seconds=90)] * 5)
+    bench.mailbox.fail_next("create_draft", *[CallRefused("ErrorIrresolvableConflict")] * 20)
 
     async with bench.running():
         await eventually(lambda: len(bench.events()) == 5)
