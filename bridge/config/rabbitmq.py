@@ -47,7 +47,8 @@ class RabbitMqSettings(Section):
     and `/.default`, such as `api://rabbitmq/.default`."""
     management_url: str | None = None
     """Where RabbitMQ's management API is, such as `https://broker.example.org:15671`. For `bridge check` alone, which
-    learns there of policies over the queues; the user needs the tag `management` for it, and workers need neither."""
+    learns there of bindings and of policies over the queues; the user needs the tag `management` for it, and workers
+    need neither."""
     heartbeat_seconds: int = Field(default=10, ge=1, le=300)
     """A connection that is silent for about three of these is given up; short means a fast hand-over."""
     connect_timeout_seconds: Seconds = 10

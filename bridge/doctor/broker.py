@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.doctor.apps import Apps
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
+    from bridge.wire.topology import Topology
 
 _DEAD: Final = (names.INBOUND_DEAD, names.DEAD)
 _STEP: Final = "rabbitmq topology"
@@ -72,7 +73,7 @@ class Broker:
             yield finding
         async for finding in self._topology(node, may_configure=rights.may_configure):
             yield finding
-        async for finding in self._policies(node):
+        async for finding in self._beyond_amqp(node):
             yield finding
 
     async def _certificate(self) -> Finding | None:
@@ -134,37 +135,50 @@ class Broker:
         for finding in _contents(found):
             yield finding
 
-    async def _policies(self, node: RabbitSettings) -> AsyncGenerator[Finding, None]:
-        step, tried = "rabbitmq policies", "look for policies over the bridge's queues and exchanges"
+    async def _beyond_amqp(self, node: RabbitSettings) -> AsyncGenerator[Finding, None]:
+        step, tried = "rabbitmq policies", "look for bindings, and for policies over the bridge's queues and exchanges"
         self._examination.begin(step, tried)
         url = self._section.management_url
         if url is None:
-            why = "AMQP does not tell them; set rabbitmq.management_url, or look: rabbitmqctl list_policies"
-            yield skipped(step, tried, why)
+            look = "rabbitmqctl list_bindings, rabbitmqctl list_policies"
+            yield skipped(step, tried, f"AMQP does not tell them; set rabbitmq.management_url, or look: {look}")
             return
         if self._section.auth == "external":
             yield skipped(step, tried, "the management API takes no client certificate as a login")
             return
-        management = RabbitManagement(node, url)
-        queues = [one.name for one in self._wanted.queues]
-        amqp_exchanges = [one.name for one in self._wanted.amqp_exchanges]
         try:
-            tags = await asyncio.to_thread(management.tags)
-            overrides = await asyncio.to_thread(management.overrides, queues, amqp_exchanges)
+            found = await asyncio.to_thread(_look, RabbitManagement(node, url), self._wanted)
         except BrokerAccessRefused as error:
-            why = f"{error.detail}: it has no tag for it, and needs none for its work"
-            yield skipped(step, tried, why)
+            yield skipped(step, tried, f"{error.detail}: it has no tag for it, and needs none for its work")
             return
         except BridgeError as error:
             yield failed(step, tried, error)
             return
-        if "administrator" in tags:
-            yield doubtful("rabbitmq rights", "look for the tag administrator", "broker_rights_too_wide", "it is there")
-        for one in overrides:
-            told = f"{one.kind} {one.name}: policy {one.policy} sets {', '.join(one.settings) or 'something'}"
-            yield wrong(step, tried, "policy_overrides", told)
-        if not overrides:
-            yield ok(step, tried, "there is none that changes anything")
+        for finding in found:
+            yield finding
+
+
+def _look(management: RabbitManagement, wanted: Topology) -> list[Finding]:
+    """Return what the management API shows to be wrong."""
+    findings = []
+    if "administrator" in management.tags():
+        tried = "look for the tag administrator"
+        findings.append(doubtful("rabbitmq rights", tried, "broker_rights_too_wide", "it is there"))
+    tried = "look for each binding"
+    if unbound := management.unbound(wanted.bindings):
+        told = ", ".join(f"{one.amqp_exchange} to {one.queue} by {one.routing_key or 'any key'}" for one in unbound)
+        findings.append(wrong(_STEP, tried, "topology_missing", f"{len(unbound)} missing: {told}"))
+    else:
+        findings.append(ok(_STEP, tried, f"{len(wanted.bindings)} are there"))
+    tried = "look for policies over the bridge's queues and exchanges"
+    queues = [one.name for one in wanted.queues]
+    overrides = management.overrides(queues, [one.name for one in wanted.amqp_exchanges])
+    for one in overrides:
+        told = f"{one.kind} {one.name}: policy {one.policy} sets {', '.join(one.settings) or 'something'}"
+        findings.append(wrong("rabbitmq policies", tried, "policy_overrides", told))
+    if not overrides:
+        findings.append(ok("rabbitmq policies", tried, "there is none that changes anything"))
+    return findings
 
 
 def _code_of(looked: Looked) -> str:

@@ -1,4 +1,4 @@
-"""What only RabbitMQ's management API tells: policies in force, whether a user may administer. Nothing is written."""
+"""What only RabbitMQ's management API tells: policies, bindings, whether a user may administer. Nothing is written."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.wire.topology import Binding
 
 _LARGEST_ANSWER_BYTES: Final = 8 << 20
 _SECONDS: Final = 15.0
@@ -70,18 +71,31 @@ class RabbitManagement:
         What a declaration and a policy both set is the lower number or the declaration's; what a policy alone sets
         counts, and that is told here.
         """
-        vhost = quote(unquote(self._url.path[1:]) or "/", safe="")
         return [
-            *self._of(vhost, "queues", "queue", set(queues)),
-            *self._of(vhost, "exchanges", "amqp_exchange", set(amqp_exchanges)),
+            *self._of("queues", "queue", set(queues)),
+            *self._of("exchanges", "amqp_exchange", set(amqp_exchanges)),
         ]
 
-    def _of(self, vhost: str, path: str, kind: str, names: set[str]) -> Iterator[Override]:
+    def unbound(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Return those of these bindings that are not there. Raises as `tags` does."""
+        there = {
+            (str(one.get("source")), str(one.get("destination")), str(one.get("routing_key")))
+            for one in self._listed(f"/api/bindings/{self._vhost}")
+            if one.get("destination_type") == "queue"
+        }
+        return [one for one in bindings if (one.amqp_exchange, one.queue, one.routing_key) not in there]
+
+    @property
+    def _vhost(self) -> str:
+        return quote(unquote(self._url.path[1:]) or "/", safe="")
+
+    def _of(self, path: str, kind: str, names: set[str]) -> Iterator[Override]:
         # Which policy it is shows at once without statistics; what the policy sets, within seconds, with them.
         definitions = {
-            str(one.get("name")): one.get("effective_policy_definition") for one in self._listed(f"/api/{path}/{vhost}")
+            str(one.get("name")): one.get("effective_policy_definition")
+            for one in self._listed(f"/api/{path}/{self._vhost}")
         }
-        for one in self._listed(f"/api/{path}/{vhost}?disable_stats=true"):
+        for one in self._listed(f"/api/{path}/{self._vhost}?disable_stats=true"):
             name, policy = str(one.get("name")), one.get("policy") or one.get("operator_policy")
             if name not in names or not policy:
                 continue

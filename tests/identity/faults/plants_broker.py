@@ -70,6 +70,17 @@ def _managed(ground: Ground, tags: str) -> Iterator[Environment]:
 
 
 @contextmanager
+def _unbound(ground: Ground) -> Iterator[Environment]:
+    where = f"bindings/{VHOST}/e/mail.inbound/q/mail.inbound"
+    ground.broker(f"{where}/%23", method="DELETE")
+    try:
+        with _managed(ground, "management") as variables:
+            yield variables
+    finally:
+        ground.broker(where, method="POST", body={"routing_key": "#"})
+
+
+@contextmanager
 def _alarm(ground: Ground) -> Iterator[Environment]:
     before = ground.node.ctl("eval", "vm_memory_monitor:get_vm_memory_high_watermark().").strip()
     ground.node.ctl("set_vm_memory_high_watermark", "0.00000001")
@@ -166,6 +177,7 @@ PLANTS = [
         "topology_missing",
         with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost=EMPTY_VHOST)}),
     ),
+    Plant("no queue is bound to mail.inbound", "topology_missing", _unbound),
     Plant(
         "a queue has another delivery limit",
         "topology_differs",

@@ -13,6 +13,7 @@ import pytest
 from bridge.adapters.rabbitmq.management import Override, RabbitManagement
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.errors import BrokerAccessRefused, BrokerUnavailable
+from bridge.wire.topology import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,14 @@ def test_lists_that_are_none_hold_nothing(api: Api, told: object) -> None:
     api.answers = dict.fromkeys([*_QUEUES, *_EXCHANGES], told)
 
     assert api.client.overrides(["ours"], ["ours"]) == []
+
+
+def test_bindings_that_are_not_there_are_told(api: Api) -> None:
+    there = {"source": "x", "destination": "q", "destination_type": "queue", "routing_key": "#"}
+    api.answers = {"/api/bindings/a%2Fb": [there, {**there, "destination_type": "exchange", "destination": "z"}, 5]}
+
+    wanted = [Binding("x", "q", "#"), Binding("x", "q", "a"), Binding("x", "z", "#")]
+    assert api.client.unbound(wanted) == wanted[1:]
 
 
 @pytest.mark.parametrize("status", [401, 403])
