@@ -57,9 +57,9 @@ def probe_exchange(
     if waiting > MOST_MAILS and not sure:
         say(f"mailbox {chosen.alias}: {waiting} mails in the inbox, so it is no test mailbox; --yes probes it anyway")
         return Exit.USAGE
-    entra = None
-    if settings.ews.auth == "oauth" and settings.entra is not None:
-        entra = TokenEndpoint(entra_app(settings.entra), secret_reader(settings.entra))
+    entra, app = None, settings.app(chosen)
+    if app is not None and (app.client_secret is not None or app.client_secret_file is not None):
+        entra = TokenEndpoint(entra_app(app), secret_reader(app))
 
     def told(result: Result) -> None:
         (say if as_json else answer)(result.as_line())
@@ -119,19 +119,23 @@ def _choose(settings: ExchangeSettings, name: str | None) -> MailboxSettings | N
     if settings.ews.auth != "oauth":
         say("a mailbox that signs in with a password has to be in the configuration; name its alias")
         return None
-    return MailboxSettings(alias=UNCONFIGURED.replace(" ", "-"), address=name)
+    chosen = MailboxSettings(alias=UNCONFIGURED.replace(" ", "-"), address=name)
+    if settings.app(chosen) is None:
+        say("[entra] itself is no app: put the mailbox into the configuration, with its app, and name its alias")
+        return None
+    return chosen
 
 
 def _target(settings: ExchangeSettings, mailbox: MailboxSettings) -> Target:
-    oauth = settings.ews.auth == "oauth" and settings.entra is not None
+    app = settings.app(mailbox)
     password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
     return Target(
-        url=settings.ews.url,
+        url=settings.ews_url(mailbox),
         address=mailbox.address,
         ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
         timeout_seconds=settings.ews.call_timeout_seconds,
-        tokens=entra_tokens(settings.entra) if oauth and settings.entra is not None else None,
-        login=None if oauth else (settings.ews.auth, mailbox.username or "", password),
+        tokens=entra_tokens(app) if app is not None else None,
+        login=None if app is not None else (settings.ews.auth, mailbox.username or "", password),
     )
 
 
