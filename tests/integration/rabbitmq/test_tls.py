@@ -269,3 +269,19 @@ async def test_a_password_that_the_broker_does_not_know_yet_leaves_the_old_one_a
         await asyncio.to_thread(secured.node.ctl, "change_password", "bridge-early", "new")
         await lost_and_back()
         assert await publisher.publish(mail(2)) == PublishReceipt("m-2")
+
+
+async def test_authorities_may_stand_side_by_side_in_the_ca_file_while_the_nodes_certificate_is_renewed(
+    secured: SecuredBroker, tmp_path: Path
+) -> None:
+    """The file is read for each connection: first the new one beside the old, then the new one alone."""
+    file = tmp_path / "trusted.pem"
+    other, own = TestAuthority(tmp_path, "other").file.read_bytes(), secured.authority.file.read_bytes()
+    settings = replace(_by_password(secured), ca_file=file)
+
+    file.write_bytes(other)
+    with pytest.raises(BrokerAccessRefused):
+        await _look(settings)
+    for content in (other + own, own):
+        file.write_bytes(content)
+        assert await _look(settings) == []
