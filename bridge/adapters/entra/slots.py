@@ -106,6 +106,8 @@ class Slots:
         self.all = [Slot(name, source) for name, source in zip(NAMES, sources, strict=False)]
         for slot in self.all:
             slot.read()
+            if slot.name == "next" and slot.loaded is not None:
+                slot.try_at = float("-inf")  # before it is needed
         self.active: Credential | None = None
         self._active_slot = self.all[0]
         self.refused: BridgeError | None = None
@@ -144,7 +146,8 @@ class Slots:
             if self.active is not None and slot.holds(self.active):
                 # It is in use already: put back after a mistake, or moved here from the other place.
                 slot.try_at, slot.accepted = None, self.refused is None
-                self._active_slot = slot
+                if slot.name == "first" or not self._active_slot.holds(self.active):
+                    self._active_slot = slot
             else:
                 found.append((slot, slot.loaded))
         return found

@@ -423,3 +423,30 @@ def test_a_new_secret_that_everybody_may_read_is_told(tmp_path: Path, mode: int,
     bench.tend(30)
 
     assert len(bench.told(CredentialExposed)) == told
+
+
+def test_a_second_that_is_there_from_the_start_is_tried_before_it_is_needed_and_then_rarely() -> None:
+    bench = Bench(FakeSource("one"), FakeSource("dead"), good={"one", "dead"}, probe_seconds=1_000)
+    bench.tokens.token()
+    bench.tend(5)
+    assert bench.client.shown == ["one", "dead"]
+    bench.client.good.remove("dead")
+
+    bench.tend(1_300)
+
+    warning = bench.sign_in.state().warning
+    assert refused(bench) == [("next", "secret_wrong")]
+    assert warning is not None
+    assert "cannot take over" in warning[1]
+
+
+def test_both_places_may_hold_the_same_secret() -> None:
+    """So it is for a moment in the middle of a renewal."""
+    bench = Bench(FakeSource("one"), FakeSource("one"))
+    bench.tokens.token()
+
+    bench.tend(30)
+
+    assert bench.client.shown == ["one"]
+    assert bench.sign_in.state().warning is None
+    assert [c.accepted for c in bench.sign_in.state().credentials] == [True, True]
