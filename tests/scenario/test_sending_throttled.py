@@ -1,0 +1,89 @@
+"""Exchange asks for less while mail is sent, in each of its ways: judged by its own account of the calls it got."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pytest
+
+from tests.support.sandbox import SandboxProcess
+from tests.support.workers import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.scenario.conftest import Site
+
+_ADDRESS = "dispatch@example.org"
+_WAIT = "bridge_egress_wait_seconds"
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the sandbox keeps every request, with the time at which it came."""
+    monkeypatch.setenv("BRIDGE_SANDBOX_RECORD", str(tmp_path / "calls"))
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def sandbox(calls: Path, tmp_path: Path) -> Iterator[SandboxProcess]:
+    """One that keeps them."""
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[_ADDRESS]) as process:
+        assert calls.is_dir()
+        yield process
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("operation", "fault", "seconds"),
+    [
+        ("SendItem", {"kind": "unavailable", "status": 503, "retry_after_seconds": 7}, 7.0),
+        ("CreateItem", {"kind": "server_busy", "back_off_milliseconds": 6500}, 6.5),
+        ("SendItem", {"kind": "item_error", "code": "ErrorServerBusy", "back_off_milliseconds": 3000}, 3.0),
+        ("SendItem", {"kind": "item_server_busy"}, 1.0),
+    ],
+    ids=["503", "500", "200", "inner"],
+)
+def test_while_exchange_asks_for_quiet_it_gets_no_call_and_then_all_is_sent_once(
+    site: Site, calls: Path, operation: str, fault: dict[str, Any], seconds: float
+) -> None:
+    """The last one says no time: then it is the worker's own, a second at first."""
+    with site.worker("egress") as worker:
+        until(worker.ready, "the worker to drain")
+        rule = {"match": {"operation": operation}, "fault": fault, "times": 1}
+        site.sandbox.faults(rule)
+        _request(site, "u-0")
+        until(lambda: worker.metric(_WAIT) > 0, "the wait to be told")
+        waited = worker.metric(_WAIT)
+        at = _times(calls, since=0.0, operation=operation)[-1]
+        _request(site, *(f"u-{number}" for number in range(1, 6)))
+        until(lambda: len(site.sandbox.sends()) == 6, "all of them to be sent")
+        until(lambda: worker.metric(_WAIT) == 0, "the wait to be over")
+        paused = worker.told("egress.draining_paused")
+        worker.stop()
+
+    assert seconds <= waited <= seconds * 1.1
+    assert [line["code"] for line in paused] == ["mailbox_throttled"]
+    assert min(_times(calls, since=at)) - at >= seconds
+    assert sorted(send["request_id"] for send in site.sandbox.sends()) == [f"u-{number}" for number in range(6)]
+
+
+def _request(site: Site, *request_ids: str) -> None:
+    """Publish urgent requests, which come back soonest."""
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(site.amqp_url))) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for request_id in request_ids:
+            body = {"request_id": request_id, "to": [{"address": _ADDRESS}], "text": "x"}
+            properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
+            channel.basic_publish("mail.outbound", "dispatch.urgent", json.dumps(body).encode(), properties)
+
+
+def _times(calls: Path, *, since: float, operation: str = "") -> list[float]:
+    """Return when Exchange got calls of this operation, or any, after a time, oldest first."""
+    times = (file.stat().st_mtime for file in calls.glob(f"*{operation}.request.xml"))
+    return sorted(at for at in times if at > since)
