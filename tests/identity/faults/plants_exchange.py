@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bridge.adapters.entra.factory import sign_in
+from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.sender import EwsSender
+from bridge.adapters.ews.trial import EwsTrial
+from bridge.config import load
+from bridge.domain.outbound_records import Stamp
 from tests.identity.faults.ground import CLOSED, MAILBOX, closed_port
 from tests.identity.faults.plant import NO_FILE, Plant, with_variables, within
+from tests.identity.faults.plants_entra import MICROSOFT, proxied
 from tests.support.certificates import TestAuthority
 
 if TYPE_CHECKING:
@@ -53,6 +61,29 @@ def _old_mail(ground: Ground) -> Iterator[Environment]:
         yield {}
     finally:
         ground.empty("inbox")
+
+
+@contextmanager
+def _too_fast(ground: Ground) -> Iterator[Environment]:
+    with proxied(ground, *MICROSOFT) as variables:
+        yield {**variables, "BRIDGE_MAILBOXES__0__SEND_RATE_PER_MINUTE": "60"}
+
+
+@contextmanager
+def _used_up(ground: Ground) -> Iterator[Environment]:
+    """With a send that the ledger remembers."""
+    client = EwsClient(
+        EwsConnection(ground.sandbox.info["ews_url"], ca_file=ground.sandbox.ca_file),
+        tokens=sign_in("default", load(None, ground.environment).settings.apps_in_use["default"]).tokens(),
+    )
+    trial = EwsTrial(client, MAILBOX)
+    try:
+        asyncio.run(EwsSender(client, MAILBOX).enter_begun(Stamp("r-1", "a-1", "d-1"), recipients=1))
+        yield {"BRIDGE_MAILBOXES__0__RECIPIENTS_PER_DAY": "1"}
+    finally:
+        for _, folder in asyncio.run(trial.folders_named("Bridge Sends")):
+            asyncio.run(trial.delete_folder(folder))
+        client.close()
 
 
 @contextmanager
@@ -120,6 +151,12 @@ PLANTS = [
         "a gateway answers in the place of EWS",
         "mailbox_unavailable",
         within(lambda g: g.fault("http_error", match=_EWS, status=502)),
+    ),
+    Plant(
+        "EWS is that of Exchange Online, which ends on 1 April 2027",
+        "ews_ends",
+        lambda g: proxied(g, *MICROSOFT),
+        state="warning",
     ),
     # Policies
     Plant(
@@ -223,4 +260,12 @@ PLANTS = [
     Plant("the mailbox is being moved", "mailbox_unavailable", _moving),
     Plant("mail waits in the junk folder", "junk_waits", _junk, state="warning"),
     Plant("a mail has waited in the inbox for a month", "old_mail_waits", _old_mail, state="warning"),
+    Plant(
+        "more mails a minute are configured than Exchange Online sends",
+        "send_limit_exceeded",
+        _too_fast,
+        state="warning",
+        also=frozenset({"ews_ends"}),
+    ),
+    Plant("as many recipients as a day may have were written to", "send_limit_reached", _used_up, state="warning"),
 ]
