@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.config.entra import EntraAppSettings
     from bridge.config.rabbitmq import RabbitMqSettings
-    from bridge.config.settings import MailboxSettings, Settings
+    from bridge.config.settings import ExchangeSettings, MailboxSettings, Settings
     from bridge.ports.tokens import TokenSource
 
 
@@ -60,7 +60,7 @@ def entra_tokens(settings: EntraAppSettings, name: str = DEFAULT_APP) -> TokenSo
 
 
 def ews_client(
-    settings: Settings,
+    settings: ExchangeSettings,
     mailbox: MailboxSettings,
     tokens: TokenSource | None,
     observe: Callable[..., None] = lambda **_: None,

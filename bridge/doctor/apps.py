@@ -11,6 +11,7 @@ from bridge.adapters.entra.client import EntraClient
 from bridge.adapters.entra.factory import credential_sources, entra_app
 from bridge.adapters.entra.registration import Registration
 from bridge.adapters.entra.tenant import look_at_tenant
+from bridge.config import Settings
 from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.claims import about_claims
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
@@ -41,7 +42,7 @@ class Apps:
         """Yield what is found of each app that is used."""
         settings = examination.settings
         apps = dict(settings.apps_in_use)
-        if settings.broker_app is not None:
+        if isinstance(settings, Settings) and settings.broker_app is not None:
             apps.setdefault(settings.rabbitmq.entra or DEFAULT_APP, settings.broker_app)
         for name, app in apps.items():
             used_by = [m.alias for m in settings.mailboxes if settings.app_name(m) == name]

@@ -10,7 +10,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.management import RabbitManagement
 from bridge.adapters.rabbitmq.own_certificate import ends_at
 from bridge.adapters.rabbitmq.rights import rabbit_rights
-from bridge.bootstrap import rabbit_settings
+from bridge.assembly import rabbit_settings
 from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.broker_rights import BrokerRights
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.rabbitmq.admin import Finding as Looked
     from bridge.adapters.rabbitmq.settings import RabbitSettings
+    from bridge.config import Settings
     from bridge.doctor.apps import Apps
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
@@ -37,11 +38,10 @@ _STEP: Final = "rabbitmq topology"
 class Broker:
     """Examines the broker."""
 
-    def __init__(self, examination: Examination, apps: Apps) -> None:
+    def __init__(self, examination: Examination, settings: Settings, apps: Apps) -> None:
         self._examination = examination
         self._apps = apps
-        self._section = examination.settings.rabbitmq
-        settings = examination.settings
+        self._section = settings.rabbitmq
         self._settings = rabbit_settings(self._section, name="bridge check", app=settings.broker_app)
         self._wanted = wanted_topology(self._section, [mailbox.alias for mailbox in settings.mailboxes])
 

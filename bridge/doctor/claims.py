@@ -13,8 +13,8 @@ from bridge.doctor.findings import doubtful, ok, skipped, wrong
 
 if TYPE_CHECKING:
     from bridge.adapters.entra.claims import Claims
-    from bridge.config import Settings
     from bridge.config.entra import EntraAppSettings
+    from bridge.config.settings import ExchangeSettings
     from bridge.doctor.findings import Finding
 
 _EXCHANGE_ID: Final = "00000002-0000-0ff1-ce00-000000000000"
@@ -22,7 +22,9 @@ _FULL_ACCESS: Final = "full_access_as_app"
 _MOST_ROLES: Final = 5
 
 
-def about_claims(step: str, token: str, app: EntraAppSettings, settings: Settings, used_by: list[str]) -> list[Finding]:
+def about_claims(
+    step: str, token: str, app: EntraAppSettings, settings: ExchangeSettings, used_by: list[str]
+) -> list[Finding]:
     """Return what is found in a token of an app; `used_by` are the aliases of the mailboxes that it opens."""
     claims = read_claims(token)
     if claims is None:
@@ -37,7 +39,7 @@ def about_claims(step: str, token: str, app: EntraAppSettings, settings: Setting
     ]
 
 
-def _audience(step: str, claims: Claims, settings: Settings) -> Finding:
+def _audience(step: str, claims: Claims, settings: ExchangeSettings) -> Finding:
     tried = "look whom the token is for"
     hosts = {hosts.ews_host for hosts in CLOUDS.values()}
     hosts |= {urlsplit(settings.ews_url(mailbox)).hostname or "" for mailbox in settings.mailboxes}
@@ -64,7 +66,7 @@ def _times(step: str, claims: Claims) -> Finding:
     return ok(step, tried, f"{left / 60:.0f} minutes more")
 
 
-def _roles(step: str, claims: Claims, settings: Settings, used_by: list[str]) -> Finding:
+def _roles(step: str, claims: Claims, settings: ExchangeSettings, used_by: list[str]) -> Finding:
     tried = "look which permissions of Entra the token bears"
     if _FULL_ACCESS in claims.roles:
         proved = any(mailbox.must_not_reach for mailbox in settings.mailboxes if mailbox.alias in used_by)

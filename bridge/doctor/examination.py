@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from bridge.config import Settings
+    from bridge.config.settings import ExchangeSettings
 
 Role = Literal["run", "ingest", "egress"]
 _T = TypeVar("_T")
@@ -21,7 +21,8 @@ _LONGEST_END_SECONDS = 30.0
 class Examination:
     """Which configuration is examined, and what for."""
 
-    settings: Settings
+    settings: ExchangeSettings
+    """All of it; without the broker's section the broker is left out."""
     role: Role = "run"
     """The worker whose login at the broker this is."""
     send_test: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from bridge.config import Settings
 from bridge.doctor.apps import Apps
 from bridge.doctor.broker import Broker
 from bridge.doctor.findings import skipped
@@ -23,13 +24,14 @@ async def examine(examination: Examination) -> AsyncGenerator[Finding, None]:
 
     What is made on the way is taken away again, also where this is cancelled or closed in the middle.
     """
-    apps = Apps()
-    for steps in (
-        apps.examine(examination),
-        Mailboxes(examination, apps).examine(),
-        Broker(examination, apps).examine(),
-    ):
+    apps, settings = Apps(), examination.settings
+    all_steps = [apps.examine(examination), Mailboxes(examination, apps).examine()]
+    if isinstance(settings, Settings):
+        all_steps.append(Broker(examination, settings, apps).examine())
+    for steps in all_steps:
         async with aclosing(steps) as found:
             async for finding in found:
                 yield finding
+    if not isinstance(settings, Settings):
+        yield skipped("rabbitmq", "log in, and look at rights, exchanges and queues", "it is not configured")
     yield skipped("blob store", "write, read and delete", "there is none yet: it comes with large mail")

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.inbox import EwsInbox
-from bridge.bootstrap import entra_tokens, ews_client
+from bridge.assembly import entra_tokens, ews_client
 from bridge.config.entra import DEFAULT_APP
 from bridge.config.rules import is_microsoft_host
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong

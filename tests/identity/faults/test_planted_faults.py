@@ -21,6 +21,13 @@ def test_nothing_is_wrong_where_nothing_is_planted(ground: Ground) -> None:
     assert [one for one in findings(ground.environment) if one.state in {"warning", "failed"}] == []
 
 
+def test_without_a_broker_the_mailboxes_are_tried(ground: Ground) -> None:
+    found = findings({**ground.environment, "BRIDGE_RABBITMQ__URLS": None})
+
+    assert "mailbox dispatch, must_not_reach[0]" in {one.step for one in found if one.state == "ok"}
+    assert [one.state for one in found if one.step.startswith("rabbitmq")] == ["skipped"]
+
+
 def test_a_proxy_in_between_is_shown(ground: Ground) -> None:
     [plant] = [one for one in PLANTS if one.planted.startswith("HTTPS_PROXY leads to")]
 
