@@ -237,10 +237,13 @@ def _extended(node: etree._Element) -> p.Bag:
 
 
 def _below(every: list[Folder], parent: int) -> list[Folder]:
-    inside = {parent}
-    found = []
-    for one in every:
-        if one.parent in inside:
-            inside.add(one.id)
-            found.append(one)
-    return found
+    # A folder may lie below one that was made after it: it was moved there.
+    above = {one.id: one.parent for one in every}
+
+    def inside(one: Folder) -> bool:
+        at = one.parent
+        while at is not None and at != parent:
+            at = above.get(at)
+        return at is not None
+
+    return [one for one in every if inside(one)]
