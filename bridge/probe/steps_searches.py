@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.ews import stamps
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import requests_ews as ews
@@ -89,3 +90,30 @@ def conversations(probe: Probing) -> Seen:
         identifier = probe.ground.item(draft, wanted).find(f"{T}ConversationId")
         found.add(None if identifier is None else identifier.get("Id"))
     return Seen(len(found) == 1 and None not in found, f"{len(found)} conversations")
+
+
+@step(
+    151,
+    "a folder keeps its id when it is moved, and FindFolder Deep finds it by a property of one's own",
+    needs=Needs.WRITE,
+)
+def folder_by_property(probe: Probing) -> Seen:
+    folder, parent = probe.ground.subfolder(), probe.ground.subfolder()
+    mark, value = stamps.uri(stamps.STATE), probe.ground.next_name()
+    made = element("t:Folder", element("t:ExtendedProperty", mark, element("t:Value", text=value)))
+    change = element("t:SetFolderField", stamps.uri(stamps.STATE), made)
+    changes = element("t:FolderChange", folder, element("t:Updates", change))
+    marked = probe.code(element("m:UpdateFolder", element("m:FolderChanges", changes)))
+    into = folder_ids("m:ToFolderId", parent)
+    moved = probe.code(element("m:MoveFolder", into, folder_ids("m:FolderIds", folder)))
+    search = element(
+        "m:FindFolder",
+        element("m:FolderShape", element("t:BaseShape", text="IdOnly")),
+        element("m:IndexedPageFolderView", MaxEntriesReturned="10", Offset="0", BasePoint="Beginning"),
+        element("m:Restriction", stamps.equals(stamps.STATE, value)),
+        folder_ids("m:ParentFolderIds", probe.ground.folder()),
+        Traversal="Deep",
+    )
+    found = [one.get("Id") for one in probe.ok(search).all("FolderId")]
+    same = found == [folder.get("Id")]
+    return Seen(same, f"UpdateFolder: {marked}; MoveFolder: {moved}; found: {len(found)}, with its id: {same}")
