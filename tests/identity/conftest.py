@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--steady-seconds", type=float, default=2.0, help="how long mail flows before and after each renewal"
+        "--steady-seconds", type=float, default=1.0, help="how long mail flows before and after each renewal"
     )
     parser.addoption("--fleet", type=int, default=50, help="how many workers start at once")
 
@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def steady_seconds(pytestconfig: pytest.Config) -> float:
     """How long mail flows before and after what a test is about."""
-    return float(pytestconfig.getoption("--steady-seconds"))
+    return float(pytestconfig.getoption("--steady-seconds", 1.0))
 
 
 @pytest.fixture(scope="module")
