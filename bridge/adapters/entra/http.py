@@ -85,7 +85,9 @@ class _Adapter(TrustingAdapter):
         status, fields = response.status_code, _object(response.content)
         self._heard.note(response, fields or {}, self._wall_clock)
         later = status == 429 or status >= 500 or (self._metadata and status in _METADATA_PASSES)
-        if later or (fields is None and not self._metadata):
+        # Entra sends nobody elsewhere; requests would go there, and take the secret along.
+        elsewhere = 300 <= status < 400
+        if later or elsewhere or (fields is None and not self._metadata):
             stated = _retry_after(response.headers)
             if stated is None and status == 429:
                 stated = _BUSY_SECONDS

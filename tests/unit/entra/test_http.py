@@ -95,6 +95,7 @@ def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest
         (b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n{}", None),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", None),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", None),
+        (b"HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\n{}", None),
     ],
 )
 def test_an_answer_that_is_not_entras_word_is_none(answer: bytes, wait: float | None) -> None:
