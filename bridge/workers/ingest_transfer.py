@@ -147,13 +147,11 @@ class Transfer:
                     under_way.append(asyncio.create_task(self._fetch(batch)))
                 if not under_way:
                     return
-                if not under_way[0].done():
-                    # Nothing is lost with a batch that is not here yet; a call that hangs must hold up no stop.
-                    await unless_set(stop, asyncio.wait({under_way[0]}))
-                    continue
-                taken, fetched = under_way.popleft().result()
-                await self._publish_batch(fetched, taken)
-                self._progress()
+                await unless_set(stop, asyncio.wait({under_way[0]}))  # a call that hangs holds up no stop
+                if under_way[0].done():
+                    taken, fetched = under_way.popleft().result()
+                    await self._publish_batch(fetched, taken)
+                    self._progress()
         finally:
             for task in under_way:
                 task.cancel()
@@ -176,9 +174,8 @@ class Transfer:
         except BaseException:
             self._budget.give_back(taken)
             raise
-        read = [mail for mail in fetched if isinstance(mail, FetchedMail)]
-        seconds = self._clock.monotonic() - started
-        self._emit(MailsFetched(self._alias, len(read), sum(len(mail.mime) for mail in read), seconds))
+        sizes = [len(mail.mime) for mail in fetched if isinstance(mail, FetchedMail)]
+        self._emit(MailsFetched(self._alias, len(sizes), sum(sizes), self._clock.monotonic() - started))
         return taken, fetched
 
     async def _publish_batch(self, fetched: Sequence[Fetched], taken: int) -> None:
@@ -284,8 +281,7 @@ class Transfer:
                 self._window.widen()
                 self._unroutable_streak = 0
                 self.published += 1
-                now = self._clock.now()
-                waited = (now - ref.received_at).total_seconds() if ref.received_at is not None else None
+                waited = (self._clock.now() - ref.received_at).total_seconds() if ref.received_at is not None else None
                 self._emit(
                     MailPublished(
                         mailbox=self._alias,
@@ -400,6 +396,5 @@ class Transfer:
 
 def _removal_error(error: BridgeError) -> BridgeError:
     """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
-    if isinstance(error, OperatorError | MessageError):
-        return RemovalImpossible(f"published mails cannot be removed ({error.code})")
-    return error
+    lasting = isinstance(error, OperatorError | MessageError)
+    return RemovalImpossible(f"published mails cannot be removed ({error.code})") if lasting else error
