@@ -8,16 +8,19 @@ import json
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pika
 
 from tests.chaos.plant import ALIASES, address_of
+from tests.chaos.repeats import Arrival, unexplained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.chaos.plant import Plant
+    from tests.chaos.repeats import Fault, Publish
 
 _PARKED = "Bridge Parked"
 _TERMINAL = {"outbound.sent", "outbound.failed", "outbound.expired", "outbound.unknown"}
@@ -39,6 +42,7 @@ class Account:
     without_event: int = 0
     problems: list[str] = field(default_factory=list)
     event_bodies: list[bytes] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
 
     def take_inbound(self, plant: Plant, in_calm: Mapping[str, Sequence[str]] | None = None) -> None:
         """
@@ -48,18 +52,21 @@ class Account:
         """
         arrived: dict[str, set[str]] = defaultdict(set)
         order: dict[str, list[str]] = defaultdict(list)
-        seen: set[str] = set()
+        copies: Counter[str] = Counter()
+        received: dict[str, float] = {}
         for message_id, body in _drain(plant, "mail.inbound"):
             payload = json.loads(body)
-            self.repeated += message_id in seen
-            seen.add(message_id)
+            self.repeated += message_id in copies
+            copies[message_id] += 1
+            received[message_id] = _seconds(payload["received_at"])
             if payload["raw"] is None:
                 self.problems.append(f"{payload['mailbox']}: a mail without its bytes, although none is bad")
                 continue
             digest = hashlib.sha256(base64.b64decode(payload["raw"]["content"])).hexdigest()
             arrived[f"{payload['mailbox']} {digest}"].add(message_id)
             order[payload["mailbox"]].append(digest)
-        self.published = len(seen)
+        self.published = len(copies)
+        self.arrivals = [Arrival(message_id, count, received[message_id]) for message_id, count in copies.items()]
         for alias in ALIASES:
             left, gone, parked = _folders(plant, address_of(alias))
             self.parked += parked.total()
@@ -74,6 +81,10 @@ class Account:
         for alias, delivered in (in_calm or {}).items():
             if [digest for digest in order[alias] if digest in set(delivered)] != list(delivered):
                 self.problems.append(f"{alias}: mails out of order, or repeated, although nothing happened")
+
+    def judge_repeats(self, publishes: Mapping[str, Sequence[Publish]], faults: Sequence[Fault]) -> None:
+        """A mail may arrive twice only where something happened between its first publish and its removal."""
+        self.problems += unexplained(self.arrivals, publishes, faults)
 
     def take_outbound(self, plant: Plant, requested: Mapping[str, str]) -> None:
         """Compare what was asked for with what Exchange sent, and both with the events."""
@@ -109,6 +120,10 @@ class Account:
     def figures(self) -> dict[str, Any]:
         """Return the numbers by name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, int)}
+
+
+def _seconds(moment: str | None) -> float:
+    return datetime.fromisoformat(moment).timestamp() if moment is not None else 0.0
 
 
 def _folders(plant: Plant, address: str) -> tuple[Counter[str], Counter[str], Counter[str]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.account import Account
 from tests.chaos.load import Load
-from tests.chaos.plant import ALIASES, UNCONFIRMED, Plant, address_of
+from tests.chaos.plant import ALIASES, Plant, address_of
 from tests.chaos.privacy import leaks
+from tests.chaos.repeats import read_publishes
 from tests.chaos.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         for station in plant.stations:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code} in calm")
-    _limit_repeats(account, trouble)
+    readers = [station.name for station in plant.stations if station.name.startswith("ingest")]
+    account.judge_repeats(read_publishes({name: directory / f"{name}.log" for name in readers}), trouble.faults)
     if account.parked and not trouble.fetches_spoiled:
         account.problems.append(
             f"{account.parked} mails parked without a cause: none is bad, and none was hard to fetch"
@@ -96,11 +98,3 @@ def _left(plant: Plant) -> dict[str, int]:
         if total:
             left[f"inbox of {alias}"] = total
     return left
-
-
-def _limit_repeats(account: Account, trouble: Trouble) -> None:
-    """A mail may arrive twice only where something ended or was cut off with it in flight."""
-    harmless = {"cut ews of ingest", "black-hole ews of ingest", "stop ingest", "expire tokens", "entra away"}
-    ends = sum(n for what, n in trouble.counts.items() if "egress" not in what and what not in harmless)
-    if account.repeated > ends * UNCONFIRMED:
-        account.problems.append(f"{account.repeated} repeats, more than was in flight at {ends} faults")

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.chaos.repeats import SHARED, Fault
 from tests.support.faults import HARMLESS, UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Trouble:
     plant: Plant
     seed: int
     counts: Counter[str] = field(default_factory=Counter)
+    faults: list[Fault] = field(default_factory=list)
+    """What went wrong where, and from when to when."""
     stop: threading.Event = field(default_factory=threading.Event)
     fetches_spoiled: int = 0
     """How often the fetching of mails went wrong for a while."""
@@ -63,7 +66,8 @@ class Trouble:
         while not self.stop.is_set():
             station = chance.choice(self.plant.stations)
             kind = chance.choice(kinds)
-            self._tell(f"{kind(chance, station)} {station.name.split('-')[0]}")
+            begun = time.time()
+            self._tell(f"{kind(chance, station)} {station.name.split('-')[0]}", station.name, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
 
     def torment_infrastructure(self) -> None:
@@ -83,11 +87,13 @@ class Trouble:
         ]
         pot = [kind for kind, weight in kinds for _ in range(weight)]
         while not self.stop.is_set():
-            self._tell(chance.choice(pot)(chance))
+            begun = time.time()
+            self._tell(chance.choice(pot)(chance), SHARED, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
 
-    def _tell(self, what: str) -> None:
+    def _tell(self, what: str, where: str, begun: float) -> None:
         self.counts[what] += 1
+        self.faults.append(Fault(what, where, begun, time.time()))
         sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
     # Workers.

@@ -84,12 +84,15 @@ def test_a_mail_that_is_missing_repeated_or_out_of_order_is_a_problem(
     account.take_inbound(_plant(), {_ALIAS: [_digest(text) for text in "abc"]})
 
     assert {name: count for name, count in account.figures().items() if count} == figures
+    assert Counter({one.message_id: one.copies for one in account.arrivals}) == Counter(
+        one.split()[0] for one in arrived
+    )
     assert any(told in problem for problem in account.problems) if told else not account.problems
 
 
 def _payload(text: str) -> bytes:
     raw = {"content": base64.b64encode(text.encode()).decode()}
-    return json.dumps({"mailbox": _ALIAS, "raw": raw}).encode()
+    return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
 
 
 def _digest(text: str) -> str:
