@@ -100,8 +100,12 @@ def test_bad_request_is_kept_whatever_is_cut_wherever(site: Site, at: Cell) -> N
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("at", WAITING.cells(), ids=str)
 def test_request_that_waits_is_sent_once_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
-    """Exchange asks for six seconds, once; the queue in which the request waits holds it for a moment only."""
-    request_ids = _ids(site)
+    """
+    Exchange asks for six seconds, once; the queue in which the request waits holds it for a moment only.
+
+    One request: a second one would be held back by the same wait, and go round by another queue.
+    """
+    request_ids = _ids(site)[:1]
     _hurry(site, at.step.removeprefix("publish "))
     busy = {"kind": "server_busy", "back_off_milliseconds": 6000}
     match = {"operation": "CreateItem", "folder": "drafts", "mailbox": site.address}
