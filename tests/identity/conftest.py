@@ -1,4 +1,4 @@
-"""One sandbox for the tests of a file, and a virtual host of the run's broker for each test."""
+"""One sandbox for all tests of a process, and a virtual host of the run's broker for each test."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def steady_seconds(pytestconfig: pytest.Config) -> float:
     return float(pytestconfig.getoption("--steady-seconds", 1.0))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """A sandbox in the form of Exchange Online."""
     with SandboxProcess(tmp_path_factory.mktemp("identity") / "sandbox") as process:
         yield process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     """A sandbox in the form of an Exchange Server on-premises."""
     with SandboxProcess(tmp_path_factory.mktemp("identity") / "server", on_premises=True) as process:
@@ -43,13 +43,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]
 
 @pytest.fixture
 def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Place:
-    """The sandbox of the file's tests, with a virtual host for this one."""
+    """The sandbox, with a virtual host for this test."""
     return Place(tmp_path, sandbox, broker_url)
 
 
 @pytest.fixture
 def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str) -> Place:
-    """The server of the file's tests, with a virtual host for this one."""
+    """The server, with a virtual host for this test."""
     return Place(tmp_path, server, broker_url)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.bootstrap import rabbit_settings
+from bridge.cli.broker import wanted_topology
+from bridge.config import TopologySettings, load
 from tests.support.workers import Worker, bridge
 
 if TYPE_CHECKING:
@@ -137,9 +142,11 @@ class Place:
         }
 
     def topology(self, environment: Mapping[str, str]) -> None:
-        """Declare what the mailboxes of a configuration need on the broker."""
-        applied = self.bridge("topology", "apply", environment=environment)
-        assert applied.returncode == 0, applied.stderr
+        """Declare what the mailboxes of a configuration need on the broker, as `bridge topology apply` does."""
+        settings = load(None, environment, TopologySettings).settings
+        broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="tests", app=settings.broker_app))
+        found = asyncio.run(broker.apply(wanted_topology(settings)))
+        assert {finding.state for finding in found} <= {"declared", "present"}, found
 
     def bridge(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
