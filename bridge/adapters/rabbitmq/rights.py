@@ -89,7 +89,11 @@ class RabbitRights:
 
     async def _call(self, channel: OpenChannel, method: Callable[..., Any], **arguments: object) -> None:
         answering = asyncio.ensure_future(channel.call(method, **arguments))
-        await asyncio.wait({answering, self._blocked}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait({answering, self._blocked}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            answering.cancel()  # or asyncio would tell of its failure on standard error
+            raise
         if not answering.done():
             answering.cancel()
             await asyncio.wait({answering})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pika
@@ -98,3 +100,22 @@ async def test_a_broker_that_takes_no_publishes_is_told_as_that(own_broker: Brok
                 await rights.may_publish("open", "a")
     finally:
         own_broker.ctl("set_vm_memory_high_watermark", "0.6")
+
+
+async def test_a_question_that_is_given_up_says_nothing_more(broker_url: str) -> None:
+    """What asyncio tells of a failure that nobody waited for would go to standard error, with a traceback."""
+    told: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    async with rabbit_rights(quick(broker_url), broker_url) as rights:
+        await rights.may_declare_queue("nowhere")
+        asking = asyncio.create_task(rights.may_declare_queue("nowhere"))
+        while not asyncio.all_tasks() - {asyncio.current_task(), asking}:
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    gc.collect()
+
+    assert told == []
