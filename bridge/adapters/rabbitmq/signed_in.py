@@ -50,9 +50,9 @@ async def current_token(tokens: TokenSource, limit_seconds: float) -> AccessToke
         CredentialsRejected: Entra refuses the credentials.
     """
     asking = asyncio.ensure_future(asyncio.to_thread(tokens.token))
+    asking.add_done_callback(_forget)  # a thread cannot be cancelled; what it brings may come too late for anybody
     done, _ = await asyncio.wait({asking}, timeout=limit_seconds)
     if not done:
-        asking.add_done_callback(_forget)  # a thread cannot be cancelled; whatever it brings comes too late
         raise TokenUnavailable(f"there was no token for the broker within {limit_seconds:g} s")
     return asking.result()
 

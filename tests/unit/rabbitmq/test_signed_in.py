@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -167,3 +169,31 @@ async def test_a_token_that_does_not_come_is_not_waited_for_for_ever() -> None:
     with pytest.raises(TokenUnavailable):
         await current_token(_Hanging(_token(usable_seconds=1)), 0.05)
     released.set()
+
+
+async def test_a_worker_that_ends_meanwhile_hears_no_more_of_it() -> None:
+    """asyncio would tell of the failure with a traceback, at the end of a worker that did nothing wrong."""
+    asked, may_fail = threading.Event(), threading.Event()
+
+    class _FailsLate(_Tokens):
+        def token(self) -> AccessToken:
+            asked.set()
+            may_fail.wait(10)
+            return super().token()
+
+    told: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    waiting = asyncio.create_task(current_token(_FailsLate(TokenUnavailable()), 5))
+    await asyncio.to_thread(asked.wait, 10)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    del waiting
+    may_fail.set()
+    await loop.shutdown_default_executor()
+    await asyncio.sleep(0)
+    gc.collect()
+
+    assert told == []
