@@ -31,6 +31,8 @@ EWS_ENDS: Final = date(2027, 4, 1)
 """The day on which Microsoft ends EWS in Exchange Online, announced in February 2026."""
 _OLD_SECONDS: Final = 7 * 24 * 3600
 _MANY: Final = 1000
+_CLOSED_TO_ALL: Final = frozenset({"ErrorAccountDisabled", "ErrorInvalidLicense"})
+"""What Exchange answers for a mailbox that nobody can open, whatever the app's scope."""
 
 
 class Mailboxes:
@@ -133,7 +135,10 @@ class Mailboxes:
             try:
                 await EwsInbox(client, address).count("inbox")
             except MailboxAccessDenied as error:
-                yield ok(step, tried, f"refused ({error.detail or error.code}), as it must be")
+                if error.detail in _CLOSED_TO_ALL:
+                    yield doubtful(step, tried, "scope_unproved", f"it is closed to everybody ({error.detail})")
+                else:
+                    yield ok(step, tried, f"refused ({error.detail or error.code}), as it must be")
             except MailboxNotFound as error:
                 yield doubtful(step, tried, "scope_unproved", error.detail)
             except EwsBlocked as error:

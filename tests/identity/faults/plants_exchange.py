@@ -94,6 +94,16 @@ def _scope_without_ews(ground: Ground) -> Iterator[Environment]:
 
 
 @contextmanager
+def _scope_without_account(ground: Ground) -> Iterator[Environment]:
+    closed = {"service": "ews", "mailbox": CLOSED}
+    with (
+        ground.app_with(mailboxes=[MAILBOX, CLOSED]),
+        ground.fault("item_error", match=closed, code="ErrorAccountDisabled"),
+    ):
+        yield {}
+
+
+@contextmanager
 def _moving(ground: Ground) -> Iterator[Environment]:
     ground.sandbox.admin(f"/mailboxes/{MAILBOX}/move", method="POST", body={"seconds": 3600})
     try:
@@ -219,6 +229,12 @@ PLANTS = [
         "a mailbox under must_not_reach is in the app's scope, and EWS is switched off for it",
         "scope_unproved",
         _scope_without_ews,
+        state="warning",
+    ),
+    Plant(
+        "a mailbox under must_not_reach is in the app's scope, and its account is disabled",
+        "scope_unproved",
+        _scope_without_account,
         state="warning",
     ),
     Plant(
