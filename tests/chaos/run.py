@@ -79,14 +79,17 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
 
 
 def calm(plant: Plant) -> list[str]:
-    """Mend everything, and wait until nothing is left to do; return what never ended."""
+    """Mend everything, and wait until nothing is left to do; return what does not become less."""
     plant.sandbox.faults()
     for station in plant.stations:
         station.calm()
-    deadline = time.monotonic() + _CALM_SECONDS
+    least, since = None, time.monotonic()
     while left := _left(plant):
-        if time.monotonic() > deadline:
-            return [f"not finished within {_CALM_SECONDS:.0f} s of calm: {left}"]
+        total = sum(left.values())
+        if least is None or total < least:
+            least, since = total, time.monotonic()
+        if time.monotonic() > since + _CALM_SECONDS:
+            return [f"nothing ended within {_CALM_SECONDS:.0f} s of calm: {left}"]
         time.sleep(0.5)
     return []
 
