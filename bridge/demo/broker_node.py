@@ -42,6 +42,11 @@ kill -KILL 0
 """
 
 
+def _caller() -> str:
+    # All would be of the same name, and a node talks to one of a name at a time.
+    return f"caller-{os.getpid()}-{time.monotonic_ns()}"
+
+
 class BrokerNode:
     """
     One RabbitMQ node with everything it owns below one directory.
@@ -268,7 +273,7 @@ class BrokerNode:
         # In hexadecimal nothing needs quoting.
         texts = [f'binary:decode_hex(<<"{argument.encode().hex()}">>)' for argument in arguments]
         done = subprocess.run(  # noqa: S603 - a part of Erlang
-            [erlang_program("erl_call"), "-sname", self._files.node_name, "-e"],
+            [erlang_program("erl_call"), "-sname", self._files.node_name, "-h", _caller(), "-e"],
             env=self._files.environment(),
             cwd=self.directory,
             input=call.format(*texts) + ".\n",

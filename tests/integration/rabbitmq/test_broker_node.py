@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,17 @@ def test_a_wrong_password_is_named_as_such(broker: BrokerNode, vhost: str) -> No
     """Refused, not unavailable: waiting would not help."""
     with pytest.raises(BrokerAccessRefused):
         try_login(broker.vhost_url(vhost, username="nobody", password="wrong"))
+
+
+def test_many_may_administer_it_at_once(broker: BrokerNode, vhost: str) -> None:
+    """As the processes of a run of tests do."""
+    names = [f"{vhost}-{number}" for number in range(8)]
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(lambda name: broker.create_vhosts([name]), names))
+
+    for name in names:
+        try_login(broker.vhost_url(name))
 
 
 def test_a_restarted_node_keeps_its_address(own_broker: BrokerNode) -> None:
