@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     import requests
 
+BUNDLE: Final = Path(DEFAULT_CA_BUNDLE_PATH)
+"""What is trusted where no file is configured: the bundle that comes with the HTTP library, not the system's."""
 _SETTLED_SECONDS: Final = 1.0
 """A file counts once it has stayed the same for so long: bundles are written in pieces."""
 
@@ -82,7 +84,7 @@ class Trust:
         context = create_urllib3_context()
         context.verify_mode = ssl.CERT_REQUIRED
         try:
-            context.load_verify_locations(cafile=str(self._path or DEFAULT_CA_BUNDLE_PATH))
+            context.load_verify_locations(cafile=str(self._path or BUNDLE))
         except ssl.SSLError:
             raise
         except OSError as error:

@@ -115,7 +115,8 @@ class EntraAppSettings(Section):
     graph_url: str | None = None
     """Where Microsoft Graph is, instead of the cloud's own. Asked for the secret's expiry, where the app may."""
     ca_file: Path | None = None
-    """PEM file with the CA certificates to trust for Entra and Graph, instead of the system's."""
+    """PEM file with the CA certificates to trust for Entra and Graph, instead of the bundle that comes with
+    the HTTP library (certifi)."""
     timeout_seconds: Seconds = 10
     """Longest wait for one answer of Entra."""
     credential_probe_seconds: Annotated[float, Field(ge=0, le=7 * 86_400, allow_inf_nan=False)] = 1800

@@ -26,7 +26,8 @@ class EwsSettings(Section):
     url: str = f"https://{CLOUDS['global'].ews_host}/EWS/Exchange.asmx"
     """The EWS endpoint. Exchange Online's, as `entra.cloud` says, unless given. Autodiscover is never used."""
     ca_file: Path | None = None
-    """PEM file with the CA certificates to trust for EWS, instead of the system's. Verification is never off."""
+    """PEM file with the CA certificates to trust for EWS, instead of the bundle that comes with the HTTP
+    library (certifi). Verification is never off."""
     auth: Literal["oauth", "basic", "ntlm"] = "oauth"
     """How the bridge signs in. `basic` and `ntlm`: Exchange Server on-premises only, refused for Microsoft's hosts."""
     impersonate: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bridge.adapters.http_trust import BUNDLE
 from bridge.adapters.system.proxies import proxy_for
 from bridge.adapters.system.reach import reach
 from bridge.doctor.findings import ok, wrong
@@ -29,6 +30,8 @@ async def reachable(examination: Examination, part: str, url: str, ca_file: Path
         through = urlsplit(proxy)
         tried += f" through the proxy {through.hostname}:{through.port or 80}"
     examination.begin(step, tried)
+    if parts.scheme == "https" and ca_file is None:
+        ca_file = BUNDLE  # as calls over HTTP do it; the system may trust more, or less
     found = await reach(host, port, tls=tls, ca_file=ca_file, proxy=proxy)
     if found.code != "ok":
         return wrong(step, tried, found.code, found.detail)
