@@ -34,9 +34,15 @@ _Signature = tuple[int, int, int, int]
 class Trust:
     """The certificates to trust for one side; shared by all connections to it, and safe in many threads."""
 
-    def __init__(self, ca_file: str | None, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ca_file: str | None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = Path(ca_file) if ca_file is not None else None
-        self._monotonic = monotonic
+        self._monotonic, self._wall_clock = monotonic, wall_clock
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._read: _Signature | None = None
@@ -63,7 +69,9 @@ class Trust:
             return
         if signature != self._seen[0]:
             self._seen = (signature, now)
-        if now - self._seen[1] < _SETTLED_SECONDS:
+        # Nobody may have looked for half an hour: then the file itself tells when it was written.
+        written_seconds_ago = self._wall_clock() - signature[3] / 1e9
+        if now - self._seen[1] < _SETTLED_SECONDS and written_seconds_ago < _SETTLED_SECONDS:
             return
         self._read = signature  # good or bad, it is read once
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,6 +98,23 @@ def test_a_replaced_file_counts_for_new_connections(
     assert before == (True, False)
     assert both == (True, True)
     assert after == (False, True)
+
+
+def test_a_file_that_was_replaced_a_while_ago_counts_for_the_very_next_connection(
+    authorities: tuple[TestAuthority, TestAuthority], tmp_path: Path
+) -> None:
+    """Entra is asked twice an hour: its certificate may change between two requests, after the file did."""
+    old, new = authorities
+    file = tmp_path / "ca.pem"
+    file.write_bytes(old.file.read_bytes())
+    with server(old.issue("first")) as first, server(new.issue("second")) as second:
+        client = Client(file)
+        assert client.ask(first)
+
+        file.write_bytes(old.file.read_bytes() + new.file.read_bytes())
+        os.utime(file, (time.time() - 2, time.time() - 2))
+
+        assert client.ask(second)
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", None])
