@@ -82,6 +82,27 @@ PLANTS = [
         ),
     ),
     Plant(
+        "mailboxes[0].address and entra.client_id are swapped",
+        "setting_malformed",
+        with_variables(
+            lambda g: {
+                "BRIDGE_MAILBOXES__0__ADDRESS": g.app["client_id"],
+                "BRIDGE_ENTRA__CLIENT_ID": MAILBOX,
+            }
+        ),
+    ),
+    Plant(
+        "mailboxes[0].address and entra.client_secret are swapped",
+        "setting_malformed",
+        with_variables(
+            lambda g: {
+                **NO_FILE,
+                "BRIDGE_MAILBOXES__0__ADDRESS": g.app["client_secret"],
+                "BRIDGE_ENTRA__CLIENT_SECRET": MAILBOX,
+            }
+        ),
+    ),
+    Plant(
         "entra.client_secret is the client id",
         "setting_misplaced",
         with_variables(_under("BRIDGE_ENTRA__CLIENT_SECRET", lambda g: str(g.app["client_id"]))),
