@@ -124,6 +124,19 @@ def test_a_proxy_of_the_environment_is_used_and_no_other_setting_of_it(
     assert b"Authorization" not in asked[0]
 
 
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_a_host_that_needs_no_proxy_is_asked_directly(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for other in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv(name, "example.net, 127.0.0.0/8")
+    with answering(_OK) as (server, asked):
+        answer = session_for(_APP).get(server.url)
+
+    assert answer.status_code == 200
+    assert asked[0].startswith(b"GET /")
+
+
 def test_the_metadata_endpoint_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
