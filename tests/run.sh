@@ -21,6 +21,8 @@
 #   tests/run.sh identity [-- --steady-seconds 60 --fleet 200]
 #                                every way to sign in, renewals under steady traffic, Entra away, the administrator's guide;
 #                                longer, and with more workers that start at once, by these arguments
+#   tests/run.sh matrix [-- --real-heartbeats -k 'freeze or black-hole']
+#                                the crash matrix; by this argument with heartbeats as in production, and longer
 #
 # Suites: lint unit model corpus schema sandbox integration identity scenario browser matrix
 set -uo pipefail

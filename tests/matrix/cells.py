@@ -50,11 +50,25 @@ INGEST = Part(
     "Ingest",
     "test_mail_arrives_whatever_is_cut_wherever",
     {
+        "lease": "take the mailbox",
+        "token": "get a token",
         "FindItem inbox": "list what waits",
         "GetItem": "fetch the MIME",
         "publish mail.inbound": "publish, and its confirm",
         "DeleteItem": "remove against the receipt",
     },
+    {"lease": ("before", "after")},
+)
+MOVING = Part(
+    "Ingest that moves what it published",
+    "test_mail_is_moved_whatever_is_cut_wherever",
+    {"MoveItem": "move against the receipt"},
+    {},
+)
+PROPERTIES = Part(
+    "A mail without MIME",
+    "test_mail_without_mime_arrives_whatever_is_cut_wherever",
+    {"GetItem properties": "fetch its properties"},
     {},
 )
 PARKING = Part(
@@ -62,6 +76,7 @@ PARKING = Part(
     "test_mail_is_parked_whatever_is_cut_wherever",
     {
         "publish mail.events": "announce, and its confirm",
+        "CreateFolder": "make Bridge Parked",
         "MoveItem": "move to Bridge Parked",
         "UpdateItem": "write the reason beside it",
     },
@@ -71,6 +86,8 @@ EGRESS = Part(
     "Egress",
     "test_request_is_sent_once_whatever_is_cut_wherever",
     {
+        "lease": "take the queues",
+        "token": "get a token",
         "deliver": "take the request",
         "FindItem ledger": "read the ledger",
         "CreateItem drafts": "save the draft",
@@ -82,7 +99,22 @@ EGRESS = Part(
         "publish mail.events": "tell its end, and the confirm",
         "ack": "acknowledge the request",
     },
-    {"deliver": ("made",), "ack": ("before", "after")},
+    {"lease": ("before", "after"), "deliver": ("made",), "ack": ("before", "after")},
+)
+FOLDER = Part(
+    "The first request of a mailbox",
+    "test_first_request_is_sent_once_whatever_is_cut_wherever",
+    {
+        "CreateFolder": "make Bridge Sends",
+        "CreateItem birth": "enter since when it is whole",
+    },
+    {},
+)
+DISCARDING = Part(
+    "A request that was sent before",
+    "test_repeated_request_is_not_sent_again_whatever_is_cut_wherever",
+    {"DeleteItem": "delete the draft that is not needed"},
+    {},
 )
 BOUNCES = Part(
     "A mail that came back",
@@ -120,16 +152,23 @@ TAKING_OVER = Part(
     },
     {},
 )
-PARTS = (INGEST, PARKING, BOUNCES, EGRESS, ENDING, FAILING, WAITING, TAKING_OVER)
+PARTS = (
+    INGEST,
+    MOVING,
+    PROPERTIES,
+    PARKING,
+    BOUNCES,
+    EGRESS,
+    FOLDER,
+    ENDING,
+    FAILING,
+    WAITING,
+    TAKING_OVER,
+    DISCARDING,
+)
 
 NOT_EXECUTED = {
-    "move against the receipt (`after_publish` with a folder)": "as the removal, by another call",
-    "fetch the properties of a mail without MIME": "as the fetch of MIME: nothing was changed before",
-    "make the folder `Bridge Sends` or `Bridge Parked`": "once for a mailbox; whoever finds it made goes on",
-    "delete a draft of one's own whose send was never begun": "best effort; the sweep takes it later",
     "sweep the ledger": "best effort; every hour",
-    "get a token": "nothing is changed; the call counts as not made",
-    "take the lease, take the queues": "nothing is changed; [ownership](guarantees.md) has its own tests",
 }
 """Steps that are not cut here, and what would come of it."""
 
@@ -141,17 +180,20 @@ def may_repeat(cell: Cell) -> bool:
     From its publish to its removal a mail is in the queue and in the inbox; whoever loses what this worker knows, or
     takes over from it, publishes it again. A worker that goes on has its receipts, and removes without a publish.
     """
-    if cell.step in {"FindItem inbox", "GetItem"} or (cell.step, cell.moment) == ("publish mail.inbound", "before"):
+    if cell.step in {"FindItem inbox", "GetItem", "GetItem properties"} or (cell.step, cell.moment) == (
+        "publish mail.inbound",
+        "before",
+    ):
         return False
     others_take_over = cell.cut in {"kill worker", "black-hole links", "freeze worker"}
-    if cell.step == "DeleteItem":
+    if cell.step in {"DeleteItem", "MoveItem"}:
         return others_take_over and cell.moment == "before"
     return others_take_over or cell.cut in {"kill broker", "cut links", "lose answer"}
 
 
 def outcome(part: Part, cell: Cell) -> str:
     """Return what becomes of the mail or the request, in few words."""
-    if part is INGEST:
+    if part.title in {INGEST.title, MOVING.title, PROPERTIES.title}:
         return "may come again" if may_repeat(cell) else "once"
-    told = {"Parking": "parked once", BOUNCES.title: "told once", ENDING.title: "expired", FAILING.title: "failed"}
+    told = {PARKING.title: "parked once", BOUNCES.title: "told once", ENDING.title: "expired", FAILING.title: "failed"}
     return told.get(part.title, "sent once")

@@ -18,6 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--real-heartbeats", action="store_true", help="heartbeats to the broker as in production, in the place of 1 s"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let cells take longer where the broker takes longer to notice."""
+    if config.getoption("--real-heartbeats", default=False):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(600), append=False)
+
+
 @pytest.fixture(scope="session")
 def cell_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
     """A node that cells may kill."""
@@ -41,8 +54,15 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, cell_broker: BrokerNode, cell_sandbox: SandboxProcess, nursery: Nursery) -> Iterator[Site]:
+def site(
+    tmp_path: Path,
+    cell_broker: BrokerNode,
+    cell_sandbox: SandboxProcess,
+    nursery: Nursery,
+    pytestconfig: pytest.Config,
+) -> Iterator[Site]:
     """One cell; what runs in it is ended afterwards."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what is missing is declared: no news
     with contextlib.ExitStack() as stack:
-        yield Site(tmp_path, cell_broker, cell_sandbox, nursery, stack)
+        real = bool(pytestconfig.getoption("--real-heartbeats", default=False))
+        yield Site(tmp_path, cell_broker, cell_sandbox, nursery, stack, real_heartbeats=real)

@@ -14,7 +14,8 @@ _HEAD = """\
 
 Written by `python -m tests.matrix.page --write` from the cells that `tests/run.sh matrix` executes, {count} in all.
 In each a worker stands still at one moment of one step, something happens to it or to the world, and the work has to be
-finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent.
+finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent. Heartbeats
+to the broker are a second long; with `-- --real-heartbeats` as long as in production: whoever takes over comes later.
 
 - **kill worker**: `kill -9`, and another one starts. **kill broker**, **kill sandbox**: `kill -9`, and it comes back.
 - **cut links**: the connections to RabbitMQ and to Exchange are reset. **black-hole links**: they stay open and carry

@@ -10,13 +10,18 @@ to go on, if ever. `MATRIX_POINT` names the point, `MATRIX_SOCKET` where to say 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import requests
+
+from bridge.adapters.entra import http as entra
 from bridge.adapters.ews.client import EwsClient
 from bridge.adapters.ews.transport import EwsHttpAdapter
+from bridge.adapters.rabbitmq import lease
 from bridge.adapters.rabbitmq.consumer import RabbitDelivery, _Consumption
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.cli.app import app
@@ -24,8 +29,11 @@ from bridge.cli.exits import run_guarded
 from bridge.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from lxml import etree
 
+    from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
     from bridge.ports.broker import Message, PublishReceipt
 
 _reached = threading.Lock()
@@ -67,6 +75,8 @@ def _step_of(payload: etree._Element) -> str:
     operation = str(payload.tag).rpartition("}")[2]
     if operation == "CreateItem" and any(one.text == "born" for one in payload.iter() if "Value" in str(one.tag)):
         return "CreateItem birth"  # once in the life of a ledger
+    if operation == "GetItem" and not any(one.get("FieldURI") == "item:MimeContent" for one in payload.iter()):
+        return "GetItem properties"
     distinguished = [str(one.get("Id")) for one in payload.iter() if str(one.tag).endswith("}DistinguishedFolderId")]
     if operation in {"FindItem", "CreateItem"}:
         return f"{operation} {distinguished[0] if distinguished else 'ledger'}"
@@ -105,9 +115,40 @@ def _wrap_broker() -> None:
     _Consumption.on_message = _arrive  # type: ignore[method-assign,assignment]
 
 
+def _wrap_tokens() -> None:
+    send = entra._Adapter.send
+
+    def _send(self: entra._Adapter, request: requests.PreparedRequest, *rest: Any, **more: Any) -> requests.Response:
+        if not str(request.url).endswith("/token"):
+            return send(self, request, *rest, **more)
+        point("token", "before")
+        response = send(self, request, *rest, **more)
+        if point("token", "made"):
+            raise requests.ConnectionError
+        point("token", "after")
+        return response
+
+    entra._Adapter.send = _send  # type: ignore[method-assign]
+
+
+def _wrap_leases() -> None:
+    take = lease._exclusive_queue
+
+    @contextlib.asynccontextmanager
+    async def _take(connection: Connection, name: str) -> AsyncIterator[OpenChannel]:
+        point("lease", "before")
+        async with take(connection, name) as channel:
+            point("lease", "after")
+            yield channel
+
+    lease._exclusive_queue = _take
+
+
 def main() -> NoReturn:
     """Run the command line as `bridge` does."""
     if os.environ.get("MATRIX_POINT"):
         _wrap_calls()
         _wrap_broker()
+        _wrap_tokens()
+        _wrap_leases()
     run_guarded(app)

@@ -57,6 +57,10 @@ class Site:
     workers: list[Worker] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     """What every worker of the cell is given besides."""
+    mailbox: dict[str, Any] = field(default_factory=dict)
+    """What its mailbox is configured with besides."""
+    real_heartbeats: bool = False
+    """Keep the time of heartbeats that a worker has where nothing is configured."""
 
     def __post_init__(self) -> None:
         self.address = f"c{uuid.uuid4().hex[:12]}@example.org"
@@ -110,18 +114,23 @@ class Site:
             "address": self.address,
             "send_rate_per_minute": "unlimited",
             "recipients_per_day": "unlimited",
+            **self.mailbox,
         }
-        return {
+        heartbeats = {} if self.real_heartbeats else {"BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS)}
+        return heartbeats | {
             "BRIDGE_CONFIG": str(self.sandbox.directory / "bridge.toml"),
             "BRIDGE_MAILBOXES": json.dumps([mailbox]),
             "BRIDGE_RABBITMQ__URLS": amqp_url,
-            "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),
             "BRIDGE_RABBITMQ__CONFIRM_TIMEOUT_SECONDS": "1",
             "BRIDGE_EWS__URL": ews_url,
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "3",
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.1",
             "BRIDGE_INGEST__KEEP_SECONDS": "0.5",
         }
+
+    @property
+    def _patience_seconds(self) -> float:
+        return 240.0 if self.real_heartbeats else 60.0
 
     # What happens meanwhile.
 
@@ -148,18 +157,18 @@ class Site:
                 self.ews.blackhole()
                 self.go_on()
                 self.start(command)
-                until(finished, "another worker to finish")
+                until(finished, "another worker to finish", seconds=self._patience_seconds)
                 self.amqp.carry()
                 self.ews.carry()
             case "freeze worker":
                 worker.freeze()
                 self.start(command)
-                until(finished, "another worker to finish")
+                until(finished, "another worker to finish", seconds=self._patience_seconds)
                 worker.thaw()
                 self.go_on()
             case "lose answer":
                 self.go_on(b"lose")
-        until(finished, "the work to be finished")
+        until(finished, "the work to be finished", seconds=self._patience_seconds)
 
     def end(self) -> None:
         """Stop every worker that still runs; each ends by itself, with all that it has in hand settled."""

@@ -11,7 +11,7 @@ import pika
 import pytest
 
 from bridge.wire.topology import OUTBOUND
-from tests.matrix.cells import EGRESS, ENDING, FAILING, TAKING_OVER, WAITING, Cell
+from tests.matrix.cells import DISCARDING, EGRESS, ENDING, FAILING, FOLDER, TAKING_OVER, WAITING, Cell
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -66,6 +66,42 @@ def test_request_is_sent_once_whatever_is_cut_wherever(site: Site, at: Cell) -> 
     _request(site, *request_ids)
 
     told = _cut(site, at, request_ids)
+
+    _assert_told(told, "outbound.sent", request_ids)
+    assert _sends(site, request_ids) == dict.fromkeys(request_ids, 1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("at", FOLDER.cells(), ids=str)
+def test_first_request_is_sent_once_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """Whoever comes next finds the folder, or makes it, and trusts it."""
+    request_ids = _ids(site)
+    _request(site, *request_ids)
+
+    told = _cut(site, at, request_ids)
+
+    _assert_told(told, "outbound.sent", request_ids)
+    assert _sends(site, request_ids) == dict.fromkeys(request_ids, 1)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("at", DISCARDING.cells(), ids=str)
+def test_repeated_request_is_not_sent_again_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """It was sent and told; then the same id came again, as a new request for all that its delivery tells."""
+    request_ids = _ids(site)
+    _request(site, *request_ids)
+    told: list[dict[str, Any]] = []
+    before = site.start("egress")
+
+    def all_told() -> bool:
+        told.extend(site.taken("mail.events"))
+        return len(told) == len(request_ids)
+
+    until(all_told, "the first sends to be told")
+    assert before.stop() == 0
+    _request(site, *request_ids)
+
+    told += _cut(site, at, request_ids)
 
     _assert_told(told, "outbound.sent", request_ids)
     assert _sends(site, request_ids) == dict.fromkeys(request_ids, 1)

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.matrix.cells import BOUNCES, INGEST, PARKING, Cell, may_repeat
+from tests.matrix.cells import BOUNCES, INGEST, MOVING, PARKING, PROPERTIES, Cell, may_repeat
 from tests.support.mails import sample
+from tests.support.soap import EwsClient as RawEws
 
 if TYPE_CHECKING:
     from tests.matrix.site import Site
 
 _MAILS = 3
+_DONE = (
+    '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="msgfolderroot"/></m:ParentFolderId>'
+    "<m:Folders><t:Folder><t:DisplayName>Done</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
+)
 
 
 def _mail(number: int, size: int = 500) -> bytes:
@@ -25,6 +30,43 @@ def _mail(number: int, size: int = 500) -> bytes:
 @pytest.mark.parametrize("at", INGEST.cells(), ids=str)
 def test_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     """Each is in the queue under one message_id, and out of the inbox; twice only where that cannot be helped."""
+    _assert_arrives(site, at, "deleteditems")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("at", MOVING.cells(), ids=str)
+def test_mail_is_moved_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """As where it is deleted; then each is in the folder, once."""
+    RawEws(site.sandbox, site.address).call(_DONE)
+    site.mailbox["after_publish"] = "move:Done"
+    [folder] = [one["id"] for one in site.sandbox.folders(site.address) if one["name"] == "Done"]
+
+    _assert_arrives(site, at, folder)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("at", PROPERTIES.cells(), ids=str)
+def test_mail_without_mime_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """Exchange refuses the MIME of one, once; whoever fetches it later may get it."""
+    delivered = [_mail(number) for number in range(2)]
+    for mail in delivered:
+        site.sandbox.deliver(site.address, mail)
+    refused = {"kind": "item_error", "code": "ErrorMimeContentConversionFailed"}
+    match = {"operation": "GetItem", "mailbox": site.address, "item": 1}
+    site.sandbox.add_fault({"name": site.address, "match": match, "fault": refused, "times": 1})
+    worker = site.start("ingest", point=f"{at.step} {at.moment}")
+    site.await_point()
+
+    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
+
+    site.end()
+    arrived = site.taken("mail.inbound")
+    assert len(arrived) == len({one["message_id"] for one in arrived}) == 2
+    assert {one["subject"] for one in arrived} == {"0", "1"}
+    assert len(site.folder("deleteditems")) == 2
+
+
+def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
     delivered = [_mail(number) for number in range(_MAILS)]
     for mail in delivered:
         site.sandbox.deliver(site.address, mail)
@@ -37,7 +79,7 @@ def test_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     arrived = site.taken("mail.inbound")
     by_id = {one["message_id"]: base64.b64decode(one["raw"]["content"]) for one in arrived}
     assert Counter(by_id.values()) == Counter(delivered)
-    assert len(site.folder("deleteditems")) == _MAILS
+    assert len(site.folder(removed_to)) == _MAILS
     repeats = len(arrived) - len(by_id)
     assert repeats <= (_MAILS if may_repeat(at) else 0)
 
