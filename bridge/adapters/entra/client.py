@@ -63,6 +63,7 @@ class EntraClient:
         self._heard = Heard()
         self._session = session(self._trust, app.timeout_seconds, self._heard, wall_clock=wall_clock)
         self._http = _RemembersDiscovery(self._session, monotonic)
+        self._swapped: bool | None = None
 
     def ask(self, credential: Credential, scope: str) -> Answer:
         """
@@ -166,12 +167,26 @@ class EntraClient:
         """Return what it means that there are no endpoints: Entra says so itself, or somebody else answered."""
         fields, status = self._heard.fields, self._heard.status
         if number_of(fields) is not None:
-            return error_for_answer(fields)
+            error = error_for_answer(fields)
+            if error.code == "tenant_unknown" and self._are_swapped():
+                return CredentialsRejected("Entra knows no tenant of that id, but one of client_id", code="ids_swapped")
+            return error
         if 400 <= status < 500 and fields.get("error") == "invalid_tenant":
             text = "no such tenant or authority: check tenant_id and cloud or authority_url"
             return CredentialsRejected(text, code="tenant_unknown")
         told = f"HTTP {status}" if status else "no answer"
         return TokenUnavailable(f"what is at the authority's address is not Entra ({told})")
+
+    def _are_swapped(self) -> bool:
+        """Tell whether what stands as the app's id is a tenant's; once there was an answer, it is not asked again."""
+        if self._swapped is None:
+            base = self._app.authority_url.rpartition("/")[0]
+            url = f"{base}/{self._app.client_id}/v2.0/.well-known/openid-configuration"
+            try:
+                self._swapped = self._session.get(url).status_code == 200
+            except requests.RequestException:
+                return False
+        return self._swapped
 
 
 class _RemembersDiscovery:

@@ -141,6 +141,7 @@ _MET_AT_THE_START = (
     "entra.ca_file is another CA's",
     "entra.tenant_id is of no tenant",
     "entra.client_id is of no app",
+    "entra.tenant_id and entra.client_id are swapped",
     "the client secret is cut off",
     "the certificate is not registered with the app",
     "the federated token is of another service account",

@@ -255,6 +255,16 @@ def test_an_app_that_is_refused(sandbox: SandboxProcess, app: dict[str, Any], co
     assert error.code == code
 
 
+def test_ids_that_stand_in_each_others_place(sandbox: SandboxProcess, app: dict[str, Any]) -> None:
+    base, _, tenant = str(sandbox.info["authority_url"]).rpartition("/")
+    swapped = {"authority_url": f"{base}/{app['client_id']}", "client_id": tenant}
+
+    error = refusal(sign_in(sandbox, app, SecretSource(app["client_secret"], None), **swapped))
+
+    assert isinstance(error, CredentialsRejected)
+    assert error.code == "ids_swapped"
+
+
 @pytest.mark.parametrize(
     ("registered", "ahead", "code"),
     [
