@@ -41,7 +41,7 @@ def check_all(config: Path | None, *, as_json: bool, role: Role = "run", send_te
             asyncio.run(_examine(examination, found))
         except KeyboardInterrupt:
             teller.clear()
-            say("interrupted; what was made to try the rights is deleted again")
+            say("interrupted; what was made to try the rights is deleted again, at the latest by the next check")
             raise
         code = Exit.NO if any(finding.state == "failed" for finding in findings) else Exit.OK
     if as_json:
