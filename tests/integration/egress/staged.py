@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bridge.domain.outbound import Mailbox
-from bridge.domain.outbound_records import CreatedDraft, EndReason
+from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView
 from bridge.domain.send_rate import Begun
 from bridge.errors import SendOutcomeUnknown, SendRefused
 from bridge.workers.egress_conclusion import Ended
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bridge.adapters.ews.sender import EwsSender
-    from bridge.domain.outbound_records import LedgerView, SeenDraft, SeenMail, Stamp
+    from bridge.domain.outbound_records import SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import SendingMailbox
     from bridge.wire.outbound_v1 import OutboundRequest
     from tests.model.schedule import Event
