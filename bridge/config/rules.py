@@ -85,7 +85,7 @@ def listed(value: object) -> object:
         if text.startswith("["):
             try:
                 return json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise wrong("", "starts like a JSON list and is none", 'write ["one", "two"], or one,two') from None
         return [part for part in (p.strip() for p in text.split(",")) if part]
     return value
@@ -139,7 +139,10 @@ def in_utc(value: datetime | None) -> datetime | None:
     """Accept a time with its offset."""
     if value is not None and value.tzinfo is None:
         raise wrong("", "has no offset from UTC", "write 2026-01-31T00:00:00Z, or only the date")
-    return value.astimezone(UTC) if value is not None else None
+    try:
+        return value.astimezone(UTC) if value is not None else None
+    except OverflowError:
+        raise wrong("", "is no time that there is in UTC", "give the date that Entra shows") from None
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:

@@ -54,7 +54,7 @@ def _read_file(given: Given, model: type[BaseModel], tree: dict[str, Any], key: 
         content = path.read_bytes()
         text = content.decode("utf-8-sig", errors="strict" if secret in model.model_fields else "replace")
         mode = path.stat().st_mode
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         if not (isinstance(error, FileNotFoundError) and _may_come_later(key)):
             given.complain(key, f"names {path}, {_why(error)}", "mend the path, or the file", "setting_file_unusable")
         return
@@ -99,7 +99,7 @@ def _holds_key(content: bytes) -> bool:
     return b"PRIVATE KEY-----" in content or content[:1] == _DER_SEQUENCE
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
+def _why(error: OSError | ValueError) -> str:
     match error:
         case FileNotFoundError():
             return "which does not exist"
@@ -109,5 +109,7 @@ def _why(error: OSError | UnicodeDecodeError) -> str:
             return "which is a directory"
         case OSError():
             return f"which cannot be read ({error.strerror})"
-        case _:
+        case UnicodeDecodeError():
             return "which is not text"
+        case _:
+            return "which is no path"

@@ -37,6 +37,8 @@ def read_toml(path: Path) -> tuple[dict[str, object], dict[Key, int]]:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(path, f"is no TOML: {error}", "mend the syntax; text values stand in quotes") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists in lists
+        raise _unreadable(path, "holds a value that is too long or too deep", "mend the syntax") from None
     return content, dict(_lines(text))
 
 

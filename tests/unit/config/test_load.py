@@ -292,7 +292,13 @@ def test_tables_written_as_something_else_say_how_to_write_them(folder: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "does not exist"), (b"[entra", "is no TOML"), (b"\xff\xff", "is not UTF-8")],
+    [
+        (None, "does not exist"),
+        (b"[entra", "is no TOML"),
+        (b"\xff\xff", "is not UTF-8"),
+        (b"a = " + b"[" * 5_000, "too long or too deep"),
+        (b"a = " + b"9" * 6_000, "too long or too deep"),
+    ],
 )
 def test_a_configuration_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "bridge.toml"
@@ -301,6 +307,25 @@ def test_a_configuration_file_that_cannot_be_read_says_why(tmp_path: Path, conte
 
     with pytest.raises(ConfigurationInvalid, match=words):
         load(path, {})
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", '"9999-12-31T23:59:59-10:00"'])
+def test_a_time_that_there_is_not_is_told(folder: Path, moment: str) -> None:
+    text = GOOD.replace("client_secret_file", f"client_secret_expires_at = {moment}\nclient_secret_file")
+
+    assert "is no time" in problems(folder, text)["entra.client_secret_expires_at"].what
+
+
+def test_a_path_that_is_none_is_told(folder: Path) -> None:
+    found = problems(folder, GOOD.replace('client_secret_file = "secret"', 'client_secret_file = "a\\u0000b"'))
+
+    assert "which is no path" in found["entra.client_secret_file"].what
+
+
+def test_a_list_in_a_variable_that_has_no_end_is_told(folder: Path) -> None:
+    found = problems(folder, GOOD, BRIDGE_RABBITMQ__URLS="[" * 100_000)
+
+    assert "starts like a JSON list" in found["rabbitmq.urls"].what
 
 
 def test_a_ca_file_must_hold_a_certificate(folder: Path) -> None:
