@@ -152,6 +152,8 @@ def _url(value: str, schemes: tuple[str, ...]) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise wrong("", "is no URL", f"write {schemes[-1]}://host/...", "setting_malformed") from None
+    if re.search(r"[\x00-\x20]", parts.hostname or ""):
+        raise wrong("", "has a space in its host name", f"write {schemes[-1]}://host/...", "setting_malformed")
     if parts.scheme not in schemes or not parts.hostname:
         plain = parts.scheme == "http"
         refused = " (http:// is refused: secrets and mail would travel in the clear)" if plain else ""

@@ -322,6 +322,13 @@ def test_a_path_that_is_none_is_told(folder: Path) -> None:
     assert "which is no path" in found["entra.client_secret_file"].what
 
 
+@pytest.mark.parametrize("host", ["mail.example.org ", "mail\\u0000"])
+def test_a_host_name_that_is_none_is_told(folder: Path, host: str) -> None:
+    found = problems(folder, GOOD.replace("[rabbitmq]", f'[ews]\nurl = "https://{host}/EWS/Exchange.asmx"\n[rabbitmq]'))
+
+    assert "has a space in its host name" in found["ews.url"].what
+
+
 def test_a_list_in_a_variable_that_has_no_end_is_told(folder: Path) -> None:
     found = problems(folder, GOOD, BRIDGE_RABBITMQ__URLS="[" * 100_000)
 
