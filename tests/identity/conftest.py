@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.identity.place import Place
+from tests.matrix.nursery import Nursery
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -41,20 +42,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]
         yield process
 
 
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where workers come from without loading the bridge each for itself."""
+    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
+        yield nursery
+
+
 @pytest.fixture
-def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Place:
+def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, nursery: Nursery) -> Place:
     """The sandbox, with a virtual host for this test."""
-    return Place(tmp_path, sandbox, broker_url)
+    return Place(tmp_path, sandbox, broker_url, nursery=nursery)
 
 
 @pytest.fixture
-def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str) -> Place:
+def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str, nursery: Nursery) -> Place:
     """The server, with a virtual host for this test."""
-    return Place(tmp_path, server, broker_url)
+    return Place(tmp_path, server, broker_url, nursery=nursery)
 
 
 @pytest.fixture
-def own_place(tmp_path: Path, broker_url: str) -> Iterator[Place]:
+def own_place(tmp_path: Path, broker_url: str, nursery: Nursery) -> Iterator[Place]:
     """A sandbox of this test's own, whose certificates it may change."""
     with SandboxProcess(tmp_path / "own") as process:
-        yield Place(tmp_path, process, broker_url)
+        yield Place(tmp_path, process, broker_url, nursery=nursery)

@@ -11,6 +11,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.bootstrap import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
+from tests.matrix.site import NurseryChild
 from tests.support.workers import Worker, bridge
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from tests.matrix.nursery import Nursery
     from tests.support.app_certificate import AppCertificate
     from tests.support.sandbox import SandboxProcess
 
@@ -33,6 +35,8 @@ class Place:
     sandbox: SandboxProcess
     amqp_url: str
     environment: dict[str, str] = field(default_factory=dict)
+    nursery: Nursery | None = None
+    """Where workers come from that need not load the bridge; without it each does."""
 
     def mailbox(self, alias: str) -> str:
         """Make a mailbox without limits on what it may send, and return its address."""
@@ -155,7 +159,11 @@ class Place:
     def worker(self, command: str, environment: Mapping[str, str]) -> Worker:
         """Return a worker that is not started yet."""
         name = environment["BRIDGE_CONFIG"].rpartition("/")[2].removesuffix(".toml")
-        return Worker(command, environment, self.directory / f"{name}-{command}.log")
+        log = self.directory / f"{name}-{command}.log"
+        log.touch()  # it is looked at before the worker has written to it
+        if self.nursery is None:
+            return Worker(command, environment, log)
+        return NurseryChild(self.nursery, command, environment, log)
 
     def waiting(self, address: str, folder: str = "inbox") -> int:
         """Return how many mails a folder holds."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.identity.place import Place, Table
     from tests.support.workers import Worker
 
-TOKEN_SECONDS = 6
+TOKEN_SECONDS = 10
 """How long tokens live unless a test says otherwise, so that it sees several of them."""
 
 
