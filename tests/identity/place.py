@@ -12,6 +12,7 @@ from bridge.bootstrap import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
 from tests.matrix.site import NurseryChild
+from tests.support.rights import with_least_rights
 from tests.support.workers import Worker, bridge
 
 if TYPE_CHECKING:
@@ -157,7 +158,9 @@ class Place:
         return bridge(*arguments, environment=environment)
 
     def worker(self, command: str, environment: Mapping[str, str]) -> Worker:
-        """Return a worker that is not started yet."""
+        """Return a worker that is not started yet, with no more rights at the broker than it needs."""
+        if environment["BRIDGE_RABBITMQ__URLS"] == self.amqp_url:  # others sign in otherwise
+            environment = with_least_rights(command, environment)
         name = environment["BRIDGE_CONFIG"].rpartition("/")[2].removesuffix(".toml")
         log = self.directory / f"{name}-{command}.log"
         log.touch()  # it is looked at before the worker has written to it
