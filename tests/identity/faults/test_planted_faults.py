@@ -8,7 +8,7 @@ import pytest
 
 from bridge.telemetry.reasons import CODES
 from tests.identity.faults.checking import findings
-from tests.identity.faults.ground import MAILBOX, Ground
+from tests.identity.faults.ground import CLOSED, MAILBOX, Ground
 from tests.identity.faults.plants import PLANTS
 
 if TYPE_CHECKING:
@@ -61,4 +61,5 @@ def test_a_planted_fault_is_named_first_and_nothing_else_is_accused(ground: Grou
     assert first.means
     assert first.fix
     assert MAILBOX not in str(found)
+    assert CLOSED not in str(found)
     assert str(ground.app["client_secret"]) not in str(found)
