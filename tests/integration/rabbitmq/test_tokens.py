@@ -64,7 +64,8 @@ class Place:
     def settings(self, source: Source) -> RabbitSettings:
         """Settings with which the source's tokens are the login."""
         return replace(
-            quick(self.broker.url(self.vhost), confirm_timeout_seconds=5, connect_timeout_seconds=10),
+            quick(self.broker.url(self.vhost), confirm_timeout_seconds=5),
+            connect_timeout_seconds=10,
             ca_file=self.broker.authority.file,
             tokens=source,
         )
