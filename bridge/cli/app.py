@@ -104,6 +104,7 @@ def check(
         str | None,
         typer.Option("--send-test", metavar="ADDRESS", help="Send one mail there from each mailbox that is sent from."),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="What is doubtful (a warning) counts as wrong.")] = False,
 ) -> None:
     """
     Try everything that the workers need, step by step, and say what is missing and how to get it.
@@ -111,11 +112,11 @@ def check(
     Configuration, name resolution and TLS of each host, each app and credential at Entra, each mailbox with every
     right, the mailboxes that must stay closed, RabbitMQ with rights and topology. Sends no mail unless asked to. What
     it makes to try a right (a draft, a folder) it deletes again, also when interrupted. Exit code 0 if nothing is
-    wrong, whatever is doubtful; 1 if anything is.
+    wrong, with --strict nor doubtful; 1 otherwise.
     """
     from bridge.cli.check import check_all  # noqa: PLC0415
 
-    raise typer.Exit(check_all(config, as_json=as_json, role=role, send_test=_address(send_test)))
+    raise typer.Exit(check_all(config, as_json=as_json, role=role, send_test=_address(send_test), strict=strict))
 
 
 def _address(text: str | None) -> str | None:

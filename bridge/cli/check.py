@@ -16,14 +16,17 @@ from bridge.doctor.examination import Examination
 from bridge.doctor.examine import examine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from bridge.doctor.examination import Role
     from bridge.doctor.findings import Finding
 
 
-def check_all(config: Path | None, *, as_json: bool, role: Role = "run", send_test: str | None = None) -> int:
-    """Try everything, tell each finding as it comes, and return the exit code."""
+def check_all(
+    config: Path | None, *, as_json: bool, role: Role = "run", send_test: str | None = None, strict: bool = False
+) -> int:
+    """Try everything, tell each finding as it comes, and return the exit code; strictly, what is doubtful is wrong."""
     findings: list[Finding] = []
     teller = _Teller(as_json=as_json)
 
@@ -43,13 +46,19 @@ def check_all(config: Path | None, *, as_json: bool, role: Role = "run", send_te
             teller.clear()
             say("interrupted; what was made to try the rights is deleted again, at the latest by the next check")
             raise
-        code = Exit.NO if any(finding.state == "failed" for finding in findings) else Exit.OK
+        code = exit_code(findings, strict=strict)
     if as_json:
         fields = [finding.as_fields() for finding in findings]
         answer(json.dumps({"ok": code == Exit.OK, "findings": fields}, indent=2))
     else:
         teller.sum_up(findings)
     return code
+
+
+def exit_code(findings: Iterable[Finding], *, strict: bool) -> Exit:
+    """Return whether all is well; strictly, nothing may be doubtful either."""
+    wrong = {"failed", "warning"} if strict else {"failed"}
+    return Exit.NO if any(finding.state in wrong for finding in findings) else Exit.OK
 
 
 async def _examine(examination: Examination, found: _Found) -> None:

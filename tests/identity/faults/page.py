@@ -28,10 +28,11 @@ page is generated (`python -m tests.identity.faults.page --write`); `tests/ident
 {working} things that look wrong and work.
 
 A worker that meets the same tells the same code and the same words, in `/health`, in its log and on its gauges
-([metrics.md](metrics.md#codes)), pauses what is concerned, and goes on by itself once it is mended.
+([metrics.md](metrics.md#codes)), pauses what is concerned, and goes on by itself once it is mended. It meets a right
+only when it needs it, and looks at neither bindings nor types of queues: those only `check` tells.
 
 In a finding, `tried` is what was tried, `got` what came back, `means` and `fix` are as below, with `<client_id>` filled
-in. A warning does not change the exit code. [commands.md](commands.md#what-check-does) has the steps.
+in. A warning changes the exit code only with `--strict`. [commands.md](commands.md#what-check-does) has the steps.
 """
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.adapters.system.reach import reach
-from bridge.cli.check import check_all
+from bridge.cli.check import check_all, exit_code
 from bridge.cli.exits import Exit
 from bridge.doctor.findings import doubtful, failed, ok
 from bridge.errors import BrokerAccessRefused, MailboxAccessDenied
@@ -88,6 +88,18 @@ def test_the_app_s_id_stands_in_the_fix_where_it_is_known() -> None:
 
     assert "<client_id>" in finding.of_app(None).fix
     assert f'-EwsAllowedAppIDs "IDS_THERE,{CLIENT}"' in finding.of_app(CLIENT).fix
+
+
+def test_what_is_doubtful_is_wrong_only_where_the_check_is_strict() -> None:
+    well, doubt = (
+        ok("rabbitmq login", "log in", "logged in"),
+        doubtful("configuration", "read it", "readable_by_everyone"),
+    )
+
+    assert exit_code([well], strict=True) == Exit.OK
+    assert exit_code([well, doubt], strict=False) == Exit.OK
+    assert exit_code([well, doubt], strict=True) == Exit.NO
+    assert exit_code([failed("mailbox", "open it", MailboxAccessDenied())], strict=False) == Exit.NO
 
 
 def test_a_wrong_configuration_is_the_first_and_only_finding(
