@@ -92,10 +92,10 @@ def test_a_revoked_secret_shows_while_the_last_token_lives(place: Place, steady_
 
     with steady(place, steady_seconds, "revoked", entra, token_seconds=3600) as state:
         for secret_id in place.secret_ids(app):
-            place.sandbox.admin(f"/apps/{app['client_id']}/secrets/{secret_id}", method="DELETE")
+            place.sandbox.admin(f"/apps/{app['client_id']}/secrets/{secret_id}?remove=1", method="DELETE")
         revoked = time.monotonic()
         for worker in state.workers:
-            _says(worker, "entra", "secret_expired", seconds=15)
+            _says(worker, "entra", "secret_wrong", seconds=15)
         seconds = time.monotonic() - revoked
         state.traffic.go_on(steady_seconds)
         failed = _without_entra(state.failed())
