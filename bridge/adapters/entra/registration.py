@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from bridge.adapters.entra.app import EntraApp
     from bridge.adapters.entra.client import EntraClient
@@ -39,32 +39,37 @@ class Registration:
         self._app, self._client = app, client
         self._monotonic, self._chance = monotonic, chance
         self._ask_at = monotonic() + _FIRST_SECONDS * (1 + chance())
-        self._asked_for: str | None = None
+        self._asked_for: frozenset[str] | None = None
         self._ends: dict[str, float] = {}
 
     def expiry_of(self, credential: Credential) -> float | None:
         """Return when a credential ends, as far as Entra has told it."""
         return self._ends.get(credential.fingerprint)
 
-    def look(self, credential: Credential) -> None:
-        """Ask if it is time; never raises what the other side answers."""
-        if self._app.graph_url is None or not credential.secret or credential.expires_at is not None:
+    def look(self, accepted: Credential, credentials: Sequence[Credential]) -> None:
+        """
+        Ask if it is time, signed in with a credential that Entra accepts; never raises what the other side answers.
+
+        What is wanted is the ends of those secrets that have none configured.
+        """
+        wanted = [one for one in credentials if one.secret and one.expires_at is None]
+        if self._app.graph_url is None or not wanted:
             return
         now = self._monotonic()
-        renewed = self._asked_for is not None and self._asked_for != credential.fingerprint
+        names = frozenset(one.fingerprint for one in wanted)
+        renewed = self._asked_for is not None and self._asked_for != names
         if now < self._ask_at and not renewed:
             return
-        self._asked_for = credential.fingerprint
+        self._asked_for = names
         self._ask_at = now + _ASKED_SECONDS * (0.75 + 0.5 * self._chance())
         try:
-            token = self._client.ask(credential, self._app.graph_scope).token
+            token = self._client.ask(accepted, self._app.graph_scope).token
             where = f"/v1.0/applications(appId='{self._app.client_id}')?$select=passwordCredentials"
             status, fields = self._client.get(f"{self._app.graph_url}{where}", token)
         except BridgeError:
             return  # the app may have no right to any of this; nothing depends on it
-        end = _end_of(credential, fields) if status == 200 else None
-        if end is not None:
-            self._ends = {credential.fingerprint: end}
+        if status == 200:
+            self._ends = {one.fingerprint: end for one in wanted if (end := _end_of(one, fields)) is not None}
 
 
 def _end_of(credential: Credential, fields: Mapping[str, object]) -> float | None:

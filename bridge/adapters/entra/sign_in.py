@@ -212,10 +212,9 @@ class SignIn:
         if not all(tokens.usable and tokens.trouble is None for tokens in self._sources.values()):
             return  # who wants a token does not wait for this
         with self._lock:
-            for slot in self._slots.all:
-                if slot.loaded is not None and slot.accepted:
-                    self._registration.look(slot.loaded)
-                    return
+            accepted = next((slot.loaded for slot in self._slots.all if slot.loaded and slot.accepted), None)
+            if accepted is not None:
+                self._registration.look(accepted, [slot.loaded for slot in self._slots.all if slot.loaded])
 
     def _tell_of(self, scope: str, tokens: EntraTokens) -> None:
         now = tokens.trouble

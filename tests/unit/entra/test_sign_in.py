@@ -360,6 +360,21 @@ def test_graph_tells_the_end_where_the_app_may_read_it_and_is_asked_rarely() -> 
     assert asked == bench.client.scopes.count("https://graph.microsoft.com/.default") == 1
 
 
+def test_graph_tells_the_end_of_a_second_secret_as_well() -> None:
+    bench = Bench(FakeSource("one"), FakeSource("two"), good={"one", "two"})
+    told = [
+        {"hint": "one", "endDateTime": "2027-05-31T00:00:00Z"},
+        {"hint": "two", "endDateTime": "2027-02-01T00:00:00Z"},
+    ]
+    bench.client.graph = (200, {"passwordCredentials": told})
+    bench.tokens.token()
+
+    bench.tend(200)
+
+    assert [one.expires_at for one in bench.sign_in.state().credentials] == [1_811_721_600, 1_801_440_000]
+    assert bench.client.scopes.count("https://graph.microsoft.com/.default") == 1
+
+
 @pytest.mark.parametrize(
     "graph",
     [
