@@ -123,10 +123,10 @@ for suite in "${suites[@]}"; do
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
     # Each file goes to one process, in this order: the folders with the longest ones come early.
-    integration) tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
+    integration) tests integration -n 3 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
-    scenario) tests scenario -n 2 tests/scenario ;;
+    scenario) tests scenario -n 3 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
     # Most of a cell is waiting for heartbeats and time-outs.
     matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 4 tests/matrix ;;
