@@ -24,7 +24,7 @@ class Recorder:
     def request(self, operation: str, body: bytes) -> Kept:
         """Keep the body of a request, whether an answer of EWS follows or none."""
         name = f"{os.getpid()}-{next(_numbers):06d}-{operation}"
-        (self._folder / f"{name}.request.xml").write_bytes(body)
+        _keep(self._folder / f"{name}.request.xml", body)
         return Kept(self._folder, name)
 
 
@@ -39,4 +39,11 @@ class Kept:
 
     def answer(self, status: int, body: bytes) -> None:
         """Keep an answer as `<request>.<status>.<number>.response.xml`; a stream has several."""
-        (self._folder / f"{self._name}.{status}.{next(self._numbers)}.response.xml").write_bytes(body)
+        _keep(self._folder / f"{self._name}.{status}.{next(self._numbers)}.response.xml", body)
+
+
+def _keep(path: Path, body: bytes) -> None:
+    # A sandbox that is killed while it writes leaves nothing that looks like a whole body.
+    part = path.with_suffix(".part")
+    part.write_bytes(body)
+    part.rename(path)
