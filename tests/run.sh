@@ -126,7 +126,7 @@ for suite in "${suites[@]}"; do
     integration) tests integration -n 3 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
-    scenario) tests scenario -n 3 tests/scenario ;;
+    scenario) tests scenario -n 2 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
     # Most of a cell is waiting for heartbeats and time-outs.
     matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 4 tests/matrix ;;
