@@ -123,7 +123,7 @@ for suite in "${suites[@]}"; do
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
     # Each file goes to one process, in this order: the folders with the longest ones come early.
-    integration) tests integration -n 3 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
+    integration) tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
     scenario) tests scenario -n 2 tests/scenario ;;
