@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.demo.broker_node import BrokerNode
+    from bridge.demo.broker_users import BrokerUsers
     from bridge.demo.processes import Processes
 
 _LOOK_SECONDS = 0.5
@@ -22,8 +23,10 @@ _LOOK_SECONDS = 0.5
 def keep(
     processes: Processes,
     broker: BrokerNode,
+    users: BrokerUsers,
     sandbox: Mapping[str, Any],
     directory: Path,
+    *,
     tell: Callable[[str], None],
 ) -> None:
     """
@@ -33,7 +36,7 @@ def keep(
         KeyboardInterrupt: It was told to stop.
     """
     health = {name: processes.logged(name, "process.started", "health") for name in ("ingest", "egress")}
-    for line in _lines(sandbox, broker.url, directory, health):
+    for line in _lines(sandbox, broker.url, users, directory, health):
         tell(line)
     broker_told = False
     try:
@@ -49,9 +52,11 @@ def keep(
         tell("stopping")
 
 
-def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: Mapping[str, str]) -> list[str]:
+def _lines(
+    sandbox: Mapping[str, Any], administrator: str, users: BrokerUsers, directory: Path, health: Mapping[str, str]
+) -> list[str]:
     addresses = {
-        "RabbitMQ": amqp_url,
+        "RabbitMQ, as its administrator": administrator,
         "mail for " + sandbox["mailboxes"][0]["address"]: f"smtp://{sandbox['smtp']}",
         "EWS": sandbox["ews_url"],
         "sandbox's admin API": sandbox["admin_url"],
@@ -61,8 +66,8 @@ def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: M
     width = max(map(len, addresses))
     exports = {
         "BRIDGE_CONFIG": shlex.quote(f"{directory}/sandbox/bridge.toml"),
-        "BRIDGE_RABBITMQ__URLS": shlex.quote(amqp_url),
-        "AMQP_URL": shlex.quote(amqp_url),
+        "BRIDGE_RABBITMQ__URLS": shlex.quote(users.url("bridge-run")),
+        "AMQP_URL": shlex.quote(users.url("bridge-cad")),
         "SMTP_URL": f"smtp://{sandbox['smtp']}",
         **({"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} if getproxies_environment() else {}),
         "PATH": f"{shlex.quote(str(Path(sys.executable).parent))}:$PATH",
@@ -73,4 +78,6 @@ def _lines(sandbox: Mapping[str, Any], amqp_url: str, directory: Path, health: M
         *(f"  {name:<{width}}  {address}" for name, address in addresses.items()),
         "In another shell, for the bridge's commands, the examples and curl:",
         *(f"  export {name}={value}" for name, value in exports.items()),
+        "That is a worker's login. A CAD system has another, which bridge send and bridge tail need:",
+        "  BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge tail",
     ]

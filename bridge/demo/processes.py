@@ -76,13 +76,15 @@ class Processes:
         self._environment = {**inherited(os.environ), **environment}
         self._running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
-    def start(self, name: str, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start `bridge` with these arguments; its standard error goes to a log."""
+    def start(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start `bridge` with these arguments, and variables of its own; its standard error goes to a log."""
         with self._log(name).open("wb") as log, _stopping_later():
             process = subprocess.Popen(  # noqa: S603 - this very program
                 # -P: a file in the folder that the demo is started from is no module of ours
                 [sys.executable, "-P", "-m", "bridge", *arguments],
-                env=self._environment,
+                env={**self._environment, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -105,9 +107,9 @@ class Processes:
         found: dict[str, Any] = json.loads(line)
         return found
 
-    def run(self, name: str, arguments: Sequence[str]) -> None:
+    def run(self, name: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         """Run one to its end."""
-        process = self.start(name, arguments)
+        process = self.start(name, arguments, environment)
         process.communicate()
         self._running.remove((name, process))
         if process.returncode != 0:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.client import Address, BridgeClient, OutboundRequest
 from bridge.demo.account import Account, Summary
 from bridge.demo.broker_node import BrokerNode
+from bridge.demo.broker_users import BrokerUsers
 from bridge.demo.directory import demo_directory, remove_leftovers
 from bridge.demo.keep import keep
 from bridge.demo.processes import Processes
@@ -66,18 +67,21 @@ class Demo:
             directory = stack.enter_context(demo_directory())
             _tell("RabbitMQ: starting a private node")
             broker = stack.enter_context(BrokerNode(directory / "broker"))
-            processes = stack.enter_context(Processes(directory, _settings(directory, broker.url)))
+            users = BrokerUsers(broker)
+            users.make()
+            processes = stack.enter_context(Processes(directory, _settings(directory)))
             _tell("sandbox: starting an Entra and an Exchange on loopback")
             sandbox = processes.start_and_read(
                 "sandbox", ["sandbox", "--dir", str(directory / "sandbox"), "--mailbox", ADDRESS]
             )
-            _tell("topology: declaring exchanges and queues")
-            processes.run("topology", ["topology", "apply"])
-            _tell("workers: starting bridge ingest and bridge egress")
-            processes.start("ingest", ["ingest"])
-            processes.start("egress", ["egress"])
             api = SandboxApi(sandbox["admin_url"])
-            with BridgeClient(broker.url) as client:
+            api.limit_app(sandbox["client_id"], [ADDRESS])
+            _tell("topology: declaring exchanges and queues")
+            processes.run("topology", ["topology", "apply"], _login(users, "bridge-operator"))
+            _tell("workers: starting bridge ingest and bridge egress, each with the rights that it needs")
+            processes.start("ingest", ["ingest"], _login(users, "bridge-ingest"))
+            processes.start("egress", ["egress"], _login(users, "bridge-egress"))
+            with BridgeClient(users.url("bridge-cad")) as client:
                 self._deliver(sandbox["smtp"], mails)
                 self._request(client)
                 self._watch(processes, api)
@@ -85,7 +89,7 @@ class Demo:
             summary = self._add_up(api)
             if self._options.keep:
                 report(summary)
-                keep(processes, broker, sandbox, directory, _tell)
+                keep(processes, broker, users, sandbox, directory, tell=_tell)
             _tell("stopping")
         if not self._options.keep:
             report(summary)
@@ -181,10 +185,13 @@ def _read_mails(directory: Path | None) -> Iterator[bytes]:
         yield path.read_bytes()
 
 
-def _settings(directory: Path, amqp_url: str) -> dict[str, str]:
+def _login(users: BrokerUsers, user: str) -> dict[str, str]:
+    return {"BRIDGE_RABBITMQ__URLS": users.url(user)}
+
+
+def _settings(directory: Path) -> dict[str, str]:
     return {
         "BRIDGE_CONFIG": str(directory / "sandbox" / "bridge.toml"),
-        "BRIDGE_RABBITMQ__URLS": amqp_url,
         "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
         "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "1",
         # Exchange Online's 30 a minute would be all that one sees; the sandbox has no such limit.

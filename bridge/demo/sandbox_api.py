@@ -1,4 +1,4 @@
-"""The sandbox's own account of what is in the mailboxes and what was sent, over its admin API."""
+"""The sandbox's admin API: what is in the mailboxes and what was sent, and what its app may open."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PAGE = 500
 
 
 class SandboxApi:
-    """Reads the admin API; what it says is the truth that the demo checks against."""
+    """What it says is the truth that the demo checks against."""
 
     def __init__(self, admin_url: str) -> None:
         self._url = admin_url.rstrip("/")
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on loopback
+
+    def limit_app(self, client_id: str, addresses: Sequence[str]) -> None:
+        """Let an app open these mailboxes alone: a scoped role in Exchange in the place of consent in Entra."""
+        request = urllib.request.Request(  # noqa: S310 - the sandbox on loopback
+            f"{self._url}/apps/{client_id}",
+            data=json.dumps({"roles": [], "mailboxes": list(addresses)}).encode(),
+            headers={"Content-Type": "application/json"},
+            method="PATCH",
+        )
+        with self._opener.open(request, timeout=30) as answer:
+            answer.read()
 
     def count(self, address: str, distinguished_name: str) -> int:
         """Return how many mails a folder holds."""

@@ -104,11 +104,16 @@ def test_kept_demo_reports_first_and_its_addresses_work(environment: dict[str, s
         assert json.loads(process.stdout.readline())["sent"] == 1
         exports = dict(re.findall(r"export (\w+)=(\S+)", told))
         assert {role_of(url) for url in re.findall(r"(http://\S+/health)", told)} == {"ingest", "egress"}
-        checked = bridge("check", environment={name: exports[name] for name in exports if name.startswith("BRIDGE_")})
+        own = {name: exports[name] for name in exports if name.startswith("BRIDGE_")}
+        checked = bridge("check", environment=own)
+        cad = {**own, "BRIDGE_RABBITMQ__URLS": exports["AMQP_URL"]}
+        request = ("--to", "crew@example.net", "--subject", "s", "--text", "t", "--wait")
+        sent, refused = (bridge("send", *request, "dispatch", environment=login) for login in (cad, own))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
     assert checked.returncode == 0, checked.stdout
+    assert (sent.returncode, refused.returncode) == (0, 3), sent.stderr + refused.stderr
     assert Path(exports["PATH"].removesuffix(":$PATH")) == Path(sys.executable).parent
     assert list(tmp_path.iterdir()) == []
     assert processes_of(tmp_path) == []
