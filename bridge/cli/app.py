@@ -22,7 +22,7 @@ from bridge.cli.workers import GRACE_SECONDS, work
 _EXIT_CODES = (  # one line: the help breaks lines itself
     "Exit codes: 0 done, yes; 1 done, no (a finding, a difference, not sent); 2 wrong command line or configuration; "
     "3 Exchange, Entra or RabbitMQ did not answer or refused; 4 no answer in the time given; 5 a worker stopped with "
-    "work in flight; 70 a bug; 130 interrupted."
+    "work in flight; 6 check has warnings alone; 70 a bug; 130 interrupted."
 )
 
 app = typer.Typer(
@@ -104,19 +104,22 @@ def check(
         str | None,
         typer.Option("--send-test", metavar="ADDRESS", help="Send one mail there from each mailbox that is sent from."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="What is doubtful (a warning) counts as wrong.")] = False,
+    allow_warnings: Annotated[
+        bool, typer.Option("--allow-warnings", help="End with 0 also where there are warnings; for health checks.")
+    ] = False,
 ) -> None:
     """
     Try everything that the workers need, step by step, and say what is missing and how to get it.
 
     Configuration, name resolution and TLS of each host, each app and credential at Entra, each mailbox with every
     right, the mailboxes that must stay closed, RabbitMQ with rights and topology. Sends no mail unless asked to. What
-    it makes to try a right (a draft, a folder) it deletes again, also when interrupted. Exit code 0 if nothing is
-    wrong, with --strict nor doubtful; 1 otherwise.
+    it makes to try a right (a draft, a folder) it deletes again, also when interrupted. Exit code 0 only if all is
+    well; 6 if it works, with warnings; 1 if something is wrong.
     """
     from bridge.cli.check import check_all  # noqa: PLC0415
 
-    raise typer.Exit(check_all(config, as_json=as_json, role=role, send_test=_address(send_test), strict=strict))
+    code = check_all(config, as_json=as_json, role=role, send_test=_address(send_test), allow_warnings=allow_warnings)
+    raise typer.Exit(code)
 
 
 def _address(text: str | None) -> str | None:

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 
 def check_all(
-    config: Path | None, *, as_json: bool, role: Role = "run", send_test: str | None = None, strict: bool = False
+    config: Path | None,
+    *,
+    as_json: bool,
+    role: Role = "run",
+    send_test: str | None = None,
+    allow_warnings: bool = False,
 ) -> int:
-    """Try everything, tell each finding as it comes, and return the exit code; strictly, what is doubtful is wrong."""
+    """Try everything, tell each finding as it comes, and return the exit code."""
     findings: list[Finding] = []
     teller = _Teller(as_json=as_json)
 
@@ -46,7 +51,7 @@ def check_all(
             teller.clear()
             say("interrupted; what was made to try the rights is deleted again, at the latest by the next check")
             raise
-        code = exit_code(findings, strict=strict)
+        code = exit_code(findings, allow_warnings=allow_warnings)
     if as_json:
         fields = [finding.as_fields() for finding in findings]
         answer(json.dumps({"ok": code == Exit.OK, "findings": fields}, indent=2))
@@ -55,10 +60,12 @@ def check_all(
     return code
 
 
-def exit_code(findings: Iterable[Finding], *, strict: bool) -> Exit:
-    """Return whether all is well; strictly, nothing may be doubtful either."""
-    wrong = {"failed", "warning"} if strict else {"failed"}
-    return Exit.NO if any(finding.state in wrong for finding in findings) else Exit.OK
+def exit_code(findings: Iterable[Finding], *, allow_warnings: bool) -> Exit:
+    """Return whether all is well; what is doubtful is not, unless it is allowed."""
+    states = {finding.state for finding in findings}
+    if "failed" in states:
+        return Exit.NO
+    return Exit.WARNING if "warning" in states and not allow_warnings else Exit.OK
 
 
 async def _examine(examination: Examination, found: _Found) -> None:

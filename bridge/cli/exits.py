@@ -25,6 +25,8 @@ class Exit(IntEnum):
     """The answer that was waited for did not come in time."""
     UNFINISHED = 5
     """A worker stopped before everything in flight was finished: the limit was over, or it was told twice."""
+    WARNING = 6
+    """`check`: nothing is wrong, and a person should look at something."""
     BUG = 70
     """An error that nobody foresaw."""
     INTERRUPTED = 130

@@ -32,7 +32,7 @@ A worker that meets the same tells the same code and the same words, in `/health
 only when it needs it, and looks at neither bindings nor types of queues: those only `check` tells.
 
 In a finding, `tried` is what was tried, `got` what came back, `means` and `fix` are as below, with `<client_id>` filled
-in. A warning changes the exit code only with `--strict`. [commands.md](commands.md#what-check-does) has the steps.
+in. Where there are only warnings, the exit code is 6, not 1. [commands.md](commands.md#what-check-does) has the steps.
 """
 
 

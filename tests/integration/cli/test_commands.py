@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.rabbit import a_channel
+from tests.support.rights import as_user
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient
 
@@ -26,7 +27,15 @@ MAIL = b"From: a@example.net\r\nTo: dispatch@example.org\r\nSubject: s\r\n\r\nte
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     with SandboxProcess(tmp_path_factory.mktemp("sandbox") / "dir") as sandbox:
+        limited = {"roles": [], "mailboxes": ["dispatch@example.org"]}
+        sandbox.admin(f"/apps/{sandbox.info['client_id']}", method="PATCH", body=limited)
         yield sandbox
+
+
+@pytest.fixture
+def worker_url(broker_url: str) -> str:
+    """The address of the same virtual host for a worker, who may do no more than its work."""
+    return as_user(broker_url, "bridge-run")
 
 
 def bridge(*arguments: str, config: Path, url: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -85,10 +94,36 @@ def test_what_is_exported_can_be_imported(sandbox: SandboxProcess, broker_url: s
     assert broker_url.rpartition("/")[2] in {host["name"] for host in document["vhosts"]}
 
 
-def test_check_is_content_when_all_is_well(sandbox: SandboxProcess, broker_url: str) -> None:
+def test_check_ends_with_0_when_all_is_well(sandbox: SandboxProcess, broker_url: str, worker_url: str) -> None:
     bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
 
-    assert findings(sandbox, broker_url, 0) == {}
+    assert findings(sandbox, worker_url, 0) == {}
+
+
+def test_check_ends_with_6_where_there_are_warnings_alone_and_with_0_where_they_are_allowed(
+    sandbox: SandboxProcess, broker_url: str
+) -> None:
+    config = sandbox.directory / "bridge.toml"
+    bridge("topology", "apply", config=config, url=broker_url)
+
+    as_administrator = bridge("check", "--json", config=config, url=broker_url)
+    allowed = bridge("check", "--json", "--allow-warnings", config=config, url=broker_url)
+
+    told = [json.loads(one.stdout) for one in (as_administrator, allowed)]
+    warned = [{one["code"] for one in each["findings"] if one["state"] == "warning"} for each in told]
+    assert warned == [{"broker_rights_too_wide"}] * 2
+    assert (as_administrator.returncode, allowed.returncode) == (6, 0)
+    assert [each["ok"] for each in told] == [False, True]
+
+
+def test_warnings_that_are_allowed_hide_no_failure(sandbox: SandboxProcess, broker_url: str) -> None:
+    config = sandbox.directory / "bridge.toml"
+
+    result = bridge("check", "--allow-warnings", config=config, url=broker_url)
+
+    assert result.returncode == 1
+    assert "[broker_rights_too_wide]" in result.stdout
+    assert "[topology_missing]" in result.stdout
 
 
 def test_check_names_a_missing_topology(sandbox: SandboxProcess, broker_url: str) -> None:
@@ -98,11 +133,11 @@ def test_check_names_a_missing_topology(sandbox: SandboxProcess, broker_url: str
     assert found["rabbitmq topology"]["fix"] == "bridge topology apply"
 
 
-def test_check_counts_what_waits_and_takes_nothing(sandbox: SandboxProcess, broker_url: str) -> None:
+def test_check_counts_what_waits_and_takes_nothing(sandbox: SandboxProcess, broker_url: str, worker_url: str) -> None:
     bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
     sandbox.deliver("dispatch@example.org", MAIL)
 
-    result = bridge("check", config=sandbox.directory / "bridge.toml", url=broker_url)
+    result = bridge("check", config=sandbox.directory / "bridge.toml", url=worker_url)
 
     assert result.returncode == 0
     assert "folder inbox: list it, oldest first: 1 mail(s) wait" in result.stdout
@@ -126,7 +161,7 @@ def left_in(sandbox: SandboxProcess) -> tuple[list[str], int]:
 
 
 def test_check_leaves_nothing_in_the_mailbox_and_takes_away_what_a_killed_one_left(
-    sandbox: SandboxProcess, broker_url: str
+    sandbox: SandboxProcess, broker_url: str, worker_url: str
 ) -> None:
     bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
     ews = EwsClient(sandbox, "dispatch@example.org")
@@ -137,7 +172,7 @@ def test_check_leaves_nothing_in_the_mailbox_and_takes_away_what_a_killed_one_le
     )
     assert left_in(sandbox)[0]
 
-    assert findings(sandbox, broker_url, 0) == {}
+    assert findings(sandbox, worker_url, 0) == {}
 
     assert left_in(sandbox) == ([], 0)
 
@@ -172,14 +207,14 @@ def test_check_that_is_interrupted_leaves_nothing_in_the_mailbox(
     assert left_in(sandbox) == ([], 0)
 
 
-def test_check_sends_a_test_mail_only_when_asked_to(sandbox: SandboxProcess, broker_url: str) -> None:
+def test_check_sends_a_test_mail_only_when_asked_to(sandbox: SandboxProcess, broker_url: str, worker_url: str) -> None:
     bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
     before = len(sandbox.sends())
 
-    bridge("check", config=sandbox.directory / "bridge.toml", url=broker_url)
+    bridge("check", config=sandbox.directory / "bridge.toml", url=worker_url)
     unasked = len(sandbox.sends())
     config = sandbox.directory / "bridge.toml"
-    result = bridge("check", "--send-test", "dispatch@example.org", config=config, url=broker_url)
+    result = bridge("check", "--send-test", "dispatch@example.org", config=config, url=worker_url)
 
     assert result.returncode == 0, result.stdout
     assert (unasked, len(sandbox.sends())) == (before, before + 1)

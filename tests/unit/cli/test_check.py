@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.adapters.system.reach import reach
 from bridge.cli.check import check_all, exit_code
 from bridge.cli.exits import Exit
-from bridge.doctor.findings import doubtful, failed, ok
+from bridge.doctor.findings import doubtful, failed, ok, skipped
 from bridge.errors import BrokerAccessRefused, MailboxAccessDenied
 
+if TYPE_CHECKING:
+    from bridge.doctor.findings import Finding
+
 CLIENT = "99999999-2222-3333-4444-555555555555"
+_WELL = ok("rabbitmq login", "log in", "logged in")
+_DOUBT = doubtful("configuration", "read it", "readable_by_everyone")
+_WRONG = failed("mailbox", "open it", MailboxAccessDenied())
+_NOT_TRIED = skipped("blob store", "write, read, delete", "none is configured")
 
 
 @pytest.fixture
@@ -90,16 +98,20 @@ def test_the_app_s_id_stands_in_the_fix_where_it_is_known() -> None:
     assert f'-EwsAllowedAppIDs "IDS_THERE,{CLIENT}"' in finding.of_app(CLIENT).fix
 
 
-def test_what_is_doubtful_is_wrong_only_where_the_check_is_strict() -> None:
-    well, doubt = (
-        ok("rabbitmq login", "log in", "logged in"),
-        doubtful("configuration", "read it", "readable_by_everyone"),
-    )
-
-    assert exit_code([well], strict=True) == Exit.OK
-    assert exit_code([well, doubt], strict=False) == Exit.OK
-    assert exit_code([well, doubt], strict=True) == Exit.NO
-    assert exit_code([failed("mailbox", "open it", MailboxAccessDenied())], strict=False) == Exit.NO
+@pytest.mark.parametrize(
+    ("found", "code", "with_warnings_allowed"),
+    [
+        ([_WELL], Exit.OK, Exit.OK),
+        ([_WELL, _DOUBT], Exit.WARNING, Exit.OK),
+        ([_DOUBT, _WRONG], Exit.NO, Exit.NO),
+        ([_WELL, _NOT_TRIED], Exit.OK, Exit.OK),
+    ],
+)
+def test_the_exit_code_is_0_only_where_all_is_well(
+    found: list[Finding], code: Exit, with_warnings_allowed: Exit
+) -> None:
+    assert exit_code(found, allow_warnings=False) == code
+    assert exit_code(found, allow_warnings=True) == with_warnings_allowed
 
 
 def test_a_wrong_configuration_is_the_first_and_only_finding(
