@@ -22,15 +22,15 @@ def choose_step(
     """
     Return the index of the step, among `steps` in seconds, shortest first.
 
-    The waits grow with the attempts, counted from 1, for urgent requests more slowly. A wait that Exchange asked for
-    is kept as far as a step is long enough. No wait goes beyond the time at which the request expires, except the
-    shortest: its end is to be told then, not later.
+    The waits grow with the attempts, counted from 1, for urgent requests more slowly. Of a wait that was asked for the
+    request spends as much in the broker as one step takes, and no more unless it is the shortest: the rest is the
+    worker's to keep, to the second. No wait goes beyond the time at which the request expires, except the shortest:
+    its end is to be told then, not later.
     """
     grown = (attempt - 1) // _URGENT_IMPATIENCE if urgent else attempt - 1
     index = min(max(grown, 0), len(steps) - (2 if urgent and len(steps) > 1 else 1))
     if asked_seconds is not None:
-        asked = next((i for i, seconds in enumerate(steps) if seconds >= asked_seconds), len(steps) - 1)
-        index = max(index, asked)
+        index = max(index, sum(1 for seconds in steps[1:] if seconds <= asked_seconds))
     if expires_in_seconds is not None:
         while index > 0 and steps[index] > expires_in_seconds:
             index -= 1

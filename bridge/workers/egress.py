@@ -72,6 +72,7 @@ class MailboxSender:
         self._mailbox = mailbox = QuietMailbox(mailbox, self._pauses, self._health.report)
         self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
+        self._stopping = asyncio.Event()
         self._visits = Visits(
             alias=alias,
             sender=sender,
@@ -82,6 +83,7 @@ class MailboxSender:
             clock=clock,
             emit=emit,
             options=self._options,
+            stopping=self._stopping,
         )
         self._queues = MailboxQueues(
             consumer,
@@ -101,7 +103,6 @@ class MailboxSender:
             options=self._options.settle,
             tell=self._settling,
         )
-        self._stopping = asyncio.Event()
         self._held = 0
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
 
@@ -141,7 +142,10 @@ class MailboxSender:
         try:
             async with self._alone(ticket.request_id):
                 # Nothing is sent that could not be told of.
-                conclusion = await self._visits.visit(ticket) if await self._settler.ready(ticket) else Left()
+                conclusion: Conclusion = Left()
+                if await self._settler.ready(ticket):
+                    # Where requests of other mailboxes come behind it, none is held for the sake of one.
+                    conclusion = await self._visits.visit(ticket, hold=source != "returned")
                 await self._settle(ticket, conclusion)
         except BridgeError as error:
             # What has to outlive the request is not confirmed: it stays in its queue.
@@ -186,7 +190,7 @@ class MailboxSender:
         """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
         if its_own_trouble:
             ending = replace(ticket, end_as=EndReason("failed", error.code, error.detail))
-            conclusion = await self._visits.visit(ending)
+            conclusion = await self._visits.visit(ending, hold=False)
             if isinstance(conclusion, Ended):
                 await self._settler.end(ticket, conclusion)
                 return

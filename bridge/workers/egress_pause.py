@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.errors import MailboxThrottled, OperatorError, TokenUnavailable, TransientError
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
 from bridge.workers.egress_gate import Slots
+from bridge.workers.loop import wait_for_any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _SHORT_WAIT_SECONDS = 5.0
 _NEARLY_OVER_SECONDS = 30.0
+_LONGEST_SPREAD_SECONDS = 1.0
+"""What parts mailboxes that Exchange told the same wait makes none of them later than this."""
 _LONG_PAUSE_SECONDS = 120.0
 _SOON_AT_ONCE = 250
 """So many requests ask again every few seconds while a mailbox may be back in a moment; the others of thousands less
@@ -68,6 +71,7 @@ class Pauses:
         self._trial = False
         self._soon, self._soon_since = 0, clock.monotonic()
         self._one = Slots(1, clock)
+        self._moved = asyncio.Event()
         self._random = random.Random()  # noqa: S311 - spread, no secret
         self.code: str | None = None
         """Why it is paused, None while it is not."""
@@ -95,14 +99,24 @@ class Pauses:
         """Return how long the mailbox is to be left alone yet; 0 where Exchange did not ask for it, or it is over."""
         return max(0.0, self._quiet_until - self._clock.monotonic())
 
+    @property
+    def nearly_over(self) -> bool:
+        """Whether Exchange asked for quiet, for so short a time yet that a request in hand may wait for it here."""
+        return self._throttled and self.quiet_seconds <= _NEARLY_OVER_SECONDS
+
+    async def wait_for_change(self, seconds: float, stop: asyncio.Event) -> None:
+        """Return when the mailbox is paused anew or may be used again, after `seconds`, or once `stop` is set."""
+        await wait_for_any(seconds, self._moved, stop)
+
     def circulation_seconds(self) -> float:
-        """Return how long an ordinary request that waits now stays in the broker before it asks again."""
+        """Return how long an ordinary request that waits now stays in the broker before it asks again, at most."""
+        if self._throttled:
+            return self.quiet_seconds
         now = self._clock.monotonic()
         if now - self._soon_since >= _SHORT_WAIT_SECONDS:
             self._soon, self._soon_since = 0, now
         short = self._wait <= _SHORT_WAIT_SECONDS or self._tokens
-        nearly_over = self._throttled and self.quiet_seconds <= _NEARLY_OVER_SECONDS
-        if self._passing and (short or nearly_over) and self._soon < _SOON_AT_ONCE:
+        if self._passing and short and self._soon < _SOON_AT_ONCE:
             self._soon += 1
             return _SHORT_WAIT_SECONDS
         return 30.0 if self.paused_for_seconds < _LONG_PAUSE_SECONDS else 120.0
@@ -130,6 +144,7 @@ class Pauses:
             self._since = self._clock.monotonic()
         self._emit(DrainingPaused(self._alias, error.code, error.detail, self._wait))
         self.changed.set()
+        self._move()
 
     def still(self, error: BridgeError) -> None:
         """A probe failed."""
@@ -141,6 +156,7 @@ class Pauses:
         """A probe succeeded: let one request go ahead, unless Exchange asked for quiet meanwhile."""
         if not self.quiet_seconds:
             self.code, self.detail = None, ""
+            self._move()
 
     def resume(self) -> None:
         """A request came to its end: the mailbox works."""
@@ -163,6 +179,10 @@ class Pauses:
         async with self._one.slot(urgent=urgent):
             yield
 
+    def _move(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
     @property
     def _throttled(self) -> bool:
         return self.code == MailboxThrottled.code
@@ -183,7 +203,8 @@ class Pauses:
             return min(wait, max(first, error.retry_after_seconds))
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None
         # Never earlier than Exchange said; later by so much as parts those that it told the same.
-        asked = min((stated or 0.0) * (1 + self._random.random() / 10), self._options.longest_stated_seconds)
+        spread = min((stated or 0.0) / 10, _LONGEST_SPREAD_SECONDS) * self._random.random()
+        asked = min((stated or 0.0) + spread, self._options.longest_stated_seconds)
         if stated is not None and isinstance(error, TokenUnavailable | MailboxThrottled):
             return max(first, asked)  # who says it knows best, every time anew: to add to it would only be late
         return max(wait, asked)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
 _MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, TokenUnavailable.code, "transient"})
 
+_LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
 
 
@@ -56,6 +57,7 @@ class Visits:
         clock: Clock,
         emit: Emit,
         options: EgressOptions,
+        stopping: asyncio.Event,
     ) -> None:
         self._alias = alias
         self._sender = sender
@@ -67,20 +69,41 @@ class Visits:
         self._emit = emit
         self._options = options
         self._slots = Slots(options.concurrent_sends, clock)
+        self._stopping = stopping
+        self._reading = asyncio.Lock()
         self.giving_up = asyncio.Event()
         """Set once no answer is waited for that a request can do without."""
 
-    async def visit(self, ticket: Ticket) -> Conclusion:
-        """Take a request as far as it goes now."""
+    async def visit(self, ticket: Ticket, *, hold: bool) -> Conclusion:
+        """Take a request as far as it goes now; `hold` allows to keep it in hand until a quiet time is over."""
         if ticket.request is None:
             return Ended("failed", "invalid_request", str(ticket.invalid))
+        conclusion: Conclusion | None = None
+        while conclusion is None:
+            if hold and self._pauses.nearly_over and not await self._held(ticket):
+                return Left()
+            conclusion = await self._in_turn(ticket, ticket.request, hold=hold)
+        return conclusion
+
+    async def _held(self, ticket: Ticket) -> bool:
+        """
+        Keep a request in hand until its mailbox may be used again, so that it goes on at that very second.
+
+        Those behind it wait in their queue meanwhile. False: it is not to be begun here any more.
+        """
+        while self._pauses.nearly_over and not ticket.delivery.lost and not self._stopping.is_set():
+            await self._pauses.wait_for_change(_LOOK_SECONDS, self._stopping)
+        return not ticket.delivery.lost and not self._stopping.is_set()
+
+    async def _in_turn(self, ticket: Ticket, request: OutboundRequest, *, hold: bool) -> Conclusion | None:
+        """Go on when it is one's turn; None where the mailbox was paused before, for a moment only."""
         if self._pauses.paused:
             return self._waits_for_mailbox(ticket, untouched=True)
         async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
             if self._pauses.paused:  # meanwhile
-                return self._waits_for_mailbox(ticket, untouched=True)
+                return None if hold and self._pauses.nearly_over else self._waits_for_mailbox(ticket, untouched=True)
             try:
-                conclusion = await self._go_on(ticket, ticket.request, slot)
+                conclusion = await self._go_on(ticket, request, slot)
             except (OperatorError, TransientError) as error:
                 self._pauses.pause(error)
                 self._health.report()
@@ -104,8 +127,10 @@ class Visits:
             OperatorError: Nobody can send from the mailbox at the moment.
             TransientError: Likewise.
         """
-        if self._pace.others_sent:
-            await self._pace.read(window=True)
+        # After a hand-over Exchange may want quiet, of which it told the other worker alone: one call finds out.
+        async with self._reading:
+            if self._pace.others_sent:
+                await self._pace.read(window=True)
         try:
             conclusion = await self._send(ticket, request, slot, ticket.end_as)
         except OperatorError as error:
@@ -182,14 +207,16 @@ class Visits:
         """
         Let a request wait that was throttled, or held back because another one was.
 
-        Nothing is called before the time is over, however often it comes back. So an urgent one comes back soonest.
+        Nothing is called before the time is over, however often it comes back. So it comes back within that time, to be
+        held here for the rest of it, and an urgent one soonest.
         """
         if throttled.after_seconds is None and not throttled.own:
             return self._waits_for_mailbox(ticket, untouched=throttled.untouched)
         end_as = None
         if self._gives_up(ticket):
             end_as = GIVEN_UP[MailboxThrottled.code]
-        return replace(throttled, after_seconds=None if ticket.urgent else throttled.after_seconds, end_as=end_as)
+        after = None if ticket.urgent or throttled.after_seconds is None else self._pauses.quiet_seconds
+        return replace(throttled, after_seconds=after, end_as=end_as)
 
     def _gives_up(self, ticket: Ticket) -> bool:
         age = ticket.age_seconds(self._clock.now())

@@ -140,7 +140,7 @@ FAILING = Part(
 WAITING = Part(
     "A request that has to wait",
     "test_request_that_waits_is_sent_once_whatever_is_cut_wherever",
-    {"publish mail.outbound.retry.30s": "into the retry queue, and the confirm"},
+    {"publish mail.outbound.retry.5s": "into the retry queue, and the confirm"},
     {},
 )
 TAKING_OVER = Part(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _ADDRESS = "dispatch@example.org"
 _WAIT = "bridge_egress_wait_seconds"
+_SPREAD = 1.0
+"""What a worker adds at most, to part mailboxes that were told the same."""
 
 
 @pytest.fixture
@@ -72,15 +74,76 @@ def test_while_exchange_asks_for_quiet_it_gets_no_call_and_then_all_is_sent_once
     assert sorted(send["request_id"] for send in site.sandbox.sends()) == [f"u-{number}" for number in range(6)]
 
 
-def _request(site: Site, *request_ids: str) -> None:
-    """Publish urgent requests, which come back soonest."""
+@pytest.mark.timeout(120)
+def test_all_that_waits_goes_out_when_the_time_that_exchange_stated_is_over(site: Site, calls: Path) -> None:
+    """No retry queue is as long as that: the rest of the time requests are held, or stay in their queue."""
+    seconds = 12.0
+    ordinary = [f"r-{number}" for number in range(6)]
+    with site.worker("egress") as worker:
+        until(worker.ready, "the worker to drain")
+        busy = {"kind": "server_busy", "back_off_milliseconds": int(seconds * 1000)}
+        site.sandbox.faults({"match": {"operation": "SendItem"}, "fault": busy, "times": 1})
+        _request(site, ordinary[0], key="dispatch")
+        until(lambda: worker.metric(_WAIT) > 0, "the wait to be told")
+        [at] = _times(calls, since=0.0, operation="SendItem")
+        _request(site, *ordinary[1:], key="dispatch")
+        _request(site, "u-1")
+        until(lambda: len(site.sandbox.sends()) == 7, "all of them to be sent")
+        worker.stop()
+
+    after = _times(calls, since=at)
+    sends = _times(calls, since=at, operation="SendItem")
+    assert after[0] - at >= seconds
+    assert sends[0] - at <= seconds + _SPREAD + 2
+    assert sends[-1] - at <= seconds + _SPREAD + 6  # one by one at first, on a machine that is busy
+    assert sorted(send["request_id"] for send in site.sandbox.sends()) == [*ordinary, "u-1"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("stood_by", [False, True], ids=["started later", "stood by"])
+def test_whoever_takes_a_mailbox_over_asks_once_and_obeys_what_it_is_told(
+    site: Site, calls: Path, stood_by: bool
+) -> None:
+    """Exchange told the worker before alone that it wants quiet, and tells each that calls how much of it is left."""
+    seconds = 6.0
+    request_ids = [f"r-{number}" for number in range(5)]
+    other = site.worker("egress", HTTP__LISTEN="127.0.0.1:0")
+    with site.worker("egress") as worker, contextlib.ExitStack() as stack:
+        until(worker.ready, "the worker to drain")
+        if stood_by:
+            stack.enter_context(other)
+            until(other.ready, "the other one to stand by")
+        busy = {"kind": "server_busy", "back_off_milliseconds": 60_000}
+        site.sandbox.faults({"match": {"operation": "SendItem"}, "fault": busy, "times": 1})
+        _request(site, request_ids[0])
+        until(lambda: worker.metric(_WAIT) > 0, "the wait to be told")
+        _request(site, *request_ids[1:])
+        until(lambda: bool(worker.told("egress.draining_paused")), "the pause")
+
+        busy["back_off_milliseconds"] = int(seconds * 1000)
+        site.sandbox.faults({"match": {"mailbox": _ADDRESS}, "fault": busy, "times": 1})
+        since = _times(calls, since=0.0)[-1]
+        worker.kill()
+        if not stood_by:
+            stack.enter_context(other)
+        until(lambda: len(site.sandbox.sends()) == len(request_ids), "all of them to be sent")
+        other.stop()
+
+    asked, following, *_ = _times(calls, since=since)
+    assert following - asked >= seconds
+    assert _times(calls, since=since, operation="SendItem")[0] - asked <= seconds + _SPREAD + 4
+    assert sorted(send["request_id"] for send in site.sandbox.sends()) == request_ids
+
+
+def _request(site: Site, *request_ids: str, key: str = "dispatch.urgent") -> None:
+    """Publish requests; urgent ones come back soonest."""
     with contextlib.closing(pika.BlockingConnection(pika.URLParameters(site.amqp_url))) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         for request_id in request_ids:
             body = {"request_id": request_id, "to": [{"address": _ADDRESS}], "text": "x"}
             properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
-            channel.basic_publish("mail.outbound", "dispatch.urgent", json.dumps(body).encode(), properties)
+            channel.basic_publish("mail.outbound", key, json.dumps(body).encode(), properties)
 
 
 def _times(calls: Path, *, since: float, operation: str = "") -> list[float]:

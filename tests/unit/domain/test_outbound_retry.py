@@ -33,7 +33,12 @@ def test_no_wait_but_the_shortest_goes_beyond_the_end_of_a_request(
 
 
 @given(attempt=st.integers(1, 100), urgent=st.booleans(), asked=st.floats(0, 1e9))
-def test_what_was_asked_for_is_kept_as_far_as_there_is_a_step(attempt: int, urgent: bool, asked: float) -> None:
+def test_of_what_was_asked_for_as_much_is_spent_as_a_step_takes(attempt: int, urgent: bool, asked: float) -> None:
     step = _STEPS[choose_step(_STEPS, attempt=attempt, urgent=urgent, asked_seconds=asked)]
 
-    assert step >= min(asked, _STEPS[-1])
+    assert step >= max(one for one in _STEPS if one <= max(asked, _STEPS[0]))
+
+
+@given(urgent=st.booleans(), asked=st.floats(5, 1e9))
+def test_a_wait_that_was_asked_for_is_not_made_longer(urgent: bool, asked: float) -> None:
+    assert _STEPS[choose_step(_STEPS, attempt=1, urgent=urgent, asked_seconds=asked)] <= asked

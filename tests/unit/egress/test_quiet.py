@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +12,7 @@ import pytest
 from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.errors import MailboxFull, MailboxThrottled, MailboxUnavailable
-from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
+from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed, RequestReceived, RequestsHeld
 from bridge.workers.egress_pause import HeldBack, Pauses
 from bridge.workers.egress_send import SendOptions
 from tests.support.clock import InstantClock
@@ -79,18 +80,18 @@ async def test_while_exchange_asks_for_quiet_no_call_is_made_for_any_request() -
 
 
 async def test_of_requests_that_wait_for_quiet_the_urgent_ones_are_back_soonest() -> None:
-    """The one that was refused waits as long as Exchange said, for whoever has the mailbox then."""
+    """None waits for longer than Exchange said: the rest of that time is kept by whoever has the mailbox then."""
     bench, watched = _bench()
     watched.fail_next("create_draft", _BUSY)
     bench.request("r-0")
 
     async with bench.running():
-        await eventually(lambda: bench.waiting() == {"2m": 1})
+        await eventually(lambda: bench.waiting() == {"30s": 1})
         bench.request("r-1")
         bench.request("u-1", urgent=True)
         await eventually(lambda: sum(bench.waiting().values()) == 3)
 
-    assert bench.waiting() == {"5s": 1, "30s": 1, "2m": 1}
+    assert bench.waiting() == {"5s": 1, "30s": 2}
     assert bench.retried_attempts() == {0}
 
 
@@ -236,16 +237,66 @@ def test_nothing_ends_a_quiet_time_early_and_a_request_that_ends_after_it_resume
     assert [type(event) for event in emitted] == [DrainingPaused, DrainingResumed]
 
 
-def test_requests_come_back_soon_once_the_quiet_time_is_nearly_over() -> None:
-    clock = InstantClock()
-    pauses = Pauses(ALIAS, clock, lambda _: None)
-    pauses.pause(_BUSY)
-    waits = []
-    for seconds in (0, 20, 40, 60):
-        clock.seconds = seconds
-        waits.append(pauses.circulation_seconds())
+async def test_requests_are_held_once_the_quiet_time_is_nearly_over_and_go_when_it_ends_the_urgent_one_first() -> None:
+    """As many as the prefetch lets through; the others stay in their queue, in their order."""
+    bench, watched = _bench()
+    watched.fail_next("send", _BUSY)
+    bench.request("r-0")
 
-    assert waits == [30, 30, 5, 5]
+    async with bench.running() as sender:
+        await eventually(lambda: bool(watched.throttled))
+        bench.clock.seconds += 45
+        await eventually(lambda: bool(bench.waiting()))
+        for number in range(1, 9):
+            bench.request(f"r-{number}")
+        bench.request("u-1", urgent=True)
+        await eventually(lambda: held(bench) == bench.options.ordinary_prefetch + 1)
+        calls = len(watched.made)
+        await _for_a_while()
+        assert bench.waiting() == {"30s": 1}
+        assert len(watched.made) == calls
+
+        bench.clock.seconds += 23
+        sender._pauses.changed.set()  # the clock of the probe is the machine's
+        await eventually(lambda: _all_told(bench, 10))
+
+    assert [stamp.request_id for stamp in watched.submissions][:3] == ["u-1", "r-1", "r-2"]
+    assert min(when for when in watched.made if when > watched.throttled[0]) >= watched.throttled[0] + 60
+
+
+def held(bench: Bench) -> int:
+    return [event.held for event in bench.emitted if isinstance(event, RequestsHeld)][-1]
+
+
+async def test_a_request_that_is_held_goes_back_to_its_queue_when_the_worker_stops() -> None:
+    bench, watched = _bench()
+    watched.fail_next("prepare", MailboxThrottled("ErrorServerBusy", retry_after_seconds=20))
+    bench.request("r-0")
+
+    async with bench.running():
+        await eventually(lambda: any(isinstance(event, RequestReceived) for event in bench.emitted))
+        await _for_a_while()
+
+    assert not bench.waiting()
+    assert len(bench.broker.messages("mail.outbound.dispatch")) == 1
+
+
+async def test_after_a_hand_over_one_call_finds_out_that_exchange_wants_quiet() -> None:
+    """However many requests the new owner has in hand by then."""
+    bench, watched = _bench()
+    async with bench.running() as sender:
+        await eventually(lambda: sender._pace.others_sent and "prepare" in watched.calls)
+        await _for_a_while()
+        watched.made.clear()
+        watched.jitter = random.Random(7)
+        watched.fail_next("prepare", *[_BUSY] * 9)
+        for number in range(4):
+            bench.request(f"u-{number}", urgent=True)
+            bench.request(f"r-{number}")
+        await eventually(lambda: sum(bench.waiting().values()) == 8)
+        await _for_a_while()
+
+    assert len(watched.made) == 1
 
 
 async def test_a_request_that_is_too_old_and_throttled_again_is_ended_after_the_quiet_time() -> None:
