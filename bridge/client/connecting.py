@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import ssl
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from bridge.errors import (
     PublishUnroutable,
     TopologyMissing,
 )
+from bridge.ports.elapsed import elapsed_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ def _keep_signed_in(connection: pika.BlockingConnection, tokens: TokenSource, to
         again(newer)
 
     def again(current: AccessToken) -> None:
-        left = current.expires_at - time.time()
+        left = current.ends_at - elapsed_seconds()
         wait = min(_LOOK_SECONDS, max(left / 10, 1.0))
         connection._impl.ioloop.call_later(wait, lambda: look(current))  # noqa: SLF001 - as `limited` does
 

@@ -163,6 +163,6 @@ def _end_of(credential: Credential, client: EntraClient, app: EntraAppSettings) 
     if app.authority_url is not None and app.graph_url is None:
         return None  # a place of its own, which Microsoft's Graph knows nothing of
     passing = iter((0.0,))  # it waits a while before it asks, which is no use here
-    registration = Registration(entra_app(app), client, monotonic=lambda: next(passing, 1e9))
+    registration = Registration(entra_app(app), client, elapsed=lambda: next(passing, 1e9))
     registration.look(credential, [credential])
     return registration.expiry_of(credential)

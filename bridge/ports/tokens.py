@@ -8,10 +8,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token and when it ends, in seconds since the epoch. Its text never appears in a repr."""
+    """A bearer token and when it ends, by the clock of `elapsed_seconds`. Its text never appears in a repr."""
 
     value: str = field(repr=False)
-    expires_at: float
+    ends_at: float
 
 
 class TokenSource(Protocol):

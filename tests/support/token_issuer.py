@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.ports.tokens import AccessToken
 
 if TYPE_CHECKING:
@@ -66,17 +67,18 @@ class TokenIssuer:
     ) -> AccessToken:
         """Return a token that lives for so long."""
         key = _Key(self._keys[-1].kid) if signed_by_a_stranger else self._keys[-1]
-        ends = int(time.time() + seconds)
+        now = time.time()
+        ends = int(now + seconds)
         claims: dict[str, Any] = {
             "aud": audience,
             "iss": "https://issuer.example/",
             "sub": subject,
-            "iat": int(time.time()),
+            "iat": int(now),
             "exp": ends,
             "jti": base64.urlsafe_b64encode(str(time.monotonic_ns()).encode()).decode(),
             "roles": list(roles),
         }
-        return AccessToken(jwt.encode(claims, key.private, "RS256", {"kid": key.kid}), float(ends))
+        return AccessToken(jwt.encode(claims, key.private, "RS256", {"kid": key.kid}), elapsed_seconds() + ends - now)
 
     def __enter__(self) -> Self:
         self._thread.start()

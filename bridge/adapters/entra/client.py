@@ -17,6 +17,7 @@ from bridge.adapters.http_deadline import until
 from bridge.adapters.http_trust import Trust
 from bridge.adapters.network_failures import network_failure
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
+from bridge.ports.elapsed import elapsed_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ _DISCOVERY_SECONDS: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A token, and for how long it lives."""
+    """A token, and for how long it lives, counted from when it was asked for."""
 
     token: str = field(repr=False)
     seconds: float
@@ -55,14 +56,14 @@ class EntraClient:
         app: EntraApp,
         *,
         wall_clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        elapsed: Callable[[], float] = elapsed_seconds,
     ) -> None:
         self._app = app
-        self._wall_clock = wall_clock
+        self._wall_clock, self._elapsed = wall_clock, elapsed
         self._trust = Trust(app.ca_file)
         self._heard = Heard()
         self._session = session(self._trust, app.timeout_seconds, self._heard, wall_clock=wall_clock)
-        self._http = _RemembersDiscovery(self._session, monotonic)
+        self._http = _RemembersDiscovery(self._session, elapsed)
         self._swapped: bool | None = None
 
     def ask(self, credential: Credential, scope: str) -> Answer:
@@ -74,6 +75,7 @@ class EntraClient:
             CredentialsRejected: Entra refuses this credential.
         """
         self._heard.status, self._heard.fields = 0, {}
+        asked_at = self._elapsed()
         try:
             with until(time.monotonic() + self._app.timeout_seconds):
                 answer = self._through_msal(credential, scope)
@@ -87,9 +89,16 @@ class EntraClient:
             self._session.close()
         if not isinstance(token, str) or not token:
             raise self._refusal(answer, credential)
+        if credential.kind == "managed identity" and "expires_in" not in self._heard.fields:
+            # Such an endpoint tells the end alone (App Service), and MSAL takes the machine's own clock off it.
+            seconds -= self._heard.clock_ahead_seconds or 0.0
         if not (math.isfinite(seconds) and seconds > 0):
             raise TokenUnavailable("Entra gives a token that has ended")
-        return Answer(token, min(seconds, _LONGEST_LIFE_SECONDS))
+        # It ages on the way, most of all where the machine was put to sleep before the answer was read.
+        left = min(seconds, _LONGEST_LIFE_SECONDS) - (self._elapsed() - asked_at)
+        if left <= 0:
+            raise TokenUnavailable("the token had ended when it arrived")
+        return Answer(token, left)
 
     def get(self, url: str, token: str) -> tuple[int, Mapping[str, object]]:
         """
@@ -130,7 +139,7 @@ class EntraClient:
             if credential.identity is not None
             else msal.SystemAssignedManagedIdentity()
         )
-        http = session(self._trust, self._app.timeout_seconds, self._heard, metadata=True)
+        http = session(self._trust, self._app.timeout_seconds, self._heard, metadata=True, wall_clock=self._wall_clock)
         try:
             client = msal.ManagedIdentityClient(identity, http_client=http)
             answer: Mapping[str, Any] = client.acquire_token_for_client(resource=scope.removesuffix("/.default")) or {}
@@ -192,17 +201,17 @@ class EntraClient:
 class _RemembersDiscovery:
     """What MSAL asks with; the authority's own configuration is asked for once a day."""
 
-    def __init__(self, http: requests.Session, monotonic: Callable[[], float]) -> None:
-        self._http, self._monotonic = http, monotonic
+    def __init__(self, http: requests.Session, elapsed: Callable[[], float]) -> None:
+        self._http, self._elapsed = http, elapsed
         self._kept: dict[str, tuple[float, requests.Response]] = {}
 
     def get(self, url: str, **named: Any) -> requests.Response:
         kept = self._kept.get(url)
-        if kept is not None and self._monotonic() < kept[0]:
+        if kept is not None and self._elapsed() < kept[0]:
             return kept[1]
         answer = self._http.get(url, **named)
         if answer.status_code == 200 and not named.get("params"):
-            self._kept = {url: (self._monotonic() + _DISCOVERY_SECONDS, answer)}
+            self._kept = {url: (self._elapsed() + _DISCOVERY_SECONDS, answer)}
         return answer
 
     def post(self, url: str, **named: Any) -> requests.Response:

@@ -7,11 +7,11 @@ Entra tells the ends of all secrets, never their values; which is which shows by
 from __future__ import annotations
 
 import random
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError
+from bridge.ports.elapsed import elapsed_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,12 +33,12 @@ class Registration:
         app: EntraApp,
         client: EntraClient,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        elapsed: Callable[[], float] = elapsed_seconds,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._app, self._client = app, client
-        self._monotonic, self._chance = monotonic, chance
-        self._ask_at = monotonic() + _FIRST_SECONDS * (1 + chance())
+        self._elapsed, self._chance = elapsed, chance
+        self._ask_at = elapsed() + _FIRST_SECONDS * (1 + chance())
         self._asked_for: frozenset[str] | None = None
         self._ends: dict[str, float] = {}
 
@@ -55,7 +55,7 @@ class Registration:
         wanted = [one for one in credentials if one.secret and one.expires_at is None]
         if self._app.graph_url is None or not wanted:
             return
-        now = self._monotonic()
+        now = self._elapsed()
         names = frozenset(one.fingerprint for one in wanted)
         renewed = self._asked_for is not None and self._asked_for != names
         if now < self._ask_at and not renewed:

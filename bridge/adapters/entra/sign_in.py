@@ -16,6 +16,7 @@ from bridge.adapters.entra.slots import Slots
 from bridge.adapters.entra.tokens import EntraTokens
 from bridge.domain import expiry
 from bridge.errors import BridgeError, CredentialsRejected
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.entra_events import (
     CredentialAccepted,
     CredentialExpires,
@@ -78,16 +79,16 @@ class SignIn:
         emit: Emit = lambda _: None,
         client: EntraClient | None = None,
         wall_clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        elapsed: Callable[[], float] = elapsed_seconds,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.name, self.app = name, app
         self._emit = emit
-        self._wall_clock, self._monotonic, self._chance = wall_clock, monotonic, chance
-        self._client = client or EntraClient(app, wall_clock=wall_clock, monotonic=monotonic)
+        self._wall_clock, self._elapsed, self._chance = wall_clock, elapsed, chance
+        self._client = client or EntraClient(app, wall_clock=wall_clock, elapsed=elapsed)
         self._lock = threading.RLock()
         self._slots = Slots(sources)
-        self._registration = Registration(app, self._client, monotonic=monotonic, chance=chance)
+        self._registration = Registration(app, self._client, elapsed=elapsed, chance=chance)
         self._probe_seconds = probe_seconds
         self._sources: dict[str, EntraTokens] = {}
         self._stages: dict[str, int] = {}
@@ -105,7 +106,7 @@ class SignIn:
                     self._lock,
                     longest_seconds=self._probe_seconds or None,
                     wall_clock=self._wall_clock,
-                    monotonic=self._monotonic,
+                    elapsed=self._elapsed,
                     chance=self._chance,
                 )
             return self._sources[scope]
@@ -114,7 +115,7 @@ class SignIn:
         """Read credentials from other places from now on; what they hold is tried before it is used."""
         with self._lock:
             slots = Slots(sources)
-            slots.go_on_with(self._slots, self._monotonic())
+            slots.go_on_with(self._slots, self._elapsed())
             self._slots = slots
             self._probe_seconds = probe_seconds
             for tokens in self._sources.values():
@@ -161,18 +162,18 @@ class SignIn:
         raise refusal if refusal is not None else CredentialsRejected
 
     def _show(self, slot: Slot, credential: Credential, scope: str) -> Answer:
-        started, outcome = self._monotonic(), "ok"
+        started, outcome = self._elapsed(), "ok"
         try:
             answer = self._client.ask(credential, scope)
         except BridgeError as error:
             outcome = error.code
             refused = isinstance(error, CredentialRefusedError)
-            if refused and self._slots.refuse(slot, credential, error, self._monotonic()):
+            if refused and self._slots.refuse(slot, credential, error, self._elapsed()):
                 self._emit(CredentialRefused(self.name, slot.name, credential.kind, error.code, error.detail))
             raise
         finally:
-            self._emit(TokenAsked(self.name, slot.name, outcome, self._monotonic() - started))
-        if self._slots.took(slot, credential, self._monotonic()):
+            self._emit(TokenAsked(self.name, slot.name, outcome, self._elapsed() - started))
+        if self._slots.took(slot, credential, self._elapsed()):
             in_use = self._slots.active is credential
             self._emit(CredentialAccepted(self.name, slot.name, credential.kind, in_use))
         return answer
@@ -180,7 +181,7 @@ class SignIn:
     def _look_for_new_ones(self) -> None:
         for slot in self._slots.all:
             before = slot.trouble
-            if slot.look(self._monotonic()):
+            if slot.look(self._elapsed()):
                 for tokens in self._sources.values():
                     tokens.ask_soon()
                 if open_to_all(slot.source):
@@ -192,7 +193,7 @@ class SignIn:
     def _try_new_ones(self) -> None:
         """Show Entra what is new, by a request of its own; only what it takes replaces the old."""
         scope = next((scope for scope, tokens in self._sources.items() if tokens.usable), None)
-        now = self._monotonic()
+        now = self._elapsed()
         if scope is None or any(tokens.resting for tokens in self._sources.values()):
             return  # the next request for a token tries all of them; or Entra is to be left alone
         for slot, credential in self._slots.to_try(now):
@@ -221,8 +222,7 @@ class SignIn:
         told, self._told[scope] = self._told.get(scope), now.code if now is not None else ""
         if now is None or told == now.code:
             return
-        left = (tokens.expires_at or 0.0) - self._wall_clock() if tokens.usable else 0.0
-        self._emit(TokenNotRenewed(self.name, now.code, now.detail, round(max(0.0, left), 1)))
+        self._emit(TokenNotRenewed(self.name, now.code, now.detail, round(tokens.left_seconds, 1)))
 
     def _expires_at(self, credential: Credential | None) -> float | None:
         if credential is None:

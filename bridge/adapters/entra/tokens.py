@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.ports.tokens import AccessToken
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ _LONG_SECONDS: Final = 600.0
 class _Held:
     token: AccessToken
     life_seconds: float
-    got_at: float
-    """Of the monotonic clock: the other one may be set, in either direction."""
     renew_at: float
     rejected: bool = False
 
@@ -62,7 +61,7 @@ class EntraTokens:
         *,
         longest_seconds: float | None = None,
         wall_clock: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        elapsed: Callable[[], float] = elapsed_seconds,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """
@@ -72,28 +71,34 @@ class EntraTokens:
             ask: Asks Entra for a token; raises a `BridgeError`.
             lock: Held while Entra is asked for anything of the app.
             longest_seconds: A token is renewed after this at the latest, so that the credential is tried.
-            wall_clock: Seconds since the epoch.
-            monotonic: Seconds that only grow.
+            wall_clock: Seconds since the epoch; for what people read alone, for it may be set in either direction.
+            elapsed: Seconds that only grow, also while the machine sleeps.
             chance: A number from 0 to 1.
         """
         self._ask = ask
         self._lock = lock
         self.longest_seconds = longest_seconds
-        self._wall_clock, self._monotonic, self._chance = wall_clock, monotonic, chance
+        self._wall_clock, self._elapsed, self._chance = wall_clock, elapsed, chance
         self._state = threading.Lock()
         self._held: _Held | None = None
         self._failure: BridgeError | None = None
         self._failures = 0
         self._failed_since = 0.0
         self._ask_again_at = 0.0
-        self._replacements, self._counted_at = _REPLACEMENTS, monotonic()
+        self._replacements, self._counted_at = _REPLACEMENTS, elapsed()
         self._wanted = False
 
     @property
     def expires_at(self) -> float | None:
-        """When the current token ends, in seconds since the epoch; None while there is none."""
+        """When the current token ends, by the wall clock as it is now; None while there is none."""
         held = self._held
-        return held.token.expires_at if held is not None else None
+        return self._wall_clock() + self._left_seconds(held) if held is not None else None
+
+    @property
+    def left_seconds(self) -> float:
+        """For how long the current token can be used; 0 where there is none."""
+        held = self._held
+        return self._left_seconds(held) if held is not None and self._lives(held) else 0.0
 
     @property
     def usable(self) -> bool:
@@ -120,7 +125,7 @@ class EntraTokens:
 
     def reject(self, token: AccessToken) -> None:
         """Tell that Exchange refused this token; the next `token` asks Entra for another."""
-        now = self._monotonic()
+        now = self._elapsed()
         with self._state:
             more = (now - self._counted_at) / _REPLACEMENT_SECONDS
             self._replacements, self._counted_at = min(_REPLACEMENTS, self._replacements + more), now
@@ -133,7 +138,7 @@ class EntraTokens:
         held = self._held
         if (held is None and not self._wanted) or (held is not None and not self._due(held)):
             return
-        if self._failure is not None and self._monotonic() < self._ask_again_at:
+        if self._failure is not None and self._elapsed() < self._ask_again_at:
             return
         with self._lock:
             held = self._held
@@ -142,20 +147,20 @@ class EntraTokens:
 
     def take(self, answer: Answer) -> None:
         """Use a token that was asked for otherwise, with a credential that is to be used from now on."""
-        now = self._monotonic()
+        now = self._elapsed()
         lowest, highest = _RENEW_SHARES
         renew = answer.seconds * (lowest + (highest - lowest) * self._chance())
         if self.longest_seconds:
             renew = min(renew, self.longest_seconds * (0.75 + 0.5 * self._chance()))
-        token = AccessToken(answer.token, self._wall_clock() + answer.seconds)
+        token = AccessToken(answer.token, now + answer.seconds)
         with self._state:
-            self._held = _Held(token, answer.seconds, now, now + renew)
+            self._held = _Held(token, answer.seconds, now + renew)
         self._failure, self._failures = None, 0
 
     @property
     def resting(self) -> bool:
         """Whether Entra is to be left alone at the moment: it did not answer, or asked for that."""
-        return isinstance(self._failure, TokenUnavailable) and self._monotonic() < self._ask_again_at
+        return isinstance(self._failure, TokenUnavailable) and self._elapsed() < self._ask_again_at
 
     def ask_soon(self) -> None:
         """Let the next request be made at once where Entra refused the last one: something has changed."""
@@ -174,7 +179,7 @@ class EntraTokens:
             CredentialsRejected: Entra refuses.
         """
         rejected = held is not None and held.rejected
-        if self._failure is None or self._monotonic() >= self._ask_again_at:
+        if self._failure is None or self._elapsed() >= self._ask_again_at:
             newer = self._try(held)
             if newer is not None:
                 return newer
@@ -195,9 +200,9 @@ class EntraTokens:
             self.take(self._ask())
         except BridgeError as error:
             if self._failure is None:
-                self._failed_since = self._monotonic()
+                self._failed_since = self._elapsed()
             self._failure = error
-            self._ask_again_at = self._monotonic() + self._wait(error, held)
+            self._ask_again_at = self._elapsed() + self._wait(error, held)
             self._failures += 1
             return None
         newest = self._held
@@ -220,13 +225,13 @@ class EntraTokens:
         if error is None:
             return TokenUnavailable()
         if isinstance(error, TokenUnavailable):
-            now = self._monotonic()
+            now = self._elapsed()
             wait = max(0.0, self._ask_again_at - now)
             if error.retry_after_seconds is None:
                 # Asking here again costs nobody anything, and mail goes on the sooner once there is a token.
                 wait = min(wait, _TOLD_SECONDS if now - self._failed_since < _LONG_SECONDS else _TOLD_LATER_SECONDS)
             return TokenUnavailable(error.detail, retry_after_seconds=wait, code=error.code)
-        long = self._monotonic() - self._failed_since >= _LONG_SECONDS
+        long = self._elapsed() - self._failed_since >= _LONG_SECONDS
         wait = _TOLD_REFUSED_LATER_SECONDS if long else _TOLD_REFUSED_SECONDS
         return CredentialsRejected(error.detail, code=error.code, retry_after_seconds=wait)
 
@@ -235,11 +240,7 @@ class EntraTokens:
         return self._left_seconds(held) > margin
 
     def _due(self, held: _Held) -> bool:
-        if held.rejected or self._monotonic() >= held.renew_at:
-            return True
-        # The clock was set, or the machine slept.
-        return self._left_seconds(held) < held.life_seconds * (1 - _RENEW_SHARES[1]) - 1
+        return held.rejected or self._elapsed() >= held.renew_at
 
     def _left_seconds(self, held: _Held) -> float:
-        by_monotonic = held.got_at + held.life_seconds - self._monotonic()
-        return min(held.token.expires_at - self._wall_clock(), by_monotonic)
+        return held.token.ends_at - self._elapsed()

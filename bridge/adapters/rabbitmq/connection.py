@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from bridge.adapters.rabbitmq.settings import node_of, parameters
 from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, Doubts, SignedIn, current_token
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed, BrokerConnectionLost
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class Link:
         if self._settings.tokens is None:
             return await self._sign_in(url, self._purpose, None)
         token = await current_token(self._settings.tokens, _TOKEN_SECONDS)
-        if token.expires_at - time.time() <= LEAVE_SECONDS:
+        if token.ends_at - elapsed_seconds() <= LEAVE_SECONDS:
             raise TokenUnavailable("the broker's token ends, and there is no newer one")
         return await self._sign_in(url, self._purpose, token)
 

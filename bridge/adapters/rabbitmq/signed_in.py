@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError, TokenUnavailable
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.broker_events import BrokerTokenRefused, BrokerTokenRenewed
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class SignedIn:
         replace: Callable[[AccessToken], Awaitable[None]],
         silent: Callable[[], bool],
         emit: Emit,
-        wall_clock: Callable[[], float] = time.time,
+        elapsed: Callable[[], float] = elapsed_seconds,
     ) -> None:
         """
         Prepare it; `run` does the work.
@@ -93,7 +93,7 @@ class SignedIn:
             replace: Puts a token on the connection.
             silent: Tells that the broker does not read from the connection at the moment.
             emit: Is told.
-            wall_clock: Seconds since the epoch.
+            elapsed: Seconds that only grow, also while the machine sleeps.
         """
         self._purpose = purpose
         self._tokens = tokens
@@ -102,7 +102,7 @@ class SignedIn:
         self._replace = replace
         self._silent = silent
         self._emit = emit
-        self._wall_clock = wall_clock
+        self._elapsed = elapsed
         self._told: str | None = None
 
     async def run(self) -> BridgeError:
@@ -124,16 +124,16 @@ class SignedIn:
             except BridgeError as error:
                 return error
             self._token, self._told = newer, None
-            self._emit(BrokerTokenRenewed(self._purpose, newer.expires_at - self._wall_clock()))
+            self._emit(BrokerTokenRenewed(self._purpose, newer.ends_at - self._elapsed()))
         return failure
 
     def _left_seconds(self) -> float:
         """Return for how long the connection may still be used."""
-        return self._token.expires_at - self._wall_clock() - LEAVE_SECONDS
+        return self._token.ends_at - self._elapsed() - LEAVE_SECONDS
 
     def _tell(self, error: BridgeError) -> None:
         # Once for each reason: it is tried again every few seconds, for up to an hour.
         if error.code != self._told:
             self._told = error.code
-            left = self._token.expires_at - self._wall_clock()
+            left = self._token.ends_at - self._elapsed()
             self._emit(BrokerTokenRefused(self._purpose, error.code, error.detail, left))

@@ -349,7 +349,7 @@ def test_graph_tells_when_the_secret_ends_where_the_app_may_read_it(sandbox: San
         "default",
         entra(sandbox, app),
         [SecretSource(made["client_secret"], None)],
-        monotonic=lambda: seconds[0],
+        elapsed=lambda: seconds[0],
     )
     assert opens(sandbox, signed_in)
 

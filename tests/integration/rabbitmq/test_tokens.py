@@ -19,6 +19,7 @@ from bridge.adapters.rabbitmq.tls import tls_context
 from bridge.client import Address, BridgeClient, OutboundRequest, SignIn
 from bridge.errors import BridgeError, BrokerAccessRefused, TokenUnavailable
 from bridge.ports.broker import PublishReceipt
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.broker_events import (
     BrokerConnected,
     BrokerConnectFailed,
@@ -86,11 +87,11 @@ class Source:
     given: list[AccessToken] = field(default_factory=list)
 
     def token(self) -> AccessToken:
-        now = time.time()
-        if self.given and self.given[-1].expires_at - now > self.seconds / 2:
+        now = elapsed_seconds()
+        if self.given and self.given[-1].ends_at - now > self.seconds / 2:
             return self.given[-1]
         if self.failure is not None:
-            if self.given and self.given[-1].expires_at > now:
+            if self.given and self.given[-1].ends_at > now:
                 return self.given[-1]
             raise self.failure
         roles, strange = self.place.roles(self.user), self.strange

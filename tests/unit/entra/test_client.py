@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msal
@@ -12,16 +13,18 @@ from msal.exceptions import MsalError
 from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.client import EntraClient
 from bridge.adapters.entra.credentials import Credential, ManagedIdentitySource, SecretSource
-from bridge.adapters.entra.http import UnusableAnswerError
+from bridge.adapters.entra.http import Heard, UnusableAnswerError
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
+from tests.unit.entra.doubles import NOON, Clock
 
 _APP = EntraApp("https://localhost/tenant", "client", "scope")
 _SECRET = Credential("client secret", "f", secret="value")
 
 
 class FakeMsal:
-    def __init__(self, answer: dict[str, Any] | Exception | None) -> None:
+    def __init__(self, answer: dict[str, Any] | Exception | None, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.answer = answer
+        self.meanwhile = meanwhile
         self.built: list[Any] = []
 
     def build(self, client_id: str, *, client_credential: object, **_: Any) -> FakeMsal:
@@ -29,24 +32,66 @@ class FakeMsal:
         return self
 
     def acquire_token_for_client(self, **_: Any) -> dict[str, Any] | None:
+        self.meanwhile()
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
 def asked(
-    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | Exception | None, credential: Credential = _SECRET
+    monkeypatch: pytest.MonkeyPatch,
+    answer: dict[str, Any] | Exception | None,
+    credential: Credential = _SECRET,
+    *,
+    clock: Clock | None = None,
+    heard: Callable[[Heard], None] = lambda _: None,
+    passing_seconds: float = 0.0,
 ) -> Any:  # noqa: ANN401 - whatever comes
-    fake = FakeMsal(answer)
+    clock = clock or Clock()
+    client = EntraClient(_APP, wall_clock=lambda: clock.wall, elapsed=lambda: clock.elapsed)
+
+    def meanwhile() -> None:
+        clock.go(passing_seconds)
+        heard(client._heard)
+
+    fake = FakeMsal(answer, meanwhile)
     monkeypatch.setattr(msal, "ConfidentialClientApplication", fake.build)
     monkeypatch.setattr(msal, "ManagedIdentityClient", lambda *_, **__: fake)
-    return EntraClient(_APP).ask(credential, "scope")
+    return client.ask(credential, "scope")
 
 
 def test_a_token_comes_with_its_life(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = asked(monkeypatch, {"access_token": "t", "expires_in": "3599"})
 
     assert (answer.token, answer.seconds) == ("t", 3_599)
+
+
+def test_a_token_ages_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine was put to sleep after Entra had answered, and reads the answer as it wakes."""
+    answer = {"access_token": "t", "expires_in": 3_600}
+
+    assert asked(monkeypatch, answer, passing_seconds=600).seconds == 3_000
+    with pytest.raises(TokenUnavailable):
+        asked(monkeypatch, answer, passing_seconds=4_000)
+
+
+@pytest.mark.parametrize("set_by", [-86_400.0, 0.0, 3_600.0])
+def test_a_wrong_wall_clock_takes_nothing_off_a_token_of_which_the_end_alone_is_told(
+    monkeypatch: pytest.MonkeyPatch, set_by: float
+) -> None:
+    """As App Service tells it; MSAL subtracts what this machine takes for the time."""
+    credential, clock = ManagedIdentitySource(None).load(), Clock()
+    assert credential is not None
+    clock.wall += set_by
+    ends_at = NOON + 3_600
+
+    def heard(last: Heard) -> None:
+        last.status, last.fields = 200, {"access_token": "t", "expires_on": str(int(ends_at))}
+        last.clock_ahead_seconds = NOON - clock.wall
+
+    answer = {"access_token": "t", "expires_in": int(ends_at) - int(clock.wall)}
+
+    assert asked(monkeypatch, answer, credential, clock=clock, heard=heard).seconds == 3_600
 
 
 def test_a_life_without_end_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

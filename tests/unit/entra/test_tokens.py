@@ -30,7 +30,7 @@ class Bench:
             threading.RLock(),
             longest_seconds=longest_seconds,
             wall_clock=lambda: self.clock.wall,
-            monotonic=lambda: self.clock.monotonic,
+            elapsed=lambda: self.clock.elapsed,
             chance=chance,
         )
 
@@ -84,7 +84,7 @@ def test_workers_do_not_renew_at_the_same_moment() -> None:
         bench.value()
         while bench.asked < 2:
             bench.tend(1)
-        due.append(bench.clock.monotonic - 1_000)
+        due.append(bench.clock.elapsed - 1_000)
 
     assert len(set(due)) == 5
     assert due[-1] - due[0] > 300
@@ -172,7 +172,7 @@ def test_workers_that_were_told_the_same_wait_come_back_one_after_the_other() ->
             bench.tokens.token()
         while bench.asked < 2:
             bench.tend(1)
-        back.add(round(bench.clock.monotonic))
+        back.add(round(bench.clock.elapsed))
 
     assert len(back) == 3
 
@@ -280,7 +280,7 @@ def test_nobody_waits_for_the_renewal_while_the_old_token_is_usable(bench: Bench
 
 
 @pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
-def test_a_clock_that_is_set_neither_keeps_a_dead_token_nor_asks_for_many(bench: Bench, step: float) -> None:
+def test_a_wall_clock_that_is_set_changes_nothing_for_a_token(bench: Bench, step: float) -> None:
     bench.value()
 
     bench.clock.wall += step
@@ -288,15 +288,65 @@ def test_a_clock_that_is_set_neither_keeps_a_dead_token_nor_asks_for_many(bench:
     after_step = bench.asked
     bench.tend(2_200)
 
-    assert after_step <= 2
-    assert bench.value() != "token-1"
+    assert after_step == 1
+    assert bench.value() == "token-3"  # at 45 in a hundred of its life, and of the next one's
+
+
+@pytest.mark.parametrize("step", [-86_400.0, 4_000.0, 86_400.0])
+@pytest.mark.parametrize("trouble", [_REFUSED, _DOWN])
+def test_a_living_token_outlives_a_set_wall_clock_while_entra_is_away(
+    bench: Bench, trouble: BridgeError, step: float
+) -> None:
+    bench.value()
+    bench.trouble = trouble
+    bench.tend(60)
+
+    bench.clock.wall += step
+    bench.tend(3_600 - 60 - 11)
+
+    assert bench.value() == "token-1"
+    assert bench.tokens.usable
+    bench.tend(2)
+    with pytest.raises(type(trouble)):
+        bench.tokens.token()
+
+
+@pytest.mark.parametrize("step", [-86_400.0, 86_400.0])
+def test_what_is_shown_as_a_token_s_end_follows_a_set_wall_clock(bench: Bench, step: float) -> None:
+    bench.value()
+    bench.tend(600)
+
+    bench.clock.wall += step
+
+    assert bench.tokens.expires_at == bench.clock.wall + 3_000
+    assert bench.tokens.left_seconds == 3_000
 
 
 def test_a_machine_that_slept_does_not_use_what_ended_meanwhile(bench: Bench) -> None:
-    """The monotonic clock stands still while a machine sleeps."""
     bench.value()
 
-    bench.clock.wall += 4_000
+    bench.clock.go(4_000)  # at once: nothing was tended
+
+    assert bench.value() == "token-2"
+
+
+def test_a_machine_that_slept_for_less_than_a_token_s_life_has_it_renewed_as_it_wakes(bench: Bench) -> None:
+    bench.value()
+
+    bench.clock.go(3_000)
+    bench.tend(1)
+
+    assert bench.asked == 2
+
+
+def test_a_machine_that_slept_while_entra_is_away_waits_no_longer_for_its_return(bench: Bench) -> None:
+    bench.trouble = TokenUnavailable("busy", retry_after_seconds=300)
+    with pytest.raises(TokenUnavailable):
+        bench.tokens.token()
+    bench.trouble = None
+
+    bench.clock.go(8 * 3_600)
+    bench.tend(1)
 
     assert bench.value() == "token-2"
 

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import itertools
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import pytest
 
 from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, Doubts, SignedIn, current_token
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
+from bridge.ports.elapsed import elapsed_seconds
 from bridge.ports.tokens import AccessToken
 from bridge.telemetry.broker_events import BrokerTokenRefused, BrokerTokenRenewed
 
@@ -73,7 +73,7 @@ _names = itertools.count()
 
 def _token(*, usable_seconds: float) -> AccessToken:
     """Return a token that a connection may use for so long."""
-    return AccessToken(f"t-{next(_names)}", time.time() + LEAVE_SECONDS + usable_seconds)
+    return AccessToken(f"t-{next(_names)}", elapsed_seconds() + LEAVE_SECONDS + usable_seconds)
 
 
 async def _ends(connection: _Connection) -> BridgeError:
@@ -129,7 +129,7 @@ async def test_entra_that_is_away_is_told_once_and_ends_the_connection_with_its_
     reason = await _ends(connection)
 
     assert reason is source.now
-    assert token.expires_at - time.time() > LEAVE_SECONDS / 2
+    assert token.ends_at - elapsed_seconds() > LEAVE_SECONDS / 2
     [told] = connection.emitted
     assert isinstance(told, BrokerTokenRefused)
     assert LEAVE_SECONDS < told.seconds < LEAVE_SECONDS + 0.6
