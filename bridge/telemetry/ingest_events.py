@@ -42,6 +42,7 @@ class BacklogFound(Event):
     folder: str
     waiting: int
     oldest_age_seconds: float | None
+    code: str = "old_mail_waits"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class JunkFound(Event):
 
     mailbox: str
     count: int
+    code: str = "junk_waits"
 
 
 @dataclass(frozen=True)

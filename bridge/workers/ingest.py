@@ -127,6 +127,7 @@ class MailboxReader:
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
+        self._junk = 0
         self.wake = asyncio.Event()
 
     @property
@@ -218,6 +219,7 @@ class MailboxReader:
                 if count > before:
                     self._emit(JunkFound(self.alias, count))
                 before = count
+                self._junk = 0 if _JUNK in self._options.folders else count
             with contextlib.suppress(BridgeError):
                 self._emit(ParkedCounted(self.alias, await self._parked_count()))
             await wait_for_any(self._options.junk_seconds, stop)
@@ -333,4 +335,7 @@ class MailboxReader:
         if self._failing_since is not None:
             self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
             self._failing_since = None
-        self._health.ok(self.part)
+        if self._junk:
+            self._health.warn(self.part, "junk_waits", f"{self._junk} mail(s) that nobody reads")
+        else:
+            self._health.ok(self.part)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,15 @@ STUCK_LIMIT = 10
 _REAPPEARANCES = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Stuck:
+    ref: MailRef
+    receipt: PublishReceipt
+    due_at: float
+    code: str
+    """Why it cannot be removed."""
+
+
 class MailMemory:
     """
     Bounded, in memory only: the mailbox and the broker hold all that matters.
@@ -55,7 +65,7 @@ class MailMemory:
         """There may be very many: of each only the hash of its id, its routing key, and when it is due."""
         self.unwanted_limit = _UNWANTED_AT_FIRST
         """After so many mails in a row that no queue wants a page ends."""
-        self._stuck: dict[str, tuple[MailRef, PublishReceipt, float]] = {}
+        self._stuck: dict[str, _Stuck] = {}
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
         self._blamed: OrderedDict[str, int] = OrderedDict()
         self._suspects: OrderedDict[str, int] = OrderedDict()
@@ -89,11 +99,16 @@ class MailMemory:
         while len(self._removed) > _REMOVED_REMEMBERED:
             self._removed.popitem(last=False)
 
-    def stick(self, ref: MailRef) -> None:
+    def stick(self, ref: MailRef, code: str = RemovalImpossible.code) -> None:
         """Pass over a held mail that Exchange will not let go, and say so each time anew."""
         _, receipt = self._held.pop(ref.item_id)
-        self._stuck[ref.item_id] = (ref, receipt, self._clock.monotonic() + self._keep_seconds)
-        self._emit(MailKept(self._alias, ref.message_id, RemovalImpossible.code))
+        self._stuck[ref.item_id] = _Stuck(ref, receipt, self._clock.monotonic() + self._keep_seconds, code)
+        self._emit(MailKept(self._alias, ref.message_id, code))
+
+    @property
+    def stuck_code(self) -> str | None:
+        """Why most of the stuck mails are; None where none is."""
+        return next((code for code, _ in Counter(one.code for one in self._stuck.values()).most_common(1)), None)
 
     @property
     def too_many_stuck(self) -> bool:
@@ -106,8 +121,8 @@ class MailMemory:
             self._hold_stuck(item_id)
 
     def _hold_stuck(self, item_id: str) -> None:
-        ref, receipt, _ = self._stuck.pop(item_id)
-        self._held[item_id] = (ref, receipt)
+        stuck = self._stuck.pop(item_id)
+        self._held[item_id] = (stuck.ref, stuck.receipt)
 
     def keep(self, ref: MailRef, code: str, *, at_most_seconds: float = inf, unwanted_key: str | None = None) -> None:
         """Pass over a mail for a while, and say so each time anew."""
@@ -166,7 +181,7 @@ class MailMemory:
     def kept_code(self, ref: MailRef) -> str | None:
         """Return why a mail stays, None where it does not."""
         if ref.item_id in self._stuck:
-            return RemovalImpossible.code
+            return self._stuck[ref.item_id].code
         if hash(ref.item_id) in self._unwanted_mails:
             return PublishUnroutable.code
         kept = self._kept.get(ref.item_id)
@@ -183,7 +198,7 @@ class MailMemory:
             if ref.item_id in self._held:
                 continue
             if ref.item_id in self._stuck:
-                if now >= self._stuck[ref.item_id][2]:
+                if now >= self._stuck[ref.item_id].due_at:
                     self._hold_stuck(ref.item_id)
                 continue
             if ref.item_id in self._removed:

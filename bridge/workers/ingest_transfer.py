@@ -357,11 +357,12 @@ class Transfer:
             self._emit(MailsRemoved(self._alias, len(gone)))
         for removal in removals:
             if isinstance(removal.error, OperatorError | MessageError):
-                self._memory.stick(removal.ref)
+                self._memory.stick(removal.ref, _removal_code(removal.error))
             elif removal.error is not None:
                 self._fail(removal.error)
         if self._memory.too_many_stuck:
-            self._fail(RemovalImpossible("published mails cannot be removed one by one"))
+            code = self._memory.stuck_code
+            self._fail(RemovalImpossible("published mails cannot be removed one by one", code=code))
 
     async def _wait_for_change(self) -> None:
         self._changed.clear()
@@ -396,5 +397,12 @@ class Transfer:
 
 def _removal_error(error: BridgeError) -> BridgeError:
     """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
-    lasting = isinstance(error, OperatorError | MessageError)
-    return RemovalImpossible(f"published mails cannot be removed ({error.code})") if lasting else error
+    if not isinstance(error, OperatorError | MessageError):
+        return error
+    told = f" ({error.detail})" if error.detail else ""
+    return RemovalImpossible(f"published mails cannot be removed{told}", code=_removal_code(error))
+
+
+def _removal_code(error: BridgeError) -> str:
+    """Return what a person mends: the reason that `bridge check` gives, where the refusal has one."""
+    return error.code if isinstance(error, OperatorError) else RemovalImpossible.code

@@ -18,6 +18,7 @@ from bridge.errors import (
     BrokerUnavailable,
     CredentialsRejected,
     EwsBlocked,
+    FolderNotFound,
     MailboxAccessDenied,
     MailboxThrottled,
     MailboxUnavailable,
@@ -310,6 +311,37 @@ async def test_nothing_new_is_published_while_published_mail_cannot_be_removed()
     assert len(bench.publisher.published) == so_far
 
 
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (MailboxAccessDenied("ErrorAccessDenied"), "mailbox_access_denied"),
+        (FolderNotFound("move:Done"), "folder_not_found"),
+        (MailUnreadable(), "removal_impossible"),
+    ],
+)
+async def test_a_removal_that_is_refused_is_told_by_the_reason_that_a_person_mends(
+    refusal: BridgeError, code: str
+) -> None:
+    bench = Bench(a_mail(1), options=IngestOptions(poll_seconds=0.01, retry=RetryPolicy(pause_seconds=0.01)))
+    bench.inbox.fails["remove"] = refusal
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    state = bench.health.state(bench.reader.part)
+    async with asyncio.timeout(10):
+        while state is None or state.status != "trouble":
+            await asyncio.sleep(0.001)
+            state = bench.health.state(bench.reader.part)
+    assert state.code == code
+
+    bench.inbox.fails.clear()
+    async with asyncio.timeout(10):
+        while bench.left:
+            await asyncio.sleep(0.001)
+    bench.stop.set()
+    await running
+    assert bench.publisher.ids == ["m1"]
+
+
 async def test_mails_that_exchange_says_are_gone_but_lists_are_not_published_for_ever() -> None:
     """ErrorItemNotFound means gone, or no right."""
     bench = Bench(a_mail(1), a_mail(2))
@@ -542,6 +574,35 @@ async def test_mail_in_the_junk_folder_is_counted_and_warned_of() -> None:
     assert bench.told(JunkCounted) == [JunkCounted("dispatch", 2)]
     assert bench.told(JunkFound) == [JunkFound("dispatch", 2)]
     assert bench.left == ["m1", "m2"]
+
+
+@pytest.mark.parametrize(("folders", "code"), [(("inbox",), "junk_waits"), (("inbox", "junkemail"), "ok")])
+async def test_mail_in_the_junk_folder_is_a_warning_until_somebody_takes_it_away(
+    folders: tuple[str, ...], code: str
+) -> None:
+    """Unless it is read as well."""
+    options = IngestOptions(folders=folders, poll_seconds=0.01, junk_seconds=0.01)
+    bench = Bench(a_mail(1, folder="junkemail"), options=options)
+    counting = asyncio.create_task(bench.reader.watch_junk(bench.stop))
+    while not bench.told(JunkCounted):
+        await asyncio.sleep(0)
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    def told() -> str:
+        state = bench.health.state(bench.reader.part)
+        return state.code if state is not None else ""
+
+    async with asyncio.timeout(10):
+        while told() != code:
+            await asyncio.sleep(0.001)
+    assert bench.health.ready
+
+    bench.inbox.mails.clear()
+    async with asyncio.timeout(10):
+        while told() != "ok":
+            await asyncio.sleep(0.001)
+    bench.stop.set()
+    await asyncio.gather(counting, running)
 
 
 async def test_mails_between_publish_and_removal_are_counted() -> None:
