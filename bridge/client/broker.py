@@ -132,6 +132,7 @@ class BridgeClient:
             PublishUnconfirmed: No confirm in time; the broker may hold it or not.
             PublishRefused: The queue takes nothing at the moment.
             PublishUnroutable: Neither the mailbox's queue nor the one for unknown mailboxes is there.
+            MessageTooLarge: The broker carries no message of that size.
             BrokerAccessRefused: This login may not do that.
             TopologyMissing: `bridge topology apply` was not run.
         """

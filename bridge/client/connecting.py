@@ -22,9 +22,9 @@ from bridge.errors import (
     PublishRefused,
     PublishUnconfirmed,
     PublishUnroutable,
-    TopologyMissing,
 )
 from bridge.ports.elapsed import elapsed_seconds
+from bridge.wire.broker_replies import meaning_of_reply, reply_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 30
 _LOOK_SECONDS = 20.0
-
-_CODES: dict[int, type[BridgeError]] = {403: BrokerAccessRefused, 404: TopologyMissing, 530: BrokerAccessRefused}
 
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (amqp.UnroutableError, PublishUnroutable, "no queue is bound for it"),
@@ -102,7 +100,9 @@ def connect(url: str, ca_file: Path | None, sign_in: SignIn | None = None) -> pi
             _keep_signed_in(connection, sign_in.tokens, token)
     except BrokerUnavailable as error:
         # Which one, of several, and whether it was the one that was meant; the url also holds the password.
-        raise BrokerUnavailable(f"{parameters.host}:{parameters.port}: {error.detail}") from error.__cause__
+        raise BrokerUnavailable(
+            f"{parameters.host}:{parameters.port}: {error.detail}", code=error.code
+        ) from error.__cause__
     return connection
 
 
@@ -167,7 +167,10 @@ def close(connection: pika.BlockingConnection) -> None:
 
 def _meaning(error: BaseException) -> BridgeError:
     if isinstance(error, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker):
-        return _CODES.get(error.reply_code, BrokerUnavailable)(f"the broker's reply code is {error.reply_code}")
+        return meaning_of_reply(int(error.reply_code), str(error.reply_text))
+    guessed = isinstance(error, amqp.ProbableAuthenticationError | amqp.ProbableAccessDeniedError)
+    if guessed and (reply := reply_in(str(error.args[0]) if error.args else "")) is not None:
+        return meaning_of_reply(*reply)
     for vendor, ours, text in _MEANINGS:
         if isinstance(error, vendor):
             return ours(text)

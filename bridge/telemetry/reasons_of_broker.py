@@ -11,6 +11,25 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "there is no connection to RabbitMQ",
         "check that the broker runs, its address, and the network",
     ),
+    "broker_vhost_down": entry(
+        "RabbitMQ's node has not opened the virtual host, or closed it after a failure",
+        "a node that starts, or has joined a cluster, opens it within a minute; if it lasts, rabbitmqctl "
+        "restart_vhost -p VHOST, and look at the broker's log",
+    ),
+    "broker_limit_reached": entry(
+        "RabbitMQ has as many connections or channels as it is set to allow: node, virtual host or user",
+        "it goes on as soon as one is free; if it lasts, rabbitmqctl list_connections shows who has them, and "
+        "set_vhost_limits, set_user_limits or connection_max allow more",
+    ),
+    "broker_backend_failed": entry(
+        "RabbitMQ could not ask the directory or service that knows the user's rights",
+        "look at the broker's log, and whether its LDAP or HTTP authorisation service answers",
+    ),
+    "broker_queue_down": entry(
+        "a queue is declared, and RabbitMQ cannot reach it: its node is down, or it has crashed",
+        "start the node that has it; rabbitmqctl list_queues -p VHOST name state shows which; if none has it any more, "
+        "delete it, then bridge topology apply",
+    ),
     "broker_blocked": entry(
         "RabbitMQ takes no publishes (memory or disk alarm)",
         "free memory or disk on the broker: rabbitmqctl status shows the alarm; rabbitmq-diagnostics memory_breakdown",
@@ -91,6 +110,10 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
 }
 
 GENERAL: Final[dict[str, str]] = {
+    "broker_vhost_down": "broker_unavailable",
+    "broker_limit_reached": "broker_unavailable",
+    "broker_backend_failed": "broker_unavailable",
+    "broker_queue_down": "broker_unavailable",
     "broker_certificate_missing": "broker_access_refused",
     "broker_certificate_expired": "broker_access_refused",
     "broker_certificate_refused": "broker_access_refused",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.adapters.rabbitmq.connection import Connection, OpenChannel, close, connect, open_channel
-from bridge.adapters.rabbitmq.errors import PRECONDITION_FAILED, reply_code
+from bridge.adapters.rabbitmq.errors import reply_code
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TopologyMissing
+from bridge.wire.broker_replies import PRECONDITION_FAILED
 from bridge.wire.topology import AmqpExchange
 
 if TYPE_CHECKING:

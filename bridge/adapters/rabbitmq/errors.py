@@ -1,4 +1,4 @@
-"""What pika raises and what the broker's reply codes mean to the bridge: two tables."""
+"""What pika raises, as a table; what the broker's replies mean is in `wire.broker_replies`."""
 
 from __future__ import annotations
 
@@ -10,34 +10,11 @@ from pika import exceptions as amqp
 from pika.adapters.utils import connection_workflow as workflow
 
 from bridge.adapters.network_failures import network_failure
-from bridge.errors import (
-    BridgeError,
-    BrokerAccessRefused,
-    BrokerUnavailable,
-    MessageTooLarge,
-    QueueTaken,
-    TopologyMissing,
-)
+from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable
+from bridge.wire.broker_replies import meaning_of_reply, reply_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-# Reply codes of channel.close and connection.close (AMQP 0-9-1, section 1.2 of the generated specification).
-ACCESS_REFUSED = 403
-NOT_FOUND = 404
-RESOURCE_LOCKED = 405
-PRECONDITION_FAILED = 406
-NOT_ALLOWED = 530
-
-_CODES: dict[int, type[BridgeError]] = {
-    ACCESS_REFUSED: BrokerAccessRefused,
-    NOT_FOUND: TopologyMissing,
-    RESOURCE_LOCKED: QueueTaken,
-    NOT_ALLOWED: BrokerAccessRefused,  # an unknown virtual host, or one that this login may not open
-}
-
-# Replies whose text is made of names alone. Others may quote what was sent.
-_TELLING = frozenset({320, ACCESS_REFUSED, NOT_FOUND, RESOURCE_LOCKED, PRECONDITION_FAILED, NOT_ALLOWED})
 
 _LOGIN_REFUSED, _VHOST_REFUSED = "the broker refuses the login", "the broker refuses the virtual host"
 _UNTRUSTED, _NO_TLS = "the broker's certificate is not trusted", "the TLS handshake failed"
@@ -61,6 +38,9 @@ _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (workflow.AMQPConnectorException, BrokerUnavailable, "the connection could not be made"),
     (OSError, BrokerUnavailable, "the connection failed"),
 )
+
+_GUESSES = (amqp.IncompatibleProtocolError, amqp.ProbableAuthenticationError, amqp.ProbableAccessDeniedError)
+"""What pika makes of a connection that the broker closes while it opens, by the step; the reply is in the text."""
 
 _EXACTLY: dict[str, str] = {
     _LOGIN_REFUSED: "broker_login_refused",
@@ -106,9 +86,8 @@ def _meaning(error: BaseException) -> BridgeError:
         return error
     causes = list(_unwrapped(error))
     for cause in causes:
-        code = reply_code(cause)
-        if isinstance(cause, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker) and code is not None:
-            return _of_reply(code, str(cause.reply_text))
+        if (reply := _reply(cause)) is not None:
+            return meaning_of_reply(*reply)
     if (refused := _certificate_refused(causes)) is not None:
         return refused
     for vendor, ours, text in _MEANINGS:
@@ -130,9 +109,6 @@ def _certificate_refused(causes: Sequence[BaseException]) -> BrokerAccessRefused
 
 
 def _exactly(text: str, cause: BaseException) -> str | None:
-    # pika keeps the broker's reply as text.
-    if text == _VHOST_REFUSED and "not found" in str(cause.args):
-        return "broker_vhost_missing"
     if isinstance(cause, ssl.SSLCertVerificationError):
         failure = network_failure(cause)
         return failure.code if failure is not None else None
@@ -147,22 +123,12 @@ def _only_lost(error: BaseException) -> bool:
     )
 
 
-def _of_reply(code: int, text: str) -> BridgeError:
-    detail = f"{code} {text}"[:300] if code in _TELLING else f"reply code {code}"
-    if code == PRECONDITION_FAILED and "larger than" in text:
-        return MessageTooLarge(detail)
-    if code == ACCESS_REFUSED and "in exclusive use" in text:
-        return QueueTaken(detail)
-    return _CODES.get(code, BrokerUnavailable)(detail, code=_exact_code(code, text))
-
-
-def _exact_code(code: int, text: str) -> str | None:
-    if code == NOT_ALLOWED and "vhost" in text:
-        return "broker_vhost_missing" if "not found" in text else "broker_vhost_refused"
-    if code == NOT_ALLOWED and "secret" in text:
-        return "broker_login_refused"
-    if code == ACCESS_REFUSED and "access to" in text:
-        return "broker_right_missing"
+def _reply(error: BaseException) -> tuple[int, str] | None:
+    """Return the code and the text with which the broker closed a channel or connection, where it did."""
+    if isinstance(error, amqp.ChannelClosedByBroker | amqp.ConnectionClosedByBroker):
+        return int(error.reply_code), str(error.reply_text)
+    if isinstance(error, _GUESSES) and error.args:
+        return reply_in(str(error.args[0]))
     return None
 
 

@@ -12,7 +12,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bridge.adapters.rabbitmq.connection import abandon, open_channel
-from bridge.errors import BridgeError, QueueTaken
+from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken
+from bridge.wire.broker_replies import QUEUE_DOWN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -99,15 +100,40 @@ class Leases:
 
 @contextlib.asynccontextmanager
 async def _exclusive_queue(connection: Connection, name: str) -> AsyncIterator[OpenChannel]:
-    channel = await open_channel(connection)
     try:
-        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+        channel = await _declared(connection, name)
+    except BrokerUnavailable as error:
+        if error.code != QUEUE_DOWN:
+            raise
+        # What a virtual host that was closed, and opened again, leaves of a lease: a name without a process, which no
+        # connection can have before it is deleted. Were it somebody's after all, RabbitMQ would refuse to.
+        await _delete(connection, name)
+        channel = await _declared(connection, name)
+    try:
         try:
             yield channel
         finally:
             if channel.is_open:
                 with contextlib.suppress(BridgeError):  # it goes with the connection at the latest
                     await channel.call(channel.amqp.queue_delete, queue=name)
+    finally:
+        await close_channel(channel)
+
+
+async def _declared(connection: Connection, name: str) -> OpenChannel:
+    channel = await open_channel(connection)
+    try:
+        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+    except BaseException:
+        await close_channel(channel)
+        raise
+    return channel
+
+
+async def _delete(connection: Connection, name: str) -> None:
+    channel = await open_channel(connection)
+    try:
+        await channel.call(channel.amqp.queue_delete, queue=name)
     finally:
         await close_channel(channel)
 

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bridge.adapters.rabbitmq.connection import OpenChannel, close, connect, open_channel
-from bridge.adapters.rabbitmq.errors import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, RESOURCE_LOCKED, reply_code
+from bridge.adapters.rabbitmq.errors import reply_code
 from bridge.errors import BridgeError, BrokerBlocked, BrokerUnavailable
+from bridge.wire.broker_replies import ACCESS_REFUSED, NOT_FOUND, PRECONDITION_FAILED, RESOURCE_LOCKED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

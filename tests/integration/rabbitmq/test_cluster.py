@@ -3,89 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.clock import SystemClock
-from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound import Mailbox
 from bridge.domain.send_rate import RateLimits
 from bridge.errors import TransientError
 from bridge.ports.broker import Message
 from bridge.telemetry.health import Health
-from bridge.telemetry.ingest_events import MailPublished, ReadingFailed
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, outbound_key
-from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
 from bridge.workers.egress_options import EgressOptions
-from bridge.workers.ingest import IngestOptions, MailboxReader
+from tests.integration.rabbitmq.reading import reading_to, wait_until
 from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.cluster import Cluster
 from tests.support.rabbit import take_all
 from tests.unit.egress.harness import a_body
-from tests.unit.ingest.doubles import a_mail, compose
+from tests.unit.ingest.doubles import a_mail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-
-    from bridge.telemetry.events import Event
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
-
-
-class _Reading:
-    def __init__(self) -> None:
-        self.inbox = MemoryInbox()
-        self.events: list[Event] = []
-        self.health = Health()
-
-    def reader(self, publisher: RabbitPublisher) -> MailboxReader:
-        return MailboxReader(
-            alias="dispatch",
-            inbox=self.inbox,
-            publisher=publisher,
-            compose=compose,
-            budget=ByteBudget(1 << 20),
-            clock=SystemClock(),
-            emit=self.events.append,
-            health=self.health,
-            options=IngestOptions(poll_seconds=0.05, retry=RetryPolicy(0.2, 0.5, 0.5)),
-        )
-
-    def published(self) -> list[str]:
-        return [event.message_id for event in self.events if isinstance(event, MailPublished)]
-
-    def failures(self) -> list[str]:
-        return [event.code for event in self.events if isinstance(event, ReadingFailed)]
-
-
-@asynccontextmanager
-async def _reading(*urls: str) -> AsyncIterator[_Reading]:
-    reading, stop = _Reading(), asyncio.Event()
-    async with RabbitPublisher(quick(*urls)) as publisher:
-        running = asyncio.create_task(reading.reader(publisher).run(stop))
-        try:
-            yield reading
-        finally:
-            stop.set()
-            await running
-
-
-async def _until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_id_once_it_has(
@@ -95,14 +44,14 @@ async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_i
     first, *others = cluster.nodes
     url = first.vhost_url(cluster.new_vhost())
     await RabbitTopology(quick(url)).apply(TOPOLOGY)
-    async with _reading(url) as reading:
+    async with reading_to(url) as reading:
         reading.inbox.mails.append(a_mail(1))
-        await _until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails)
         for node in others:
             await asyncio.to_thread(node.kill)
 
         reading.inbox.mails.append(a_mail(2))
-        await _until(lambda: "publish_unconfirmed" in reading.failures())
+        await wait_until(lambda: "publish_unconfirmed" in reading.failures())
 
         state = reading.health.state("mailbox:dispatch:ingest")
         assert state is not None
@@ -112,7 +61,7 @@ async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_i
         assert reading.published() == ["m1"]
 
         await asyncio.gather(*(asyncio.to_thread(node.start) for node in others))
-        await _until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails)
 
     arrived = [message.message_id for message in await asyncio.to_thread(take_all, url, INBOUND)]
     assert set(arrived) == {"m1", "m2"}
@@ -124,13 +73,13 @@ async def test_reading_goes_on_at_another_node_when_its_own_is_killed(cluster: C
     vhost = cluster.new_vhost()
     urls = [node.vhost_url(vhost) for node in cluster.nodes]
     await RabbitTopology(quick(urls[1])).apply(TOPOLOGY)
-    async with _reading(*urls) as reading:
+    async with reading_to(*urls) as reading:
         reading.inbox.mails += [a_mail(number) for number in range(50)]
-        await _until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails)
 
         await asyncio.to_thread(cluster.nodes[0].kill)
         reading.inbox.mails += [a_mail(number) for number in range(50, 100)]
-        await _until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails)
     await asyncio.to_thread(cluster.nodes[0].start)
 
     arrived = [message.message_id for message in await asyncio.to_thread(take_all, urls[1], INBOUND)]
@@ -162,11 +111,11 @@ async def test_draining_goes_on_at_another_node_when_its_own_is_killed(cluster: 
         )
         running = asyncio.create_task(sender.run(stop))
         await _request(cad, range(50))
-        await _until(lambda: len(outbox.submissions) > 10)
+        await wait_until(lambda: len(outbox.submissions) > 10)
 
         await asyncio.to_thread(cluster.nodes[0].kill)
         await _request(cad, range(50, 100))
-        await _until(lambda: len(outbox.submissions) >= 100)
+        await wait_until(lambda: len(outbox.submissions) >= 100)
         stop.set()
         await running
     await asyncio.to_thread(cluster.nodes[0].start)

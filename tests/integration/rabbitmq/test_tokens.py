@@ -13,7 +13,6 @@ from pika.exceptions import ChannelClosedByBroker
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
-from bridge.adapters.rabbitmq.errors import RESOURCE_LOCKED
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.tls import tls_context
 from bridge.client import Address, BridgeClient, OutboundRequest, SignIn
@@ -27,6 +26,7 @@ from bridge.telemetry.broker_events import (
     BrokerTokenRefused,
     BrokerTokenRenewed,
 )
+from bridge.wire.broker_replies import RESOURCE_LOCKED
 from bridge.wire.rights import ROLES, scopes
 from bridge.wire.topology import EVENTS, OUTBOUND, OUTBOUND_RETURNED, outbound_queue, reader_lease
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick

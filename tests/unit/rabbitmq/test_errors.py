@@ -25,6 +25,9 @@ def _failed(*errors: BaseException) -> workflow.AMQPConnectionWorkflowFailed:
 
 
 _REFUSED = amqp.ConnectionClosedByBroker(403, "ACCESS_REFUSED - Login was refused")
+_DOWN = amqp.ConnectionClosedByBroker(
+    541, "INTERNAL_ERROR - access to vhost 'v' refused for user 'u': vhost 'v' is down"
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,13 @@ _REFUSED = amqp.ConnectionClosedByBroker(403, "ACCESS_REFUSED - Login was refuse
         (amqp.ConnectionClosedByBroker(530, "NOT_ALLOWED - vhost x not found"), BrokerAccessRefused),
         (amqp.ProbableAuthenticationError(repr(_REFUSED)), BrokerAccessRefused),
         (amqp.ProbableAccessDeniedError(repr(_REFUSED)), BrokerAccessRefused),
+        (amqp.ProbableAccessDeniedError(repr(_DOWN)), BrokerUnavailable),
+        (
+            _failed(workflow.AMQPConnectorAMQPHandshakeError(amqp.ProbableAccessDeniedError(repr(_DOWN)))),
+            BrokerUnavailable,
+        ),
+        # The broker closed it, and pika shows that in a way that is not known: its guess is all there is.
+        (amqp.ProbableAccessDeniedError("ConnectionClosedByBroker, and so on"), BrokerAccessRefused),
         # A node that dies in the middle of a handshake is no refusal.
         (amqp.ProbableAuthenticationError(repr(amqp.StreamLostError("x"))), BrokerUnavailable),
         (amqp.ProbableAccessDeniedError(repr(amqp.StreamLostError("x"))), BrokerUnavailable),
@@ -66,6 +76,14 @@ def test_each_failure_has_its_meaning(error: BaseException, expected: type[Bridg
 
     assert type(meaning) is expected
     assert meaning.__cause__ is error
+
+
+def test_a_refusal_while_the_connection_opens_tells_the_broker_s_reply() -> None:
+    """Of which pika keeps no more than a text."""
+    meaning = translate(amqp.ProbableAccessDeniedError(repr(_DOWN)))
+
+    assert meaning.code == "broker_vhost_down"
+    assert str(meaning) == "541 INTERNAL_ERROR - access to vhost 'v' refused for user 'u': vhost 'v' is down"
 
 
 def test_replies_that_may_quote_what_was_sent_are_not_repeated() -> None:
