@@ -2,7 +2,8 @@
 A bridge as exchangelib's documentation would have one write it: the yardstick of the benchmarks.
 
 One loop over the inbox, one blocking publish with a confirm, one delete for each mail. Reads its settings as JSON from
-standard input and ends when the inbox is empty. The sandbox's CA is trusted by way of REQUESTS_CA_BUNDLE.
+standard input. It ends when all inboxes are empty, or looks again every `poll_seconds` where these are given. The
+sandbox's CA is trusted by way of REQUESTS_CA_BUNDLE.
 """
 
 from __future__ import annotations
@@ -19,7 +20,35 @@ from exchangelib.credentials import OAuth2AuthorizationCodeCredentials
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Move every mail of the inbox to the queue."""
+    """Move every mail of the inboxes to the queue."""
+    accounts = open_accounts(settings)
+    connection = pika.BlockingConnection(pika.URLParameters(settings["amqp_url"]))
+    channel = connection.channel()
+    channel.confirm_delivery()
+
+    if poll_seconds := settings.get("poll_seconds"):
+        while True:
+            for alias, account in accounts.items():
+                for item in account.inbox.all():
+                    carry(item, channel, f"{alias}.mail")
+            connection.sleep(poll_seconds)
+
+    skip_broken = settings.get("skip_broken", False)
+    for alias, account in accounts.items():
+        # Deleting while paging shifts the pages, so one pass leaves mails behind: repeat until a pass finds none.
+        while account.inbox.all().count():
+            for item in account.inbox.all():
+                try:
+                    carry(item, channel, f"{alias}.mail")
+                except Exception as error:
+                    if not skip_broken:
+                        raise
+                    print(f"naive: a mail was lost to {type(error).__name__}", file=sys.stderr)
+                    item.delete()
+
+
+def open_accounts(settings: dict[str, Any]) -> dict[str, Any]:
+    """Sign in, and return the account of each mailbox by its alias."""
     app = msal.ConfidentialClientApplication(
         settings["client_id"],
         client_credential=settings["client_secret"],
@@ -34,15 +63,10 @@ def main(settings: dict[str, Any]) -> None:
         ),
         version=Version(build=Build(15, 20)),
     )
-    account = Account(settings["address"], access_type=IMPERSONATION, config=configuration, autodiscover=False)
-
-    channel = pika.BlockingConnection(pika.URLParameters(settings["amqp_url"])).channel()
-    channel.confirm_delivery()
-
-    # Deleting while paging shifts the pages, so one pass leaves mails behind: repeat until a pass finds none.
-    while account.inbox.all().count():
-        for item in account.inbox.all():
-            carry(item, channel, settings["routing_key"])
+    return {
+        alias: Account(address, access_type=IMPERSONATION, config=configuration, autodiscover=False)
+        for address, alias in settings["mailboxes"].items()
+    }
 
 
 def carry(item: Any, channel: Any, routing_key: str) -> None:  # noqa: ANN401 - neither library publishes types

@@ -1,11 +1,10 @@
-"""What every benchmark stands on: broker, sandbox, added round trips, and CPU times by the kernel's count."""
+"""What every benchmark stands on: broker, sandbox, added round trips, workers with the least rights of their role."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -14,22 +13,25 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import pika
 
 from bridge.demo.broker_node import BrokerNode
 from bridge.demo.smtp import deliver
+from tests.bench.processes import Meter, Shares
 from tests.support.proxy import TcpProxy
+from tests.support.rights import as_user, give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
+from tests.support.workers import Worker, bridge, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 ADDRESS = "dispatch@example.org"
 ALIAS = "dispatch"
 _LOOK_SECONDS = 0.05
-_TICKS = os.sysconf("SC_CLK_TCK")
+_STILL_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,7 @@ class Drained:
 
     mails: int
     seconds: float
-    worker_cpu_seconds: float
-    sandbox_cpu_seconds: float
-    broker_cpu_seconds: float
+    shares: Shares
 
     @property
     def mails_per_second(self) -> float:
@@ -48,126 +48,142 @@ class Drained:
 
     @property
     def worker_cpu_ms_per_mail(self) -> float:
-        return self.worker_cpu_seconds * 1_000 / self.mails
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    name: str
-    figure: float
-    unit: str
-    naive: float | None
-    ratio: float | None
-    at_least: float
-    ok: bool
+        return self.shares.by_name["worker"] * 1_000 / self.mails
 
 
 class Stage:
     """Broker, sandbox and proxies; use as a context manager."""
 
-    def __init__(self, *, exchange_round_trip: float = 0.0, broker_round_trip: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        mailboxes: Sequence[str] = (ADDRESS,),
+        exchange_round_trip: float = 0.0,
+        broker_round_trip: float = 0.0,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are the worker's, such as `INGEST__BATCH_MAILS`; none are given to make it faster."""
         self._stack = contextlib.ExitStack()
+        self._mailboxes = mailboxes
         self._exchange_round_trip = exchange_round_trip
         self._broker_round_trip = broker_round_trip
+        self._settings = settings or {}
 
     def __enter__(self) -> Self:
-        self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
-        self.broker = self._stack.enter_context(BrokerNode(self.directory / "broker"))
-        self.sandbox = self._stack.enter_context(SandboxProcess(self.directory / "sandbox", mailboxes=[ADDRESS]))
-        self.ews_url = self._via_proxy(self.sandbox.info["ews_url"], self._exchange_round_trip)
-        self.amqp_url = self._via_proxy(self.broker.url, self._broker_round_trip)
-        self.environment = {
-            **os.environ,
-            "BRIDGE_CONFIG": str(self.directory / "sandbox" / "bridge.toml"),
-            "BRIDGE_RABBITMQ__URLS": self.amqp_url,
-            "BRIDGE_EWS__URL": self.ews_url,
-            "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
-            "BRIDGE_LOG__FORMAT": "json",
-        }
-        self._bridge("topology", "apply")
+        with self._stack:
+            self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-bench-")))
+            self.broker = self._stack.enter_context(BrokerNode(self.directory / "broker"))
+            give_rights(self.broker)
+            sandbox = SandboxProcess(self.directory / "sandbox", mailboxes=self._mailboxes)
+            self.sandbox = self._stack.enter_context(sandbox)
+            self.ews_url = self._via_proxy(self.sandbox.info["ews_url"], self._exchange_round_trip)
+            self.amqp_url = self._via_proxy(self.broker.url, self._broker_round_trip)
+            self.environment = {
+                "BRIDGE_CONFIG": str(self.directory / "sandbox" / "bridge.toml"),
+                "BRIDGE_RABBITMQ__URLS": self.amqp_url,
+                "BRIDGE_EWS__URL": self.ews_url,
+                **{f"BRIDGE_{key}": value for key, value in self._settings.items()},
+            }
+            applied = bridge("topology", "apply", environment=self.environment)
+            if applied.returncode:
+                raise RuntimeError(applied.stderr)
+            self._kept = self._stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._kept.close()
 
-    def fill(self, mails: int, *, size: int, seed: int = 1) -> None:
-        """Deliver that many mails of about `size` bytes, three fifths of them an attachment."""
-        made = (a_mail(number, size=size, seed=seed) for number in range(mails))
-        for _ in deliver(self.sandbox.info["smtp"], made, sender="cad@example.com", recipient=ADDRESS):
-            pass
+    # The two that are compared.
 
-    def drain_with_bridge(self) -> Drained:
-        """Start an ingest worker, and stop it when the inbox is empty."""
-        with (self.directory / "worker.log").open("ab") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "ingest"], env=self.environment, stderr=log, stdout=log
-            )
-        try:
-            return self._watch(worker)
-        finally:
-            worker.terminate()
-            worker.wait(30)
+    def worker(self, command: str) -> Worker:
+        """Return a worker of the bridge that is not started yet; on the broker it may do what its work needs."""
+        environment = with_least_rights(command, self.environment)
+        return Worker(command, environment, self.directory / f"{command}.log")
 
-    def drain_naively(self) -> Drained:
-        """Run the naive bridge to its end."""
+    @contextlib.contextmanager
+    def naive(self, program: str = "naive.py", **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """Run a naive program, and kill it in the end."""
         info = self.sandbox.info
-        settings = {
+        role = "bridge-ingest" if program == "naive.py" else "bridge-egress"
+        given = {
             "ews_url": self.ews_url,
             "authority_url": info["authority_url"],
             "client_id": info["client_id"],
             "client_secret": info["client_secret"],
             "scope": "https://outlook.office365.com/.default",
-            "address": ADDRESS,
-            "amqp_url": self.amqp_url,
-            "routing_key": f"{ALIAS}.mail",
+            "mailboxes": {one["address"]: one["alias"] for one in info["mailboxes"]},
+            "amqp_url": as_user(self.amqp_url, role),
+            **settings,
         }
         worker = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("naive.py"))],
+            [sys.executable, str(Path(__file__).with_name(program))],
             stdin=subprocess.PIPE,
-            env={**os.environ, "REQUESTS_CA_BUNDLE": info["ca_file"]},
+            env=clean({"REQUESTS_CA_BUNDLE": info["ca_file"]}),
         )
-        assert worker.stdin is not None
-        worker.stdin.write(json.dumps(settings).encode())
-        worker.stdin.close()
         try:
-            return self._watch(worker)
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(given).encode())
+            worker.stdin.close()
+            yield worker
         finally:
             worker.kill()
             worker.wait()
 
-    def waiting(self) -> int:
+    def meter(self, worker_pid: int, *, from_birth: bool = False) -> Meter:
+        """Return a meter of the CPU time of the worker, the sandbox and the broker from now on."""
+        pids = {"worker": worker_pid, "sandbox": self.sandbox.pid, "broker": self.broker.beam_pid}
+        return Meter(pids, from_birth=["worker"] if from_birth else [])
+
+    def drain_with_bridge(self) -> Drained:
+        """Start an ingest worker, and stop it when the inbox is empty."""
+        with self.worker("ingest") as worker:
+            drained = self._watch(worker.pid, lambda: worker.running)
+            worker.stop(seconds=60)
+            return drained
+
+    def drain_naively(self, *, skip_broken: bool = False) -> Drained:
+        """Run the naive bridge to its end; on demand it loses the mails that it cannot read, and goes on."""
+        with self.naive(skip_broken=skip_broken) as worker:
+            return self._watch(worker.pid, lambda: worker.poll() is None)
+
+    def _watch(self, pid: int, running: Callable[[], bool]) -> Drained:
+        meter = self.meter(pid, from_birth=True)
+        mails, started = self.waiting(), time.monotonic()
+        left, moved = mails, started
+        while left and running():
+            meter.look()
+            time.sleep(_LOOK_SECONDS)
+            now = self.waiting()
+            if now < left:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > _STILL_SECONDS:
+                raise RuntimeError(f"nothing moved for {_STILL_SECONDS:.0f} s, with {left} mails in the inbox")
+            left = now
+        seconds = time.monotonic() - started
+        shares = meter.shares()
+        if self.waiting():
+            raise RuntimeError(f"the worker ended with {self.waiting()} mails in the inbox")
+        return Drained(mails, seconds, shares)
+
+    # What it is filled with, and what came of it.
+
+    def deliver(self, mails: Iterable[bytes], recipient: str = ADDRESS) -> Iterator[int]:
+        """Deliver mails over one connection, yielding the number of those that Exchange took."""
+        return deliver(self.sandbox.info["smtp"], mails, sender="cad@example.com", recipient=recipient)
+
+    def fill(self, mails: int, *, size: int, seed: int = 1, recipient: str = ADDRESS) -> None:
+        """Deliver that many mails of about `size` bytes, three fifths of them an attachment."""
+        for _ in self.deliver((a_mail(number, size=size, seed=seed) for number in range(mails)), recipient):
+            pass
+
+    def waiting(self, address: str = ADDRESS) -> int:
         """Return how many mails the inbox holds."""
-        return int(self.sandbox.admin(f"/mailboxes/{ADDRESS}/folders/inbox/mails?limit=1")["total"])
+        return int(self.sandbox.admin(f"/mailboxes/{quote(address)}/folders/inbox/mails?limit=1")["total"])
 
     def purge(self) -> int:
         """Empty the queue and return how many messages it held."""
         with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.broker.url))) as connection:
             return int(connection.channel().queue_purge("mail.inbound").method.message_count)
-
-    def _watch(self, worker: subprocess.Popen[bytes]) -> Drained:
-        pids = {"worker": worker.pid, "sandbox": self.sandbox.pid, "broker": self.broker.beam_pid}
-        before = {name: _cpu_seconds(pid) if name != "worker" else 0.0 for name, pid in pids.items()}
-        mails, started, spent = self.waiting(), time.monotonic(), 0.0
-        while self.waiting():
-            if worker.poll() is not None:
-                break
-            spent = _cpu_seconds(worker.pid)
-            time.sleep(_LOOK_SECONDS)
-        seconds = time.monotonic() - started
-        if worker.poll() is None:
-            spent = _cpu_seconds(worker.pid)
-        left = self.waiting()
-        if left:
-            raise RuntimeError(f"the worker ended with {left} mails in the inbox")
-        return Drained(
-            mails,
-            seconds,
-            spent,
-            _cpu_seconds(self.sandbox.pid) - before["sandbox"],
-            _cpu_seconds(self.broker.beam_pid) - before["broker"],
-        )
 
     def _via_proxy(self, url: str, round_trip: float) -> str:
         if not round_trip:
@@ -176,11 +192,6 @@ class Stage:
         proxy = self._stack.enter_context(TcpProxy(parts.port or 443, round_trip_seconds=round_trip))
         host = parts.netloc.rpartition(":")[0]
         return urlunsplit(parts._replace(netloc=f"{host}:{proxy.port}"))
-
-    def _bridge(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "bridge", *arguments], env=self.environment, check=True, stdout=sys.stderr
-        )
 
 
 def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
@@ -210,21 +221,13 @@ def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
     )
 
 
-def machine() -> dict[str, Any]:
-    """Return what the figures were taken on."""
-    with Path("/proc/cpuinfo").open() as info:
-        model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
-    return {"cpu": model, "cores": os.cpu_count(), "python": sys.version.split()[0]}
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Return user and system time of a process, its threads included (proc(5), /proc/pid/stat fields 14 and 15)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
 def alternating(runs: int) -> Iterator[str]:
     """Yield who runs next, so that a machine that gets slower is slow for both."""
     for _ in range(runs):
         yield "naive"
         yield "bridge"
+
+
+def tell(text: str) -> None:
+    """Say on standard error what goes on."""
+    print(text, file=sys.stderr, flush=True)
