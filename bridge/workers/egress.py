@@ -71,6 +71,7 @@ class MailboxSender:
         self._health = DrainHealth(self.part, health, self._pauses, consumer)
         self._mailbox = mailbox = QuietMailbox(mailbox, self._pauses, self._health.report)
         self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
+        self._health.day_left = lambda: self._pace.left()[1]
         self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
         self._stopping = asyncio.Event()
         self._visits = Visits(
@@ -209,6 +210,7 @@ class MailboxSender:
         self._held += change
         tokens, recipients = self._pace.left()
         self._emit(RequestsHeld(self._alias, self._held, tokens, recipients))
+        self._health.counted(recipients)
 
     def _settling(self, error: BridgeError | None) -> None:
         if error is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING
 
 from bridge.errors import QueueTaken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.errors import BridgeError
     from bridge.ports.broker import Consumer
     from bridge.telemetry.health import Health
@@ -25,6 +28,9 @@ class DrainHealth:
         self._trouble: dict[str, tuple[str, str]] = {}
         self._unproved = {"urgent", "ordinary"}
         """Queues that were not consumed yet."""
+        self.day_left: Callable[[], float] = lambda: inf
+        """Returns how many recipients may yet be written to within a day."""
+        self._day_over = False
         self.urgent_told = asyncio.Event()
         """Set whenever something is heard of the urgent queue; whoever waits for it clears it."""
         self.urgent_taken = asyncio.Event()
@@ -47,7 +53,15 @@ class DrainHealth:
 
     def alive(self) -> None:
         """The draining goes on, whatever it is waiting for."""
-        self._health.progress(self._part)
+        if self._day_over != (self.day_left() < 1):
+            self.report()
+        else:
+            self._health.progress(self._part)
+
+    def counted(self, day_left: float) -> None:
+        """So many recipients may yet be written to within a day; without any, requests wait in the broker."""
+        if self._day_over != (day_left < 1):
+            self.report()
 
     def fail(self, what: str, error: BridgeError) -> None:
         """A queue or the settling does not work."""
@@ -69,6 +83,7 @@ class DrainHealth:
 
     def report(self) -> None:
         """Tell health how it is by now."""
+        self._day_over = self.day_left() < 1
         if self._pauses.code is not None:
             self._health.trouble(self._part, self._pauses.code, self._pauses.detail)
         elif {code for code, _ in self._trouble.values()} == {QueueTaken.code}:
@@ -79,5 +94,7 @@ class DrainHealth:
             self._health.trouble(self._part, self._consumer.trouble)
         elif self._unproved:
             self._health.progress(self._part)
+        elif self._day_over:
+            self._health.trouble(self._part, "send_limit_reached")
         else:
             self._health.ok(self._part)

@@ -704,14 +704,33 @@ async def test_worker_that_cannot_use_the_mailbox_takes_the_queues_again_where_n
 async def test_day_that_is_used_up_makes_requests_wait_in_the_broker() -> None:
     bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=None, recipients_per_day=2)))
     bench.request("big", to=[{"address": f"a{n}@example.org"} for n in range(2)])
-    async with bench.running():
+    async with bench.running() as sender:
         await eventually(lambda: bench.told() == [SENT])
         bench.request("late")
         await eventually(lambda: bool(bench.waiting()))
+        state = bench.health.state(sender.part)
 
+    assert state is not None
+    assert (state.status, state.code) == ("trouble", "send_limit_reached")
     assert bench.waiting() == {"10m": 1}
     assert bench.retried().headers["x-bridge-reason"] == "rate_limited"
     assert bench.retried().headers["x-bridge-attempts"] == 0
+
+
+async def test_a_mailbox_is_well_again_once_its_day_is_over() -> None:
+    bench = Bench(options=replace(PLENTY, rate=RateLimits(per_minute=None, recipients_per_day=1)))
+    bench.request()
+    async with bench.running() as sender:
+        await eventually(lambda: bench.told() == [SENT])
+
+        def code() -> str:
+            state = bench.health.state(sender.part)
+            return state.code if state is not None else ""
+
+        await eventually(lambda: code() == "send_limit_reached")
+        sender.change_rate(RateLimits(per_minute=None, recipients_per_day=2))
+        await eventually(lambda: code() == "ok")
+        assert bench.health.ready
 
 
 async def test_mailbox_that_needs_a_person_holds_nothing_and_heals_by_itself() -> None:
