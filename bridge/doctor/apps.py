@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.adapters.entra.client import EntraClient
 from bridge.adapters.entra.factory import credential_sources, entra_app
@@ -16,7 +16,7 @@ from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.claims import about_claims
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
-from bridge.domain import expiry
+from bridge.domain import clock_skew, expiry
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from bridge.config.entra import EntraAppSettings
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
-
-_SKEW_DOUBTFUL_SECONDS: Final = 30.0
-_SKEW_WRONG_SECONDS: Final = 300.0
 
 
 @dataclass(slots=True)
@@ -121,12 +118,12 @@ def _clock(part: str, ahead_seconds: float | None) -> list[Finding]:
     step, tried = f"{part}, clock", "compare this machine's clock with Entra's"
     if ahead_seconds is None:
         return [skipped(step, tried, "Entra's answer tells no time")]
-    told = f"Entra's is {abs(ahead_seconds):.0f} s {'ahead' if ahead_seconds > 0 else 'behind'}"
-    if abs(ahead_seconds) >= _SKEW_WRONG_SECONDS:
+    told = clock_skew.words(ahead_seconds)
+    if abs(ahead_seconds) >= clock_skew.WRONG_SECONDS:
         return [wrong(step, tried, "clock_skew", told)]
-    if abs(ahead_seconds) >= _SKEW_DOUBTFUL_SECONDS:
+    if abs(ahead_seconds) >= clock_skew.DOUBTFUL_SECONDS:
         return [doubtful(step, tried, "clock_skew", told)]
-    return [ok(step, tried, "they agree" if abs(ahead_seconds) < 2 else told)]
+    return [ok(step, tried, told)]
 
 
 def _try_credential(

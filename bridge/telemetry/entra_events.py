@@ -81,6 +81,18 @@ class CredentialExposed(Event):
 
 
 @dataclass(frozen=True)
+class ClockDiffers(Event):
+    """This machine's clock is not Entra's: what is signed, and what is said of dates, is wrong by as much."""
+
+    name = "entra.clock_differs"
+    level = "warning"
+
+    app: str
+    detail: str
+    code: str = "clock_skew"
+
+
+@dataclass(frozen=True)
 class CredentialExpires(Event):
     """A credential ends within `days` (30, 7 or 1; 0: its time is over)."""
 

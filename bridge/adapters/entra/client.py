@@ -32,6 +32,8 @@ logging.getLogger("msal").addHandler(logging.NullHandler())
 _LONGEST_LIFE_SECONDS: Final = 2 * 86_400.0
 _DISCOVERY_SECONDS: Final = 86_400.0
 """How long Entra's account of its own endpoints is believed, as MSAL would believe it."""
+_QUICK_SECONDS: Final = 5.0
+"""An answer that took longer does not say what time it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,14 @@ class EntraClient:
         self._session = session(self._trust, app.timeout_seconds, self._heard, wall_clock=wall_clock)
         self._http = _RemembersDiscovery(self._session, elapsed)
         self._swapped: bool | None = None
+        self._entra_began: float | None = None
+        """What Entra's clock said when the clock that nobody sets began."""
+
+    @property
+    def clock_ahead_seconds(self) -> float | None:
+        """How far Entra's clock is ahead of this machine's, as that is set now; None where no answer has told it."""
+        began = self._entra_began
+        return began + self._elapsed() - self._wall_clock() if began is not None else None
 
     def ask(self, credential: Credential, scope: str) -> Answer:
         """
@@ -74,7 +84,7 @@ class EntraClient:
             TokenUnavailable: No answer, or none that can be used. It says for how long to wait, if Entra did.
             CredentialsRejected: Entra refuses this credential.
         """
-        self._heard.status, self._heard.fields = 0, {}
+        self._heard.status, self._heard.fields, self._heard.clock_ahead_seconds = 0, {}, None
         asked_at = self._elapsed()
         try:
             with until(time.monotonic() + self._app.timeout_seconds):
@@ -87,6 +97,7 @@ class EntraClient:
         finally:
             # It is long until the next request: a connection that is kept would be found dead, at the worst moment.
             self._session.close()
+            self._note_clock(asked_at, credential)
         if not isinstance(token, str) or not token:
             raise self._refusal(answer, credential)
         if credential.kind == "managed identity" and "expires_in" not in self._heard.fields:
@@ -114,6 +125,12 @@ class EntraClient:
         except (requests.RequestException, OSError) as error:
             raise TokenUnavailable(type(error).__name__) from error
         return answer.status_code, fields
+
+    def _note_clock(self, asked_at: float, credential: Credential) -> None:
+        ahead, now = self._heard.clock_ahead_seconds, self._elapsed()
+        # A metadata endpoint is on this machine, and so is its clock.
+        if ahead is not None and now - asked_at < _QUICK_SECONDS and credential.kind != "managed identity":
+            self._entra_began = ahead + self._wall_clock() - now
 
     def _through_msal(self, credential: Credential, scope: str) -> Mapping[str, Any]:
         if credential.kind == "managed identity":

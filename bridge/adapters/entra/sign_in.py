@@ -14,10 +14,11 @@ from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.adapters.entra.registration import Registration
 from bridge.adapters.entra.slots import Slots
 from bridge.adapters.entra.tokens import EntraTokens
-from bridge.domain import expiry
+from bridge.domain import clock_skew, expiry
 from bridge.errors import BridgeError, CredentialsRejected
 from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.entra_events import (
+    ClockDiffers,
     CredentialAccepted,
     CredentialExpires,
     CredentialExposed,
@@ -93,6 +94,7 @@ class SignIn:
         self._sources: dict[str, EntraTokens] = {}
         self._stages: dict[str, int] = {}
         self._told: dict[str, str] = {}
+        self._clock_told = False
 
     def tokens(self, scope: str | None = None) -> TokenSource:
         """Return the source of tokens for a scope, that of Exchange unless given; the same one each time."""
@@ -132,6 +134,7 @@ class SignIn:
             self._tell_of(scope, tokens)
         self._ask_for_the_end()
         self._tell_of_expiry()
+        self._tell_of_clock()
 
     def state(self) -> SignInState:
         """Return how it stands; takes no time."""
@@ -243,6 +246,17 @@ class SignIn:
             detail = expiry.words(expires_at, expires_at - now)
             self._emit(CredentialExpires(self.name, slot.name, slot.loaded.kind, stage, detail))
 
+    def _clock_differs(self) -> str | None:
+        """Return how the two clocks stand to each other where that is no small thing."""
+        ahead = self._client.clock_ahead_seconds
+        return clock_skew.words(ahead) if ahead is not None and abs(ahead) >= clock_skew.DOUBTFUL_SECONDS else None
+
+    def _tell_of_clock(self) -> None:
+        told = self._clock_differs()
+        if told is not None and not self._clock_told:
+            self._emit(ClockDiffers(self.name, told))
+        self._clock_told = told is not None
+
     def _warning(self, failure: BridgeError | None) -> tuple[str, str] | None:
         """Return the most urgent of what a person should see to."""
         warning = self._slots.warning()
@@ -251,6 +265,9 @@ class SignIn:
             return error.code, f"{which}: {error.detail}"
         if failure is not None:
             return failure.code, f"{failure.detail}; the token in use lasts for now"
+        clock = self._clock_differs()
+        if clock is not None:
+            return "clock_skew", clock  # before what is said of dates by that clock
         now, soonest = self._wall_clock(), None
         for slot in self._slots.all:
             expires_at = self._expires_at(slot.loaded)

@@ -105,7 +105,9 @@ MICROSOFT = ("login.microsoftonline.com", "outlook.office365.com", "graph.micros
 
 
 def _clock(ahead_seconds: float) -> Planting:
-    return within(lambda g: g.sandbox.settings(entra_clock_ahead_seconds=ahead_seconds))
+    """Have all others' clocks differ from this machine's."""
+    others = dict.fromkeys(("entra_clock_ahead_seconds", "exchange_clock_ahead_seconds"), ahead_seconds)
+    return within(lambda g: g.sandbox.settings(**others))
 
 
 def _authority(ground: Ground, host: str, port: int | None = None) -> Environment:

@@ -46,6 +46,11 @@ class FakeClient(EntraClient):
     gate: threading.Event | None = None
     graph: tuple[int, Mapping[str, object]] = (403, {})
     scopes: list[str] = field(default_factory=list)
+    ahead: float | None = None
+
+    @property
+    def clock_ahead_seconds(self) -> float | None:
+        return self.ahead
 
     def ask(self, credential: Credential, scope: str) -> Answer:
         key = credential.secret or credential.fingerprint

@@ -94,6 +94,48 @@ def test_a_wrong_wall_clock_takes_nothing_off_a_token_of_which_the_end_alone_is_
     assert asked(monkeypatch, answer, credential, clock=clock, heard=heard).seconds == 3_600
 
 
+def heard_at(date: float, clock: Clock) -> Callable[[Heard], None]:
+    def hear(last: Heard) -> None:
+        last.clock_ahead_seconds = date - clock.wall
+
+    return hear
+
+
+def test_the_other_clock_is_compared_with_this_one_as_it_is_set_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, answer = Clock(), {"access_token": "t", "expires_in": 3_600}
+    client = EntraClient(_APP, wall_clock=lambda: clock.wall, elapsed=lambda: clock.elapsed)
+    fake = FakeMsal(answer, lambda: heard_at(NOON + 120, clock)(client._heard))
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", fake.build)
+    before = client.clock_ahead_seconds
+
+    client.ask(_SECRET, "scope")
+    ahead = client.clock_ahead_seconds
+    clock.go(1_000)
+    later = client.clock_ahead_seconds
+    clock.wall += 120  # it is put right
+
+    assert (before, ahead, later, client.clock_ahead_seconds) == (None, 120, 120, 0)
+
+
+@pytest.mark.parametrize("kind", ["slow", "managed identity"])
+def test_what_does_not_tell_entras_time_is_not_compared(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    clock, answer = Clock(), {"access_token": "t", "expires_in": 3_600}
+    client = EntraClient(_APP, wall_clock=lambda: clock.wall, elapsed=lambda: clock.elapsed)
+
+    def meanwhile() -> None:
+        heard_at(NOON + 120, clock)(client._heard)
+        clock.go(60 if kind == "slow" else 0)
+
+    fake = FakeMsal(answer, meanwhile)
+    monkeypatch.setattr(msal, "ConfidentialClientApplication", fake.build)
+    monkeypatch.setattr(msal, "ManagedIdentityClient", lambda *_, **__: fake)
+    credential = _SECRET if kind == "slow" else ManagedIdentitySource(None).load()
+    assert credential is not None
+    client.ask(credential, "scope")
+
+    assert client.clock_ahead_seconds is None
+
+
 def test_a_life_without_end_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked(monkeypatch, {"access_token": "t", "expires_in": 1e12}).seconds <= 2 * 86_400
 

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import CredentialsRejected, TokenUnavailable
 from bridge.telemetry.entra_events import (
+    ClockDiffers,
     CredentialAccepted,
     CredentialExpires,
     CredentialExposed,
@@ -465,3 +466,19 @@ def test_both_places_may_hold_the_same_secret() -> None:
     assert bench.client.shown == ["one"]
     assert bench.sign_in.state().warning is None
     assert [c.accepted for c in bench.sign_in.state().credentials] == [True, True]
+
+
+def test_a_clock_that_is_not_entras_is_a_warning_until_it_is_put_right() -> None:
+    bench = Bench(FakeSource("one"))
+    bench.tokens.token()
+    bench.client.ahead = -120.0
+
+    bench.tend(10)
+    warned = bench.sign_in.state()
+    bench.client.ahead = 0.4
+    bench.tend()
+
+    assert warned.usable
+    assert warned.warning == ("clock_skew", "Entra's is 120 s behind")
+    assert bench.told(ClockDiffers) == [ClockDiffers("default", "Entra's is 120 s behind")]
+    assert bench.sign_in.state().warning is None
