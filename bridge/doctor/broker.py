@@ -165,10 +165,17 @@ def _look(management: RabbitManagement, wanted: Topology) -> list[Finding]:
         tried = "look for the tag administrator"
         findings.append(doubtful("rabbitmq rights", tried, "broker_rights_too_wide", "it is there"))
     tried = "look for each binding"
-    if unbound := management.unbound(wanted.bindings):
+    unwanted = not management.is_bound(names.INBOUND)
+    unbound = [
+        one for one in management.unbound(wanted.bindings) if not (unwanted and one.amqp_exchange == names.INBOUND)
+    ]
+    if unwanted:
+        # As an ingest worker tells it, which meets this with its first mail.
+        findings.append(wrong(_STEP, tried, "publish_unroutable", f"nothing is bound to {names.INBOUND}"))
+    if unbound:
         told = ", ".join(f"{one.amqp_exchange} to {one.queue} by {one.routing_key or 'any key'}" for one in unbound)
         findings.append(wrong(_STEP, tried, "topology_missing", f"{len(unbound)} missing: {told}"))
-    else:
+    if not unwanted and not unbound:
         findings.append(ok(_STEP, tried, f"{len(wanted.bindings)} are there"))
     tried = "look for policies over the bridge's queues and exchanges"
     queues = [one.name for one in wanted.queues]

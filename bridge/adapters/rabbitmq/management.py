@@ -85,6 +85,10 @@ class RabbitManagement:
         }
         return [one for one in bindings if (one.amqp_exchange, one.queue, one.routing_key) not in there]
 
+    def is_bound(self, amqp_exchange: str) -> bool:
+        """Tell whether anything takes what is published to it. Raises as `tags` does."""
+        return any(one.get("source") == amqp_exchange for one in self._listed(f"/api/bindings/{self._vhost}"))
+
     @property
     def _vhost(self) -> str:
         return quote(unquote(self._url.path[1:]) or "/", safe="")

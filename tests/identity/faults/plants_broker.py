@@ -180,7 +180,7 @@ PLANTS = [
         "topology_missing",
         with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost=EMPTY_VHOST)}),
     ),
-    Plant("no queue is bound to mail.inbound", "topology_missing", _unbound),
+    Plant("no queue is bound to mail.inbound", "publish_unroutable", _unbound),
     Plant(
         "a queue has another delivery limit",
         "topology_differs",

@@ -132,6 +132,7 @@ def test_bindings_that_are_not_there_are_told(api: Api) -> None:
 
     wanted = [Binding("x", "q", "#"), Binding("x", "q", "a"), Binding("x", "z", "#")]
     assert api.client.unbound(wanted) == wanted[1:]
+    assert [api.client.is_bound(name) for name in ("x", "y")] == [True, False]
 
 
 @pytest.mark.parametrize("status", [401, 403])
