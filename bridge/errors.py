@@ -54,6 +54,10 @@ class CallRefused(TransientError):
     code = "call_refused"
 
 
+class SendTooLate(CallRefused):
+    """The time in which a mail could be sent was over when its call was about to go out: it was not made."""
+
+
 class TokenUnavailable(TransientError):
     """Entra gives no token at the moment."""
 

@@ -21,11 +21,12 @@ import urllib3.connection
 import urllib3.util.connection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # One TLS record: SSLSocket.sendall gives each its own timeout, whatever it was asked to send.
 _PIECE_BYTES: Final = 1 << 14
 _deadline: ContextVar[float | None] = ContextVar("http_deadline", default=None)
+_last_look: ContextVar[Callable[[], None] | None] = ContextVar("http_last_look", default=None)
 
 
 @contextlib.contextmanager
@@ -38,6 +39,21 @@ def until(deadline: float) -> Iterator[float]:
         yield earliest
     finally:
         _deadline.reset(kept)
+
+
+@contextlib.contextmanager
+def looking(look: Callable[[], None]) -> Iterator[None]:
+    """
+    Have HTTP of this thread look once more before each piece that it sends, the last one included.
+
+    What the look raises ends the call, and no server ever has the whole of its request: a process that was frozen
+    after it had decided to make a call does not make it when it wakes up.
+    """
+    kept = _last_look.set(look)
+    try:
+        yield
+    finally:
+        _last_look.reset(kept)
 
 
 def _give_what_is_left(connection: socket.socket) -> None:
@@ -118,6 +134,8 @@ class _Deadlined(urllib3.connection.HTTPConnection):
         if isinstance(data, bytes | bytearray):
             for start in range(0, len(data), _PIECE_BYTES):
                 _give_what_is_left(self.sock)
+                if (look := _last_look.get()) is not None:
+                    look()
                 super().send(data[start : start + _PIECE_BYTES])
         else:
             super().send(data)

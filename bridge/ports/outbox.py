@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from bridge.domain.outbound_records import (
@@ -110,11 +110,14 @@ class SendingMailbox(Protocol):
             SendOutcomeUnknown: The entry may be there, or come later.
         """
 
-    async def send(self, draft: CreatedDraft) -> None:
+    async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
         """
         Send a draft, with the change key of its creation; a copy goes to Sent Items.
 
+        `still` is asked, on any thread, as late as can be: what is between it and Exchange is the call in flight.
+
         Raises:
+            SendTooLate: `still` said no, and there was no call.
             CallRefused: The draft is not as it was created, or gone.
             SendRefused: Exchange will never send this mail.
             SendOutcomeUnknown: It may be sent, or be sent later.

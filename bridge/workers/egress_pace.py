@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit
 
 _ENTRY_GOOD_SECONDS = 60.0
+"""So long after its entry a send may go out. Others count on another minute in which its call may be in flight."""
 
 
 class Pace:
@@ -46,7 +47,7 @@ class Pace:
         self._window = SendWindow(limits)
         self._exchange_offset: timedelta | None = None
         self.gate = RateGate(self._window, clock)
-        self._entered: dict[str, float] = {}
+        self._entered: dict[str, tuple[float, datetime]] = {}
         """The attempts in flight here that are in the ledger, or may be, and since when."""
         self._known: set[str] = set()
         """Whose entries are no news."""
@@ -89,7 +90,7 @@ class Pace:
 
     def begins(self, attempt: str) -> None:
         """The attempt is about to be entered in the ledger."""
-        self._entered[attempt] = self._clock.monotonic()
+        self._entered[attempt] = self._clock.monotonic(), self._clock.now()
         self._known.add(attempt)
 
     def settle(self, turn: Begun, attempt: str | None) -> None:
@@ -97,6 +98,22 @@ class Pace:
         self.gate.settle(turn)
         if attempt is not None:
             self._entered.pop(attempt, None)
+
+    def in_time(self, attempt: str) -> bool:
+        """
+        Whether a send that was entered may go out yet.
+
+        Later, an entry that is still open may not be counted any more where others read it. The wall clock is asked as
+        well: the other one stands still while a machine sleeps.
+        """
+        if not self.limited:
+            return True
+        entered = self._entered.get(attempt)
+        if entered is None:
+            return False  # its visit has ended, and its turn is counted no more
+        at, moment = entered
+        passed = max(self._clock.monotonic() - at, (self._clock.now() - moment).total_seconds())
+        return passed <= _ENTRY_GOOD_SECONDS
 
     async def wait_to_send(self, attempt: str) -> float | None:
         """
@@ -110,8 +127,7 @@ class Pace:
         """
         if not self.limited:
             return 0.0
-        # Later than this, an entry that is still open may not be counted any more where others read it.
-        if self._clock.monotonic() - self._entered[attempt] > _ENTRY_GOOD_SECONDS:
+        if not self.in_time(attempt):
             self.others_sent = True
             return None
         begun = await self._begun_since(OPEN_SECONDS)

@@ -77,9 +77,9 @@ class QuietMailbox:
         """See the port."""
         await self._call(lambda: self._mailbox.enter_ended(stamp, reason))
 
-    async def send(self, draft: CreatedDraft) -> None:
+    async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
         """See the port."""
-        await self._call(lambda: self._mailbox.send(draft))
+        await self._call(lambda: self._mailbox.send(draft, still=still))
 
     async def mark_done(self, entry_id: str) -> None:
         """See the port."""

@@ -95,6 +95,8 @@ class SendRun:
     """An attempt is about to be entered in the ledger."""
     cleared: Callable[[str], Awaitable[bool | Deferred | Left]] | None = None
     """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
+    in_time: Callable[[str], bool] = lambda _: True
+    """Tells whether that still counts when the call goes out; asked on any thread."""
     giving_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
@@ -239,12 +241,17 @@ class SendRun:
                 self._entry_id = await self.mailbox.enter_begun(self._own(progress).stamp, self.request.recipients)
                 return protocol.entered(progress)
             case Step.SEND:
-                await self.mailbox.send(self._own(progress))
+                own = self._own(progress)
+                await self.mailbox.send(own, still=lambda: self._in_time(own))
                 return protocol.submitted(progress)
             case Step.CLOSE:
                 return await self._close()
             case _:
                 return await self._discard(progress)
+
+    def _in_time(self, own: CreatedDraft) -> bool:
+        """Tell whether what was decided before the call that sends holds: this process may have been frozen since."""
+        return not self._over() and self.in_time(own.stamp.attempt)
 
     async def _create(self, progress: Progress[str]) -> Progress[str]:
         mail = self.request.to_mail(sender=self.sender, date=self.clock.now(), digest=self.digest)

@@ -182,6 +182,7 @@ class Visits:
             begins=self._pace.begins,
             giving_up=self.giving_up,
             cleared=cleared if self._pace.limited else None,
+            in_time=self._pace.in_time,
             abandoned=lambda: ticket.delivery.lost,
             exchange_now=self._pace.exchange_now,
             options=self._options.send,

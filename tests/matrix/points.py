@@ -53,10 +53,10 @@ def point(step: str, moment: str) -> bool:
 def _wrap_calls() -> None:
     call, send = EwsClient._call, EwsHttpAdapter._send
 
-    def _call(self: EwsClient, address: str, payload: etree._Element, timeout_seconds: float | None) -> Any:  # noqa: ANN401
+    def _call(self: EwsClient, address: str, payload: etree._Element, *arguments: Any) -> Any:  # noqa: ANN401
         _now.step = _step_of(payload)
         point(_now.step, "before")
-        answer = call(self, address, payload, timeout_seconds)
+        answer = call(self, address, payload, *arguments)
         point(_now.step, "after")
         return answer
 
@@ -66,7 +66,7 @@ def _wrap_calls() -> None:
             raise MailboxUnavailable("lost")
         return response
 
-    EwsClient._call = _call  # type: ignore[method-assign]
+    EwsClient._call = _call  # type: ignore[method-assign,assignment]
     EwsHttpAdapter._send = _send  # type: ignore[method-assign,assignment]
 
 

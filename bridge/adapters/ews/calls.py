@@ -10,7 +10,7 @@ from bridge.adapters.ews.stamps import items_of
 from bridge.errors import MailboxUnavailable, SendOutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lxml import etree
 
@@ -21,9 +21,11 @@ _MOST_FOUND = 100_000
 _PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttling)
 
 
-async def change(client: EwsClient, address: str, request: etree._Element) -> ResponseMessage:
+async def change(
+    client: EwsClient, address: str, request: etree._Element, *, look: Callable[[], None] = lambda: None
+) -> ResponseMessage:
     """
-    Return the answer to a call that changes one thing.
+    Return the answer to a call that changes one thing; `look` is called right before it, and may raise.
 
     Raises:
         SendOutcomeUnknown: There is no usable answer, or one that says that Exchange itself does not know
@@ -31,7 +33,7 @@ async def change(client: EwsClient, address: str, request: etree._Element) -> Re
         BridgeError: The meaning of a refusal.
     """
     try:
-        messages = await client.call(address, request)
+        messages = await client.call(address, request, look=look)
     except MailboxUnavailable as error:
         raise SendOutcomeUnknown(error.detail) from error
     if len(messages) != 1:

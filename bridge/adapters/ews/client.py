@@ -25,7 +25,7 @@ from exchangelib.transport import NOAUTH
 
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
-from bridge.adapters.http_deadline import until
+from bridge.adapters.http_deadline import looking, until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -123,17 +123,24 @@ class EwsClient:
             self._lanes.put(LaneProtocol(configuration, self._make_session))
 
     async def call(
-        self, address: str, payload: etree._Element, *, timeout_seconds: float | None = None
+        self,
+        address: str,
+        payload: etree._Element,
+        *,
+        timeout_seconds: float | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> list[ResponseMessage]:
         """
         Return the response messages of one operation in one mailbox; a single one may hold an error.
+
+        `look` is called, on another thread, right before the request goes out; what it raises is raised here instead.
 
         Raises:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
         async with self._share(address):
-            return await self.run(lambda: self._call(address, payload, timeout_seconds))
+            return await self.run(lambda: self._call(address, payload, timeout_seconds, look))
 
     async def call_one(self, address: str, payload: etree._Element) -> ResponseMessage:
         """
@@ -170,7 +177,9 @@ class EwsClient:
         """Return the result of blocking work done on one of the client's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+    def _call(
+        self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
+    ) -> list[ResponseMessage]:
         operation = str(payload.tag).rpartition("}")[2]
         started = time.monotonic()
         lane = self._lanes.get()
@@ -180,7 +189,7 @@ class EwsClient:
             timeout = timeout_seconds or self._connection.call_timeout_seconds
             service = _Service(account=account, timeout=timeout)
             # One deadline, though a login takes several requests and a token may have to be had first.
-            with until(time.monotonic() + timeout):
+            with until(time.monotonic() + timeout), looking(look):
                 answer, date = service.post(payload)
             self._note_date(date)
             messages = parse_answer(answer, operation)

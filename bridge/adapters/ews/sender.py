@@ -19,10 +19,11 @@ from bridge.errors import (
     MailUnreadable,
     SendOutcomeUnknown,
     SendRefused,
+    SendTooLate,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from lxml import etree
@@ -145,8 +146,13 @@ class EwsSender:
         """Enter a request as ended."""
         await self._ledger.enter_ended(stamp, reason)
 
-    async def send(self, draft: CreatedDraft) -> None:
-        """Send a draft with the change key of its creation."""
+    async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
+        """Send a draft with the change key of its creation, unless it is too late when the request goes out."""
+
+        def look() -> None:
+            if not still():
+                raise SendTooLate
+
         request = element(
             "m:SendItem",
             element("m:ItemIds", element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)),
@@ -154,7 +160,7 @@ class EwsSender:
             SaveItemToFolder="true",
         )
         try:
-            await change(self._client, self._address, request)
+            await change(self._client, self._address, request, look=look)
         except MailUnreadable as error:
             raise SendRefused(error.detail) from error
         except MailboxAccessDenied as error:

@@ -19,7 +19,7 @@ from bridge.domain.outbound_records import (
     Stamp,
 )
 from bridge.domain.send_rate import BegunSend
-from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown
+from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown, SendTooLate
 from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ class MemoryOutbox:
         """Enter a request as ended."""
         await self._call("enter_ended", lambda: self._enter(_Entry("ended", stamp, self.clock.now(), reason=reason)))
 
-    async def send(self, draft: CreatedDraft) -> None:
-        """Submit a draft."""
+    async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
+        """Submit a draft, unless it is too late."""
 
         def execute() -> None:
             item = self._unsent(draft.item_id, draft.change_key)
@@ -196,7 +196,7 @@ class MemoryOutbox:
             self.submissions.append(item.stamp)
             self.submitted_at.append(self.clock.now())
 
-        await self._call("send", execute)
+        await self._call("send", execute, still=still)
 
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done."""
@@ -276,7 +276,14 @@ class MemoryOutbox:
             raise CallRefused("ErrorStaleObject")
         return item
 
-    async def _call(self, method: str, execute: Callable[[], _R], *, changes: bool = True) -> _R:
+    async def _call(
+        self,
+        method: str,
+        execute: Callable[[], _R],
+        *,
+        changes: bool = True,
+        still: Callable[[], bool] = lambda: True,
+    ) -> _R:
         self.calls.append(method)
         if method in self._gates:
             reached, go = self._gates.pop(method)
@@ -285,6 +292,8 @@ class MemoryOutbox:
         # Others run between two calls, as they do in life.
         for _ in range(1 + (self.jitter.randrange(12) if self.jitter is not None else 0)):
             await asyncio.sleep(0)
+        if not still():
+            raise SendTooLate
         if self.broken is not None:
             raise self.broken
         if self._failures.get(method):

@@ -103,6 +103,29 @@ async def test_a_worker_that_hangs_with_a_turn_in_hand_sends_none_too_many_when_
     await hung
 
 
+async def test_a_worker_that_is_frozen_at_the_call_itself_sends_none_too_many_when_it_wakes_up() -> None:
+    """Its entry is counted no more by then, and others have had the minute."""
+    bench = Bench(options=PACED)
+    reached, go = bench.mailbox.freeze("send")
+    bench.request("frozen")
+
+    async with bench.running():
+        await eventually(reached.is_set)
+        bench.clock.seconds += OPEN_SECONDS
+        for number in range(3):
+            await bench.mailbox.mark_done(await bench.mailbox.enter_begun(Stamp(f"o-{number}", f"o-{number}", "d"), 1))
+            bench.mailbox.submitted_at.append(bench.clock.now())
+        go.set()
+        await eventually(lambda: bool(bench.events()) or bool(bench.waiting()))
+        assert bench.mailbox.calls.count("send") == 1
+        assert not bench.mailbox.submissions
+        bench.come_back()
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [SENT]
+    assert most_in_a_minute(bench.mailbox.submitted_at) <= 3
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(12))
 async def test_none_too_many_go_out_in_any_minute_however_workers_die_and_lose_answers(seed: int) -> None:

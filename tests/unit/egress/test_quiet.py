@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -36,10 +36,10 @@ class _Watched(MemoryOutbox):
     made: list[float] = field(default_factory=list)
     throttled: list[float] = field(default_factory=list)
 
-    async def _call(self, method: str, execute: Callable[[], T], *, changes: bool = True) -> T:
+    async def _call(self, method: str, execute: Callable[[], T], **how: Any) -> T:
         self.made.append(self.clock.monotonic())
         try:
-            return await MemoryOutbox._call(self, method, execute, changes=changes)
+            return await MemoryOutbox._call(self, method, execute, **how)
         except MailboxThrottled:
             self.throttled.append(self.clock.monotonic())
             raise

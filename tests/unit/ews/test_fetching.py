@@ -16,7 +16,7 @@ from bridge.errors import MailUnreadable
 from bridge.ports.broker import PublishReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lxml import etree
 
@@ -40,7 +40,9 @@ class Mailbox(EwsClient):
         self.mimes = mimes
         self.calls = 0
 
-    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+    def _call(
+        self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
+    ) -> list[ResponseMessage]:
         self.calls += 1
         ids = [found.get("Id") or "" for found in payload.iter(f"{T}ItemId")]
         fields = {found.get("FieldURI") for found in payload.iter(f"{T}FieldURI")}

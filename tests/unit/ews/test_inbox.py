@@ -17,6 +17,7 @@ from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from lxml import etree
 
@@ -57,7 +58,9 @@ class Exchange(EwsClient):
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    def _call(self, address: str, payload: etree._Element, timeout_seconds: float | None) -> list[ResponseMessage]:
+    def _call(
+        self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
+    ) -> list[ResponseMessage]:
         operation = str(payload.tag).rpartition("}")[2]
         self.asked.append(operation)
         return parse_answer(_ENVELOPE.format(operation, self.answers.pop(0)).encode(), operation)

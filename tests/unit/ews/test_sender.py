@@ -13,10 +13,12 @@ from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
-from bridge.domain.outbound_records import DraftState, SeenDraft, Stamp
-from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
+from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
+from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lxml import etree
 
 NO_ITEMS = '<m:RootFolder IncludesLastItemInRange="true"><t:Items/></m:RootFolder>'
@@ -45,7 +47,9 @@ class Scripted(EwsClient):
         payload: etree._Element,
         *,
         timeout_seconds: float | None = None,
+        look: Callable[[], None] = lambda: None,
     ) -> list[ResponseMessage]:
+        look()
         assert address == "dispatch@example.org"
         operation = str(payload.tag).rpartition("}")[2]
         self.calls.append(payload)
@@ -195,6 +199,16 @@ async def test_a_draft_carries_its_stamp_from_its_creation_and_is_sent_with_the_
     assert stamps.stamp_of(stamps.properties_of(message)) == stamp
     [item_id] = send.iter(f"{{{TYPES}}}ItemId")
     assert (item_id.get("Id"), item_id.get("ChangeKey")) == ("draft", "of-creation")
+
+
+async def test_a_mail_whose_time_is_over_when_its_call_goes_out_is_not_sent() -> None:
+    client = Scripted(SendItem=[[("NoError", "")]])
+    draft = CreatedDraft(Stamp("r-1", "attempt", "digest"), "draft", "of-creation")
+
+    with pytest.raises(SendTooLate):
+        await _sender(client).send(draft, still=lambda: False)
+
+    assert not client.calls
 
 
 async def test_a_void_never_overwrites_what_became_of_the_draft_since_it_was_seen() -> None:

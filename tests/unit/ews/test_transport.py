@@ -15,7 +15,7 @@ import pytest
 from bridge.adapters import http_deadline
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
-from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable
+from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
@@ -120,6 +120,30 @@ async def test_a_server_that_reads_a_large_request_slowly_is_given_up_at_the_dea
         await client.call("dispatch@example.org", payload)
 
     assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+async def test_a_call_whose_time_is_over_when_its_last_bytes_go_out_is_not_made(place: Place, looks: int) -> None:
+    """Frozen before the head, before the body or before its last piece: no server has the whole of the request."""
+    came: list[bytes] = []
+    client = place.client(lambda _, request: came.append(request), call_timeout_seconds=8)
+    seen = 0
+
+    def look() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == looks:
+            raise SendTooLate
+
+    payload = element("m:SendItem")
+    payload.text = "x" * 20_000
+
+    with pytest.raises(SendTooLate):
+        await client.call("dispatch@example.org", payload, look=look)
+
+    client.close()
+    place.server.close()
+    assert not any(request.rstrip().endswith(b"Envelope>") for request in came)
 
 
 async def test_a_name_with_many_silent_addresses_costs_no_more_than_the_deadline(
