@@ -131,6 +131,7 @@ class Plant:
             for queue in declared.queues
         ]
         await RabbitTopology(RabbitSettings((self.broker.url,))).apply(replace(declared, queues=queues))
+        await asyncio.to_thread(self.broker.sync)
 
     def queue_lengths(self) -> dict[str, int]:
         """Return how many messages each queue holds, unsettled ones included; 1 for a queue that has no leader yet."""

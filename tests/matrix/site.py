@@ -141,6 +141,7 @@ class Site:
                 worker.kill()
                 self.start(command)
             case "kill broker":
+                self.broker.sync()
                 self.broker.kill()
                 self.broker.start()
                 self.go_on()

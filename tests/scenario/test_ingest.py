@@ -116,6 +116,7 @@ def test_broker_killed_in_the_middle(tmp_path: Path, sandbox: SandboxProcess, ow
     delivered = _deliver(site, 300)
     with site.worker("ingest", INGEST__BATCH_MAILS="5", INGEST__UNCONFIRMED_MAILS="20") as worker:
         until(lambda: site.count() < 280, "the first mails to leave")
+        own_broker.sync()
         own_broker.kill()
         until(lambda: worker.health()["mailbox:dispatch:ingest"]["status"] == "trouble", "health to say so")
         own_broker.start()
@@ -262,6 +263,7 @@ def test_broker_down_at_the_start_is_waited_for(
 ) -> None:
     site = make_site(tmp_path, sandbox, own_broker.url)
     delivered = _deliver(site, 5)
+    own_broker.sync()
     own_broker.kill()
 
     with site.worker("ingest") as worker:

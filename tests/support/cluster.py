@@ -7,7 +7,10 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from bridge.adapters.rabbitmq.login import try_login
 from bridge.demo.broker_node import BrokerNode
+from bridge.errors import BrokerUnavailable
+from tests.support.workers import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +55,15 @@ class Cluster:
             node.stop()
 
     def new_vhost(self) -> str:
-        """Return the name of a virtual host on all nodes."""
+        """
+        Return the name of a virtual host that is open on all nodes.
+
+        One that came back a moment ago, and is not yet seen as running, opens it ten seconds after.
+        """
         name = secrets.token_hex(4)
         self.nodes[0].create_vhosts([name])
+        for node in self.nodes:
+            until(lambda node=node: _opens(node.vhost_url(name)), f"{node.directory.name} to open a virtual host")  # type: ignore[misc]
         return name
 
     @staticmethod
@@ -64,3 +73,11 @@ class Cluster:
         node.ctl("reset")
         node.ctl("join_cluster", "bridge-0@localhost")
         node.ctl("start_app")
+
+
+def _opens(url: str) -> bool:
+    try:
+        try_login(url)
+    except BrokerUnavailable:
+        return False
+    return True

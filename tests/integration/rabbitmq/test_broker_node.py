@@ -18,6 +18,7 @@ from bridge.adapters.rabbitmq.login import try_login
 from bridge.demo import broker_files
 from bridge.demo.broker_node import BrokerNode, BrokerNodeError
 from bridge.errors import BrokerAccessRefused, BrokerUnavailable
+from tests.support.rabbit import a_channel, take_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,27 @@ def test_a_restarted_node_keeps_its_address(own_broker: BrokerNode) -> None:
 
     try_login(url)
     assert own_broker.url == url
+
+
+def test_queues_that_were_just_declared_outlive_a_kill_once_they_are_synced(
+    own_broker: BrokerNode, own_url: str
+) -> None:
+    """With what is in them, and with a leader that confirms more."""
+    names = [f"q-{number}" for number in range(5)]
+    with a_channel(own_url) as channel:
+        for name in names:
+            channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.basic_publish("", name, b"first", mandatory=True)
+
+    own_broker.sync()
+    own_broker.kill()
+    own_broker.start()
+
+    with a_channel(own_url) as channel:
+        for name in names:
+            channel.basic_publish("", name, b"second", mandatory=True)
+    for name in names:
+        assert [message.body for message in take_all(own_url, name)] == [b"first", b"second"]
 
 
 def test_killed_owner_leaves_no_process_behind(tmp_path: Path) -> None:

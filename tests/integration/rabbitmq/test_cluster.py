@@ -48,6 +48,7 @@ async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_i
         reading.inbox.mails.append(a_mail(1))
         await wait_until(lambda: not reading.inbox.mails)
         for node in others:
+            await asyncio.to_thread(node.sync)
             await asyncio.to_thread(node.kill)
 
         reading.inbox.mails.append(a_mail(2))
@@ -77,6 +78,7 @@ async def test_reading_goes_on_at_another_node_when_its_own_is_killed(cluster: C
         reading.inbox.mails += [a_mail(number) for number in range(50)]
         await wait_until(lambda: not reading.inbox.mails)
 
+        await asyncio.to_thread(cluster.nodes[0].sync)
         await asyncio.to_thread(cluster.nodes[0].kill)
         reading.inbox.mails += [a_mail(number) for number in range(50, 100)]
         await wait_until(lambda: not reading.inbox.mails)
@@ -113,6 +115,7 @@ async def test_draining_goes_on_at_another_node_when_its_own_is_killed(cluster: 
         await _request(cad, range(50))
         await wait_until(lambda: len(outbox.submissions) > 10)
 
+        await asyncio.to_thread(cluster.nodes[0].sync)
         await asyncio.to_thread(cluster.nodes[0].kill)
         await _request(cad, range(50, 100))
         await wait_until(lambda: len(outbox.submissions) >= 100)

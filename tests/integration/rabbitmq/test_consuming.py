@@ -218,6 +218,7 @@ async def test_a_lease_held_by_our_own_dead_connection_is_waited_for(broker: Bro
 async def test_a_node_restart_is_survived(own_broker: BrokerNode, own_url: str) -> None:
     """Also the trouble that lies between is told."""
     await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
+    await asyncio.to_thread(own_broker.sync)
     publish_plain(own_url, OUTBOUND, "dispatch", ["r-1"])
     async with (
         RabbitConsumer(quick(own_url)) as consumer,

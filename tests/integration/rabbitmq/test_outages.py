@@ -44,6 +44,7 @@ def _through(proxy: TcpProxy, broker_url: str, broker: BrokerNode) -> str:
 async def test_nothing_with_a_receipt_is_lost_when_the_node_is_killed(own_broker: BrokerNode, own_url: str) -> None:
     """Killed in the middle of a stream of publishes; the node comes back with every confirmed message."""
     await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
+    await asyncio.to_thread(own_broker.sync)
     confirmed: set[str] = set()
     failed = 0
     async with RabbitPublisher(quick(own_url)) as publisher:
