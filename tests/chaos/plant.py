@@ -14,6 +14,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.demo.broker_node import BrokerNode
 from bridge.wire.topology import RETRY_STEPS, topology
+from tests.chaos.repeats import read_publishes
 from tests.support.proxy import TcpProxy
 from tests.support.rights import give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
+
+    from tests.chaos.repeats import Publish
 
 ALIASES = ("dispatch", "charter")
 CREW = "crew@example.org"
@@ -120,6 +123,11 @@ class Plant:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stack.__exit__(None, None, None)
+
+    def publishes(self) -> dict[str, list[Publish]]:
+        """Return by message_id what the readers published, as they told it themselves."""
+        readers = [station.name for station in self.stations if station.name.startswith("ingest")]
+        return read_publishes({name: self.directory / f"{name}.log" for name in readers})
 
     async def _declare(self) -> None:
         declared = topology(list(ALIASES))

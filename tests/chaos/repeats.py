@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from dataclasses import dataclass
+import sys
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING
@@ -38,6 +40,20 @@ class Fault:
     """The station that it happened to; `shared` for what all of them use."""
     begun: float
     ended: float
+
+
+@dataclass
+class Faults:
+    """What was done to whom and when, and how often what."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    all: list[Fault] = field(default_factory=list)
+
+    def tell(self, what: str, where: str, begun: float) -> None:
+        """Note something that ends now, by the machine's clock, and say so on standard error."""
+        self.counts[what] += 1
+        self.all.append(Fault(what, where, begun, time.time()))
+        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
 
 @dataclass(frozen=True, slots=True)

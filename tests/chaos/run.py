@@ -11,7 +11,6 @@ from tests.chaos.account import Account
 from tests.chaos.load import Load
 from tests.chaos.plant import ALIASES, Plant, address_of
 from tests.chaos.privacy import leaks
-from tests.chaos.repeats import read_publishes
 from tests.chaos.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         for station in plant.stations:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code} in calm")
-    readers = [station.name for station in plant.stations if station.name.startswith("ingest")]
-    account.judge_repeats(read_publishes({name: directory / f"{name}.log" for name in readers}), trouble.faults)
+    account.judge_repeats(plant.publishes(), trouble.faults.all)
     if account.parked and not trouble.fetches_spoiled:
         account.problems.append(
             f"{account.parked} mails parked without a cause: none is bad, and none was hard to fetch"
@@ -72,7 +70,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     figures = {
         "seed": plan.seed,
         **account.figures(),
-        "faults": dict(sorted(trouble.counts.items())),
+        "faults": dict(sorted(trouble.faults.counts.items())),
         "seconds": round(time.monotonic() - begun, 1),
     }
     return figures, account.problems

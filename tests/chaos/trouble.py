@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-import sys
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.chaos.repeats import SHARED, Fault
+from tests.chaos.repeats import SHARED, Faults
 from tests.support.faults import HARMLESS, UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -41,13 +39,11 @@ _OPERATIONS = ("FindItem", "GetItem", "DeleteItem", "CreateItem", "SendItem", "U
 
 @dataclass
 class Trouble:
-    """Makes trouble until `stop` is set; `counts` says of which kinds."""
+    """Makes trouble until `stop` is set."""
 
     plant: Plant
     seed: int
-    counts: Counter[str] = field(default_factory=Counter)
-    faults: list[Fault] = field(default_factory=list)
-    """What went wrong where, and from when to when."""
+    faults: Faults = field(default_factory=Faults)
     stop: threading.Event = field(default_factory=threading.Event)
     fetches_spoiled: int = 0
     """How often the fetching of mails went wrong for a while."""
@@ -67,7 +63,7 @@ class Trouble:
             station = chance.choice(self.plant.stations)
             kind = chance.choice(kinds)
             begun = time.time()
-            self._tell(f"{kind(chance, station)} {station.name.split('-')[0]}", station.name, begun)
+            self.faults.tell(f"{kind(chance, station)} {station.name.split('-')[0]}", station.name, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
 
     def torment_infrastructure(self) -> None:
@@ -88,13 +84,8 @@ class Trouble:
         pot = [kind for kind, weight in kinds for _ in range(weight)]
         while not self.stop.is_set():
             begun = time.time()
-            self._tell(chance.choice(pot)(chance), SHARED, begun)
+            self.faults.tell(chance.choice(pot)(chance), SHARED, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
-
-    def _tell(self, what: str, where: str, begun: float) -> None:
-        self.counts[what] += 1
-        self.faults.append(Fault(what, where, begun, time.time()))
-        sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
     # Workers.
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.account import Account
 from tests.chaos.load import Load
-from tests.chaos.plant import UNCONFIRMED, Plant
+from tests.chaos.plant import Plant
 from tests.chaos.privacy import leaks
+from tests.chaos.repeats import SHARED, Faults
 from tests.chaos.run import calm
 from tests.soak.samples import Bound, Watch, grown, growth, settled
 
@@ -62,7 +61,7 @@ class Mischief:
 
     plant: Plant
     seed: int
-    counts: Counter[str] = field(default_factory=Counter)
+    faults: Faults = field(default_factory=Faults)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -70,17 +69,16 @@ class Mischief:
         chance = random.Random(f"mischief {self.seed}")
         kinds = (self._lost_answers, self._lost_answers, self._busy, self._cut, self._cut, self._expire_tokens)
         while not self.stop.wait(chance.uniform(3, 9)):
-            what = chance.choice(kinds)(chance)
-            self.counts[what] += 1
-            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+            begun = time.time()
+            self.faults.tell(*chance.choice(kinds)(chance), begun)
 
-    def _lost_answers(self, chance: random.Random) -> str:
+    def _lost_answers(self, chance: random.Random) -> tuple[str, str]:
         self._for_a_while({"kind": "cut_after"}, chance)
-        return "lost answers"
+        return "lost answers", SHARED
 
-    def _busy(self, chance: random.Random) -> str:
+    def _busy(self, chance: random.Random) -> tuple[str, str]:
         self._for_a_while({"kind": "server_busy", "back_off_milliseconds": 500}, chance)
-        return "server busy"
+        return "server busy", SHARED
 
     def _for_a_while(self, fault: dict[str, Any], chance: random.Random) -> None:
         self.plant.sandbox.faults(
@@ -89,15 +87,15 @@ class Mischief:
         self.stop.wait(chance.uniform(1, 3))
         self.plant.sandbox.faults()
 
-    def _cut(self, chance: random.Random) -> str:
+    def _cut(self, chance: random.Random) -> tuple[str, str]:
         station = chance.choice(self.plant.stations)
         link = chance.choice(["amqp", "ews"])
         getattr(station, link).cut()
-        return f"cut {link} of {station.name.split('-')[0]}"
+        return f"cut {link} of {station.name.split('-')[0]}", station.name
 
-    def _expire_tokens(self, _: random.Random) -> str:
+    def _expire_tokens(self, _: random.Random) -> tuple[str, str]:
         self.plant.sandbox.admin("/expire", method="POST", body={"what": "tokens"})
-        return "expire tokens"
+        return "expire tokens", SHARED
 
 
 def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
@@ -129,16 +127,14 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         for station in plant.stations:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code}")
-    cuts = mischief.counts["cut amqp of ingest"]
-    if account.repeated > cuts * UNCONFIRMED:
-        account.problems.append(f"{account.repeated} repeats, more than was in flight at {cuts} cuts")
+    account.judge_repeats(plant.publishes(), mischief.faults.all)
     if account.unknown:
         account.problems.append("unknown outcomes, though nothing was hidden")
     account.problems += _judge(watch)
     figures = {
         "seed": plan.seed,
         **account.figures(),
-        "faults": dict(sorted(mischief.counts.items())),
+        "faults": dict(sorted(mischief.faults.counts.items())),
         "processes": {name: _summary(samples) for name, samples in watch.samples.items()},
         "seconds": round(time.monotonic() - begun, 1),
     }
