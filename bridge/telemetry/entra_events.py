@@ -78,6 +78,7 @@ class CredentialExposed(Event):
     app: str
     credential: str
     kind: str
+    code: str = "readable_by_everyone"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -129,6 +130,31 @@ class Ground:
     def deliver(self) -> None:
         """Have a mail wait in the inbox."""
         self.sandbox.deliver(MAILBOX, b"From: a@example.net\r\nTo: b@example.org\r\nSubject: s\r\n\r\ntext\r\n")
+
+    def request(self) -> None:
+        """Have a request for a send wait."""
+        request_id = f"r-{uuid.uuid4()}"
+        to = [{"name": "", "address": "crew@example.net"}]
+        body = {"request_id": request_id, "to": to, "subject": "s", "text": "t"}
+        properties = {"delivery_mode": 2, "message_id": request_id, "type": "mail.outbound.v1"}
+        message = {"properties": properties, "routing_key": "dispatch", "payload_encoding": "string"}
+        self.broker(
+            f"exchanges/{VHOST}/mail.outbound/publish", method="POST", body={**message, "payload": json.dumps(body)}
+        )
+
+    def purge(self, *queues: str) -> None:
+        """Empty queues."""
+        for queue in queues:
+            self.broker(f"queues/{VHOST}/{quote(queue)}/contents", method="DELETE")
+
+    def forget_sends(self) -> None:
+        """Take the ledger away, as in a mailbox that nothing was ever sent from."""
+        for folder in self.sandbox.folders(MAILBOX):
+            if folder["name"] == "Bridge Sends":
+                self.soap().call(
+                    f'<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds><t:FolderId Id="{folder["id"]}"/>'
+                    "</m:FolderIds></m:DeleteFolder>"
+                )
 
     def empty(self, folder: str) -> None:
         """Delete what is in a folder, for good."""

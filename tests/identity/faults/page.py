@@ -27,9 +27,9 @@ Each row is a fault that a test plants, in a sandbox, on a broker node or in a c
 page is generated (`python -m tests.identity.faults.page --write`); `tests/identity/faults` plants {planted} faults, and
 {working} things that look wrong and work.
 
-A worker that meets the same tells the same code and the same words, in `/health`, in its log and on its gauges
-([metrics.md](metrics.md#codes)), pauses what is concerned, and goes on by itself once it is mended. It meets a right
-only when it needs it, and looks at neither bindings nor types of queues: those only `check` tells.
+A running worker that meets the same tells the same code and the same words, in `/health`, in its log and on its gauges
+([metrics.md](metrics.md#codes)), pauses what is concerned, and goes on by itself once it is mended. What it cannot meet
+`check` alone tells: the last column says why.
 
 In a finding, `tried` is what was tried, `got` what came back, `means` and `fix` are as below, with `<client_id>` filled
 in. Where there are only warnings, the exit code is 6, not 1. [commands.md](commands.md#what-check-does) has the steps.
@@ -42,7 +42,9 @@ def page() -> str:
     parts = [_HEAD.format(planted=len(planted), working=len(PLANTS) - len(planted))]
     for chapter, plants in CHAPTERS.items():
         rows = "\n".join(_row(plant) for plant in plants)
-        parts.append(f"## {chapter}\n\n| planted | code | |\n| --- | --- | --- |\n{rows}\n")
+        parts.append(
+            f"## {chapter}\n\n| planted | code | | a running worker says |\n| --- | --- | --- | --- |\n{rows}\n"
+        )
     codes = sorted({plant.code for plant in planted})
     told = "\n".join(f"| `{code}` | {in_cell(words_for(code))} | {in_cell(hint_for(code))} |" for code in codes)
     parts.append(f"## What they mean, and what to do\n\n| code | means | fix |\n| --- | --- | --- |\n{told}\n")
@@ -52,7 +54,8 @@ def page() -> str:
 def _row(plant: Plant) -> str:
     told = {"failed": "", "warning": "warning", "ok": ""}[plant.state]
     code = "nothing is found" if plant.state == "ok" else f"`{plant.code}`"
-    return f"| {in_cell(plant.planted.removesuffix(' (works)'))} | {code} | {told} |"
+    worker = "" if plant.state == "ok" else in_cell(plant.worker)
+    return f"| {in_cell(plant.planted.removesuffix(' (works)'))} | {code} | {told} | {worker} |"
 
 
 def main(arguments: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
 
     Environment = Mapping[str, str | None]
     Planting = Callable[[Ground], AbstractContextManager[Environment]]
+
+
+SAME: Final = "the same"
+IN_USE: Final = "the same, once a mail or a request meets it"
+IN_THE_LOG: Final = "the same, in its log"
+NO_START: Final = "the same, and it does not start"
+
+
+def only_check(reason: str) -> str:
+    """Return what is said of a fault that no running worker tells."""
+    return f"nothing: {reason}"
 
 
 SECRET = "BRIDGE_ENTRA__CLIENT_SECRET"
@@ -35,6 +46,8 @@ class Plant:
     state: Literal["failed", "warning", "ok"] = "failed"
     also: frozenset[str] = frozenset()
     """Codes of what is true beside it."""
+    worker: str = SAME
+    """What a running worker says of it: one of the above, or the reason why nothing."""
 
     @property
     def name(self) -> str:

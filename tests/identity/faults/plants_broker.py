@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.identity.faults.ground import EMPTY_VHOST, VHOST, closed_port
-from tests.identity.faults.plant import Plant, with_variables, within
+from tests.identity.faults.plant import IN_USE, NO_START, Plant, only_check, with_variables, within
 from tests.support.certificates import TestAuthority
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.identity.faults.plant import Environment, Planting
 
 _URLS = "BRIDGE_RABBITMQ__URLS"
+_ASKS_FOR_NO_OTHER = only_check("it asks for no right that it does not need")
+_MAY_NOT_COMPARE = only_check("RabbitMQ compares a queue for those alone who may declare it, which a worker may not")
+_MAY_NOT_LOOK = only_check("it may not look into queues that others read; what it puts there it logs")
 _WIDE = frozenset({"broker_rights_too_wide"})
 """The administrator, who alone sees how queues differ, may do too much for a worker."""
 _LEASES = r"^mail\.lease\."
@@ -98,6 +101,7 @@ PLANTS = [
         "there is no broker yet: the rest is tried all the same",
         "setting_missing",
         with_variables(lambda _: {_URLS: None}),
+        worker=NO_START,
     ),
     # On the way
     Plant("the broker's host name cannot be resolved", "name_unresolved", _at("nowhere.invalid", 5672)),
@@ -152,24 +156,41 @@ PLANTS = [
         with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost="%2F")}),
     ),
     # Rights
-    Plant("no right to publish mails", "broker_right_missing", _no_publish),
-    Plant("no right to publish events", "broker_right_missing", _rights(write=_WRITE.replace("events|", ""))),
+    Plant("no right to publish mails", "broker_right_missing", _no_publish, worker=IN_USE),
+    Plant(
+        "no right to publish events",
+        "broker_right_missing",
+        _rights(write=_WRITE.replace("events|", "")),
+        worker=IN_USE,
+    ),
     Plant(
         "no right to put requests off",
         "broker_right_missing",
         _rights(write=_WRITE.replace(r"|outbound\.retry\..*", "")),
+        worker=IN_USE,
     ),
     Plant("no right to take requests", "broker_right_missing", _rights(read=r"^mail\.outbound\.returned$")),
     Plant("no right to hold leases", "broker_right_missing", _rights(configure="^$")),
     Plant(
-        "the user may declare and delete everything", "broker_rights_too_wide", _rights(configure=".*"), state="warning"
+        "the user may declare and delete everything",
+        "broker_rights_too_wide",
+        _rights(configure=".*"),
+        state="warning",
+        worker=_ASKS_FOR_NO_OTHER,
     ),
-    Plant("the user may read the mails in the queue", "broker_rights_too_wide", _rights(read=".*"), state="warning"),
+    Plant(
+        "the user may read the mails in the queue",
+        "broker_rights_too_wide",
+        _rights(read=".*"),
+        state="warning",
+        worker=_ASKS_FOR_NO_OTHER,
+    ),
     Plant(
         "the user has the tag administrator",
         "broker_rights_too_wide",
         lambda g: _managed(g, "administrator"),
         state="warning",
+        worker=_ASKS_FOR_NO_OTHER,
     ),
     Plant(
         "a user with the tag management, and no policy (works)", "ok", lambda g: _managed(g, "management"), state="ok"
@@ -180,31 +201,40 @@ PLANTS = [
         "topology_missing",
         with_variables(lambda g: {_URLS: g.amqp("bridge-run", vhost=EMPTY_VHOST)}),
     ),
-    Plant("no queue is bound to mail.inbound", "publish_unroutable", _unbound),
+    Plant("no queue is bound to mail.inbound", "publish_unroutable", _unbound, worker=IN_USE),
     Plant(
         "a queue has another delivery limit",
         "topology_differs",
         _queue("mail.dead", {"x-queue-type": "quorum", "x-delivery-limit": 7}),
         also=_WIDE,
+        worker=_MAY_NOT_COMPARE,
     ),
     Plant(
         "a queue is a classic one",
         "queue_type_wrong",
         _queue("mail.dead", {"x-queue-type": "classic"}),
         also=_WIDE | {"topology_differs"},
+        worker=_MAY_NOT_COMPARE,
     ),
-    Plant("a policy limits the length of the bridge's queues", "policy_overrides", _policy),
+    Plant(
+        "a policy limits the length of the bridge's queues",
+        "policy_overrides",
+        _policy,
+        worker=only_check("policies show in the management API alone, for which a worker has no tag"),
+    ),
     Plant(
         "mails wait, and nobody consumes them",
         "inbound_unread",
         within(lambda g: g.message_in("mail.inbound")),
         state="warning",
+        worker=_MAY_NOT_LOOK,
     ),
     Plant(
         "a request that failed for good waits",
         "dead_letters_wait",
         within(lambda g: g.message_in("mail.dead")),
         state="warning",
+        worker=_MAY_NOT_LOOK,
     ),
-    Plant("the broker's memory alarm is on", "broker_blocked", _alarm),
+    Plant("the broker's memory alarm is on", "broker_blocked", _alarm, worker=IN_USE),
 ]

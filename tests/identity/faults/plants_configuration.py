@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.identity.faults.ground import MAILBOX
-from tests.identity.faults.plant import NO_FILE, SECRET, Plant, with_variables
+from tests.identity.faults.plant import IN_THE_LOG, NO_FILE, NO_START, SECRET, Plant, with_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def _of_each(how: str, code: str, change: Callable[[str], str]) -> list[Plant]:
     ]
 
 
-PLANTS = [
+_PLANTS = [
     *_of_each("is empty", "setting_missing", lambda _: ""),
     *_of_each("has quotes around it", "setting_quoted", lambda value: f'"{value}"'),
     *_of_each("has spaces around it (works)", "ok", lambda value: f"  {value} "),
@@ -192,3 +193,6 @@ PLANTS = [
         with_variables(lambda g: {"BRIDGE_RABBITMQ__URLS": g.management_url.replace("http:", "https:")}),
     ),
 ]
+
+# A worker reads its configuration once, before anything else.
+PLANTS = [replace(plant, worker=NO_START if plant.state == "failed" else IN_THE_LOG) for plant in _PLANTS]

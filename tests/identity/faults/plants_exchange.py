@@ -13,7 +13,7 @@ from bridge.adapters.ews.trial import EwsTrial
 from bridge.config import load
 from bridge.domain.outbound_records import Stamp
 from tests.identity.faults.ground import CLOSED, MAILBOX, closed_port
-from tests.identity.faults.plant import NO_FILE, Plant, with_variables, within
+from tests.identity.faults.plant import IN_THE_LOG, IN_USE, NO_FILE, Plant, only_check, with_variables, within
 from tests.identity.faults.plants_entra import MICROSOFT, proxied
 from tests.support.certificates import TestAuthority
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.identity.faults.plant import Environment, Planting
 
 _EWS = {"service": "ews"}
+_OPENS_NO_OTHER = only_check("it opens no mailbox but its own")
 
 
 def _url(ground: Ground, host: str, port: int) -> Environment:
@@ -167,6 +168,7 @@ PLANTS = [
         "ews_ends",
         lambda g: proxied(g, *MICROSOFT),
         state="warning",
+        worker=only_check("it is a date; from that day on EWS answers as to a blocked app, which a worker tells"),
     ),
     # Policies
     Plant(
@@ -205,11 +207,13 @@ PLANTS = [
         "the scope of the app's role holds a mailbox that must stay closed",
         "scope_too_wide",
         within(lambda g: g.app_with(mailboxes=[MAILBOX, CLOSED])),
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "consent to full_access_as_app beside the app's scoped role",
         "scope_too_wide",
         within(lambda g: g.app_with(roles=["full_access_as_app"])),
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "consent to full_access_as_app, and nothing under must_not_reach",
@@ -218,24 +222,28 @@ PLANTS = [
             lambda g: g.app_with(roles=["full_access_as_app"]), lambda _: {"BRIDGE_MAILBOXES__0__MUST_NOT_REACH": None}
         ),
         state="warning",
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "a mailbox under must_not_reach does not exist",
         "scope_unproved",
         with_variables(lambda _: {"BRIDGE_MAILBOXES__0__MUST_NOT_REACH": "nobody@example.org"}),
         state="warning",
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "a mailbox under must_not_reach is in the app's scope, and EWS is switched off for it",
         "scope_unproved",
         _scope_without_ews,
         state="warning",
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "a mailbox under must_not_reach is in the app's scope, and its account is disabled",
         "scope_unproved",
         _scope_without_account,
         state="warning",
+        worker=_OPENS_NO_OTHER,
     ),
     Plant(
         "the password of an account on Exchange Server is wrong",
@@ -263,25 +271,35 @@ PLANTS = [
         "the folder of after_publish does not exist",
         "folder_not_found",
         with_variables(lambda _: {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:Nowhere"}),
+        worker=IN_USE,
     ),
-    Plant("no right to make a draft", "mailbox_access_denied", _refused("CreateItem", "ErrorCreateItemAccessDenied")),
-    Plant("no right to read a mail", "mailbox_access_denied", _refused("GetItem", "ErrorAccessDenied")),
+    Plant(
+        "no right to make a draft",
+        "mailbox_access_denied",
+        _refused("CreateItem", "ErrorCreateItemAccessDenied"),
+        worker=IN_USE,
+    ),
+    Plant("no right to read a mail", "mailbox_access_denied", _refused("GetItem", "ErrorAccessDenied"), worker=IN_USE),
     Plant(
         "no right to make a folder",
         "mailbox_access_denied",
         _refused("CreateFolder", "ErrorCreateSubfolderAccessDenied"),
+        worker=IN_USE,
     ),
-    Plant("no right to move a mail", "mailbox_access_denied", _refused("MoveItem", "ErrorAccessDenied")),
-    Plant("the mailbox is full", "mailbox_full", _settings(mailboxes={MAILBOX: {"mailbox_bytes": 0}})),
+    Plant("no right to move a mail", "mailbox_access_denied", _refused("MoveItem", "ErrorAccessDenied"), worker=IN_USE),
+    Plant("the mailbox is full", "mailbox_full", _settings(mailboxes={MAILBOX: {"mailbox_bytes": 0}}), worker=IN_USE),
     Plant("the mailbox is being moved", "mailbox_unavailable", _moving),
     Plant("mail waits in the junk folder", "junk_waits", _junk, state="warning"),
-    Plant("a mail has waited in the inbox for a month", "old_mail_waits", _old_mail, state="warning"),
+    Plant(
+        "a mail has waited in the inbox for a month", "old_mail_waits", _old_mail, state="warning", worker=IN_THE_LOG
+    ),
     Plant(
         "more mails a minute are configured than Exchange Online sends",
         "send_limit_exceeded",
         _too_fast,
         state="warning",
         also=frozenset({"ews_ends"}),
+        worker=only_check("it is two numbers; that Exchange holds mail back shows as `mailbox_throttled`"),
     ),
     Plant("as many recipients as a day may have were written to", "send_limit_reached", _used_up, state="warning"),
 ]

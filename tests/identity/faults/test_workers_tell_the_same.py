@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.config import load
+from bridge.errors import ConfigurationError
+from bridge.wire.topology import RETRY_STEPS
 from tests.identity.faults.checking import findings
+from tests.identity.faults.ground import MAILBOX
+from tests.identity.faults.plant import IN_THE_LOG, IN_USE, NO_START, SAME, only_check
 from tests.identity.faults.plants import PLANTS
 from tests.support.workers import Worker, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bridge.doctor.findings import Finding
     from tests.identity.faults.ground import Ground
+    from tests.identity.faults.plant import Plant
 
 _ALIASES = {
     "well": "ok",
@@ -78,7 +86,7 @@ class Troubled:
             tables.append(
                 f'[[mailboxes]]\nalias = "{alias}"\naddress = "{_address(alias)}"\nentra = "{name}"\nsend = false\n'
             )
-        tables.append(f"[rabbitmq]\nurls = [{json.dumps(self.ground.administrator)}]\n")
+        tables.append(f"[rabbitmq]\nurls = [{json.dumps(self.ground.amqp('bridge-run'))}]\n")
         tables.append("[ingest]\npoll_interval_seconds = 0.2\n")
         path = directory / "troubled.toml"
         path.touch(mode=0o600)
@@ -157,6 +165,9 @@ _MET_AT_THE_START = (
     "the user may not enter the virtual host",
     "no right to publish mails",
     "nothing is declared in the virtual host",
+    "this machine's clock is an hour behind",
+    "mail waits in the junk folder",
+    "the client secret expires in five days, by the configuration",
 )
 
 
@@ -166,7 +177,7 @@ def test_a_worker_tells_of_a_planted_fault_what_check_tells(ground: Ground, plan
 
     with plant.plant(ground) as variables:
         whole = {key: value for key, value in {**ground.environment, **variables}.items() if value is not None}
-        finding = next(one for one in findings(whole) if one.state == "failed")
+        finding = next(one for one in findings(whole) if one.state == plant.state)
         with Worker("run", whole, tmp_path / "worker.log") as worker:
 
             def told() -> dict[str, tuple[str, str]]:
@@ -179,3 +190,103 @@ def test_a_worker_tells_of_a_planted_fault_what_check_tells(ground: Ground, plan
     assert running
     assert (finding.code, finding.means) == (plant.code, reason)
     assert finding.fix == hint.replace("<client_id>", str(whole.get("BRIDGE_ENTRA__CLIENT_ID")))
+
+
+@contextmanager
+def _traffic(ground: Ground) -> Iterator[None]:
+    """A mail that waits, and a request; both are gone in the end, and so is the ledger."""
+    ground.deliver()
+    ground.request()
+    try:
+        yield
+    finally:
+        for folder in ("inbox", "drafts"):
+            ground.empty(folder)
+        ground.purge("mail.inbound", "mail.events", "mail.outbound.dispatch", "mail.dead")
+        ground.purge(*(step.amqp_exchange for step in RETRY_STEPS))
+        ground.forget_sends()
+
+
+_MET_ELSEWHERE = {
+    "no right to publish mails",  # above
+    "no right to put requests off",  # only a request that was begun is put off
+    "the mailbox is full",  # takes no mail either, so there is none here
+    "the broker's memory alarm is on",  # would stop whoever requests
+}
+_MOVES = {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:drafts", "BRIDGE_INGEST__KEEP_SECONDS": "1"}
+_MET_IN_USE = {
+    "the folder of after_publish does not exist": {},
+    "no right to make a draft": {},
+    "no right to read a mail": {},
+    "no right to make a folder": {},
+    "no right to move a mail": _MOVES,
+    "as many recipients as a day may have were written to": {},
+    "no right to publish events": {},
+    "no queue is bound to mail.inbound": {},
+}
+
+
+_MENDED_WITHOUT_A_RESTART = {
+    "no right to make a draft",
+    "no right to read a mail",
+    "no right to make a folder",
+    "no right to move a mail",
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("planted", _MET_IN_USE)
+def test_a_worker_tells_of_what_its_work_meets_and_goes_on_once_it_is_mended(
+    ground: Ground, planted: str, tmp_path: Path
+) -> None:
+    """The others are mended in its configuration, or in that of its user at the broker."""
+    [plant] = [one for one in PLANTS if one.planted == planted]
+    ground.forget_sends()
+
+    with _traffic(ground), ExitStack() as stack, ExitStack() as planting:
+        variables = planting.enter_context(plant.plant(ground))
+        more = {
+            **ground.environment,
+            **variables,
+            **_MET_IN_USE[planted],
+            "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
+        }
+        whole = {key: value for key, value in more.items() if value is not None}
+        finding = next(one for one in findings(whole) if one.code == plant.code)
+        worker = stack.enter_context(Worker("run", whole, tmp_path / "worker.log"))
+
+        def told() -> dict[str, tuple[str, str]]:
+            return {part["code"]: (part["reason"], part["hint"]) for part in worker.health().values()}
+
+        until(lambda: plant.code in told(), f"{plant.code}; the worker says {told()}", seconds=45)
+        reason, hint = told()[plant.code]
+        if planted in _MENDED_WITHOUT_A_RESTART:
+            planting.close()
+            until(lambda: not ground.sandbox.mails(MAILBOX), "the mail to leave the inbox", seconds=90)
+            until(lambda: set(told()) == {"ok"}, f"recovery; the worker says {told()}", seconds=90)
+        assert worker.running
+
+    assert (finding.code, finding.means) == (plant.code, reason)
+    assert finding.fix == hint.replace("<client_id>", str(whole.get("BRIDGE_ENTRA__CLIENT_ID")))
+
+
+@pytest.mark.parametrize("plant", [one for one in PLANTS if one.worker == NO_START], ids=lambda plant: plant.name)
+def test_a_worker_does_not_start_with_what_check_finds_in_its_configuration(ground: Ground, plant: Plant) -> None:
+    with plant.plant(ground) as variables:
+        whole = {key: value for key, value in {**ground.environment, **variables}.items() if value is not None}
+        told = [one for one in findings(whole) if one.step == "configuration" and one.state == "failed"]
+        with pytest.raises(ConfigurationError) as refused:
+            load(None, whole)
+
+    assert told
+    assert [one.fix for one in told if one.fix not in refused.value.detail] == []
+
+
+def test_each_fault_that_no_worker_tells_has_its_reason() -> None:
+    allowed = {SAME, IN_USE, IN_THE_LOG, NO_START}
+    others = [one for one in PLANTS if one.worker not in allowed]
+
+    assert others
+    assert [one.planted for one in others if not one.worker.startswith(only_check(""))] == []
+    assert {one.planted for one in others}.isdisjoint({*_MET_AT_THE_START, *_MET_IN_USE})
+    assert set(_MET_IN_USE) >= {one.planted for one in PLANTS if one.worker == IN_USE} - _MET_ELSEWHERE
