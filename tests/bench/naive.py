@@ -33,18 +33,11 @@ def main(settings: dict[str, Any]) -> None:
                     carry(item, channel, f"{alias}.mail")
             connection.sleep(poll_seconds)
 
-    skip_broken = settings.get("skip_broken", False)
     for alias, account in accounts.items():
         # Deleting while paging shifts the pages, so one pass leaves mails behind: repeat until a pass finds none.
         while account.inbox.all().count():
             for item in account.inbox.all():
-                try:
-                    carry(item, channel, f"{alias}.mail")
-                except Exception as error:
-                    if not skip_broken:
-                        raise
-                    print(f"naive: a mail was lost to {type(error).__name__}", file=sys.stderr)
-                    item.delete()
+                carry(item, channel, f"{alias}.mail")
 
 
 def open_accounts(settings: dict[str, Any]) -> dict[str, Any]:

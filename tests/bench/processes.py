@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _PROC = Path("/proc")
+_RABBITMQ = Path("/usr/lib/rabbitmq/lib")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _ESTABLISHED = "01"
 
@@ -68,12 +69,14 @@ def machine() -> dict[str, Any]:
     with (_PROC / "cpuinfo").open() as info:
         model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
     memory = (_PROC / "meminfo").read_text().split("\n", 1)[0].split()[1]
+    servers = sorted(path.name.partition("-")[2] for path in _RABBITMQ.glob("rabbitmq_server-*"))
     return {
         "cpu": model,
         "cores": os.cpu_count(),
         "memory_gb": round(int(memory) / 1024**2),
         "kernel": os.uname().release,
         "python": sys.version.split()[0],
+        "rabbitmq": servers[-1] if servers else "unknown",
         "load": [round(one, 1) for one in os.getloadavg()],
     }
 

@@ -141,9 +141,9 @@ class Stage:
             worker.stop(seconds=60)
             return drained
 
-    def drain_naively(self, *, skip_broken: bool = False) -> Drained:
-        """Run the naive bridge to its end; on demand it loses the mails that it cannot read, and goes on."""
-        with self.naive(skip_broken=skip_broken) as worker:
+    def drain_naively(self) -> Drained:
+        """Run the naive bridge to its end."""
+        with self.naive() as worker:
             return self._watch(worker.pid, lambda: worker.poll() is None)
 
     def _watch(self, pid: int, running: Callable[[], bool]) -> Drained:
