@@ -7,7 +7,10 @@ worker is a process all the same, with a memory, a log and an end of its own.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
+import importlib
 import json
 import os
 import random
@@ -26,6 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn, Self
 
+# What commands load when they need it, and not at the start; each of these brings what it needs itself.
+_LOADED_LATE = (
+    "bridge.bootstrap",
+    "bridge.cli.reload",
+    "bridge.cli.run",
+    "bridge.config.load",
+    "typer._adapters",
+    "rich",
+)
+LOADED = "nursery.loaded"
+"""The last line in the log of a worker that ended by itself: what of the bridge was not loaded at its birth."""
 _READY = b"ready\n"
 _NUMBER = struct.Struct("i")
 
@@ -46,6 +60,7 @@ class Nursery:
 
     def birth(self, command: list[str], environment: Mapping[str, str], log: Path) -> NurseryWorker:
         """Return a new worker: `bridge` with these arguments, in these surroundings and no others."""
+        log.touch()  # there to be read, however long the birth takes
         line = socket.socket(socket.AF_UNIX)
         line.connect(str(self._path))
         line.sendall(
@@ -109,6 +124,10 @@ class NurseryWorker:
 
 def main() -> None:
     """Fork a worker for each line that comes in, until standard input ends."""
+    for name in _LOADED_LATE:
+        importlib.import_module(name)
+    # A collection of garbage in a worker would touch all that was loaded, and so make a copy of it.
+    gc.freeze()
     # Keepers, which nobody waits for, leave no zombies.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -148,7 +167,14 @@ def _live(command: list[str], environment: dict[str, str], log: Path) -> NoRetur
     os.environ.update(environment)
     random.seed()  # brothers would wait for the same random times
     sys.argv = ["bridge", *command]
+    atexit.register(_tell_loaded, set(sys.modules))
     points.main()
+
+
+def _tell_loaded(before: set[str]) -> None:
+    """Write into the log what of the bridge this worker had to load by itself."""
+    late = sorted(name for name in sys.modules.keys() - before if name.startswith("bridge."))
+    sys.stderr.write(json.dumps({"event": LOADED, "modules": late}) + "\n")
 
 
 if __name__ == "__main__":
