@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.matrix import points
+from tests.support.waits import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ LOADED = "nursery.loaded"
 """The last line in the log of a worker that ended by itself: what of the bridge was not loaded at its birth."""
 _READY = b"ready\n"
 _NUMBER = struct.Struct("i")
+_BIRTH_SECONDS = 30.0
 
 
 class Nursery:
@@ -56,12 +58,13 @@ class Nursery:
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == _READY
+        assert line_of(self._process.stdout, "the bridge to be loaded") == _READY
 
     def birth(self, command: list[str], environment: Mapping[str, str], log: Path) -> NurseryWorker:
         """Return a new worker: `bridge` with these arguments, in these surroundings and no others."""
         log.touch()  # there to be read, however long the birth takes
         line = socket.socket(socket.AF_UNIX)
+        line.settimeout(_BIRTH_SECONDS)
         line.connect(str(self._path))
         line.sendall(
             json.dumps({"command": command, "environment": dict(environment), "log": str(log)}).encode() + b"\n"
@@ -72,8 +75,12 @@ class Nursery:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Not to the end of its output, which the keepers of workers that were left over have, too.
         self._process.kill()
-        self._process.communicate()
+        self._process.wait(10)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 class NurseryWorker:

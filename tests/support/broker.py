@@ -22,11 +22,15 @@ import pytest
 
 from bridge.demo.broker_node import BrokerNode
 from tests.support.rights import make_vhosts
+from tests.support.waits import line_of
+from tests.support.workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BATCH = 20
+_START_SECONDS = 110.0
+"""The node itself gives up starting, or is killed while stopping, well before."""
 
 
 class BrokerOwner:
@@ -42,8 +46,8 @@ class BrokerOwner:
         """Stop the node where one was started, wait for its end, and remove its directory."""
         os.close(self._pipe)
         # The node's process holds a lock for as long as it lives.
-        with (self.directory / "alive").open("ab") as alive:
-            fcntl.flock(alive, fcntl.LOCK_EX)
+        with _locked(self.directory / "alive", "the broker node of the test run to end"):
+            pass
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -52,7 +56,7 @@ class SharedBroker:
 
     def __init__(self, directory: Path, worker: str) -> None:
         self._worker = worker
-        with _locked(directory / "starting"):
+        with _locked(directory / "starting", "another process to start the broker node of the test run"):
             if not (directory / "ready.json").exists():
                 _start(directory)
         # Not started by this object: it only administers.
@@ -95,10 +99,10 @@ def _start(directory: Path) -> None:
         os.close(pipe)
         os.close(alive)
     assert process.stdout is not None
-    line = process.stdout.readline()
+    line = line_of(process.stdout, "the broker node of the test run to start", seconds=_START_SECONDS)
     process.stdout.close()
     if not line:
-        process.wait()
+        process.wait(_START_SECONDS)
         raise end_run("the broker node of the test run did not start; see above")
     ready = json.loads(line)
     (directory / "ready.json").write_text(json.dumps(ready))
@@ -110,7 +114,16 @@ def end_run(reason: str) -> BaseException:
 
 
 @contextlib.contextmanager
-def _locked(file: Path) -> Iterator[None]:
+def _locked(file: Path, what: str) -> Iterator[None]:
+    """Hold the file's lock; `what` is waited for where somebody else has it."""
     with file.open("ab") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        until(lambda: _lock(opened.fileno()), what, seconds=_START_SECONDS)
         yield
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -60,8 +60,9 @@ class ConnectProxy:
         self.close()
 
     def _read(self) -> dict[str, int]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        from tests.support.waits import line_of
+
+        line = line_of(self._process.stdout, "the proxy process to answer")
         assert line, "the proxy process ended"
         answer: dict[str, int] = json.loads(line)
         return answer

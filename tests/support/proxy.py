@@ -90,8 +90,9 @@ class TcpProxy:
         return self._read()
 
     def _read(self) -> dict[str, int]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        from tests.support.waits import line_of
+
+        line = line_of(self._process.stdout, "the proxy process to do as it was told")
         assert line, "the proxy process ended"
         answer: dict[str, int] = json.loads(line)
         return answer

@@ -14,6 +14,7 @@ import pytest
 
 from bridge.wire import event_v1
 from tests.support.rabbit import a_channel
+from tests.support.waits import line_of
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
@@ -127,7 +128,7 @@ def test_a_node_that_is_down_is_passed_over(url: str) -> None:
 def test_tail_copies_events_and_leaves_the_queue_of_others_as_it_is(url: str) -> None:
     process = start("tail", "outbound.failed", "--limit", "1", "--json", url=url)
     assert process.stderr is not None
-    assert "listening" in process.stderr.readline()
+    assert "listening" in line_of(process.stderr, "tail to listen")
 
     with a_channel(url) as channel:
         tell(channel, "outbound.sent", "r-1")
@@ -144,11 +145,11 @@ def test_tail_shows_an_event_at_once_also_in_a_pipe(url: str) -> None:
     process = start("tail", url=url)
     assert process.stderr is not None
     assert process.stdout is not None
-    assert "listening" in process.stderr.readline()
+    assert "listening" in line_of(process.stderr, "tail to listen")
 
     with a_channel(url) as channel:
         tell(channel, "outbound.sent", "r-1")
-        line = process.stdout.readline()
+        line = line_of(process.stdout, "the event")
         process.terminate()
         process.communicate(timeout=60)
 

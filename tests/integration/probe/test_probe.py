@@ -25,6 +25,7 @@ from tests.integration.probe.support import (
     report,
 )
 from tests.support.sandbox import SandboxProcess
+from tests.support.waits import line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,7 +190,7 @@ def test_a_reader_that_has_seen_enough_does_not_keep_it_from_cleaning(sandbox: S
         env=environment(sandbox), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as run:  # fmt: skip
         assert run.stdout is not None
-        assert "16  same" in run.stdout.readline()
+        assert "16  same" in line_of(run.stdout, "the first finding", seconds=110)
         run.stdout.close()
         run.wait(60)
 

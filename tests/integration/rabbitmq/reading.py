@@ -68,8 +68,11 @@ async def reading_to(*urls: str) -> AsyncIterator[Reading]:
             await running
 
 
-async def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    """Return once the condition holds."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
+async def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
+    """Return once the condition holds; fail with `what` was waited for."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited {seconds:.0f} s in vain for {what}") from None

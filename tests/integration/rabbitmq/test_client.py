@@ -25,6 +25,7 @@ from bridge.wire.topology import EVENTS, INBOUND, INBOUND_DEAD, OUTBOUND_RETURNE
 from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.proxy import TcpProxy
 from tests.support.rabbit import a_channel, count, take_all
+from tests.support.waits import joined
 
 if TYPE_CHECKING:
     from bridge.demo.broker_node import BrokerNode
@@ -198,7 +199,7 @@ def test_a_consumer_outlives_a_cut_connection(broker: BrokerNode, url: str) -> N
             again = next(mails)
             held.ack()
             again.ack()
-            cut.join()
+            joined(cut)
 
     assert again.redelivered
     assert count(url, INBOUND) == 0

@@ -46,13 +46,13 @@ async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_i
     await RabbitTopology(quick(url)).apply(TOPOLOGY)
     async with reading_to(url) as reading:
         reading.inbox.mails.append(a_mail(1))
-        await wait_until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
         for node in others:
             await asyncio.to_thread(node.sync)
             await asyncio.to_thread(node.kill)
 
         reading.inbox.mails.append(a_mail(2))
-        await wait_until(lambda: "publish_unconfirmed" in reading.failures())
+        await wait_until(lambda: "publish_unconfirmed" in reading.failures(), "no confirm to come")
 
         state = reading.health.state("mailbox:dispatch:ingest")
         assert state is not None
@@ -62,7 +62,7 @@ async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_i
         assert reading.published() == ["m1"]
 
         await asyncio.gather(*(asyncio.to_thread(node.start) for node in others))
-        await wait_until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
 
     arrived = [message.message_id for message in await asyncio.to_thread(take_all, url, INBOUND)]
     assert set(arrived) == {"m1", "m2"}
@@ -76,12 +76,12 @@ async def test_reading_goes_on_at_another_node_when_its_own_is_killed(cluster: C
     await RabbitTopology(quick(urls[1])).apply(TOPOLOGY)
     async with reading_to(*urls) as reading:
         reading.inbox.mails += [a_mail(number) for number in range(50)]
-        await wait_until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
 
         await asyncio.to_thread(cluster.nodes[0].sync)
         await asyncio.to_thread(cluster.nodes[0].kill)
         reading.inbox.mails += [a_mail(number) for number in range(50, 100)]
-        await wait_until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
     await asyncio.to_thread(cluster.nodes[0].start)
 
     arrived = [message.message_id for message in await asyncio.to_thread(take_all, urls[1], INBOUND)]
@@ -113,12 +113,12 @@ async def test_draining_goes_on_at_another_node_when_its_own_is_killed(cluster: 
         )
         running = asyncio.create_task(sender.run(stop))
         await _request(cad, range(50))
-        await wait_until(lambda: len(outbox.submissions) > 10)
+        await wait_until(lambda: len(outbox.submissions) > 10, "the first sends")
 
         await asyncio.to_thread(cluster.nodes[0].sync)
         await asyncio.to_thread(cluster.nodes[0].kill)
         await _request(cad, range(50, 100))
-        await wait_until(lambda: len(outbox.submissions) >= 100)
+        await wait_until(lambda: len(outbox.submissions) >= 100, "all sends")
         stop.set()
         await running
     await asyncio.to_thread(cluster.nodes[0].start)

@@ -62,12 +62,12 @@ async def test_mail_waits_for_a_virtual_host_that_closes_and_passes_once_it_is_o
         reading = await stack.enter_async_context(reading_to(own_url))
         consumer = await stack.enter_async_context(RabbitConsumer(quick(own_url)))
         reading.inbox.mails.append(a_mail(1))
-        await wait_until(lambda: not reading.inbox.mails)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
 
         await asyncio.to_thread(_close, own_broker, own_vhost)
         reading.inbox.mails.append(a_mail(2))
-        await wait_until(lambda: reading.publisher.trouble == _DOWN)
-        await wait_until(lambda: consumer.trouble == _DOWN)
+        await wait_until(lambda: reading.publisher.trouble == _DOWN, "the publisher to say so")
+        await wait_until(lambda: consumer.trouble == _DOWN, "the consumer to say so")
         state = reading.health.state("mailbox:dispatch:ingest")
         assert state is not None
         assert state.status == "trouble"
@@ -75,8 +75,8 @@ async def test_mail_waits_for_a_virtual_host_that_closes_and_passes_once_it_is_o
         assert len(reading.inbox.mails) == 1
 
         await asyncio.to_thread(_open, own_broker, own_vhost)
-        await wait_until(lambda: not reading.inbox.mails)
-        await wait_until(lambda: consumer.trouble is None)
+        await wait_until(lambda: not reading.inbox.mails, "all mails to pass")
+        await wait_until(lambda: consumer.trouble is None, "the consumer to be connected again")
 
     assert [message.message_id for message in await asyncio.to_thread(take_all, own_url, INBOUND)] == ["m1", "m2"]
 

@@ -14,6 +14,7 @@ import requests
 
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient
+from tests.support.waits import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ def _kill_at_random(sandbox: SandboxProcess, work: Callable[[], None], *, seed: 
     for _ in range(_KILLS):
         worker.join(moments.uniform(0.05, 0.4))
         sandbox.restart()
-    worker.join()
+    joined(worker)
 
 
 def test_sends_are_kept_and_delivered_once_whenever_the_sandbox_is_killed(tmp_path: Path) -> None:
@@ -117,12 +118,12 @@ def test_a_call_for_many_items_is_done_whole_or_not_at_all_whenever_the_sandbox_
             asking = threading.Thread(target=ask)
             asking.start()
             if not attempt:
-                asking.join()  # the first shows how long it takes
+                joined(asking)  # the first shows how long it takes
                 seconds = time.monotonic() - started
                 continue
             asking.join(seconds * moments.uniform(0.5, 1.0))
             sandbox.restart()
-            asking.join()
+            joined(asking)
             left = len(sandbox.mails(_DISPATCH))
             outcomes[left] += 1
             # Too late, or in time: so the kills gather about the end of the call.

@@ -25,6 +25,7 @@ from requests.adapters import HTTPAdapter
 
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient
+from tests.support.waits import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -209,7 +210,7 @@ def test_mail_that_arrives_wakes_a_stream_at_once(sandbox: SandboxProcess, accou
             seen += len(arrived)
             if seen == 5:
                 break
-        sender.join()
+        joined(sender)
 
     assert seen == 5
     assert sorted(delays)[len(delays) // 2] < 1
@@ -235,7 +236,7 @@ def test_lost_subscriptions_are_told(sandbox: SandboxProcess, folder: Messages) 
 
     with pytest.raises(ErrorMissedNotificationEvents):
         list(folder.get_streaming_events(subscription_id, connection_timeout=1))
-    lost.join()
+    joined(lost)
     with pytest.raises(ErrorSubscriptionNotFound):
         list(folder.get_events(pulled, watermark))
 
