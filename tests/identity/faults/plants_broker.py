@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _URLS = "BRIDGE_RABBITMQ__URLS"
 _ASKS_FOR_NO_OTHER = only_check("it asks for no right that it does not need")
 _MAY_NOT_COMPARE = only_check("RabbitMQ compares a queue for those alone who may declare it, which a worker may not")
-_MAY_NOT_LOOK = only_check("it may not look into queues that others read; what it puts there it logs")
+_MAY_NOT_LOOK = only_check(
+    "later releases of RabbitMQ (4.2.6) show a queue to those alone who have a right to it, and it has none to those "
+    "that others read; each request that it puts there is an event"
+)
 _WIDE = frozenset({"broker_rights_too_wide"})
 """The administrator, who alone sees how queues differ, may do too much for a worker."""
 _LEASES = r"^mail\.lease\."
