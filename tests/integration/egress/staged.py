@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from bridge.domain.outbound import Mailbox
 from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView
 from bridge.domain.send_rate import Begun
-from bridge.errors import SendOutcomeUnknown, SendRefused, SendTooLate
+from bridge.errors import SendOutcomeUnknown, SendRefused
 from bridge.workers.egress_conclusion import Ended
 from bridge.workers.egress_send import SendOptions, SendRun
 
@@ -134,7 +134,13 @@ class StagedMailbox:
         if self._rules.end_entry:
             await self._call("end", lambda: self._inner.enter_ended(stamp, reason))
 
-    async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
+    async def send(
+        self,
+        draft: CreatedDraft,
+        *,
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
+        # `still` is not asked: the call may have been on its way by then. That a mail is sent once rests on no clock.
         async def make() -> None:
             current = draft
             if not self._rules.change_key_of_creation:
@@ -143,8 +149,6 @@ class StagedMailbox:
                 current = CreatedDraft(draft.stamp, draft.item_id, key)
             await self._inner.send(current)
 
-        if not still():  # asked before it is on its way: a late call is late at Exchange
-            raise SendTooLate
         await self._call("send", make)
 
     async def mark_done(self, entry_id: str) -> None:
