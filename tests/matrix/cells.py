@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 CUTS = ("kill worker", "kill broker", "kill sandbox", "cut links", "black-hole links", "freeze worker", "lose answer")
 MOMENTS = {
@@ -34,15 +34,19 @@ class Part:
     """Steps by name, with what each does."""
     moments: dict[str, tuple[str, ...]]
     """For steps that have not all moments."""
+    cuts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """For steps that are not cut in all ways, those in which they are."""
+    not_cut: str = ""
+    """Why not in the others."""
 
     def cells(self) -> list[Cell]:
-        """Return all cells; an answer can be lost only where there is one."""
+        """Return all cells; an answer can be lost only where there is a call."""
         return [
             Cell(step, moment, cut)
             for step in self.steps
             for moment in self.moments.get(step, tuple(MOMENTS))
-            for cut in CUTS
-            if cut != "lose answer" or (moment == "made" and step not in self.moments)
+            for cut in self.cuts.get(step, CUTS)
+            if cut != "lose answer" or (moment == "made" and "before" in self.moments.get(step, MOMENTS))
         ]
 
 
@@ -152,6 +156,21 @@ TAKING_OVER = Part(
     },
     {},
 )
+SWEEPING = Part(
+    "The sweep of the ledger",
+    "test_what_is_old_is_swept_whatever_is_cut_wherever",
+    {
+        "FindItem old": "look for what is old",
+        "DeleteItem": "delete it",
+    },
+    {"FindItem old": ("after",), "DeleteItem": ("before", "made")},
+    {
+        "FindItem old": ("freeze worker",),
+        "DeleteItem": ("kill worker", "kill sandbox", "black-hole links", "freeze worker", "lose answer"),
+    },
+    "no call to the broker is part of the sweep, a link that is cut is an answer that is lost, a read that fails is "
+    "made again by the next sweep, and nothing follows the answer of the deletion",
+)
 PARTS = (
     INGEST,
     MOVING,
@@ -165,12 +184,8 @@ PARTS = (
     WAITING,
     TAKING_OVER,
     DISCARDING,
+    SWEEPING,
 )
-
-NOT_EXECUTED = {
-    "sweep the ledger": "best effort; every hour",
-}
-"""Steps that are not cut here, and what would come of it."""
 
 
 def may_repeat(cell: Cell) -> bool:
@@ -196,4 +211,5 @@ def outcome(part: Part, cell: Cell) -> str:
     if part.title in {INGEST.title, MOVING.title, PROPERTIES.title}:
         return "may come again" if may_repeat(cell) else "once"
     told = {PARKING.title: "parked once", BOUNCES.title: "told once", ENDING.title: "expired", FAILING.title: "failed"}
+    told[SWEEPING.title] = "swept"
     return told.get(part.title, "sent once")

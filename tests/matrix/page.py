@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.matrix.cells import CUTS, MOMENTS, NOT_EXECUTED, PARTS, Cell, Part, outcome
+from tests.matrix.cells import CUTS, MOMENTS, PARTS, Cell, Part, outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "crash-matrix.md"
 
@@ -25,25 +25,16 @@ to the broker are a second long; with `-- --real-heartbeats` as long as in produ
 
 *once*: in the queue once. *may come again*: under the same `message_id`. *parked once*: announced under one event id,
 in `Bridge Parked` once, and mail behind it arrives. *sent once*: by Exchange's own account, and told as sent under one
-event id. *told once*, *expired*, *failed*: under one event id and never otherwise; nothing is sent. A cell with `-`
-does not exist: there is no answer to lose.
+event id. *told once*, *expired*, *failed*: under one event id and never otherwise; nothing is sent. *swept*: what is
+old is gone, what is young is there, and the requests that are sent meanwhile are sent once. A cell with `-` does not
+exist: there is no answer to lose.
 """
 
 
 def text() -> str:
     """Return the page."""
     count = sum(len(part.cells()) for part in PARTS)
-    return _HEAD.format(count=count) + "".join(_section(part) for part in PARTS) + _not_executed()
-
-
-def _not_executed() -> str:
-    lines = [
-        "\n## Steps without a test of this kind\n",
-        "| step | what would come of a cut | test |",
-        "| --- | --- | --- |",
-    ]
-    lines += [f"| {step} | {why} | no test yet |" for step, why in NOT_EXECUTED.items()]
-    return "\n".join(lines) + "\n"
+    return _HEAD.format(count=count) + "".join(_section(part) for part in PARTS)
 
 
 def _section(part: Part) -> str:
@@ -53,9 +44,15 @@ def _section(part: Part) -> str:
     for step, what in part.steps.items():
         for moment in part.moments.get(step, tuple(MOMENTS)):
             cells = [Cell(step, moment, cut) for cut in CUTS]
-            told = [outcome(part, cell) if cell in existing else "-" for cell in cells]
+            told = [outcome(part, cell) if cell in existing else _without(part, cell) for cell in cells]
             lines.append(f"| {what} (`{step}`) | {MOMENTS[moment]} | " + " | ".join(told) + " |")
+    if part.not_cut:
+        lines.append(f"\n*not cut*: {part.not_cut}.")
     return "\n".join(lines) + "\n"
+
+
+def _without(part: Part, cell: Cell) -> str:
+    return "not cut" if part.not_cut and (cell.cut != "lose answer" or cell.moment == "made") else "-"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ Points in a worker at which the test takes over; with one chosen, `main` is `bri
 Nothing of this is in the product: the adapters' own methods are wrapped in this process alone. A point is a step and a
 moment of it, such as `DeleteItem made`: the call took effect at the other side and its answer is not known here yet.
 When the chosen point is reached for the first time the process says so on a socket and stands still until it is told
-to go on, if ever. `MATRIX_POINT` names the point, `MATRIX_SOCKET` where to say it.
+to go on, if ever. `MATRIX_POINT` names the point, `MATRIX_SOCKET` where to say it. With `MATRIX_OLD_BEFORE` the ledger
+is swept every moment, of what is older than that.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import contextlib
 import os
 import socket
 import threading
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 
 from bridge.adapters.entra import http as entra
 from bridge.adapters.ews.client import EwsClient
+from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.transport import EwsHttpAdapter
 from bridge.adapters.rabbitmq import lease
 from bridge.adapters.rabbitmq.consumer import RabbitDelivery, _Consumption
@@ -27,17 +31,24 @@ from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.cli.app import app
 from bridge.cli.exits import run_guarded
 from bridge.errors import MailboxUnavailable
+from bridge.workers import egress
+from bridge.workers.egress_sweep import keep_sweeping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import timedelta
 
     from lxml import etree
 
     from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
     from bridge.ports.broker import Message, PublishReceipt
+    from bridge.ports.outbox import SendingMailbox
+    from bridge.workers.egress_options import EgressOptions
+    from bridge.workers.egress_pause import Pauses
 
 _reached = threading.Lock()
 _now = threading.local()
+_SWEEP_SECONDS = 0.3
 
 
 def point(step: str, moment: str) -> bool:
@@ -73,6 +84,8 @@ def _wrap_calls() -> None:
 def _step_of(payload: etree._Element) -> str:
     """Return the operation, and for items what it is done to: a draft, or an entry of the ledger."""
     operation = str(payload.tag).rpartition("}")[2]
+    if operation == "FindItem" and any(str(one.tag).endswith("}IsLessThan") for one in payload.iter()):
+        return "FindItem old"  # of the sweep
     if operation == "CreateItem" and any(one.text == "born" for one in payload.iter() if "Value" in str(one.tag)):
         return "CreateItem birth"  # once in the life of a ledger
     if operation == "GetItem" and not any(one.get("FieldURI") == "item:MimeContent" for one in payload.iter()):
@@ -144,8 +157,24 @@ def _wrap_leases() -> None:
     lease._exclusive_queue = _take
 
 
+def _sweep_often(old_before: datetime) -> None:
+    """Let this worker sweep again and again, and call old what was stored before this moment."""
+    keep, sweep = keep_sweeping, EwsSender.sweep
+
+    async def _keep(mailbox: SendingMailbox, pauses: Pauses, options: EgressOptions, **rest: Any) -> None:
+        await keep(mailbox, pauses, replace(options, sweep_every_seconds=_SWEEP_SECONDS), **rest)
+
+    async def _sweep(self: EwsSender, _: timedelta, *, limit: int) -> int:
+        return await sweep(self, datetime.now(UTC) - old_before, limit=limit)
+
+    egress.keep_sweeping = _keep  # type: ignore[attr-defined]
+    EwsSender.sweep = _sweep  # type: ignore[method-assign,assignment]
+
+
 def main() -> NoReturn:
     """Run the command line as `bridge` does."""
+    if os.environ.get("MATRIX_OLD_BEFORE"):
+        _sweep_often(datetime.fromisoformat(os.environ["MATRIX_OLD_BEFORE"]))
     if os.environ.get("MATRIX_POINT"):
         _wrap_calls()
         _wrap_broker()
