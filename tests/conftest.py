@@ -73,7 +73,7 @@ def broker_url(broker: BrokerNode, vhost: str) -> str:
 @pytest.fixture(scope="module")
 def _module_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
     try:
-        node = BrokerNode(tmp_path_factory.mktemp("broker"))
+        node = BrokerNode(tmp_path_factory.mktemp("broker"), other_plugins=False)
         node.start()
         give_rights(node)
     except BrokerNodeError as error:

@@ -11,6 +11,8 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.demo.broker_plugins import only
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,9 @@ class BrokerNodeError(Exception):
 class NodeFiles:
     """The directory of one node. Ports and secrets are drawn once, so that a node that comes back is the same one."""
 
-    def __init__(self, directory: Path, *, configuration: str, plugins: Sequence[str], schedulers: int) -> None:
+    def __init__(
+        self, directory: Path, *, configuration: str, plugins: Sequence[str], other_plugins: bool, schedulers: int
+    ) -> None:
         self.directory = directory.absolute()
         if any(character.isspace() for character in str(self.directory)):
             msg = f"RabbitMQ's scripts cannot live in a directory with spaces in its path: {self.directory}"
@@ -62,6 +66,8 @@ class NodeFiles:
         self.log = self.directory / "server.log"
         self._extra_configuration = configuration
         self._plugins = tuple(plugins)
+        self._other_plugins = other_plugins
+        self._shown_plugins: Path | None = None
         self._schedulers = schedulers
         self._identity = self._load_identity()
 
@@ -99,12 +105,15 @@ class NodeFiles:
         )
         (config / "enabled_plugins").write_text(f"[{','.join(self._plugins)}].\n")
         (config / "rabbitmq-env.conf").write_text("")
+        if not self._other_plugins:
+            self._shown_plugins = only(self._plugins, scripts=self.scripts, into=self.directory / "plugins")
 
     def environment(self) -> dict[str, str]:
         """Return the surroundings of the server and of `rabbitmqctl`."""
         # Nothing of a system broker's surroundings may leak in (RABBITMQ_*, ERL_*, NOTIFY_SOCKET): start from nothing.
         config = self.directory / "config"
-        return {
+        shown = {} if self._shown_plugins is None else {"RABBITMQ_PLUGINS_DIR": str(self._shown_plugins)}
+        return shown | {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",

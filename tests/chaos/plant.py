@@ -104,7 +104,7 @@ class Plant:
 
     def __enter__(self) -> Self:
         with self.stack as building:
-            self.broker = building.enter_context(BrokerNode(self.directory / "broker"))
+            self.broker = building.enter_context(BrokerNode(self.directory / "broker", other_plugins=False))
             give_rights(self.broker)
             addresses = [*(address_of(alias) for alias in ALIASES), CREW]
             self.sandbox = building.enter_context(SandboxProcess(self.directory / "sandbox", mailboxes=addresses))

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def cell_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode]:
     """A node that cells may kill."""
-    with BrokerNode(tmp_path_factory.mktemp("broker")) as node:
+    with BrokerNode(tmp_path_factory.mktemp("broker"), other_plugins=False) as node:
         yield node
 
 

@@ -23,14 +23,16 @@ class Cluster:
     """Three nodes that share a port mapper, a cookie and a login."""
 
     def __init__(self, directory: Path) -> None:
-        self.nodes = [BrokerNode(directory / str(number), schedulers=1) for number in range(_NODES)]
+        self.nodes = [
+            BrokerNode(directory / str(number), other_plugins=False, schedulers=1) for number in range(_NODES)
+        ]
         first = json.loads((self.nodes[0].directory / "node.json").read_text())
         shared = {name: first[name] for name in ("epmd_port", "password", "cookie")}
         for number, node in enumerate(self.nodes):
             file = node.directory / "node.json"
             own = json.loads(file.read_text())
             file.write_text(json.dumps({**own, **shared, "node_name": f"bridge-{number}@localhost"}))
-        self.nodes = [BrokerNode(node.directory, schedulers=1) for node in self.nodes]
+        self.nodes = [BrokerNode(node.directory, other_plugins=False, schedulers=1) for node in self.nodes]
 
     def __enter__(self) -> Self:
         try:

@@ -64,7 +64,8 @@ class SecuredBroker:
         }
         configuration = "\n".join(f"{key} = {value}" for key, value in lines.items() if value)
         plugins = [_PLUGINS[way] for way in ways]
-        return cls(BrokerNode(directory, configuration=configuration, plugins=plugins), port, authority)
+        node = BrokerNode(directory, configuration=configuration, plugins=plugins, other_plugins=False)
+        return cls(node, port, authority)
 
     def url(self, vhost: str = "/", *, login: str = "") -> str:
         """Return the address of its TLS listener; `login` is `user:password`."""
