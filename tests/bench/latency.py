@@ -29,10 +29,10 @@ _BUSY_FOR_EACH = 500
 """Mails in the other mailbox for each that is measured; when nearly all are read, no more are measured."""
 _FULL = 1_000
 _MILLISECONDS = 1_000
-_P50_MOST = _MILLISECONDS * (3 * _ROUND_TRIP + 0.05)
-_P99_MOST = _MILLISECONDS * (5 * _ROUND_TRIP + 0.2)
+_P50_MOST = round(_MILLISECONDS * (3 * _ROUND_TRIP + 0.05))
+_P99_MOST = round(_MILLISECONDS * (5 * _ROUND_TRIP + 0.2))
 # Exchange's word travels half a round trip, and asking for the mail takes one.
-_AIM = _MILLISECONDS * (1.5 * _ROUND_TRIP + 0.02)
+_AIM = round(_MILLISECONDS * (1.5 * _ROUND_TRIP + 0.02))
 
 
 def latency(*, quick: bool) -> list[Figure]:
