@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tests.support.workers import Process
 
 _HEARTBEAT_SECONDS = 1
+_LOOK_SECONDS = 0.1
+"""A look is a connection to the broker, or a search in the sandbox, for several seconds in each cell."""
 
 
 class NurseryChild(Worker):
@@ -158,18 +160,18 @@ class Site:
                 self.ews.blackhole()
                 self.go_on()
                 self.start(command)
-                until(finished, "another worker to finish", seconds=self._patience_seconds)
+                until(finished, "another worker to finish", seconds=self._patience_seconds, look_seconds=_LOOK_SECONDS)
                 self.amqp.carry()
                 self.ews.carry()
             case "freeze worker":
                 worker.freeze()
                 self.start(command)
-                until(finished, "another worker to finish", seconds=self._patience_seconds)
+                until(finished, "another worker to finish", seconds=self._patience_seconds, look_seconds=_LOOK_SECONDS)
                 worker.thaw()
                 self.go_on()
             case "lose answer":
                 self.go_on(b"lose")
-        until(finished, "the work to be finished", seconds=self._patience_seconds)
+        until(finished, "the work to be finished", seconds=self._patience_seconds, look_seconds=_LOOK_SECONDS)
 
     def end(self) -> None:
         """Stop every worker that still runs; each ends by itself, with all that it has in hand settled."""

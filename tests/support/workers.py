@@ -52,13 +52,15 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **environment}
 
 
-def until(condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
-    """Return once the condition holds; fail with `what` was waited for."""
+def until(
+    condition: Callable[[], bool], what: str, *, seconds: float = 60.0, look_seconds: float = _LOOK_SECONDS
+) -> None:
+    """Return once the condition holds, looked at that often; fail with `what` was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(look_seconds)
 
 
 class Process(Protocol):
