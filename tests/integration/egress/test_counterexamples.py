@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.domain import send_protocol as protocol
 from bridge.domain.outbound_records import Stamp
 from bridge.domain.send_protocol import Outcome, Progress, Step
-from bridge.ports.tokens import AccessToken
 from bridge.wire.outbound_v1 import Address, OutboundRequest
 from tests.integration.egress.staged import Stage
 from tests.model.schedule import schedule
 from tests.model.send_model import OUTBOX, VARIANTS, Bounds, Rules, Search
+from tests.support.ews import ews_client
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -37,17 +35,6 @@ _LEFT_OUT = [
 ]
 
 
-class _OneToken:
-    def __init__(self, text: str) -> None:
-        self._token = AccessToken(text, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
-
-
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
     directory = tmp_path_factory.mktemp("staged") / "sandbox"
@@ -57,12 +44,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture(scope="module")
 def sender(sandbox: SandboxProcess) -> Iterator[EwsSender]:
-    connection = EwsConnection(
-        sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], connections=4, call_timeout_seconds=20
-    )
-    client = EwsClient(connection, tokens=_OneToken(sandbox.token()))
-    yield EwsSender(client, _ADDRESS)
-    client.close()
+    with ews_client(sandbox, connections=4, call_timeout_seconds=20) as client:
+        yield EwsSender(client, _ADDRESS)
 
 
 @pytest.fixture(scope="module")

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.domain.outbound_records import Stamp
-from bridge.ports.tokens import AccessToken
 from tests.integration.egress.conftest import ADDRESS, Site, until
 from tests.integration.egress.test_kills import gather
+from tests.support.ews import ews_client
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient as Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.adapters.ews.client import EwsClient
     from bridge.domain.outbound_records import LedgerView
 
 NAME = "Bridge Sends"
-
-
-class _OneToken:
-    def __init__(self, text: str) -> None:
-        self._token = AccessToken(text, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +34,8 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 @pytest.fixture
 def client(sandbox: SandboxProcess) -> Iterator[EwsClient]:
-    connection = EwsConnection(sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], call_timeout_seconds=20)
-    client = EwsClient(connection, tokens=_OneToken(sandbox.token()))
-    yield client
-    client.close()
+    with ews_client(sandbox, call_timeout_seconds=20) as client:
+        yield client
 
 
 @pytest.fixture
@@ -172,16 +158,14 @@ async def test_a_ledger_of_an_older_release_is_taken_over_and_whole(tmp_path_fac
             f"<m:Folders><t:Folder><t:DisplayName>{NAME}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
         )
         assert Person(sandbox, ADDRESS).codes(body) == ["NoError"]
-        connection = EwsConnection(sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], call_timeout_seconds=20)
-        client = EwsClient(connection, tokens=_OneToken(sandbox.token()))
-        stamp = await entered(client)
+        with ews_client(sandbox, call_timeout_seconds=20) as client:
+            stamp = await entered(client)
 
-        view = await read(client, stamp)
+            view = await read(client, stamp)
 
-        client.close()
-        assert view.since is None
-        assert [entry.stamp for entry in view.entries] == [stamp]
-        assert len(ledger_ids(sandbox)) == 1
+            assert view.since is None
+            assert [entry.stamp for entry in view.entries] == [stamp]
+            assert len(ledger_ids(sandbox)) == 1
 
 
 @pytest.mark.timeout(200)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.domain.outbound_records import Stamp
 from bridge.errors import BridgeError, CallRefused, MailboxThrottled, SendOutcomeUnknown
-from bridge.ports.tokens import AccessToken
 from bridge.sandbox.faults.kinds import KINDS, Stage
+from tests.support.ews import ews_client
 from tests.support.faults import UNAVAILABLE, named
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient as RawEws
@@ -54,27 +52,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
         yield process
 
 
-class _OneToken:
-    def __init__(self, text: str) -> None:
-        self._token = AccessToken(text, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
-
-
 @contextlib.contextmanager
 def _sender(sandbox: SandboxProcess, token: str, seconds: float = 30) -> Iterator[EwsSender]:
-    connection = EwsConnection(
-        sandbox.info["ews_url"],
-        ca_file=sandbox.info["ca_file"],
-        connections=1,
-        call_timeout_seconds=seconds,
-        largest_answer_bytes=8 << 20,
-    )
-    with contextlib.closing(EwsClient(connection, tokens=_OneToken(token))) as client:
+    with ews_client(
+        sandbox, token=token, connections=1, call_timeout_seconds=seconds, largest_answer_bytes=8 << 20
+    ) as client:
         yield EwsSender(client, _ADDRESS)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.adapters.ews import inbox as ews_inbox
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.errors import FolderNotFound
 from bridge.ports.broker import PublishReceipt
-from bridge.ports.tokens import AccessToken
+from tests.support.ews import ews_client
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient as Person
 
@@ -41,17 +38,6 @@ _MEDDLED = {
 }
 
 
-class _OneToken:
-    def __init__(self, text: str) -> None:
-        self._token = AccessToken(text, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
-
-
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[_ADDRESS]) as process:
@@ -60,8 +46,7 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def inbox(sandbox: SandboxProcess) -> Iterator[EwsInbox]:
-    connection = EwsConnection(sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], connections=1)
-    with contextlib.closing(EwsClient(connection, tokens=_OneToken(sandbox.token()))) as client:
+    with ews_client(sandbox, connections=1) as client:
         yield EwsInbox(client, _ADDRESS, remove_by=RemoveBy(move_to="Done"))
 
 

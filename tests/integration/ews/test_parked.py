@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import element
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.ports.broker import PublishReceipt
-from bridge.ports.tokens import AccessToken
+from tests.support.ews import ews_client
 from tests.support.sandbox import SandboxProcess
-from tests.support.soap import EwsClient as RawEws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,20 +21,10 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+    from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
 
 _ADDRESS = "dispatch@example.org"
-
-
-class _OneToken:
-    def __init__(self, sandbox: SandboxProcess) -> None:
-        self._token = AccessToken(RawEws(sandbox, _ADDRESS).token, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
 
 
 @pytest.fixture
@@ -49,8 +35,7 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def client(sandbox: SandboxProcess) -> Iterator[EwsClient]:
-    connection = EwsConnection(sandbox.info["ews_url"], ca_file=sandbox.info["ca_file"], connections=1)
-    with contextlib.closing(EwsClient(connection, tokens=_OneToken(sandbox))) as client:
+    with ews_client(sandbox, connections=1) as client:
         yield client
 
 

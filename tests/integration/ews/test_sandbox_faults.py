@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,13 @@ import pytest
 from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.credentials import SecretSource
 from bridge.adapters.entra.sign_in import SignIn
-from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable, TokenUnavailable
-from bridge.ports.tokens import AccessToken
 from bridge.sandbox.faults.kinds import KINDS, Stage
+from tests.support.ews import ews_client
 from tests.support.faults import HARMLESS, UNAVAILABLE, named
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import TYPES
-from tests.support.soap import EwsClient as RawEws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,19 +59,6 @@ def _whole_again(sandbox: SandboxProcess) -> Iterator[None]:
     sandbox.faults()
 
 
-class _OneToken:
-    """A token that was had while nothing was wrong."""
-
-    def __init__(self, sandbox: SandboxProcess) -> None:
-        self._token = AccessToken(RawEws(sandbox, _ADDRESS).token, time.time() + 3600)
-
-    def token(self) -> AccessToken:
-        return self._token
-
-    def reject(self, token: AccessToken) -> None:
-        raise AssertionError("Exchange took this token a moment ago")
-
-
 def _on(operation: str, fault: dict[str, Any]) -> dict[str, Any]:
     of_connections = KINDS[fault["kind"]].stage is Stage.CONNECTION
     return {"match": {"service": "ews"} if of_connections else {"operation": operation}, "fault": fault}
@@ -83,19 +67,14 @@ def _on(operation: str, fault: dict[str, Any]) -> dict[str, Any]:
 async def _read_one(sandbox: SandboxProcess, fault: dict[str, Any]) -> bytes:
     """Return the bytes of the one mail, got under a fault with a client of its own."""
     [mail] = sandbox.mails(_ADDRESS)
-    connection = EwsConnection(
-        sandbox.info["ews_url"],
-        ca_file=sandbox.info["ca_file"],
-        connections=1,
-        call_timeout_seconds=_SECONDS,
-        largest_answer_bytes=_LARGEST_BYTES,
-    )
     request = element(
         "m:GetItem",
         element("m:ItemShape", element("t:BaseShape", text="IdOnly"), element("t:IncludeMimeContent", text="true")),
         element("m:ItemIds", element("t:ItemId", Id=mail["item_id"])),
     )
-    with contextlib.closing(EwsClient(connection, tokens=_OneToken(sandbox))) as client:
+    with ews_client(
+        sandbox, connections=1, call_timeout_seconds=_SECONDS, largest_answer_bytes=_LARGEST_BYTES
+    ) as client:
         sandbox.faults(_on("GetItem", fault))
         message = await client.call_one(_ADDRESS, request)
     content = message.element.findtext(f".//{TYPES}MimeContent")
