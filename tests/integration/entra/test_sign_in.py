@@ -17,7 +17,9 @@ from bridge.adapters.entra.credentials import (
 )
 from bridge.adapters.entra.sign_in import SignIn
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
-from tests.support.callers import call, codes, get_folder
+from tests.support.callers import DISPATCH, new_app
+from tests.support.credentials import SUBJECT, register, trust, workload_token
+from tests.support.credentials import opens as token_opens
 from tests.support.keys import AppKey, new_app_key
 from tests.support.sandbox import SandboxProcess
 
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.telemetry.events import Event
 
-_DISPATCH = "dispatch@example.org"
 _SCOPE = "https://outlook.office365.com/.default"
-_SUBJECT = "system:serviceaccount:mail:bridge"
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,7 @@ def _calm(sandbox: SandboxProcess) -> Iterator[None]:
 @pytest.fixture
 def app(sandbox: SandboxProcess) -> dict[str, Any]:
     """An app of its own, which may open one mailbox."""
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [_DISPATCH]})
-    return made
+    return new_app(sandbox, name="bridge", mailboxes=[DISPATCH])
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +73,7 @@ def sign_in(sandbox: SandboxProcess, app: dict[str, Any], *sources: CredentialSo
 
 
 def opens(sandbox: SandboxProcess, signed_in: SignIn) -> bool:
-    token = signed_in.tokens().token().value
-    return codes(call(sandbox, get_folder(), token=token, impersonate=_DISPATCH)) == ["NoError"]
+    return token_opens(sandbox, signed_in.tokens().token().value)
 
 
 def refusal(signed_in: SignIn) -> BridgeError:
@@ -84,22 +82,9 @@ def refusal(signed_in: SignIn) -> BridgeError:
     return caught.value
 
 
-def register(sandbox: SandboxProcess, app: dict[str, Any], key: AppKey) -> None:
-    sandbox.admin(f"/apps/{app['client_id']}/certificates", method="POST", body={"pem": key.certificate_pem})
-
-
 def certificate(path: Path, content: str | bytes, passphrase: str | None = None) -> CertificateSource:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return CertificateSource(path, None, passphrase=passphrase, passphrase_file=None)
-
-
-def workload_token(sandbox: SandboxProcess, subject: str = _SUBJECT, **more: object) -> str:
-    return str(sandbox.admin("/workload-token", method="POST", body={"subject": subject, **more})["token"])
-
-
-def trust(sandbox: SandboxProcess, app: dict[str, Any]) -> None:
-    body = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}
-    sandbox.admin(f"/apps/{app['client_id']}/federated", method="POST", body=body)
 
 
 def test_a_client_secret(sandbox: SandboxProcess, app: dict[str, Any]) -> None:
@@ -127,7 +112,7 @@ def test_entras_account_of_its_endpoints_is_asked_for_once(
     sandbox: SandboxProcess, app: dict[str, Any], app_key: AppKey, form: str, tmp_path: Path
 ) -> None:
     register(sandbox, app, app_key)
-    trust(sandbox, app)
+    trust(sandbox, app["client_id"])
     (tmp_path / "token").write_text(workload_token(sandbox))
     sources: dict[str, CredentialSource] = {
         "secret": SecretSource(app["client_secret"], None),
@@ -146,7 +131,7 @@ def test_entras_account_of_its_endpoints_is_asked_for_once(
 def test_a_federated_token_is_read_anew_for_each_use(
     sandbox: SandboxProcess, app: dict[str, Any], tmp_path: Path
 ) -> None:
-    trust(sandbox, app)
+    trust(sandbox, app["client_id"])
     file = tmp_path / "token"
     file.write_text(workload_token(sandbox, lifetime=-3600))
     signed_in = sign_in(sandbox, app, FederatedSource(file))
@@ -162,7 +147,7 @@ def test_a_federated_token_is_read_anew_for_each_use(
 def test_a_managed_identity(
     sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch, platform: str, assigned: str
 ) -> None:
-    body = {"name": "machine", "mailboxes": [_DISPATCH], "managed_identity": assigned}
+    body = {"name": "machine", "mailboxes": [DISPATCH], "managed_identity": assigned}
     identity = sandbox.admin("/apps", method="POST", body=body)
     on(platform, sandbox, monkeypatch)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -293,8 +278,8 @@ def test_a_federated_token_that_is_not_trusted(
     sandbox: SandboxProcess, app: dict[str, Any], tmp_path: Path, wrong: str
 ) -> None:
     if wrong != "nothing is trusted":
-        trust(sandbox, app)
-    subject = "system:serviceaccount:mail:other" if wrong == "subject" else _SUBJECT
+        trust(sandbox, app["client_id"])
+    subject = "system:serviceaccount:mail:other" if wrong == "subject" else SUBJECT
     audience = {"audience": "api://other"} if wrong == "audience" else {}
     file = tmp_path / "token"
     file.write_text(workload_token(sandbox, subject, **audience))
@@ -340,7 +325,7 @@ def test_a_new_secret_is_tried_and_used_and_the_old_one_may_go(
 
 @pytest.mark.parametrize("role", ["Application.Read.All", "Application.ReadWrite.OwnedBy", None])
 def test_graph_tells_when_the_secret_ends_where_the_app_may_read_it(sandbox: SandboxProcess, role: str | None) -> None:
-    body = {"name": "reader", "mailboxes": [_DISPATCH], "roles": [role] if role else []}
+    body = {"name": "reader", "mailboxes": [DISPATCH], "roles": [role] if role else []}
     app = sandbox.admin("/apps", method="POST", body=body)
     ends = "2027-05-31T00:00:00Z"
     made = sandbox.admin(f"/apps/{app['client_id']}/secrets", method="POST", body={"expires_at": ends})

@@ -10,7 +10,8 @@ import msal
 import pytest
 import requests
 
-from tests.support.callers import DISPATCH, EXCHANGE, ask_for_token, call, codes, get_folder, session
+from tests.support.callers import DISPATCH, EXCHANGE, ask_for_token, new_app, session
+from tests.support.credentials import SUBJECT, opens, register, trust, workload_token
 from tests.support.keys import AppKey, new_app_key
 from tests.support.msalclient import SCOPES, msal_app
 from tests.support.sandbox import SandboxProcess
@@ -18,8 +19,6 @@ from tests.support.sandbox import SandboxProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_SUBJECT = "system:serviceaccount:mail:bridge"
 
 
 @pytest.fixture(autouse=True)
@@ -31,22 +30,12 @@ def _calm(sandbox: SandboxProcess) -> Iterator[None]:
 @pytest.fixture
 def app(sandbox: SandboxProcess) -> dict[str, Any]:
     """An app of its own, which may open one mailbox."""
-    made: dict[str, Any] = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [DISPATCH]})
-    return made
+    return new_app(sandbox, name="bridge", mailboxes=[DISPATCH])
 
 
 @pytest.fixture(scope="module")
 def app_key() -> AppKey:
     return new_app_key()
-
-
-def _register(sandbox: SandboxProcess, app: dict[str, Any], key: AppKey) -> None:
-    where = f"/apps/{app['client_id']}/certificates"
-    sandbox.admin(where, method="POST", body={"pem": key.certificate_pem})
-
-
-def _opens(sandbox: SandboxProcess, token: str) -> bool:
-    return codes(call(sandbox, get_folder(), token=token, impersonate=DISPATCH)) == ["NoError"]
 
 
 def _proof(sandbox: SandboxProcess) -> str:
@@ -60,7 +49,7 @@ def _proof(sandbox: SandboxProcess) -> str:
 def test_msal_signs_in_by_certificate(
     sandbox: SandboxProcess, app: dict[str, Any], app_key: AppKey, form: str, tmp_path: Path
 ) -> None:
-    _register(sandbox, app, app_key)
+    register(sandbox, app, app_key)
     pfx = tmp_path / "app.pfx"
     pfx.write_bytes(app_key.pfx("correct horse" if "passphrase" in form else None))
     credential: dict[str, Any] = {
@@ -78,7 +67,7 @@ def test_msal_signs_in_by_certificate(
         SCOPES
     )
 
-    assert _opens(sandbox, answer["access_token"])
+    assert opens(sandbox, answer["access_token"])
     assert _proof(sandbox) == "certificate"
 
 
@@ -86,7 +75,7 @@ def test_msal_shows_the_same_assertion_for_two_resources(
     sandbox: SandboxProcess, app: dict[str, Any], app_key: AppKey
 ) -> None:
     """Why an assertion is taken more than once."""
-    _register(sandbox, app, app_key)
+    register(sandbox, app, app_key)
     credential = {"private_key": app_key.key_pem, "public_certificate": app_key.certificate_pem}
     client = msal_app(sandbox, client_id=app["client_id"], client_credential=credential)
 
@@ -104,7 +93,7 @@ def test_msal_shows_the_same_assertion_for_two_resources(
 def test_msal_hands_on_why_a_certificate_is_refused(
     sandbox: SandboxProcess, app: dict[str, Any], app_key: AppKey, broken: str
 ) -> None:
-    _register(sandbox, app, app_key)
+    register(sandbox, app, app_key)
     other, ahead, code = new_app_key(), 0, 700027
     shown = {"private_key": app_key.key_pem, "public_certificate": app_key.certificate_pem}
     if broken == "another certificate":
@@ -127,15 +116,14 @@ def test_msal_hands_on_why_a_certificate_is_refused(
 
 
 def test_msal_signs_in_by_a_token_of_the_cluster(sandbox: SandboxProcess, app: dict[str, Any], tmp_path: Path) -> None:
-    given = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}
-    sandbox.admin(f"/apps/{app['client_id']}/federated", method="POST", body=given)
+    trust(sandbox, app["client_id"])
     file = tmp_path / "token"
-    file.write_text(sandbox.admin("/workload-token", method="POST", body={"subject": _SUBJECT})["token"])
+    file.write_text(workload_token(sandbox))
 
     client = msal_app(sandbox, client_id=app["client_id"], client_credential={"client_assertion": file.read_text})
     answer = client.acquire_token_for_client(SCOPES)
 
-    assert _opens(sandbox, answer["access_token"])
+    assert opens(sandbox, answer["access_token"])
     assert _proof(sandbox) == "federated"
     calls = sandbox.calls()
     assert calls["issuer_discovery"]["count"] >= 1
@@ -143,7 +131,7 @@ def test_msal_signs_in_by_a_token_of_the_cluster(sandbox: SandboxProcess, app: d
 
 
 def test_the_cluster_publishes_what_verifies_its_tokens(sandbox: SandboxProcess) -> None:
-    made = sandbox.admin("/workload-token", method="POST", body={"subject": _SUBJECT, "audience": "api://x"})
+    made = sandbox.admin("/workload-token", method="POST", body={"subject": SUBJECT, "audience": "api://x"})
     http, issuer = session(sandbox), made["issuer"]
     discovery = http.get(f"{issuer}/.well-known/openid-configuration", timeout=30).json()
     (jwk,) = http.get(discovery["jwks_uri"], timeout=30).json()["keys"]
@@ -151,7 +139,7 @@ def test_the_cluster_publishes_what_verifies_its_tokens(sandbox: SandboxProcess)
     claims = jwt.decode(made["token"], jwt.PyJWK(jwk), algorithms=["RS256"], audience="api://x", issuer=issuer)
 
     assert discovery["issuer"] == issuer
-    assert claims["sub"] == _SUBJECT
+    assert claims["sub"] == SUBJECT
     assert claims["kubernetes.io"] == {"namespace": "mail", "serviceaccount": {"name": "bridge"}}
     assert jwt.get_unverified_header(made["token"]).keys() == {"alg", "kid"}
 
@@ -159,9 +147,8 @@ def test_the_cluster_publishes_what_verifies_its_tokens(sandbox: SandboxProcess)
 def test_the_cluster_s_key_is_another_than_entra_s_and_outlives_a_kill(tmp_path: Path) -> None:
     with SandboxProcess(tmp_path / "sandbox") as sandbox:
         app = sandbox.info["client_id"]
-        given = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}
-        sandbox.admin(f"/apps/{app}/federated", method="POST", body=given)
-        token = sandbox.admin("/workload-token", method="POST", body={"subject": _SUBJECT})["token"]
+        trust(sandbox, app)
+        token = workload_token(sandbox)
         sandbox.restart()
         credential = {"client_assertion": lambda: token}
         answer = msal_app(sandbox, client_credential=credential).acquire_token_for_client(SCOPES)
@@ -175,19 +162,18 @@ def test_the_cluster_s_key_is_another_than_entra_s_and_outlives_a_kill(tmp_path:
     ("asked", "fault", "code"),
     [
         ({"subject": "system:serviceaccount:mail:another"}, None, 700213),
-        ({"subject": _SUBJECT, "audience": "https://kubernetes.default.svc"}, None, 700212),
-        ({"subject": _SUBJECT, "lifetime": -3600}, None, 700024),
-        ({"subject": _SUBJECT}, {"match": {"operation": "issuer_discovery"}, "fault": "http_error"}, 501661),
-        ({"subject": _SUBJECT}, {"match": {"operation": "issuer_keys"}, "fault": "cut_before"}, 501661),
-        ({"subject": _SUBJECT}, {"match": {"operation": "issuer_keys"}, "fault": "html_page"}, 501661),
+        ({"subject": SUBJECT, "audience": "https://kubernetes.default.svc"}, None, 700212),
+        ({"subject": SUBJECT, "lifetime": -3600}, None, 700024),
+        ({"subject": SUBJECT}, {"match": {"operation": "issuer_discovery"}, "fault": "http_error"}, 501661),
+        ({"subject": SUBJECT}, {"match": {"operation": "issuer_keys"}, "fault": "cut_before"}, 501661),
+        ({"subject": SUBJECT}, {"match": {"operation": "issuer_keys"}, "fault": "html_page"}, 501661),
     ],
 )
 def test_a_token_of_the_cluster_is_refused_with_its_code(
     sandbox: SandboxProcess, app: dict[str, Any], asked: dict[str, Any], fault: dict[str, Any] | None, code: int
 ) -> None:
-    given = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}
-    sandbox.admin(f"/apps/{app['client_id']}/federated", method="POST", body=given)
-    token = sandbox.admin("/workload-token", method="POST", body=asked)["token"]
+    trust(sandbox, app["client_id"])
+    token = workload_token(sandbox, **asked)
     sandbox.faults(*([fault] if fault else []))
 
     client = msal_app(sandbox, client_id=app["client_id"], client_credential={"client_assertion": lambda: token})
@@ -250,7 +236,7 @@ def test_msal_gets_a_token_of_each_managed_identity(
 
     answers = {name: _ask_the_machine(which) for name, which in named.items()}
 
-    assert all(_opens(sandbox, answer["access_token"]) for answer in answers.values())
+    assert all(opens(sandbox, answer["access_token"]) for answer in answers.values())
     owners = {name: _claims(answer["access_token"])["appid"] for name, answer in answers.items()}
     assert owners == {
         "system": identities["system"]["client_id"],
@@ -361,8 +347,8 @@ def test_credentials_of_every_form_survive_a_kill(tmp_path: Path, app_key: AppKe
     with SandboxProcess(tmp_path / "sandbox") as sandbox:
         app = sandbox.admin("/apps", method="POST", body={"name": "bridge", "mailboxes": [DISPATCH]})
         path = f"/apps/{app['client_id']}"
-        _register(sandbox, app, app_key)
-        federated = {"issuer": sandbox.info["workload_issuer_url"], "subject": _SUBJECT}
+        register(sandbox, app, app_key)
+        federated = {"issuer": sandbox.info["workload_issuer_url"], "subject": SUBJECT}
         sandbox.admin(f"{path}/federated", method="POST", body=federated)
         sandbox.admin(f"{path}/secrets", method="POST", body={"name": "next", "expires_at": "2030-01-01T00:00:00Z"})
         _identity(sandbox, "system")
@@ -376,7 +362,7 @@ def test_credentials_of_every_form_survive_a_kill(tmp_path: Path, app_key: AppKe
         assert app_key.certificate_pem.splitlines()[1] not in json.dumps(before)
         credential = {"private_key": app_key.key_pem, "public_certificate": app_key.certificate_pem}
         client = msal_app(sandbox, client_id=app["client_id"], client_credential=credential)
-        assert _opens(sandbox, client.acquire_token_for_client(SCOPES)["access_token"])
+        assert opens(sandbox, client.acquire_token_for_client(SCOPES)["access_token"])
 
 
 def test_a_directory_of_an_earlier_version_goes_on_as_it_was(tmp_path: Path) -> None:
@@ -399,7 +385,7 @@ def test_a_directory_of_an_earlier_version_goes_on_as_it_was(tmp_path: Path) -> 
 
         same = set(info) - {"metadata_url", "identity_endpoint", "identity_header"}
         assert {key: sandbox.info[key] for key in same} == {key: info[key] for key in same}
-        assert _opens(sandbox, sandbox.token())
+        assert opens(sandbox, sandbox.token())
         assert sandbox.admin("/apps")[0]["secrets"][0]["expires_at"] is None
         assert sandbox.info["metadata_url"].startswith("http://127.0.0.1:")
 
@@ -414,4 +400,4 @@ def test_an_app_that_is_switched_off_gets_no_token_and_its_old_ones_go_on(
     refused = ask_for_token(sandbox, **form)
 
     assert (refused.status_code, refused.json()["error_codes"]) == (400, [7000112])
-    assert _opens(sandbox, before)
+    assert opens(sandbox, before)
