@@ -51,7 +51,10 @@ class Consumer:
 
     def until(self, mails: int, *, seconds: float = 120.0) -> None:
         """Return once so many have arrived since the beginning."""
-        until(lambda: len(self.arrived) >= mails, f"{mails} mails to arrive", seconds=seconds)
+        alive = self._thread.is_alive
+        until(lambda: len(self.arrived) >= mails or not alive(), f"{mails} mails to arrive", seconds=seconds)
+        if len(self.arrived) < mails:
+            raise RuntimeError("the consumer has ended")
 
     def _run(self) -> None:
         with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self._url))) as connection:
@@ -64,12 +67,12 @@ class Consumer:
             while not self._stop.is_set():
                 connection.process_data_events(_LOOK_SECONDS)
 
-    def _take(self, channel: BlockingChannel, method: Basic.Deliver, _: BasicProperties, body: bytes) -> None:
+    def _take(self, channel: BlockingChannel, method: Basic.Deliver, properties: BasicProperties, body: bytes) -> None:
         now = time.monotonic()
         payload = json.loads(body)
         # The naive bridge's payload has the Message-ID in another place than the bridge's, with its brackets.
         message_id = payload["internet_message_id"] if "internet_message_id" in payload else payload["message_id"]
-        self.arrived.setdefault(message_id.strip("<>"), now)
+        self.arrived.setdefault((message_id or str(properties.message_id)).strip("<>"), now)
         channel.basic_ack(method.delivery_tag)
 
 

@@ -87,6 +87,8 @@ def _above(
             resource.prlimit(worker.pid, resource.RLIMIT_DATA, (limit, limit))
         with Peak(worker.pid, every_seconds=_LOOK_SECONDS) as peak:
             consumer.until(first + mails, seconds=900)
+        if unread := worker.metric("bridge_ingest_unread_mails_total"):
+            raise RuntimeError(f"{unread:.0f} mails took too long, and were published unread: not what is measured")
         worker.stop(seconds=60)
     above = (peak.megabytes - idle.resident_megabytes) * 1024**2 / _MB
     tell(f"large: {mails} of {size // _MB} MB: {idle.resident_megabytes:.0f} MB idle, {above:.0f} MB more at the worst")
