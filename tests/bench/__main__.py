@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -51,6 +52,8 @@ def main() -> int:
     unknown = sorted(set(arguments.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(BENCHMARKS)})")
+    # As on Ctrl-C: workers, sandbox and broker would outlive a process that just ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     at_first = machine()
     figures: list[Figure] = []
     for name in arguments.names or BENCHMARKS:
