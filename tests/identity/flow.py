@@ -59,7 +59,7 @@ class Traffic(AbstractContextManager["Traffic"]):
         self._begun: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._repeats = 0
-        self._counted_from = 0.0
+        self._flows_since = self._counted_from = 0.0
         self._stop, self._done = threading.Event(), threading.Event()
         self._troubles: list[BaseException] = []
         self._threads = [threading.Thread(target=self._guarded, args=[work]) for work in (self._load, self._take)]
@@ -115,7 +115,11 @@ class Traffic(AbstractContextManager["Traffic"]):
 
     def _caught_up(self) -> bool:
         kinds = {key.partition("-")[0] for key in tuple(self._ended)}
-        return kinds == {"mail", "request"} and len(self.under_way()) <= 1
+        if kinds != {"mail", "request"}:
+            return False
+        # What was begun before that has waited; of what came since, something is under way at every moment.
+        since = self._flows_since = self._flows_since or time.monotonic()
+        return all(self._begun[key] >= since for key in self.under_way())
 
     def _guarded(self, work: object) -> None:
         assert callable(work)
