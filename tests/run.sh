@@ -71,18 +71,41 @@ export BRIDGE_SANDBOX_RECORD=$results/answers
 failed=() not_run=() lines=()
 
 run() { # name, command...
-  local name=$1 started=$SECONDS status=0
+  local name=$1 started=$SECONDS status=0 seconds
   shift
   printf '\n== %s\n' "$name"
   "$@" || status=$?
   [ $status -eq 0 ] || failed+=("$name")
-  lines+=("$(printf '%-12s %-6s %4d s' "$name" "$([ $status -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - started)))")
+  seconds=$(cat "$results/$name.seconds" 2>/dev/null) || seconds=$((SECONDS - started))
+  lines+=("$(printf '%-12s %-6s %4d s' "$name" "$([ $status -eq 0 ] && echo ok || echo FAILED)" "$seconds")")
+}
+
+pytests() { # name, pytest arguments...
+  local name=$1
+  shift
+  python -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" "$@" "${extra[@]}"
 }
 
 tests() { # name, pytest arguments...
-  local name=$1
-  shift
-  run "$name" python -m pytest -q -p no:cacheprovider --junitxml="$results/$name.xml" "$@" "${extra[@]}"
+  if [ -f "$results/$1.pid" ]; then run "$1" ended "$1"; else run "$1" pytests "$@"; fi
+}
+
+beside() { # name, pytest arguments...: begins these tests beside the next ones, where their turn is still to come
+  local name=$1 started=$SECONDS status=0
+  [[ " ${suites[*]} " == *" $name "* && ! -e "$results/$name.xml" ]] || return 0
+  {
+    pytests "$@" || status=$?
+    echo $((SECONDS - started)) >"$results/$name.seconds"
+    exit $status
+  } >"$results/$name.out" 2>&1 </dev/null &
+  echo $! >"$results/$name.pid"
+}
+
+ended() { # name: waits for tests that were begun beside others, and shows what they said
+  local status=0
+  wait "$(cat "$results/$1.pid")" || status=$?
+  cat "$results/$1.out"
+  return $status
 }
 
 needs_shared() { # suite, folders...: test data that a checkout alone does not have
@@ -123,12 +146,16 @@ for suite in "${suites[@]}"; do
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
     # Each file goes to one process, in this order: the folders with the longest ones come early.
-    integration) tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract ;;
+    # It leaves most of the CPU idle, one wait after the other; the scenarios have room beside it.
+    integration)
+      beside scenario -n 2 tests/scenario
+      tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract
+      ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
     scenario) tests scenario -n 2 tests/scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
-    # Most of a cell is waiting for heartbeats and time-outs.
+    # Most of a cell is waiting for heartbeats and time-outs, and a second of CPU.
     matrix) BRIDGE_SANDBOX_RECORD='' tests matrix -n 4 tests/matrix ;;
   esac
 done
