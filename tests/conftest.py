@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import hypothesis
 import pytest
 
 from bridge.demo.broker_node import BrokerNode, BrokerNodeError
@@ -16,6 +17,10 @@ from tests.support.rights import give_rights, make_vhosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# How long an example takes tells how busy the machine is. What has a bound in time is held to it by a test of its own.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 _OWNER = pytest.StashKey[BrokerOwner]()
 _DIRECTORY = "BRIDGE_TESTS_BROKER_DIRECTORY"
