@@ -84,6 +84,11 @@ class StreamPlan:
         member = self._members.get(mailbox)
         return member is not None and member.live
 
+    def told_by(self, stream: int) -> list[str]:
+        """Return the mailboxes that a stream tells of."""
+        group = self._group_of(stream)
+        return [member.mailbox for member in self._of(group) if member.live] if group is not None else []
+
     @property
     def untold(self) -> dict[str, int]:
         """How many mailboxes no stream tells of, by the code of the reason."""
@@ -222,14 +227,19 @@ class StreamPlan:
                 continue
             member.ticket = self._number()
             asking += 1
-            yield Subscribe(member.ticket, member.mailbox, group.members[0], group.affinity)
+            yield Subscribe(member.ticket, member.mailbox, group.anchor or group.members[0], group.affinity)
 
     def _open(self, group: Group, now: float) -> Open:
         members = [member for member in self._of(group) if member.subscription is not None]
         ids = tuple(str(member.subscription) for member in members)
         group.stream, group.told = self._number(), frozenset(ids)
         group.opened_at, group.heard = now, False
-        return Open(group.stream, members[group.turn % len(members)].mailbox, ids, group.affinity)
+        names = [member.mailbox for member in members]
+        anchor = group.anchor
+        if anchor is None or anchor not in names:
+            anchor = next((member.mailbox for member in members if member.proved), names[0])
+        group.anchor = anchor
+        return Open(group.stream, anchor, ids, group.affinity)
 
     # Who goes where.
 
@@ -280,6 +290,7 @@ class StreamPlan:
     def _take_out(self, member: Member) -> None:
         if member.group is not None and (group := self._groups.get(member.group)) is not None:
             group.members.remove(member.mailbox)
+            group.anchor = None if group.anchor == member.mailbox else group.anchor
         member.group, member.live = None, False
 
     def _postpone(self, member: Member, now: float) -> None:
@@ -301,18 +312,17 @@ class StreamPlan:
         for member in lost:
             if member.live and now - member.live_since >= self._limits.good_seconds:
                 member.attempts = 0
-            if not member.proved:
-                self._unsubscribe(
-                    member
-                )  # it may be there all the same, on another server, and their number is limited
-            member.subscription, member.live, member.why = None, False, StreamRefused.code
-            member.not_before = now + (self._wait(MailboxUnavailable(), member.attempts) if member.attempts else 0.0)
-            member.attempts += 1
+            # "Not found" may mean that it lies on another server, and a mailbox may have twenty at most.
+            self._unsubscribe(member)
+            member.live, member.why = False, StreamRefused.code
+            if not (member.proved or everybody) and len(group.members) > 1:
+                member.apart.add(group.number)  # a trial and no failure: there are only so many groups to try
+                self._take_out(member)
+                continue
             if member.proved:
                 member.apart.clear()  # it may have moved, to where it did not lie before
-            elif not everybody and len(group.members) > 1:
-                member.apart.add(group.number)
-                self._take_out(member)
+            member.not_before = now + (self._wait(MailboxUnavailable(), member.attempts) if member.attempts else 0.0)
+            member.attempts += 1
             member.proved = False
         if unproved and not group.heard:
             group.refusals += 1
@@ -326,7 +336,9 @@ class StreamPlan:
     def _refused(self, group: Group, error: BridgeError) -> float:
         """Return how long a stream is left alone that refuses; where many are on it, they part first."""
         group.refusals += 1
-        group.turn += 1  # the mailbox in whose name it is opened may be the one that is refused
+        # The mailbox in whose name it is opened may be the one that is refused.
+        if group.anchor in group.members:
+            group.anchor = group.members[(group.members.index(group.anchor) + 1) % len(group.members)]
         if group.refusals < self._limits.tries:
             return 0.0
         if isinstance(error, StreamRefused) and len(group.members) > 1 and self._may_have_another():

@@ -85,6 +85,6 @@ class Group:
     changed_at: float = float("-inf")
     attempts: int = 0
     refusals: int = 0
-    turn: int = 0
-    """Which of the members' names the stream is opened in."""
+    anchor: str | None = None
+    """In whose name the stream is opened. Without a cookie it decides the server, so it stays the same if it can."""
     not_before: float = 0.0

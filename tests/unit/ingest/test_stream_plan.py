@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
@@ -348,6 +348,7 @@ def test_a_subscription_that_comes_when_its_mailbox_has_left_is_ended() -> None:
         max_size=30,
     ),
 )
+@example(servers=4, hints=False, happenings=[("refuse", 1), ("run", 1)])
 @settings(max_examples=60, deadline=None)
 def test_whatever_happens_no_subscription_is_on_two_streams_and_all_are_told_of_in_the_end(
     servers: int, hints: bool, happenings: list[tuple[str, int]]
