@@ -109,11 +109,11 @@ class StreamThread:
             notices = [self._notice(envelope) for envelope in cutter.feed(piece)]
             if notices:
                 self._heard = True
-                last_at = time.monotonic()
                 self._hand_over(_together(notices))
                 if any(notice.closed for notice in notices):
                     return
                 self._over.wait(_APART_SECONDS)
+                last_at = time.monotonic()  # a loop that is slow to take it is no silence of Exchange's
 
     def _open(self, began: float) -> requests.Response:
         try:
