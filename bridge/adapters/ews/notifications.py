@@ -73,6 +73,7 @@ class EwsNotifications:
         self._threads = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="ews-subscribe")
         self._sessions: queue.LifoQueue[requests.Session] = queue.LifoQueue()
         self._streams: set[StreamThread] = set()
+        self._pending = 0
 
         def factory(*, whole: bool) -> SessionFactory:
             return session_factory(
@@ -164,7 +165,11 @@ class EwsNotifications:
                 return
 
     async def _call(self, route: _Route, request: etree._Element) -> tuple[ResponseMessage, Affinity | None]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, route, request)
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, route, request)
+        finally:
+            self._pending -= 1
 
     def _answer(self, route: _Route, request: etree._Element) -> tuple[ResponseMessage, Affinity | None]:
         operation = str(request.tag).rpartition("}")[2]
@@ -183,6 +188,8 @@ class EwsNotifications:
             code = error.code
             raise
         finally:
+            if self._pending <= _CALLS_AT_A_TIME:
+                session.close()  # nobody waits for its connection, and the next call may be hours away
             self._sessions.put(session)
             self._observe(operation=operation, code=code, seconds=time.monotonic() - started)
 

@@ -147,6 +147,8 @@ class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes
 
     def __init__(self, config: Configuration, make_session: Callable[[], requests.Session]) -> None:
         self._make_session = make_session
+        self.used_at: float | None = None
+        """When its last call ended; None while there is no connection."""
         super().__init__(config)
 
     def get_auth_type(self) -> str:
@@ -165,6 +167,13 @@ class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes
         session.session_id = next(self._numbers)  # type: ignore[attr-defined]
         session.usage_count = 0  # type: ignore[attr-defined]
         return session
+
+    def rest(self) -> None:
+        """Close the connection; the next call makes one anew."""
+        self.used_at = None
+        session = self.get_session()
+        session.close()
+        self.release_session(session)
 
     def close_session(self, session: requests.Session) -> None:
         """Close the connection."""
