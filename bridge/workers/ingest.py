@@ -141,6 +141,7 @@ class MailboxReader:
             self._options.poll_seconds,
             self._options.poll_seconds * _QUIET_FACTOR,
             max(self._options.told_seconds, self._options.poll_seconds),
+            random.random,
         )
         self.wake = asyncio.Event()
 
@@ -248,7 +249,7 @@ class MailboxReader:
 
     async def watch_junk(self, stop: asyncio.Event) -> None:
         """Count the junk folder and the parked mails now and then, and warn of new junk: nobody else looks there."""
-        before = 0
+        before, least = 0, 0.2
         while not stop.is_set():
             with contextlib.suppress(BridgeError):  # reading the inbox meets the same trouble, and tells of it
                 count = await self._inbox.count(_JUNK)
@@ -259,7 +260,9 @@ class MailboxReader:
                 self._junk = 0 if _JUNK in self._options.folders else count
             with contextlib.suppress(BridgeError):
                 self._emit(ParkedCounted(self.alias, await self._parked_count()))
-            await wait_for_any(self._options.junk_seconds, stop)
+            # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
+            await wait_for_any(self._options.junk_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
+            least = 0.9
 
     async def _parked_count(self) -> int:
         try:

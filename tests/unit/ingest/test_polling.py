@@ -34,6 +34,18 @@ def test_while_a_stream_tells_listing_is_rare() -> None:
     assert _quiet(_pace(), told=True) == 30
 
 
+def test_mailboxes_that_were_woken_together_are_listed_apart_and_stay_so() -> None:
+    draws = iter([0.0, 0.5, 1.0, 1.0])
+    pace = Pace(5, 15, 30, lambda: next(draws))
+
+    assert _quiet(pace, told=True) == 30
+    pace.after_wake(published=0)
+    assert _quiet(pace, told=True) == 18
+    assert _quiet(pace, told=True) == 27
+    pace.after_wake(published=1)
+    assert round(_quiet(pace, told=True)) == 6
+
+
 def test_what_must_be_tried_again_is_not_left_to_the_stream() -> None:
     assert _quiet(_pace(), told=True, settled=False) == 5
 
