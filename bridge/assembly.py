@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.notifications import EwsNotifications
+from bridge.adapters.ews.stream_thread import StreamTimes
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
 from bridge.config.entra import DEFAULT_APP
@@ -66,15 +68,44 @@ def ews_client(
     observe: Callable[..., None] = lambda **_: None,
 ) -> EwsClient:
     """Return a client for Exchange: with tokens, or with the mailbox's login."""
-    login = None
-    if tokens is None:
-        password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
-        login = (settings.ews.auth, mailbox.username or "", password)
-    connection = EwsConnection(
+    login = _login(settings, mailbox, tokens)
+    return EwsClient(_connection(settings, mailbox, tokens), tokens=tokens, login=login, observe=observe)
+
+
+def ews_notifications(
+    settings: Settings,
+    mailbox: MailboxSettings,
+    tokens: TokenSource | None,
+    client: EwsClient,
+    observe: Callable[..., None] = lambda **_: None,
+) -> EwsNotifications:
+    """Return what has Exchange tell of new mail, with the login of a client's; it has connections of its own."""
+    return EwsNotifications(
+        _connection(settings, mailbox, tokens),
+        client,
+        tokens=tokens,
+        login=_login(settings, mailbox, tokens),
+        observe=observe,
+        times=StreamTimes(
+            minutes=settings.ingest.stream_minutes, silence_seconds=settings.ingest.stream_silence_seconds
+        ),
+    )
+
+
+def _login(
+    settings: ExchangeSettings, mailbox: MailboxSettings, tokens: TokenSource | None
+) -> tuple[str, str, str] | None:
+    if tokens is not None:
+        return None
+    password = mailbox.password.get_secret_value() if mailbox.password is not None else ""
+    return settings.ews.auth, mailbox.username or "", password
+
+
+def _connection(settings: ExchangeSettings, mailbox: MailboxSettings, tokens: TokenSource | None) -> EwsConnection:
+    return EwsConnection(
         url=settings.ews_url(mailbox),
         ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
         connections=settings.ews.connections,
         call_timeout_seconds=settings.ews.call_timeout_seconds,
         impersonate=tokens is not None or settings.ews.impersonate,
     )
-    return EwsClient(connection, tokens=tokens, login=login, observe=observe)

@@ -31,6 +31,8 @@ from bridge.telemetry.ingest_events import MailUnread
 from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
+from bridge.tellers import PART as TELLERS
+from bridge.tellers import Tellers
 from bridge.wire import topology
 from bridge.wire.inbound_messages import composed
 from bridge.wire.outbound_v1 import OutboundLimits
@@ -95,6 +97,7 @@ async def run_workers(
             [
                 process.watch(readers),
                 watch_loop(process.metrics),
+                process.tellers.run(),
                 process.follow(renewed or asyncio.Queue(), senders),
                 *beside,
             ],
@@ -136,6 +139,7 @@ class _Process:
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
         self._clients: dict[tuple[str, str], EwsClient] = {}
+        self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
 
     @classmethod
     async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
@@ -183,15 +187,19 @@ class _Process:
                 options=IngestOptions(
                     folders=mailbox.folders,
                     poll_seconds=options.poll_interval_seconds,
+                    told_seconds=options.listing_interval_seconds,
                     page_count=options.page_mails,
                     keep_seconds=options.keep_seconds,
                     limits=limits,
                     parking=ParkingLimit(mails=options.parked_per_hour),
                 ),
+                notices=self.tellers.notices(mailbox, self.client(mailbox), self._tokens(mailbox)),
             )
             self.health.expect(reader.part)
             self.metrics.ingest_listing_age.start(mailbox.alias)
             readers.append(reader)
+        if options.streaming and readers:
+            self.health.expect(TELLERS)
         return readers
 
     async def senders(self, stack: AsyncExitStack) -> list[MailboxSender | ReturnedDrain]:
@@ -228,9 +236,12 @@ class _Process:
         app = self.settings.app_name(mailbox)
         key = (app if app is not None else mailbox.alias, self.settings.ews_url(mailbox))
         if key not in self._clients:
-            tokens = self.identities[app].tokens() if app is not None else None
-            self._clients[key] = ews_client(self.settings, mailbox, tokens, self._observe)
+            self._clients[key] = ews_client(self.settings, mailbox, self._tokens(mailbox), self._observe)
         return self._clients[key]
+
+    def _tokens(self, mailbox: MailboxSettings) -> TokenSource | None:
+        app = self.settings.app_name(mailbox)
+        return self.identities[app].tokens() if app is not None else None
 
     def _broker_tokens(self) -> TokenSource | None:
         section = self.settings.rabbitmq
@@ -239,6 +250,7 @@ class _Process:
         return None
 
     def close_clients(self) -> None:
+        self.tellers.close()
         for client in self._clients.values():
             client.close()
 
@@ -279,6 +291,7 @@ class _Process:
             else:
                 self.health.trouble("broker:publish", self.publisher.trouble)
             self.identities.show(self.health, self.metrics)
+            self.tellers.show(self.health, self.metrics)
             if self.certificate is not None:
                 await self.certificate.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)
@@ -297,6 +310,7 @@ class _Process:
                     sender.change_rate(_rate(old, new))
                 if new.password is not None:
                     self.client(old).change_password(new.password.get_secret_value())
+                    self.tellers.change_password(old, new.password.get_secret_value())
 
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()

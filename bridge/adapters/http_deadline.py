@@ -15,6 +15,7 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+import requests
 import requests.adapters
 import urllib3
 import urllib3.connection
@@ -169,6 +170,16 @@ class DeadlineAdapter(requests.adapters.HTTPAdapter):
         manager = super().proxy_manager_for(*arguments, **named)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+def interrupt(response: requests.Response) -> None:
+    """Have whoever reads this answer, on another thread, see its end; nothing where it has come to it already."""
+    reader = getattr(getattr(getattr(response.raw, "_fp", None), "fp", None), "raw", None)
+    connection = getattr(reader, "_sock", None)
+    if isinstance(connection, socket.socket):
+        with contextlib.suppress(OSError):
+            # Not the TLS socket's own method, which would have the other thread read the rest as if it were plain.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _addresses(name: str, port: int) -> list[str]:

@@ -118,8 +118,20 @@ class MailboxSettings(Section):
 class IngestSettings(Section):
     """From the mailboxes to the broker."""
 
+    streaming: bool = True
+    """Whether Exchange is asked to tell of new mail as it comes. Where it does not, mailboxes are listed more often."""
     poll_interval_seconds: Seconds = 5
-    """Wait between two listings of a folder that has nothing new."""
+    """Wait between two listings of a mailbox while nothing tells of its new mail; it grows to three times as long while
+    nothing comes, and further where listing takes long."""
+    listing_interval_seconds: Seconds = 30
+    """Wait between two listings while Exchange tells of new mail: how late a mail is whose notice got lost."""
+    stream_connections: int = Field(default=10, ge=1, le=100)
+    """Most connections on which Exchange tells of new mail, for one app; one serves up to 200 mailboxes that lie on one
+    of Exchange's servers. Mailboxes beyond are listed."""
+    stream_minutes: int = Field(default=29, ge=1, le=30)
+    """How long such a connection stays open before it is made anew. Less where a proxy ends long answers."""
+    stream_silence_seconds: Seconds = 100
+    """How long such a connection may be silent before it is taken for dead; Exchange says something every 45 s."""
     page_mails: int = Field(default=1000, ge=1, le=1000)
     """Mails that one listing asks for; Exchange gives at most 1,000."""
     batch_mails: int = Field(default=50, ge=1, le=1000)

@@ -74,5 +74,6 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     149: ("the metadata service says in these words why there is no token", "a machine of Azure is needed"),
     150: ("Graph lists secrets that have ended, and refuses tokens in these words",
           "the app would need the right to read registrations"),
+    152: ("a stream that is led to one back end knows no subscriptions of another", _OTHER_MAILBOX),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

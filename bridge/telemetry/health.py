@@ -1,12 +1,12 @@
 """
 What works and what does not, part by part, with the reason.
 
-A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume` or `entra`. Whoever
-does the work of a part says so as it goes: `ok` when the work is proved to succeed, `progress` when it is alive
-without news (an empty listing is `ok`; a wait between two attempts is `progress`), `trouble` when it fails, `standby`
-when another worker does the work and this one is prepared to, `warn` when it works and a person should see to
-something before it does not. A part that
-says nothing for longer than its bound is stale, whatever it said last: a hung task cannot report itself.
+A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume`, `entra` or
+`exchange:notifications`. Whoever does the work of a part says so as it goes: `ok` when the work is proved to succeed,
+`progress` when it is alive without news (an empty listing is `ok`; a wait between two attempts is `progress`),
+`trouble` when it fails, `standby` when another worker does the work and this one is prepared to, `warn` when it works
+and a person should see to something before it does not. A part that says nothing for longer than its bound is stale,
+whatever it said last: a hung task cannot report itself.
 
 Everything here is called from the event loop's thread.
 """

@@ -128,6 +128,30 @@ class Metrics:
             "Wait before a mailbox that failed is tried again, as Exchange asked or longer",
             "mailbox",
         )
+        self.ingest_wakes = self._counter(
+            "ingest_wakes",
+            "Listings of a mailbox by what began them: Exchange told of mail (`notified`), a stream began or ended "
+            "(`connected`, `lost`), the clock (`interval`)",
+            "mailbox",
+            "code",
+        )
+        self.ingest_streamed = self._gauge(
+            "ingest_streamed", "1 while Exchange tells of a mailbox's new mail as it comes", "mailbox"
+        )
+        self.ingest_stream_connections = self._gauge(
+            "ingest_stream_connections", "Open connections on which Exchange tells of mailboxes"
+        )
+        self.ingest_stream_subscriptions = self._gauge(
+            "ingest_stream_subscriptions", "Subscriptions to mailboxes that this worker reads"
+        )
+        self.ingest_stream_ends = self._counter(
+            "ingest_stream_ends", "Streams that ended, by reason (`ok`: in order)", "code"
+        )
+        self.ingest_stream_age = self._age(
+            "ingest_stream_heard_age_seconds",
+            "Since a stream that tells of a mailbox last showed a sign of life",
+            self._monotonic,
+        )
         self.ingest_fetch_seconds = self._histogram(
             "ingest_fetch_seconds", "One call that fetches a batch", CALL_BUCKETS
         )

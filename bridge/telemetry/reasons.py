@@ -26,6 +26,18 @@ _REASONS: dict[str, tuple[str, str]] = {
         "check the network to the EWS host and Exchange's service health",
     ),
     "call_refused": ("Exchange refused a call for a reason that passes", ""),
+    "stream_refused": (
+        "Exchange does not tell of new mail as it comes; mail is found by listing, some seconds later",
+        "if a policy or a proxy forbids it on purpose, set ingest.streaming = false",
+    ),
+    "stream_silent": (
+        "Exchange's notifications do not get through; mail is found by listing, some seconds later",
+        "look for a proxy that holds answers back until they are whole, or that ends idle connections",
+    ),
+    "stream_garbled": (
+        "what comes as Exchange's notifications is none; mail is found by listing, some seconds later",
+        "look what stands between this machine and Exchange",
+    ),
     "token_unavailable": (
         "Entra gives no token at the moment",
         "check the network to the Entra host and Entra's service health",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
 from bridge.domain.parking import PARKED_FOLDER, ParkingLimit
+from bridge.domain.polling import Pace
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
@@ -36,6 +37,7 @@ from bridge.telemetry.ingest_events import (
     ReadingFailed,
     ReadingResumed,
 )
+from bridge.telemetry.stream_events import MailboxWoken
 from bridge.wire.topology import reader_lease
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
@@ -53,10 +55,12 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit
     from bridge.telemetry.health import Health
     from bridge.workers.budget import ByteBudget
+    from bridge.workers.notified import MailboxNotices
 
 _JUNK = "junkemail"
 _BACKLOG_COUNT = 1_000
 _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
+_QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
@@ -67,6 +71,9 @@ class IngestOptions:
 
     folders: Sequence[str] = ("inbox",)
     poll_seconds: float = 5.0
+    """Between two listings while no stream tells of new mail and some came; three times as much after a quiet while."""
+    told_seconds: float = 30.0
+    """Between two listings while a stream tells."""
     page_count: int = 1_000
     junk_seconds: float = 60.0
     keep_seconds: float = 30.0
@@ -84,8 +91,8 @@ class MailboxReader:
 
     Stateless across restarts: the listing is the work list. One worker at a time reads a mailbox, the one that holds
     its lease on the broker; the others stand by. That is for order and against repeats: a worker that lost its lease
-    without knowing removes only what it holds receipts for, and gets no more of those. `wake` may be set by whoever
-    hears of new mail; the periodic listing is the truth in any case.
+    without knowing removes only what it holds receipts for, and gets no more of those. `notices` wakes it when new mail
+    is heard of; the periodic listing is the truth in any case.
     """
 
     def __init__(
@@ -100,8 +107,10 @@ class MailboxReader:
         emit: Emit,
         health: Health,
         options: IngestOptions | None = None,
+        notices: MailboxNotices | None = None,
     ) -> None:
         self.alias = alias
+        self._notices = notices
         self._inbox = inbox
         self._publisher = publisher
         self._compose = compose
@@ -128,6 +137,12 @@ class MailboxReader:
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
         self._junk = 0
+        self._pace = Pace(
+            self._options.poll_seconds,
+            self._options.poll_seconds * _QUIET_FACTOR,
+            max(self._options.told_seconds, self._options.poll_seconds),
+            random.random,
+        )
         self.wake = asyncio.Event()
 
     @property
@@ -162,7 +177,8 @@ class MailboxReader:
         why = "trouble"
         try:
             async with any_of(stop, lost) as ended, self._watching_junk(ended):
-                wait = await self._read(ended)
+                with self._notices.watching(self._woken) if self._notices else contextlib.nullcontext():
+                    wait = await self._read(ended)
                 why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
         finally:
             self._emit(MailboxLeft(self.alias, why))
@@ -171,7 +187,10 @@ class MailboxReader:
         return wait
 
     async def _read(self, ended: asyncio.Event) -> float:
+        woken = False
         while not ended.is_set():
+            started = self._clock.monotonic()
+            self._health.progress(self.part)
             try:
                 self.wake.clear()
                 published = await self.read_once(ended)
@@ -183,9 +202,28 @@ class MailboxReader:
                 await wait_for_any(wait, ended)
             else:
                 self._passed(published)
-                if not published:  # otherwise more may have come meanwhile
-                    await wait_for_any(self._options.poll_seconds, ended, self.wake)
+                await wait_for_any(self._pace.after_wake(published=published) if woken else 0.0, ended)
+                woken = self.wake.is_set()
+                wait = self._until_next(published, self._clock.monotonic() - started)
+                if not (published or woken):  # otherwise more may have come meanwhile
+                    await wait_for_any(wait, ended, self.wake)
+                    woken = self.wake.is_set()
+                    if not (woken or ended.is_set()):
+                        self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
+
+    def _woken(self, reason: str) -> None:
+        if not self.wake.is_set():
+            self._emit(MailboxWoken(self.alias, reason))
+        self.wake.set()
+
+    def _until_next(self, published: int, seconds: float) -> float:
+        return self._pace.after(
+            published=published,
+            seconds=seconds,
+            told=self._notices is not None and self._notices.tells,
+            settled=not (self._staying or self._memory.owes or self._parking.stopped or self._failing_since),
+        )
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         self._health.standby(self.part)
@@ -211,7 +249,7 @@ class MailboxReader:
 
     async def watch_junk(self, stop: asyncio.Event) -> None:
         """Count the junk folder and the parked mails now and then, and warn of new junk: nobody else looks there."""
-        before = 0
+        before, least = 0, 0.2
         while not stop.is_set():
             with contextlib.suppress(BridgeError):  # reading the inbox meets the same trouble, and tells of it
                 count = await self._inbox.count(_JUNK)
@@ -222,7 +260,9 @@ class MailboxReader:
                 self._junk = 0 if _JUNK in self._options.folders else count
             with contextlib.suppress(BridgeError):
                 self._emit(ParkedCounted(self.alias, await self._parked_count()))
-            await wait_for_any(self._options.junk_seconds, stop)
+            # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
+            await wait_for_any(self._options.junk_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
+            least = 0.9
 
     async def _parked_count(self) -> int:
         try:

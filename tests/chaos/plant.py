@@ -66,6 +66,9 @@ class Station:
             "BRIDGE_EWS__URL": ews_url.replace(f":{ews_port}/", f":{self.ews.port}/"),
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "5",
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
+            # Streams tell of mail here, and end all the time: no sign of life comes within so few seconds.
+            "BRIDGE_INGEST__LISTING_INTERVAL_SECONDS": "3",
+            "BRIDGE_INGEST__STREAM_SILENCE_SECONDS": "10",
             "BRIDGE_INGEST__KEEP_SECONDS": "1",
             "BRIDGE_INGEST__UNCONFIRMED_MAILS": str(UNCONFIRMED),
             **plant.settings,

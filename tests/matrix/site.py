@@ -128,6 +128,7 @@ class Site:
             "BRIDGE_EWS__URL": ews_url,
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "3",
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.1",
+            "BRIDGE_INGEST__LISTING_INTERVAL_SECONDS": "1",
             "BRIDGE_INGEST__KEEP_SECONDS": "0.5",
         }
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
 _Result = TypeVar("_Result")
+_REST_AFTER_SECONDS = 10.0
+"""A connection that was not needed for so long is closed; the last one used is the next one taken."""
 _FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
 
@@ -205,9 +207,24 @@ class EwsClient:
             code = MailboxUnavailable.code
             raise MailboxUnavailable(type(error).__name__) from error
         finally:
+            lane.used_at = time.monotonic()
             self._lanes.put(lane)
+            self._rest_one()
             self._observe(operation=operation, code=code, seconds=time.monotonic() - started)
         return messages
+
+    def _rest_one(self) -> None:
+        """Close a connection that has not been needed for long."""
+        due = time.monotonic() - _REST_AFTER_SECONDS
+        with self._lanes.mutex:
+            idle = next((lane for lane in self._lanes.queue if lane.used_at is not None and lane.used_at < due), None)
+            if idle is None:
+                return
+            self._lanes.queue.remove(idle)
+        idle.rest()
+        with self._lanes.mutex:
+            self._lanes.queue.insert(0, idle)  # under the others: it is taken last
+            self._lanes.not_empty.notify()
 
     def change_password(self, password: str) -> None:
         """Sign in with this password from the next call on, where the login is one with a password."""

@@ -33,7 +33,7 @@ _THROTTLED = frozenset({
     "ErrorNotEnoughMemory",
 })  # fmt: skip
 
-_UNAVAILABLE = frozenset({
+UNAVAILABLE = frozenset({
     "ErrorADOperation",
     "ErrorADUnavailable",
     "ErrorBatchProcessingStopped",
@@ -134,7 +134,7 @@ _UNREADABLE = frozenset({
 })  # fmt: skip
 
 _MEANINGS: Mapping[str, type[BridgeError]] = {
-    **dict.fromkeys(_UNAVAILABLE, MailboxUnavailable),
+    **dict.fromkeys(UNAVAILABLE, MailboxUnavailable),
     **dict.fromkeys(_REFUSED_FOR_NOW, CallRefused),
     **dict.fromkeys(_UNREADABLE | CONVERSION_REFUSALS, MailUnreadable),
     **_OPERATOR,

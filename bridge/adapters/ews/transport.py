@@ -75,14 +75,17 @@ class BearerAuth(requests.auth.AuthBase):
 class EwsHttpAdapter(TrustingAdapter):
     """One connection; verification by the configured CA only, whatever the environment says."""
 
-    def __init__(self, trust: Trust, *, largest_answer_bytes: int, bearer: BearerAuth | None) -> None:
+    def __init__(
+        self, trust: Trust, *, largest_answer_bytes: int, bearer: BearerAuth | None, whole: bool = True
+    ) -> None:
+        self._whole = whole
         self._largest_answer_bytes = largest_answer_bytes
         self._bearer = bearer
         super().__init__(trust, pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
 
     def send(self, request: requests.PreparedRequest, *_: Any, **kwargs: Any) -> requests.Response:
         """
-        Return the whole answer of status 200 or 500, or a challenge to log in.
+        Return the whole answer of status 200 or 500, or a challenge to log in; of an answer that streams, its head.
 
         Raises:
             MailboxUnavailable: No connection, no answer in time, or an answer too large. The call may have worked.
@@ -113,6 +116,8 @@ class EwsHttpAdapter(TrustingAdapter):
             # requests_ntlm answers the challenge itself: it needs the 401, unread, for the socket under it.
             return response
         self._raise_for_status(request, response)
+        if not self._whole and response.status_code == 200:
+            return response
         try:
             read_body(response, deadline=deadline, largest_bytes=self._largest_answer_bytes)
         except requests.exceptions.RequestException as error:
@@ -142,6 +147,8 @@ class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes
 
     def __init__(self, config: Configuration, make_session: Callable[[], requests.Session]) -> None:
         self._make_session = make_session
+        self.used_at: float | None = None
+        """When its last call ended; None while there is no connection."""
         super().__init__(config)
 
     def get_auth_type(self) -> str:
@@ -161,6 +168,13 @@ class LaneProtocol(BaseProtocol):  # type: ignore[misc]  # exchangelib publishes
         session.usage_count = 0  # type: ignore[attr-defined]
         return session
 
+    def rest(self) -> None:
+        """Close the connection; the next call makes one anew."""
+        self.used_at = None
+        session = self.get_session()
+        session.close()
+        self.release_session(session)
+
     def close_session(self, session: requests.Session) -> None:
         """Close the connection."""
         session.close()
@@ -173,14 +187,22 @@ def session_factory(
     largest_answer_bytes: int,
     tokens: TokenSource | None,
     login: tuple[str, str, str] | None,
+    whole: bool = True,
 ) -> SessionFactory:
-    """Return a maker of sessions: with bearer tokens, or with a login (kind `basic` or `ntlm`, user name, password)."""
+    """
+    Return a maker of sessions: with bearer tokens, or with a login (kind `basic` or `ntlm`, user name, password).
+
+    Answers are read whole before anybody sees them, unless told otherwise.
+    """
     if (tokens is None) == (login is None):
         raise ValueError("either tokens or a login")
     bearer = BearerAuth(tokens) if tokens is not None else None
     trust = Trust(ca_file)
     return SessionFactory(
-        endpoint, lambda: EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer), bearer, login
+        endpoint,
+        lambda: EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer, whole=whole),
+        bearer,
+        login,
     )
 
 

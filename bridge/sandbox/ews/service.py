@@ -92,6 +92,11 @@ class EwsService:
         times = stream_times or StreamTimes()
         self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), times, server=self._server)
 
+    @property
+    def book(self) -> TemperBook:
+        """The settings that calls are answered by."""
+        return self._temper.book
+
     def _take_limits(self) -> None:
         limits, book = self.subscriptions.limits, self._temper.book
         limits.per_mailbox = book.of_all("subscriptions")
@@ -186,8 +191,17 @@ class EwsService:
         response.headers.extend(backends.headers(self._temper.book, address, request.headers))
         if strikes.strikes_after:
             return await strikes.after(request, web.Response(headers=response.headers, body=self._streams.opening()))
+        book = self._temper.book
+        led_to = backends.led_to(book, address, request.headers)
         return await self._streams.answer(
-            request, response, envelope.request, caller, mailbox, faults=strikes.stream(), keep=keep
+            request,
+            response,
+            envelope.request,
+            caller,
+            mailbox,
+            faults=strikes.stream(),
+            keep=keep,
+            here=lambda one: led_to is None or backends.back_end(book, one.mailbox.address) == led_to,
         )
 
     def _blocked(self, request: web.Request, caller: Caller, mailbox: str | None = None) -> str | None:

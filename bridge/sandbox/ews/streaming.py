@@ -109,8 +109,13 @@ class Streams:
         *,
         faults: Sequence[StreamFault],
         keep: Keep,
+        here: Callable[[Subscription], bool] = lambda _: True,
     ) -> web.StreamResponse:
-        """Tell events until the time is over; `keep` gets every envelope that goes out."""
+        """
+        Tell events until the time is over; `keep` gets every envelope that goes out.
+
+        `here` tells whether a subscription lies on the back end that the request was led to: it knows no others.
+        """
         ids = list(dict.fromkeys((node.text or "").strip() for node in request.iter(xml.T + "SubscriptionId")))
         minutes = int((request.findtext(xml.M + "ConnectionTimeout") or "").strip())
         writer = _Writer(http, response, faults, keep, self.server)
@@ -119,7 +124,7 @@ class Streams:
         account = mailbox.address if mailbox is not None else (caller.mailbox or "")
         found: list[Subscription] = []
         try:
-            found = self._find(ids, caller)
+            found = self._find(ids, caller, here)
             self.subscriptions.connect(stream, account, found)
         except _BadIdsError as bad:
             await writer.envelope(_error(bad.error, bad.ids, closed=True))
@@ -134,15 +139,21 @@ class Streams:
             self.subscriptions.disconnect(stream, account, found)
         return await writer.end()
 
-    def _find(self, ids: Sequence[str], caller: Caller) -> list[Subscription]:
+    def _find(self, ids: Sequence[str], caller: Caller, here: Callable[[Subscription], bool]) -> list[Subscription]:
         if len(ids) > self.subscriptions.limits.ids_per_stream:
             raise EwsError("ErrorExceededSubscriptionCount")
         found, bad, first = [], [], None
         for subscription_id in ids:
             try:
-                found.append(self.subscriptions.find_streaming(subscription_id, caller))
+                one = self.subscriptions.find_streaming(subscription_id, caller)
             except EwsError as error:
                 first = first or error
+                bad.append(subscription_id)
+                continue
+            if here(one):
+                found.append(one)
+            else:
+                first = first or EwsError("ErrorSubscriptionNotFound")
                 bad.append(subscription_id)
         if first is not None:
             raise _BadIdsError(first, bad)

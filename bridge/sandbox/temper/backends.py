@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 COOKIE: Final = "X-BackEndOverrideCookie"
 AFFINITY: Final = "X-PreferServerAffinity"
+ANCHOR: Final = "X-AnchorMailbox"
 _DOMAIN: Final = "backend.sandbox.localhost"
 # What follows the tilde is the server's version in Exchange's own cookies, one number.
 _VERSION: Final = "1941996295"
@@ -31,6 +32,15 @@ def overridden(cookies: str) -> str | None:
     except CookieError:
         return None
     return None if morsel is None else morsel.value.partition("~")[0].partition(".")[0]
+
+
+def led_to(book: TemperBook, address: str | None, given: Mapping[str, str]) -> str | None:
+    """
+    Return the back end that a request about subscriptions reaches: that of its cookie, of its anchor mailbox, or of the
+    mailbox acted in; None for a request that names none of them.
+    """
+    anchor = given.get(ANCHOR, "").strip() or address
+    return overridden(given.get("Cookie", "")) or (back_end(book, anchor) if anchor else None)
 
 
 def headers(book: TemperBook, address: str | None, given: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.notifications import EwsNotifications
 from bridge.domain.mail import FetchedMail
+from bridge.domain.notices import Notice
 from bridge.errors import CredentialsRejected
 from tests.support.sandbox import SandboxProcess
 
@@ -67,3 +70,34 @@ async def test_a_new_password_counts_from_the_next_call_on(server: SandboxProces
         client.change_password(mailbox["password"])
 
         assert (await inbox.list_waiting("inbox", limit=10)).total == 1
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_a_mailbox_is_told_of_with_a_login(server: SandboxProcess, kind: str) -> None:
+    [mailbox] = server.info["mailboxes"]
+    connection = EwsConnection(server.info["ews_url"], ca_file=server.info["ca_file"], impersonate=False)
+    login = (kind, mailbox["username"], mailbox["password"])
+    with (
+        contextlib.closing(_client(server, kind)) as client,
+        contextlib.closing(EwsNotifications(connection, client, login=login)) as notifications,
+    ):
+        made = await notifications.subscribe(_ADDRESS, ["inbox"], anchor=_ADDRESS, affinity=None)
+        async with notifications.stream([made.subscription], anchor=_ADDRESS, affinity=made.affinity) as notices:
+            assert await asyncio.wait_for(anext(notices), 30) == Notice()
+            server.deliver(_ADDRESS, _MAIL)
+            assert (await asyncio.wait_for(anext(notices), 30)).arrived == {made.subscription}
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_nobody_is_told_of_mail_by_a_wrong_password(server: SandboxProcess, kind: str) -> None:
+    connection = EwsConnection(server.info["ews_url"], ca_file=server.info["ca_file"], impersonate=False)
+    login = (kind, server.info["mailboxes"][0]["username"], "wrong")
+    with (
+        contextlib.closing(_client(server, kind, "wrong")) as client,
+        contextlib.closing(EwsNotifications(connection, client, login=login)) as notifications,
+    ):
+        with pytest.raises(CredentialsRejected):
+            await notifications.subscribe(_ADDRESS, ["inbox"], anchor=_ADDRESS, affinity=None)
+        async with notifications.stream(["any"], anchor=_ADDRESS, affinity=None) as notices:
+            with pytest.raises(CredentialsRejected):
+                await asyncio.wait_for(anext(notices), 30)

@@ -275,3 +275,40 @@ async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place
     await asyncio.gather(*stuck, return_exceptions=True)
 
     assert took < 2
+
+
+async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew_when_they_are(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight of them to an Exchange that is asked twice a minute would be seven for nothing."""
+    together = threading.Barrier(3)
+    open_now: set[object] = set()
+    meet = True
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        open_now.add(connection)
+        if meet:
+            together.wait(10)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(answer, connections=3, call_timeout_seconds=20)
+
+    async def call() -> None:
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    await asyncio.gather(*(call() for _ in range(3)))
+    assert (len(open_now), place.server.connections) == (3, 3)
+
+    meet = False
+    monkeypatch.setattr("bridge.adapters.ews.client._REST_AFTER_SECONDS", 0.05)
+    for _ in range(2):
+        await asyncio.sleep(0.1)  # the time in which they are not needed
+        await call()
+        await call()
+    assert sum(lane.used_at is not None for lane in client._lanes.queue) == 1
+
+    meet = True
+    monkeypatch.setattr("bridge.adapters.ews.client._REST_AFTER_SECONDS", 60.0)
+    await asyncio.gather(*(call() for _ in range(3)))
+    assert sum(lane.used_at is not None for lane in client._lanes.queue) == 3
+    assert place.server.connections >= 5

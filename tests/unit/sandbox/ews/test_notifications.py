@@ -16,6 +16,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.hooks import StreamFault
 from bridge.sandbox.ews.subscriptions import Subscriptions, is_id, new_id, read_watermark, watermark
 from bridge.sandbox.store import changes
+from bridge.sandbox.temper.backends import back_end
 from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, M, T, User, a_mail, item_ids
 
 if TYPE_CHECKING:
@@ -396,6 +397,21 @@ def test_an_app_hears_of_several_mailboxes_on_one_connection(ews: Ews) -> None:
     (refused,) = Streaming(ews, ids[0])
     assert codes(refused) == ["ErrorSubscriptionAccessDenied"]
     streaming.close()
+
+
+def test_a_stream_knows_no_subscriptions_of_another_back_end(ews: Ews) -> None:
+    ews.service.book.put({"back_ends": 64})
+    assert back_end(ews.service.book, ADDRESS) != back_end(ews.service.book, OTHER)
+    here, there = (stream(ews, user="app", impersonated=one) for one in (ADDRESS, OTHER))
+
+    (answer,) = Streaming(ews, here, there, user="app", impersonated=ADDRESS)
+
+    assert codes(answer) == ["ErrorSubscriptionNotFound"]
+    assert [node.text for node in next(answer.iter(M + "ErrorSubscriptionIds"))] == [there]
+    for one, address in ((here, ADDRESS), (there, OTHER)):
+        streaming = Streaming(ews, one, user="app", impersonated=address)
+        assert codes(next(streaming)) == ["NoError"]
+        streaming.close()
 
 
 def test_bad_ids_are_named_and_the_stream_ends_at_once(ews: Ews) -> None:

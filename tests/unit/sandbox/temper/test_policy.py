@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.sandbox.temper import TemperBook
-from bridge.sandbox.temper.backends import back_end, headers
+from bridge.sandbox.temper.backends import back_end, headers, led_to
 from bridge.sandbox.temper.connections import Connections
 from bridge.sandbox.temper.policy import BLOCKED, DISABLED, refusal
 
@@ -66,6 +66,19 @@ def test_the_cookie_is_given_to_those_who_want_it_and_renewed_after_a_move() -> 
     renewed = headers(book, _DISPATCH, back)
     assert renewed["X-BEServer"] in renewed["Set-Cookie"]
     assert renewed["X-BEServer"] not in given
+
+
+def test_a_request_is_led_by_its_cookie_else_by_its_anchor_else_by_its_mailbox() -> None:
+    book = TemperBook()
+    book.put({"back_ends": 64})
+    here, anchor = back_end(book, _DISPATCH), back_end(book, "crew@example.org")
+    assert here != anchor
+
+    assert led_to(book, None, {}) is None
+    assert led_to(book, _DISPATCH, {}) == here
+    assert led_to(book, _DISPATCH, {"X-AnchorMailbox": "crew@example.org"}) == anchor
+    cookie = "X-BackEndOverrideCookie=SANDBOXBE33.backend.sandbox.localhost~1"
+    assert led_to(book, _DISPATCH, {"X-AnchorMailbox": "crew@example.org", "Cookie": cookie}) == "SANDBOXBE33"
 
 
 @pytest.mark.parametrize("cookie", ["X-BackEndOverrideCookie", "=", "X-BackEndOverrideCookie=~~", 'a="\x00', ";;;"])

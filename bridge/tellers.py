@@ -1,0 +1,99 @@
+"""Who has Exchange tell of new mail, for which mailboxes: chosen and joined, like the rest of `bridge.bootstrap`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bridge.assembly import ews_notifications
+from bridge.domain.stream_plan import StreamLimits
+from bridge.workers.notified import NoticeTeller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.adapters.ews.client import EwsClient
+    from bridge.adapters.ews.notifications import EwsNotifications
+    from bridge.config.settings import MailboxSettings, Settings
+    from bridge.ports.clock import Clock
+    from bridge.ports.tokens import TokenSource
+    from bridge.telemetry.events import Emit
+    from bridge.telemetry.health import Health
+    from bridge.telemetry.metrics import Metrics
+    from bridge.workers.notified import MailboxNotices
+
+PART: Final = "exchange:notifications"
+
+
+class Tellers:
+    """One teller for each app, or for each login on-premises, as far as there may be connections."""
+
+    def __init__(self, settings: Settings, clock: Clock, emit: Emit, observe: Callable[..., None]) -> None:
+        self._settings, self._clock, self._emit, self._observe = settings, clock, emit, observe
+        self._tellers: dict[tuple[str, str], tuple[NoticeTeller, EwsNotifications]] = {}
+        self._shown: set[str] = set()
+
+    def notices(self, mailbox: MailboxSettings, client: EwsClient, tokens: TokenSource | None) -> MailboxNotices | None:
+        """Return a mailbox's part in it; None where it is not to be told of."""
+        if not self._settings.ingest.streaming:
+            return None
+        key = self._key(mailbox)
+        if key not in self._tellers:
+            if tokens is None and len(self._tellers) >= self._settings.ingest.stream_connections:
+                return None  # each login has a connection of its own
+            made = ews_notifications(self._settings, mailbox, tokens, client, self._observe)
+            limits = StreamLimits(connections=self._settings.ingest.stream_connections if tokens else 1)
+            teller = NoticeTeller(made, clock=self._clock, emit=self._emit, limits=limits)
+            self._tellers[key] = (teller, made)
+        return self._tellers[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)
+
+    def _key(self, mailbox: MailboxSettings) -> tuple[str, str]:
+        app = self._settings.app_name(mailbox)
+        if app is None:
+            # One service account may serve many mailboxes; a mailbox's own login serves that one.
+            app = f"login {mailbox.username}" if self._settings.ews.impersonate else f"mailbox {mailbox.alias}"
+        return app, self._settings.ews_url(mailbox)
+
+    async def run(self) -> None:
+        """Run all of them until cancelled; the first that dies of a bug ends the others."""
+        if self._tellers:
+            await asyncio.gather(*(teller.run() for teller, _ in self._tellers.values()))
+
+    def show(self, health: Health, metrics: Metrics) -> None:
+        """Keep gauges and health true."""
+        if not self._tellers:
+            return
+        told = [teller.told for teller, _ in self._tellers.values()]
+        metrics.ingest_stream_connections.set(sum(one.connections for one in told))
+        metrics.ingest_stream_subscriptions.set(sum(one.subscriptions for one in told))
+        aliases = {alias: is_told for one in told for alias, is_told in one.aliases.items()}
+        for alias in self._shown - aliases.keys():
+            metrics.ingest_streamed.remove(alias)
+        for alias, is_told in aliases.items():
+            metrics.ingest_streamed.labels(alias).set(is_told)
+        for alias in {*self._shown} | aliases.keys():
+            if not aliases.get(alias):
+                metrics.ingest_stream_age.forget(alias)
+        self._shown = {*aliases}
+        self._show_health(health, aliases, [(one.trouble, one.untold) for one in told if one.trouble is not None])
+
+    def _show_health(self, health: Health, aliases: dict[str, bool], troubles: list[tuple[str | None, int]]) -> None:
+        if not aliases:
+            health.standby(PART)
+        elif troubles:
+            untold = sum(count for _, count in troubles)
+            health.warn(PART, str(troubles[0][0]), f"{untold} of {len(aliases)} mailboxes are listed instead")
+        elif all(aliases.values()):
+            health.ok(PART)
+        else:
+            health.progress(PART)
+
+    def change_password(self, mailbox: MailboxSettings, password: str) -> None:
+        """Sign in with this password from the next call on."""
+        if (found := self._tellers.get(self._key(mailbox))) is not None:
+            found[1].change_password(password)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for _, notifications in self._tellers.values():
+            notifications.close()

@@ -1,0 +1,352 @@
+"""Readers are woken by what Exchange tells, and lose nothing where it tells nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.memory.inbox import MemoryInbox
+from bridge.adapters.system.clock import SystemClock
+from bridge.domain.disposition import RetryPolicy
+from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
+from bridge.domain.stream_plan import StreamLimits
+from bridge.errors import BridgeError, MailboxUnavailable
+from bridge.telemetry.events import Event
+from bridge.telemetry.health import Health
+from bridge.telemetry.ingest_events import InboxListed, MailboxElsewhere
+from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.stream_events import MailboxWoken, StreamEnded, StreamOpened, SubscribingFailed
+from bridge.wire.topology import reader_lease
+from bridge.workers import notified
+from bridge.workers.budget import ByteBudget
+from bridge.workers.ingest import IngestOptions, MailboxReader
+from bridge.workers.notified import NoticeTeller
+from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+
+    from bridge.adapters.memory.inbox import StoredMail
+
+_QUICK = StreamLimits(settle_seconds=0.01, good_seconds=0.0, slowly_seconds=0.2, retry=RetryPolicy(0.01, 0.05, 0.05))
+_PATIENCE_SECONDS = 20.0
+
+
+class ScriptedNotifications:
+    """Tells what a test says; every stream is a queue."""
+
+    def __init__(self) -> None:
+        self.subscriptions: dict[str, str] = {}
+        self.streams: list[tuple[tuple[str, ...], asyncio.Queue[Notice | BridgeError | None]]] = []
+        self.calls: Counter[str] = Counter()
+        self.refuse: BridgeError | None = None
+        self.deny: BridgeError | None = None
+        self.hang_at_the_end = False
+
+    async def subscribe(
+        self, mailbox: str, folders: Sequence[str], *, anchor: str, affinity: Affinity | None
+    ) -> Subscribed:
+        assert anchor
+        assert folders == ("inbox",)
+        assert affinity in {None, Affinity("one", "cookie")}
+        self.calls["subscribe"] += 1
+        if self.deny is not None:
+            raise self.deny
+        made = f"sub-{self.calls['subscribe']}"
+        self.subscriptions[made] = mailbox
+        return Subscribed(made, Affinity("one", "cookie"))
+
+    async def unsubscribe(self, mailbox: str, subscription: str, *, affinity: Affinity | None) -> None:
+        del affinity
+        self.calls["unsubscribe"] += 1
+        if self.hang_at_the_end:
+            await asyncio.Event().wait()
+        assert self.subscriptions.pop(subscription) == mailbox
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, subscriptions: Sequence[str], *, anchor: str, affinity: Affinity | None
+    ) -> AsyncIterator[AsyncIterator[Notice]]:
+        assert anchor
+        assert affinity == Affinity("one", "cookie")
+        self.calls["stream"] += 1
+        queue: asyncio.Queue[Notice | BridgeError | None] = asyncio.Queue()
+        queue.put_nowait(self.refuse or Notice())
+        entry = (tuple(subscriptions), queue)
+        self.streams.append(entry)
+
+        async def notices() -> AsyncIterator[Notice]:
+            while (said := await queue.get()) is not None:
+                if isinstance(said, BridgeError):
+                    raise said
+                yield said
+
+        try:
+            yield notices()
+        finally:
+            self.streams.remove(entry)
+
+    def say(self, what: Notice | BridgeError | None) -> None:
+        """Say it on every open stream."""
+        for _, queue in self.streams:
+            queue.put_nowait(what)
+
+    def mail_for(self, mailbox: str) -> None:
+        """Tell that mail came."""
+        self.say(Notice(arrived=frozenset(one for one, owner in self.subscriptions.items() if owner == mailbox)))
+
+
+@pytest.fixture
+def notifications() -> ScriptedNotifications:
+    return ScriptedNotifications()
+
+
+@contextlib.asynccontextmanager
+async def _running(notifications: ScriptedNotifications, emit: Callable[[Event], None]) -> AsyncIterator[NoticeTeller]:
+    teller = NoticeTeller(notifications, clock=SystemClock(), emit=emit, limits=_QUICK)
+    running = asyncio.create_task(teller.run())
+    try:
+        yield teller
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def _until(condition: Callable[[], object], what: str) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _PATIENCE_SECONDS
+    while not condition():
+        assert loop.time() < deadline, f"waited in vain for {what}"
+        await asyncio.sleep(0.005)
+
+
+async def test_a_mailbox_is_woken_when_its_stream_begins_and_when_mail_comes(
+    notifications: ScriptedNotifications,
+) -> None:
+    woken: list[str] = []
+    emitted: list[Event] = []
+    async with _running(notifications, emitted.append) as teller:
+        part = teller.of("dispatch", "dispatch@example.org", ("inbox",))
+        with part.watching(woken.append):
+            await _until(lambda: woken == ["connected"], "the stream")
+            assert part.tells
+            notifications.say(Notice())
+            notifications.mail_for("dispatch@example.org")
+            await _until(lambda: woken == ["connected", "notified"], "the mail")
+        assert not part.tells
+        await _until(lambda: not notifications.subscriptions and not notifications.streams, "the end")
+
+    assert [type(event) for event in emitted if event.level != "debug"] == [StreamOpened]
+
+
+@pytest.mark.parametrize("error", [MailboxUnavailable(), StreamSilent(), StreamGarbled()])
+async def test_a_stream_that_fails_is_opened_again_and_the_mailboxes_are_listed(
+    notifications: ScriptedNotifications, error: BridgeError
+) -> None:
+    woken: list[str] = []
+    emitted: list[Event] = []
+    async with _running(notifications, emitted.append) as teller:
+        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+            await _until(lambda: woken == ["connected"], "the stream")
+            notifications.say(error)
+            await _until(lambda: woken == ["connected", "connected"], "the second stream")
+
+    assert notifications.calls["subscribe"] == 1
+    [ended] = [event for event in emitted if isinstance(event, StreamEnded)]
+    assert (ended.code, ended.mailboxes) == (error.code, 1)
+
+
+async def test_a_lost_subscription_is_made_anew(notifications: ScriptedNotifications) -> None:
+    woken: list[str] = []
+    async with _running(notifications, lambda _: None) as teller:
+        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+            await _until(lambda: woken == ["connected"], "the stream")
+            notifications.say(Notice(lost=frozenset(notifications.subscriptions), closed=True))
+            await _until(lambda: woken.count("connected") == 2, "the second stream")
+
+    assert notifications.calls["subscribe"] == 2
+
+
+async def test_a_loss_that_lasts_is_listed_and_told_once(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notified, "_LOST_SECONDS", 0.1)
+    monkeypatch.setattr(notified, "_TOLD_OF_AFTER_SECONDS", 0.3)
+    woken: list[str] = []
+    async with _running(notifications, lambda _: None) as teller:
+        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+            await _until(lambda: woken == ["connected"], "the stream")
+            assert teller.told.trouble is None
+            notifications.refuse = StreamRefused("ErrorInvalidOperation")
+            notifications.say(MailboxUnavailable())
+            await _until(lambda: teller.told.trouble == "stream_refused", "the trouble")
+            assert (teller.told.untold, teller.told.mailboxes) == (1, 1)
+            assert woken == ["connected", "lost"]
+
+            notifications.refuse = None
+            await _until(lambda: teller.told.trouble is None, "the end of the trouble")
+            await _until(lambda: woken == ["connected", "lost", "connected"], "the stream")
+
+
+async def test_a_mailbox_that_cannot_be_subscribed_to_says_why(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notified, "_TOLD_OF_AFTER_SECONDS", 0.1)
+    notifications.deny = MailboxUnavailable("ErrorMailboxStoreUnavailable")
+    emitted: list[Event] = []
+    async with _running(notifications, emitted.append) as teller:
+        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
+            await _until(lambda: teller.told.trouble == "mailbox_unavailable", "the trouble")
+
+    failed = [event for event in emitted if isinstance(event, SubscribingFailed)]
+    assert {event.mailbox for event in failed} == {"dispatch"}
+    assert notifications.calls["subscribe"] < 200
+
+
+async def test_two_hundred_mailboxes_share_one_stream(notifications: ScriptedNotifications) -> None:
+    woken: Counter[str] = Counter()
+
+    def waker(address: str) -> Callable[[str], None]:
+        return lambda why: woken.update([f"{address} {why}"])
+
+    async with _running(notifications, lambda _: None) as teller:
+        with contextlib.ExitStack() as stack:
+            names = [f"m{number}@example.org" for number in range(200)]
+            for name in names:
+                stack.enter_context(teller.of(name, name, ("inbox",)).watching(waker(name)))
+            await _until(lambda: all(map(teller.tells, names)), "all to be told of")
+            assert [len(ids) for ids, _ in notifications.streams] == [200]
+            notifications.mail_for("m7@example.org")
+            await _until(lambda: woken["m7@example.org notified"], "the mail")
+            assert sum(count for what, count in woken.items() if what.endswith("notified")) == 1
+            assert len(asyncio.all_tasks()) < 20
+
+
+async def test_a_worker_that_ends_waits_for_no_answer(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notified, "_GOODBYE_SECONDS", 0.2)
+    notifications.hang_at_the_end = True
+    loop = asyncio.get_running_loop()
+    async with _running(notifications, lambda _: None) as teller:
+        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
+            await _until(lambda: teller.tells("dispatch@example.org"), "the stream")
+        started = loop.time()
+
+    assert loop.time() - started < 5
+    assert notifications.calls["unsubscribe"] == 1
+
+
+async def test_a_bug_ends_the_teller(notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stumble(*_: object, **__: object) -> Subscribed:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(notifications, "subscribe", stumble)
+    teller = NoticeTeller(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None), pytest.raises(KeyError):
+        await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
+
+
+class Bench:
+    """A reader that is told of its mailbox."""
+
+    def __init__(self, teller: NoticeTeller, *mails: StoredMail, poll_seconds: float = 600.0) -> None:
+        self.inbox = MemoryInbox(*mails)
+        self.publisher = ScriptedPublisher()
+        self.events: list[Event] = []
+        self.reader = MailboxReader(
+            alias="dispatch",
+            inbox=self.inbox,
+            publisher=self.publisher,
+            compose=compose,
+            budget=ByteBudget(1 << 20),
+            clock=SystemClock(),
+            emit=self.events.append,
+            health=Health(),
+            options=IngestOptions(poll_seconds=poll_seconds, told_seconds=600.0),
+            notices=teller.of("dispatch", "dispatch@example.org", ("inbox",)),
+        )
+
+    @property
+    def listings(self) -> int:
+        return sum(isinstance(event, InboxListed) for event in self.events)
+
+    @property
+    def woken(self) -> list[str]:
+        return [event.code for event in self.events if isinstance(event, MailboxWoken)]
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.reader.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await task
+
+
+async def test_a_mail_that_is_told_of_is_published_though_no_listing_is_due(
+    notifications: ScriptedNotifications,
+) -> None:
+    async with _running(notifications, lambda _: None) as teller:
+        bench = Bench(teller)
+        async with bench.reading():
+            await _until(lambda: bench.reader._notices and bench.reader._notices.tells, "the stream")
+            await _until(lambda: bench.listings >= 2, "the listing after the stream began")
+            bench.inbox.mails.append(a_mail(1))
+            notifications.mail_for("dispatch@example.org")
+            await _until(lambda: bench.publisher.ids == ["m1"], "the mail")
+
+    assert bench.woken[:2] == ["connected", "notified"]
+    assert "interval" not in bench.woken
+
+
+async def test_a_mailbox_takes_part_only_while_its_lease_is_held(notifications: ScriptedNotifications) -> None:
+    async with _running(notifications, lambda _: None) as teller:
+        bench = Bench(teller)
+        name = reader_lease("dispatch")
+        bench.publisher.taken.add(name)
+        async with bench.reading():
+            await _until(lambda: any(isinstance(e, MailboxElsewhere) for e in bench.events), "standing by")
+            assert notifications.calls["subscribe"] == 0
+            bench.publisher.taken.clear()
+            await _until(lambda: notifications.streams, "the stream")
+            bench.publisher.taken.add(name)
+            bench.publisher.leases[name].set()
+            await _until(lambda: not notifications.subscriptions and not notifications.streams, "the end")
+
+
+async def test_a_flood_of_notices_is_no_flood_of_listings(notifications: ScriptedNotifications) -> None:
+    async with _running(notifications, lambda _: None) as teller:
+        bench = Bench(teller)
+        async with bench.reading():
+            await _until(lambda: notifications.streams, "the stream")
+            until = asyncio.get_running_loop().time() + 1.0
+            while asyncio.get_running_loop().time() < until:
+                notifications.mail_for("dispatch@example.org")
+                await asyncio.sleep(0)
+
+    assert 2 <= bench.listings <= 15
+
+
+@pytest.fixture(autouse=True)
+def _metrics_take_every_event(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is emitted can be counted."""
+    metrics = Metrics()
+    original = NoticeTeller.__init__
+
+    def init(self: NoticeTeller, *args: object, emit: Callable[[Event], None], **named: object) -> None:
+        def both(event: Event) -> None:
+            event.record(metrics)
+            emit(event)
+
+        original(self, *args, emit=both, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(NoticeTeller, "__init__", init)
+    return iter(())

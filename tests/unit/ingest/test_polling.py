@@ -1,0 +1,71 @@
+"""A mailbox is listed as often as is worth the calls."""
+
+from __future__ import annotations
+
+from bridge.domain.polling import Pace
+
+
+def _pace() -> Pace:
+    return Pace(least_seconds=5, most_seconds=15, told_seconds=30)
+
+
+def _quiet(pace: Pace, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:
+    return pace.after(published=0, seconds=seconds, told=told, settled=settled)
+
+
+def test_the_wait_grows_while_nothing_comes_and_begins_anew_with_a_mail() -> None:
+    pace = _pace()
+
+    waits = [_quiet(pace) for _ in range(10)]
+
+    assert waits[0] == 5
+    assert waits == sorted(waits)
+    assert waits[-1] == 15
+    assert pace.after(published=1, seconds=0.1, told=False, settled=True) == 5
+    assert _quiet(pace) == 6.25
+
+
+def test_where_listing_takes_long_it_is_done_less_often_up_to_a_bound() -> None:
+    assert _quiet(_pace(), seconds=1.2) == 12
+    assert _quiet(_pace(), seconds=60) == 30
+
+
+def test_while_a_stream_tells_listing_is_rare() -> None:
+    assert _quiet(_pace(), told=True) == 30
+
+
+def test_mailboxes_that_were_woken_together_are_listed_apart_and_stay_so() -> None:
+    draws = iter([0.0, 0.5, 1.0, 1.0])
+    pace = Pace(5, 15, 30, lambda: next(draws))
+
+    assert _quiet(pace, told=True) == 30
+    pace.after_wake(published=0)
+    assert _quiet(pace, told=True) == 18
+    assert _quiet(pace, told=True) == 27
+    pace.after_wake(published=1)
+    assert round(_quiet(pace, told=True)) == 6
+
+
+def test_what_must_be_tried_again_is_not_left_to_the_stream() -> None:
+    assert _quiet(_pace(), told=True, settled=False) == 5
+
+
+def test_after_a_stream_the_wait_begins_with_the_least() -> None:
+    pace = _pace()
+    for _ in range(10):
+        _quiet(pace)
+    _quiet(pace, told=True)
+
+    assert _quiet(pace) <= 6.25
+
+
+def test_wake_ups_for_nothing_are_heeded_less_and_less_until_a_mail_comes() -> None:
+    pace = _pace()
+
+    waits = [pace.after_wake(published=0) for _ in range(12)]
+
+    assert waits[:3] == [0, 0, 0]
+    assert waits == sorted(waits)
+    assert waits[-1] == 5
+    assert pace.after_wake(published=1) == 0
+    assert pace.after_wake(published=0) == 0
