@@ -91,6 +91,22 @@ class MailsFetched(Event):
 
 
 @dataclass(frozen=True)
+class BlobWritten(Event):
+    """A part of a mail is in the blob store, and was read back; its payload is about to be published."""
+
+    name = "ingest.blob_written"
+    level = "debug"
+
+    mailbox: str
+    size_bytes: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it and its bytes."""
+        metrics.ingest_blobs.labels(self.mailbox).inc()
+        metrics.ingest_blob_bytes.labels(self.mailbox).inc(self.size_bytes)
+
+
+@dataclass(frozen=True)
 class MailPublished(Event):
     """The broker confirmed a mail; it may now leave the inbox."""
 

@@ -32,6 +32,10 @@ BLOBS: Final[dict[str, tuple[str, str]]] = {
         "the blob store is not there: no such directory, bucket or container",
         "mount or make what blobs.url names; the bridge makes neither, so that no mail goes to the wrong disk",
     ),
+    "spool_unusable": entry(
+        "the directory for temporary files is full or read-only: large mails cannot be taken in",
+        "make room there, or name another directory in the variable TMPDIR of the worker",
+    ),
     "blob_missing": entry("there is no blob where a request says", "write the blob before the request is published"),
     "blob_changed": entry(
         "a blob has another size or other bytes than the request says",
@@ -49,5 +53,9 @@ GENERAL: Final[dict[str, str]] = {
     "blob_store_full": "blob_store_unusable",
     "blob_store_refused": "blob_store_unusable",
     "blob_store_missing": "blob_store_unusable",
+    "spool_unusable": "blob_store_unusable",
 }
 """Codes that say more exactly what another one says; an event carries the general one."""
+
+STORE_TROUBLES: Final = frozenset({*GENERAL, *GENERAL.values()})
+"""Codes of a store that takes nothing: large mails wait for it, and no other."""

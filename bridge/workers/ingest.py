@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from bridge.telemetry.ingest_events import (
     ReadingFailed,
     ReadingResumed,
 )
+from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.wire.topology import reader_lease
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from bridge.domain.mail import FetchedMail, Listing, UnconvertibleMail
+    from bridge.domain.mail import Listing, ReadMail
     from bridge.ports.broker import Message, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -94,7 +96,7 @@ class MailboxReader:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
+        compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         budget: ByteBudget,
         clock: Clock,
         emit: Emit,
@@ -328,6 +330,11 @@ class MailboxReader:
             self._health.trouble(
                 self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
             )
+            return
+        for_store = {code: count for code, count in self._staying.items() if code in STORE_TROUBLES}
+        if for_store:
+            code, count = max(for_store.items(), key=operator.itemgetter(1))
+            self._health.trouble(self.part, code, f"{count} large mails wait for the blob store, others pass")
             return
         if self._parking.stopped:
             self._health.trouble(self.part, ParkingStopped.code)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.domain.batches import BatchLimits, Window, batches
-from bridge.domain.mail import FailedFetch, FetchedMail, UnconvertibleMail, VanishedMail
+from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
+    BlobStoreUnavailable,
+    BlobStoreUnusable,
     BridgeError,
     CallRefused,
     MailboxAccessDenied,
@@ -36,7 +38,7 @@ from bridge.workers.writable import until_writable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from bridge.domain.mail import Fetched, MailRef
+    from bridge.domain.mail import Fetched, MailRef, ReadMail
     from bridge.ports.broker import Message, Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -73,7 +75,7 @@ class Transfer:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
+        compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         memory: MailMemory,
         parking: ParkingAttendant,
         window: Window,
@@ -175,6 +177,7 @@ class Transfer:
             self._budget.give_back(taken)
             raise
         sizes = [len(mail.mime) for mail in fetched if isinstance(mail, FetchedMail)]
+        sizes += [mail.size for mail in fetched if isinstance(mail, SpooledMail)]
         self._emit(MailsFetched(self._alias, len(sizes), sum(sizes), self._clock.monotonic() - started))
         return taken, fetched
 
@@ -190,9 +193,11 @@ class Transfer:
 
         for mail in fetched:
             match mail:
-                case FetchedMail() | UnconvertibleMail() if not self._over:
+                case FetchedMail() | SpooledMail() | UnconvertibleMail() if not self._over:
                     await self._publish(mail, settled)
                     continue
+                case FailedFetch(ref=ref, error=BlobStoreUnavailable() | BlobStoreUnusable() as error):
+                    self._memory.keep(ref, error.code)
                 case FailedFetch(ref=ref, error=MessageError() as error):
                     self._set_aside(ref, error.code)
                 case FailedFetch(ref=ref, error=error):
@@ -202,7 +207,7 @@ class Transfer:
                         self._memory.keep(ref, MailUnreadable.code)
             settled()
 
-    async def _publish(self, mail: FetchedMail | UnconvertibleMail, settled: Callable[[], None]) -> None:
+    async def _publish(self, mail: ReadMail, settled: Callable[[], None]) -> None:
         ref = mail.ref
         *announcements, message = await self._composed(mail) or (None,)
         if message is not None:
@@ -238,7 +243,7 @@ class Transfer:
             except BridgeError as error:
                 self._fail(error)
 
-    async def _composed(self, mail: FetchedMail | UnconvertibleMail) -> Sequence[Message] | None:
+    async def _composed(self, mail: ReadMail) -> Sequence[Message] | None:
         """Return the messages for a mail, its own last; None where it stays or the page ends."""
         try:
             return await self._compose(mail)
@@ -246,6 +251,8 @@ class Transfer:
             self._parking.wants(mail.ref, error.code)
         except MessageError as error:
             self._set_aside(mail.ref, error.code)
+        except (BlobStoreUnavailable, BlobStoreUnusable) as error:
+            self._memory.keep(mail.ref, error.code)  # small mails need no store, and a page may be among them
         except BridgeError as error:
             self._fail(error)
         except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
