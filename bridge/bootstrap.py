@@ -33,6 +33,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.wire import topology
 from bridge.wire.claims import ClaimRules
 from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
 from bridge.workers.egress_options import EgressOptions
@@ -90,6 +91,7 @@ async def run_workers(
                 process.watch(readers),
                 watch_loop(process.metrics),
                 process.follow(renewed or asyncio.Queue(), senders),
+                *(process.sweeps() if ingest else ()),
                 *beside,
             ],
         )
@@ -196,6 +198,13 @@ class _Process:
             self.metrics.ingest_listing_age.start(mailbox.alias)
             readers.append(reader)
         return readers
+
+    def sweeps(self) -> list[Awaitable[None]]:
+        """Return what removes old blobs; nothing where there are none, or where the store does it."""
+        settings = self.settings.blobs
+        if self.blobs is None or settings is None or not settings.keep_days:
+            return []
+        return [BlobSweep(self.blobs, settings.keep_days, self.clock, self.emit).run()]
 
     def claims(self) -> Claims | None:
         """Return where large mails go; None where there is no such place."""

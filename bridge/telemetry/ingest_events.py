@@ -107,6 +107,29 @@ class BlobWritten(Event):
 
 
 @dataclass(frozen=True)
+class BlobsRemoved(Event):
+    """Blobs older than `blobs.keep_days` were removed."""
+
+    name = "blobs.removed"
+
+    count: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Count them."""
+        metrics.ingest_blobs_removed.inc(self.count)
+
+
+@dataclass(frozen=True)
+class BlobSweepFailed(Event):
+    """Old blobs could not be removed; it is tried again in an hour. Nothing else waits for that."""
+
+    name = "blobs.sweep_failed"
+    level = "warning"
+
+    code: str
+
+
+@dataclass(frozen=True)
 class MailPublished(Event):
     """The broker confirmed a mail; it may now leave the inbox."""
 
