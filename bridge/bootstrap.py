@@ -36,11 +36,12 @@ from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
+from bridge.workers.egress_draft import BlobReader
 from bridge.workers.egress_options import EgressOptions
 from bridge.workers.egress_returned import ReturnedDrain
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["entra_tokens", "ews_client", "rabbit_settings", "run_workers"]
 
 _LOOK_SECONDS = 1.0
+_MOST_ATTACHED_BYTES = 1 << 40
 _DELETE_TYPES = {
     "deleted_items": RemoveBy("MoveToDeletedItems"),
     "soft_delete": RemoveBy("SoftDelete"),
@@ -199,6 +201,17 @@ class _Process:
             readers.append(reader)
         return readers
 
+    def limits(self) -> OutboundLimits:
+        """Return what a request may hold: with a store as much as Exchange takes, which is said of the request then."""
+        if self.blobs is None:
+            return OutboundLimits()
+        return OutboundLimits(blob_store_url=self.blobs.url, attachment_bytes=_MOST_ATTACHED_BYTES)
+
+    def egress_options(self, mailbox: MailboxSettings) -> EgressOptions:
+        """Return how requests from a mailbox are treated."""
+        blobs = BlobReader(self.blobs, self.budget) if self.blobs is not None else None
+        return _egress_options(self.settings.egress, mailbox, self.limits(), blobs)
+
     def sweeps(self) -> list[Awaitable[None]]:
         """Return what removes old blobs; nothing where there are none, or where the store does it."""
         settings = self.settings.blobs
@@ -226,7 +239,7 @@ class _Process:
                 clock=self.clock,
                 emit=self.emit,
                 health=self.health,
-                options=_egress_options(self.settings.egress, mailbox),
+                options=self.egress_options(mailbox),
             )
             for mailbox in self.settings.mailboxes
             if mailbox.send
@@ -238,7 +251,7 @@ class _Process:
             clock=self.clock,
             emit=self.emit,
             health=self.health,
-            limits=OutboundLimits(),
+            limits=self.limits(),
         )
         return [*senders.values(), returned]
 
@@ -322,8 +335,12 @@ class _Process:
         self.metrics.ews_call_seconds.labels(operation).observe(seconds)
 
 
-def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> EgressOptions:
+def _egress_options(
+    settings: EgressSettings, mailbox: MailboxSettings, limits: OutboundLimits, blobs: BlobReader | None
+) -> EgressOptions:
     return EgressOptions(
+        limits=limits,
+        blobs=blobs,
         rate=_rate(mailbox, mailbox),
         concurrent_sends=settings.concurrent_sends,
         attempts_limit=settings.attempts_limit,

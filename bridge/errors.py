@@ -127,6 +127,12 @@ class MessageTooLarge(MessageError):
     code = "too_large_for_broker"
 
 
+class TooLargeForTransport(MessageError):
+    """Exchange does not take a mail of this size, in any number of calls."""
+
+    code = "too_large_for_transport"
+
+
 class RequestInvalid(MessageError):
     """A request breaks its schema or its rules; `field` says where, never with the value."""
 

@@ -36,6 +36,10 @@ BLOBS: Final[dict[str, tuple[str, str]]] = {
         "the directory for temporary files is full or read-only: large mails cannot be taken in",
         "make room there, or name another directory in the variable TMPDIR of the worker",
     ),
+    "too_large_for_transport": entry(
+        "a request's mail is larger than Exchange takes",
+        "send less: one attachment up to 48 MB and mails up to 150 MB, encoded; bare requests up to 48 MB",
+    ),
     "blob_missing": entry("there is no blob where a request says", "write the blob before the request is published"),
     "blob_changed": entry(
         "a blob has another size or other bytes than the request says",

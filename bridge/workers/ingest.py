@@ -39,9 +39,10 @@ from bridge.telemetry.ingest_events import (
 )
 from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.wire.topology import reader_lease
+from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
-from bridge.workers.ingest_transfer import Transfer, TransferLimits
+from bridge.workers.ingest_transfer import Transfer
 from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
 
 if TYPE_CHECKING:

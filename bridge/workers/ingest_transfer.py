@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.domain.batches import BatchLimits, Window, batches
+from bridge.domain.batches import batches
 from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
     BlobStoreUnavailable,
@@ -32,18 +31,21 @@ from bridge.errors import (
     RemovalImpossible,
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
+from bridge.workers.ingest_memory import removal_code, removal_error
 from bridge.workers.loop import unless_set
 from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from bridge.domain.batches import Window
     from bridge.domain.mail import Fetched, MailRef, ReadMail
     from bridge.ports.broker import Message, Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
     from bridge.workers.budget import ByteBudget
+    from bridge.workers.ingest_limits import TransferLimits
     from bridge.workers.ingest_memory import MailMemory
     from bridge.workers.ingest_parking import ParkingAttendant
 
@@ -52,18 +54,6 @@ _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
 _REMOVAL_LINGER_SECONDS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class TransferLimits:
-    """Bounds of what is under way for one mailbox."""
-
-    batch: BatchLimits = field(default_factory=BatchLimits)
-    fetches_in_flight: int = 3
-    unconfirmed: int = 256
-    """Mails between publish and removal: what a crash may repeat."""
-    settle_seconds: float = 90.0
-    """How long outstanding confirms are waited for at the end; the publisher's own timeout is shorter."""
 
 
 class Transfer:
@@ -354,7 +344,7 @@ class Transfer:
         try:
             removals = await self._inbox.remove(held)
         except BridgeError as error:
-            self._fail(_removal_error(error))
+            self._fail(removal_error(error))
             return
         gone = [removal.ref for removal in removals if removal.error is None]
         for ref in gone:
@@ -364,7 +354,7 @@ class Transfer:
             self._emit(MailsRemoved(self._alias, len(gone)))
         for removal in removals:
             if isinstance(removal.error, OperatorError | MessageError):
-                self._memory.stick(removal.ref, _removal_code(removal.error))
+                self._memory.stick(removal.ref, removal_code(removal.error))
             elif removal.error is not None:
                 self._fail(removal.error)
         if self._memory.too_many_stuck:
@@ -400,16 +390,3 @@ class Transfer:
         if self._failure is None:
             self._failure = error
         self._changed.set()
-
-
-def _removal_error(error: BridgeError) -> BridgeError:
-    """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
-    if not isinstance(error, OperatorError | MessageError):
-        return error
-    told = f" ({error.detail})" if error.detail else ""
-    return RemovalImpossible(f"published mails cannot be removed{told}", code=_removal_code(error))
-
-
-def _removal_code(error: BridgeError) -> str:
-    """Return what a person mends: the reason that `bridge check` gives, where the refusal has one."""
-    return error.code if isinstance(error, OperatorError) else RemovalImpossible.code

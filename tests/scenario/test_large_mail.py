@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import email
 import hashlib
 import json
 import random
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import pika
 import pytest
 
 from tests.scenario.conftest import ADDRESS
@@ -119,3 +121,65 @@ def test_a_worker_killed_between_blob_and_publish_publishes_the_mail_once_with_t
     assert first <= set(blobs())
     assert len(blobs()) == 2
     assert _read(payloads[-1]["raw"]["blob"]) == mail
+
+
+def _request(site: Site, request_id: str, attachments: list[dict[str, Any]]) -> None:
+    fields = {"to": [{"address": ADDRESS}], "subject": request_id, "text": "plans", "attachments": attachments}
+    body = json.dumps({"request_id": request_id, **fields}).encode()
+    connection = pika.BlockingConnection(pika.URLParameters(site.amqp_url))
+    channel = connection.channel()
+    channel.confirm_delivery()
+    properties = pika.BasicProperties(message_id=request_id, delivery_mode=2)
+    channel.basic_publish("mail.outbound", "dispatch", body, properties)
+    connection.close()
+
+
+def _stored(store: Path, name: str, data: bytes) -> dict[str, Any]:
+    (store / "out").mkdir(exist_ok=True)
+    (store / "out" / name).write_bytes(data)
+    blob = {"url": f"file://{store}/out/{name}", "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"name": name, "content_type": "application/pdf", "blob": blob}
+
+
+def _ends(site: Site, number: int) -> dict[str, tuple[str, str | None]]:
+    events: list[dict[str, Any]] = []
+
+    def arrived() -> bool:
+        events.extend(json.loads(body) for _, body in take(site.amqp_url, "mail.events"))
+        return len(events) >= number
+
+    until(arrived, f"{number} events", seconds=100)
+    return {one["request_id"]: (one["event"], one["code"]) for one in events}
+
+
+def test_stored_attachments_too_large_for_one_call_are_sent_one_by_one(site: Site, store: Path) -> None:
+    """Each byte for byte; a blob that is missing or another one fails its request alone."""
+    size = 20_000_000
+    site.sandbox.admin("/settings", method="PUT", body={"send_bytes": 157_286_400, "receive_bytes": 157_286_400})
+    parts = [_attachment(size + number) for number in range(2)]
+    plans = [_stored(store, f"{number}.pdf", part) for number, part in enumerate(parts)]
+    gone, changed = _stored(store, "gone.pdf", b"gone"), _stored(store, "changed.pdf", b"as it was")
+    (store / "out" / "gone.pdf").unlink()
+    (store / "out" / "changed.pdf").write_bytes(b"AS IT WAS")
+
+    with site.worker("egress", BLOBS__URL=f"file://{store}") as worker:
+        _request(site, "plans", plans)
+        _request(site, "gone", [gone])
+        _request(site, "changed", [changed])
+        elsewhere = {"url": "file:///etc/passwd", "size": 1, "sha256": "0" * 64}
+        _request(site, "elsewhere", [{"name": "x", "blob": elsewhere}])
+        ends = _ends(site, 4)
+        worker.stop()
+
+    assert ends == {
+        "plans": ("outbound.sent", None),
+        "gone": ("outbound.failed", "blob_missing"),
+        "changed": ("outbound.failed", "blob_changed"),
+        "elsewhere": ("outbound.failed", "invalid_request"),
+    }
+    assert [one["request_id"] for one in site.sandbox.admin("/sends")] == ["plans"]
+    [mail] = site.sandbox.admin(f"/mailboxes/{ADDRESS}/folders/inbox/mails")["mails"]
+    mime = site.sandbox.admin_bytes(f"/mailboxes/{ADDRESS}/folders/inbox/mails/{mail['item_id']}/mime")
+    found = [part for part in email.message_from_bytes(mime).walk() if part.get_filename()]
+    assert [part.get_payload(decode=True) for part in found] == parts
+    assert site.count("drafts") == 0

@@ -159,6 +159,11 @@ class EwsClient:
         async with self._share(address):
             return await self.run(lambda: self._exchange(address, payload, seconds, mime))
 
+    @property
+    def call_timeout_seconds(self) -> float:
+        """How long the whole answer to a call may take, unless the call says otherwise."""
+        return self._connection.call_timeout_seconds
+
     async def call_one(self, address: str, payload: etree._Element) -> ResponseMessage:
         """
         Return the response message of an operation on one thing.

@@ -23,7 +23,7 @@ from bridge.errors import (
 from bridge.telemetry.ingest_events import MailKept, MailParked
 from bridge.wire import event_v1
 from bridge.workers.ingest import IngestOptions
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 

@@ -45,7 +45,7 @@ from bridge.telemetry.ingest_events import (
 )
 from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from tests.support.clock import InstantClock
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
