@@ -15,7 +15,7 @@ import pika
 import pytest
 
 from tests.scenario.conftest import ADDRESS
-from tests.support.workers import take, until
+from tests.support.workers import bridge, take, until
 
 if TYPE_CHECKING:
     from tests.scenario.conftest import Site
@@ -95,6 +95,31 @@ def test_a_store_that_is_gone_keeps_large_mail_in_the_inbox_and_small_mail_passe
 
     [large] = _payloads(site)
     assert _read(large["raw"]["blob"]) == mail
+
+
+def test_a_large_mail_that_was_parked_without_a_store_is_exported_whole_and_goes_once_there_is_one(
+    site: Site, store: Path
+) -> None:
+    mail = _mail(14_000_000)
+    site.sandbox.deliver(ADDRESS, mail)
+    with site.worker("ingest") as worker:
+        parked = {"code": "too_large_for_broker"}
+        until(lambda: worker.metric("bridge_ingest_parked_mails_total", **parked) == 1, "the mail to be parked")
+        assert site.count() == 0
+        worker.stop()
+    [listed] = json.loads(bridge("parked", "list", "--json", environment=site.environment).stdout)
+    file = site.directory / "parked.eml"
+    exported = bridge("parked", "export", listed["message_id"], str(file), environment=site.environment)
+    assert (exported.returncode, file.read_bytes()) == (0, mail)
+
+    assert bridge("parked", "retry", listed["message_id"], environment=site.environment).returncode == 0
+    with site.worker("ingest", BLOBS__URL=f"file://{store}") as worker:
+        until(lambda: site.count() == 0, "the mail to leave")
+        worker.stop()
+
+    [payload] = _payloads(site)
+    assert payload["message_id"] == listed["message_id"]
+    assert _read(payload["raw"]["blob"]) == mail
 
 
 def test_a_worker_killed_between_blob_and_publish_publishes_the_mail_once_with_the_same_blobs(

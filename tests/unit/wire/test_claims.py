@@ -130,6 +130,23 @@ def test_every_body_is_one_that_the_broker_carries(largest: int) -> None:
         assert contents(found)[payload.raw.blob.url] == mail.mime
 
 
+def test_ten_thousand_attachments_are_carried_and_none_of_them_is_lost() -> None:
+    """Those beyond the parser's limit are one attachment together; the raw mail has them all."""
+    rules = ClaimRules(STORE, 1 << 20, 16 * 1024 * 1024)
+    mail = a_mail(*[f"attachment {number}".encode() * 100 for number in range(10_000)])
+
+    found, payload = made(mail, rules)
+
+    assert "part_limit" in payload.defects
+    assert len(found.messages[-1].body) <= rules.largest_body_bytes
+    assert payload.raw is not None
+    assert payload.raw.blob is not None
+    assert contents(found)[payload.raw.blob.url] == mail.mime
+    rest = payload.attachments[-1]
+    assert rest.blob is not None
+    assert contents(found)[rest.blob.url].endswith(b"--b--\r\n")
+
+
 def test_a_mail_whose_text_alone_is_too_large_says_so_and_has_its_bytes() -> None:
     mail = a_mail(text=b"t" * 200_000)
 
