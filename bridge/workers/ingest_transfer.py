@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
+_FOR_STORE_BYTES = 4 << 20
 _REMOVAL_LINGER_SECONDS = 0.02
 
 
@@ -88,6 +89,7 @@ class Transfer:
         self._emit = emit
         self._progress = progress
         self._failure: BridgeError | None = None
+        self._store_trouble: BridgeError | None = None
         self._bug: BaseException | None = None
         self._stop = asyncio.Event()
         self._outstanding = 0
@@ -159,6 +161,9 @@ class Transfer:
         yield from batches(refs[alone:], self._limits.batch)
 
     async def _fetch(self, refs: Sequence[MailRef]) -> tuple[int, Sequence[Fetched]]:
+        if self._store_trouble is not None and refs[0].size_bytes >= _FOR_STORE_BYTES:
+            # One that could not go there told it; the others of this page need not be fetched for that.
+            return 0, [FailedFetch(ref, self._store_trouble) for ref in refs]
         taken = await self._budget.take(sum(ref.size_bytes for ref in refs))
         started = self._clock.monotonic()
         try:
@@ -242,6 +247,7 @@ class Transfer:
         except MessageError as error:
             self._set_aside(mail.ref, error.code)
         except (BlobStoreUnavailable, BlobStoreUnusable) as error:
+            self._store_trouble = error
             self._memory.keep(mail.ref, error.code)  # small mails need no store, and a page may be among them
         except BridgeError as error:
             self._fail(error)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FailedFetch
 from bridge.errors import BlobStoreUnavailable, BlobStoreUnusable
 from bridge.telemetry.ingest_events import MailKept
 from bridge.workers.ingest import IngestOptions
+from bridge.workers.ingest_limits import TransferLimits
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
@@ -91,3 +93,27 @@ async def test_a_large_mail_that_cannot_be_kept_on_its_way_waits_and_others_pass
 
     assert bench.left == ["m1"]
     assert bench.publisher.ids == ["m0", "m2"]
+
+
+async def test_large_mails_are_not_fetched_one_after_the_other_for_a_store_that_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is up to 150 MB of Exchange's allowance; the first tells as much as all."""
+    large = [a_mail(number, size=5 << 20) for number in range(20)]
+    limits = TransferLimits(batch=BatchLimits(3, 1_000), fetches_in_flight=1)
+    bench = Bench(*large, a_mail(20), options=IngestOptions(limits=limits))
+
+    async def into_a_store(mail: ReadMail) -> Sequence[Message]:
+        if mail.ref.size_bytes > 1_000:
+            raise BlobStoreUnusable(code="blob_store_full")
+        return await compose(mail)
+
+    monkeypatch.setattr(bench.reader, "_compose", into_a_store)
+
+    await bench.once()
+
+    assert len(bench.inbox.fetches) <= 3
+    assert bench.publisher.ids == ["m20"]
+    assert len(bench.left) == 20
+    assert {event.code for event in bench.told(MailKept) if isinstance(event, MailKept)} == {"blob_store_full"}
+    assert bench.budget.taken_bytes == 0
