@@ -69,6 +69,8 @@ class Aside:
         self._still_seconds = still_seconds
         self._child = child
         self._turns = asyncio.Semaphore(processes)
+        self._turn_of_files = asyncio.Semaphore(1)
+        """The largest mails are read one after the other: what one takes of memory is what all take."""
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def composed(
@@ -107,7 +109,8 @@ class Aside:
 
     async def _read(self, job: Job) -> Composed | Defect:
         """Return the messages, or the defect that says why there are none."""
-        async with self._turns:
+        in_file = isinstance(job.mail, Files)
+        async with self._turn_of_files if in_file else contextlib.nullcontext(), self._turns:
             defect: Defect = "parser_failed"
             for attempt in range(_ATTEMPTS):
                 try:
