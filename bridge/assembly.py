@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.adapters.blobs.opening import BlobSettings as StoreSettings
+from bridge.adapters.blobs.opening import open_store
 from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.notifications import EwsNotifications
@@ -15,9 +17,11 @@ from bridge.config.entra import DEFAULT_APP
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.config.blobs import BlobSettings
     from bridge.config.entra import EntraAppSettings
     from bridge.config.rabbitmq import RabbitMqSettings
     from bridge.config.settings import ExchangeSettings, MailboxSettings, Settings
+    from bridge.ports.blobs import BlobStore
     from bridge.ports.tokens import TokenSource
 
 
@@ -59,6 +63,29 @@ def apps_of_the_broker(settings: Settings) -> dict[str, EntraAppSettings]:
 def entra_tokens(settings: EntraAppSettings, name: str = DEFAULT_APP) -> TokenSource:
     """Return a source of tokens for a command, which nobody tends."""
     return sign_in(name, settings).tokens()
+
+
+def blob_store(settings: BlobSettings) -> BlobStore:
+    """
+    Return the blob store; nobody is asked yet.
+
+    Raises:
+        ConfigurationError: It cannot be used as it is configured.
+    """
+    secret, key = settings.secret_access_key, settings.account_key
+    return open_store(
+        StoreSettings(
+            url=settings.url,
+            timeout_seconds=settings.timeout_seconds,
+            endpoint_url=settings.endpoint_url,
+            ca_file=settings.ca_file,
+            region=settings.region,
+            access_key_id=settings.access_key_id,
+            secret_access_key=secret.get_secret_value() if secret is not None else None,
+            account_name=settings.account_name,
+            account_key=key.get_secret_value() if key is not None else None,
+        )
+    )
 
 
 def ews_client(

@@ -17,9 +17,9 @@ from bridge.adapters.rabbitmq.own_certificate import OwnCertificate
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
-from bridge.assembly import apps_of_the_broker, entra_tokens, ews_client, rabbit_settings
+from bridge.adapters.system.composer import Claims, Composer
+from bridge.assembly import apps_of_the_broker, blob_store, entra_tokens, ews_client, rabbit_settings
 from bridge.domain.batches import BatchLimits
-from bridge.domain.mail import FetchedMail
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.send_rate import RateLimits
@@ -27,40 +27,37 @@ from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
 from bridge.telemetry.http import TelemetryServer
-from bridge.telemetry.ingest_events import MailUnread
 from bridge.telemetry.logging import count_lines_in, logger
 from bridge.telemetry.loop_lag import watch_loop
 from bridge.telemetry.metrics import Metrics
 from bridge.tellers import PART as TELLERS
 from bridge.tellers import Tellers
 from bridge.wire import topology
-from bridge.wire.inbound_messages import composed
+from bridge.wire.claims import ClaimRules
 from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
+from bridge.workers.egress_draft import BlobReader
 from bridge.workers.egress_options import EgressOptions
 from bridge.workers.egress_returned import ReturnedDrain
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.config.settings import EgressSettings, MailboxSettings, Settings
-    from bridge.domain.mail import UnconvertibleMail
-    from bridge.ports.broker import Message
+    from bridge.ports.blobs import BlobStore
     from bridge.ports.tokens import TokenSource
-    from bridge.telemetry.events import Emit
 
-__all__ = ["composer", "entra_tokens", "ews_client", "rabbit_settings", "run_workers"]
+__all__ = ["entra_tokens", "ews_client", "rabbit_settings", "run_workers"]
 
-_PARSE_ASIDE_FROM_BYTES = 256 * 1024
-# Of such a mail the worst that is known takes a tenth; nothing else of the worker runs meanwhile.
-_PARSE_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
+_MOST_ATTACHED_BYTES = 1 << 40
 _DELETE_TYPES = {
     "deleted_items": RemoveBy("MoveToDeletedItems"),
     "soft_delete": RemoveBy("SoftDelete"),
@@ -99,6 +96,7 @@ async def run_workers(
                 watch_loop(process.metrics),
                 process.tellers.run(),
                 process.follow(renewed or asyncio.Queue(), senders),
+                *(process.sweeps() if ingest else ()),
                 *beside,
             ],
         )
@@ -138,6 +136,7 @@ class _Process:
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
+        self.blobs: BlobStore | None = blob_store(settings.blobs) if settings.blobs is not None else None
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
 
@@ -155,6 +154,8 @@ class _Process:
         stack.callback(process.identities.close)
         stack.callback(process.close_clients)
         stack.push_async_callback(process.aside.close)
+        if process.blobs is not None:
+            stack.push_async_callback(process.blobs.close)
         await stack.enter_async_context(process.publisher)
         return process
 
@@ -179,7 +180,13 @@ class _Process:
                 alias=mailbox.alias,
                 inbox=inbox,
                 publisher=self.publisher,
-                compose=composer(mailbox.alias, self.aside, self.emit),
+                compose=Composer(
+                    mailbox.alias,
+                    self.aside,
+                    self.emit,
+                    largest_body_bytes=self.publisher.largest_body_bytes,
+                    claims=self.claims(),
+                ),
                 budget=self.budget,
                 clock=self.clock,
                 emit=self.emit,
@@ -202,6 +209,31 @@ class _Process:
             self.health.expect(TELLERS)
         return readers
 
+    def limits(self) -> OutboundLimits:
+        """Return what a request may hold: with a store as much as Exchange takes, which is said of the request then."""
+        if self.blobs is None:
+            return OutboundLimits()
+        return OutboundLimits(blob_store_url=self.blobs.url, attachment_bytes=_MOST_ATTACHED_BYTES)
+
+    def egress_options(self, mailbox: MailboxSettings) -> EgressOptions:
+        """Return how requests from a mailbox are treated."""
+        blobs = BlobReader(self.blobs, self.budget) if self.blobs is not None else None
+        return _egress_options(self.settings.egress, mailbox, self.limits(), blobs)
+
+    def sweeps(self) -> list[Awaitable[None]]:
+        """Return what removes old blobs; nothing where there are none, or where the store does it."""
+        settings = self.settings.blobs
+        if self.blobs is None or settings is None or not settings.keep_days:
+            return []
+        return [BlobSweep(self.blobs, settings.keep_days, self.clock, self.emit).run()]
+
+    def claims(self) -> Claims | None:
+        """Return where large mails go; None where there is no such place."""
+        if self.blobs is None or self.settings.blobs is None:
+            return None
+        above = self.settings.blobs.above_bytes
+        return Claims(self.blobs, ClaimRules(self.blobs.url, above, self.publisher.largest_body_bytes))
+
     async def senders(self, stack: AsyncExitStack) -> list[MailboxSender | ReturnedDrain]:
         """Return a sender for each mailbox that is sent from, and the drain of requests that came back."""
         consumer = await stack.enter_async_context(RabbitConsumer(self.rabbit, self.emit))
@@ -215,7 +247,7 @@ class _Process:
                 clock=self.clock,
                 emit=self.emit,
                 health=self.health,
-                options=_egress_options(self.settings.egress, mailbox),
+                options=self.egress_options(mailbox),
             )
             for mailbox in self.settings.mailboxes
             if mailbox.send
@@ -227,7 +259,7 @@ class _Process:
             clock=self.clock,
             emit=self.emit,
             health=self.health,
-            limits=OutboundLimits(),
+            limits=self.limits(),
         )
         return [*senders.values(), returned]
 
@@ -317,8 +349,12 @@ class _Process:
         self.metrics.ews_call_seconds.labels(operation).observe(seconds)
 
 
-def _egress_options(settings: EgressSettings, mailbox: MailboxSettings) -> EgressOptions:
+def _egress_options(
+    settings: EgressSettings, mailbox: MailboxSettings, limits: OutboundLimits, blobs: BlobReader | None
+) -> EgressOptions:
     return EgressOptions(
+        limits=limits,
+        blobs=blobs,
         rate=_rate(mailbox, mailbox),
         concurrent_sends=settings.concurrent_sends,
         attempts_limit=settings.attempts_limit,
@@ -339,21 +375,3 @@ def _rate(before: MailboxSettings, now: MailboxSettings) -> RateLimits:
         per_minute=either(before.send_rate_per_minute, now.send_rate_per_minute),
         recipients_per_day=either(before.recipients_per_day, now.recipients_per_day),
     )
-
-
-def composer(
-    alias: str, aside: Aside, emit: Emit
-) -> Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]]:
-    """Return what makes messages of a mail, its own last; large ones are read aside, so that heartbeats go on."""
-
-    async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
-        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
-        if size >= _PARSE_ASIDE_FROM_BYTES:
-            messages, unread = await aside.composed(mail, alias)
-        else:
-            messages, unread = composed(mail, alias, seconds=_PARSE_SECONDS)
-        if unread is not None:
-            emit(MailUnread(alias, mail.ref.message_id, unread))
-        return messages
-
-    return compose

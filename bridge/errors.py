@@ -100,6 +100,12 @@ class SendOutcomeUnknown(TransientError):
     code = "send_outcome_unknown"
 
 
+class BlobStoreUnavailable(TransientError):
+    """The blob store does not answer, or not in time, or gave back other bytes than it was given."""
+
+    code = "blob_store_unavailable"
+
+
 # What happens next: this message is set aside with its reason, the next one is taken.
 
 
@@ -121,6 +127,12 @@ class MessageTooLarge(MessageError):
     code = "too_large_for_broker"
 
 
+class TooLargeForTransport(MessageError):
+    """Exchange does not take a mail of this size, in any number of calls."""
+
+    code = "too_large_for_transport"
+
+
 class RequestInvalid(MessageError):
     """A request breaks its schema or its rules; `field` says where, never with the value."""
 
@@ -140,6 +152,24 @@ class SendRefused(MessageError):
     def __init__(self, exchange_code: str) -> None:
         super().__init__(exchange_code)
         self.exchange_code = exchange_code
+
+
+class BlobMissing(MessageError):
+    """There is no blob where a request says."""
+
+    code = "blob_missing"
+
+
+class BlobChanged(MessageError):
+    """A blob has another size or other bytes than a request says."""
+
+    code = "blob_changed"
+
+
+class BlobRefused(MessageError):
+    """A request names something that is no blob of the configured store."""
+
+    code = "blob_refused"
 
 
 # What happens next: the mailbox (or the worker) pauses, says so, and tries again slowly.
@@ -220,6 +250,12 @@ class QueueTaken(OperatorError):
     """Another consumer holds the queue exclusively."""
 
     code = "queue_taken"
+
+
+class BlobStoreUnusable(OperatorError):
+    """The blob store is full, read-only, closed to the bridge, or not there."""
+
+    code = "blob_store_unusable"
 
 
 class ConfigurationError(OperatorError):

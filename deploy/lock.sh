@@ -8,5 +8,5 @@ compile() { # output, extras...
   grep -oE 'hatchling==[0-9.]+' pyproject.toml | uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header "$@" pyproject.toml - --output-file "$output"
 }
-compile deploy/requirements.txt --extra sandbox
-compile tests/requirements.txt --extra sandbox --extra dev
+compile deploy/requirements.txt --extra blobs --extra sandbox
+compile tests/requirements.txt --extra blobs --extra sandbox --extra dev

@@ -45,8 +45,8 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
-    integration | identity | matrix) ensure_rabbitmq || exit 1 ;;
-    scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
+    identity | matrix) ensure_rabbitmq || exit 1 ;;
+    integration | scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     browser) ensure_chromium || exit 1 ;;
     sandbox) ensure_node && ensure_davmail && ensure_curl || exit 1 ;;
     *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration identity scenario browser matrix)" >&2; exit 2 ;;

@@ -11,7 +11,7 @@ from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.bootstrap import entra_tokens, ews_client
 from bridge.cli.exits import Exit, answer, say
-from bridge.domain.mail import FailedFetch, FetchedMail
+from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail
 from bridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def export(settings: Settings, aliases: Collection[str], message_id: str, file: 
                     [fetched] = await EwsInbox(client, mailbox.address).fetch([mail.ref])
                     if isinstance(fetched, FetchedMail):
                         return fetched.mime, ""
+                    if isinstance(fetched, SpooledMail):
+                        return fetched.file.read(), ""
                     why = fetched.error.code if isinstance(fetched, FailedFetch) else "Exchange does not give its MIME"
                     return None, why
         return None, "no such mail is parked"

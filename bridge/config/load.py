@@ -18,7 +18,7 @@ from bridge.config.secret_files import read_files
 from bridge.config.settings import ClientSettings, Settings
 from bridge.config.shape import named_sections_of, section_of
 from bridge.config.toml_file import leaves, read_toml
-from bridge.config.unknown_keys import NOT_YET, refuse_unknown
+from bridge.config.unknown_keys import refuse_unknown
 from bridge.config.workload_identity import fill_from_kubernetes
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load(path: Path | None, environ: Mapping[str, str], model: type[BaseModel] =
 
 
 def _put_environment_on_top(given: Given, environ: Mapping[str, str]) -> None:
-    values, variables, problems = read_environment(environ, set(Settings.model_fields) | set(NOT_YET[""]))
+    values, variables, problems = read_environment(environ, set(Settings.model_fields))
     given.problems += problems
     for key, value in values.items():
         table = _table(given.tree, key)

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from bridge.config import rules
+from bridge.config.blobs import BlobSettings
 from bridge.config.entra import CLOUDS, DEFAULT_APP, EntraAppSettings, EntraSettings, cloud_of_ews
 from bridge.config.rabbitmq import RabbitMqSettings, broker_app, broker_app_problems
 from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Section
@@ -277,6 +278,7 @@ class Settings(ExchangeSettings):
 
     mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
     rabbitmq: RabbitMqSettings
+    blobs: BlobSettings | None = None
     ingest: IngestSettings = IngestSettings()
     egress: EgressSettings = EgressSettings()
     http: HttpSettings = HttpSettings()

@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from bridge.config.given import Given
     from bridge.config.toml_file import Key
 
-NOT_YET = {
-    "": {"blobs": "is not available yet: this version carries mail up to the broker's largest body"},
-}
-"""Keys of later versions; who sets one is told so, rather than that it is unknown."""
-
 OTHER_NAMES = {
     "application_id": "client_id", "app_id": "client_id", "directory_id": "tenant_id", "secret": "client_secret",
     "client_secret_value": "client_secret", "email": "address", "email_address": "address", "name": "alias",
@@ -55,8 +50,6 @@ def refuse_unknown(given: Given, model: type[BaseModel], tree: Mapping[str, Any]
 
 def _unknown(name: str, model: type[BaseModel], at: Key) -> tuple[str, str]:
     section = str(at[0]) if at else ""
-    if name in NOT_YET.get(section, {}):
-        return NOT_YET[section][name], "remove it"
     if name == "password" and section in {"entra", "ews"}:
         text = "has no place beside OAuth, where the password stays blank: the app signs in with entra.client_secret"
         return text, "remove it"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.config import Settings
 from bridge.doctor.apps import Apps
+from bridge.doctor.blobs import examine_blobs
 from bridge.doctor.broker import Broker
 from bridge.doctor.findings import skipped
 from bridge.doctor.mailboxes import Mailboxes
@@ -34,4 +35,7 @@ async def examine(examination: Examination) -> AsyncGenerator[Finding, None]:
                 yield finding
     if not isinstance(settings, Settings):
         yield skipped("rabbitmq", "log in, and look at rights, exchanges and queues", "it is not configured")
-    yield skipped("blob store", "write, read and delete", "there is none yet: it comes with large mail")
+    blobs = settings.blobs if isinstance(settings, Settings) else None
+    async with aclosing(examine_blobs(blobs)) as found:
+        async for finding in found:
+            yield finding

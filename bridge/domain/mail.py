@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +69,30 @@ class FetchedMail:
     mime: bytes
 
 
+class MimeFile(Protocol):
+    """A large mail's MIME in a file that nobody else has."""
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+
+    def read(self) -> bytes:
+        """Return all of it."""
+
+    def close(self) -> None:
+        """Give its space back."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledMail:
+    """A mail with its MIME, as in `FetchedMail`, too large to be held in memory."""
+
+    ref: MailRef
+    file: MimeFile
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class UnconvertibleMail:
     """A mail whose MIME Exchange refuses to make; only its properties can be had."""
@@ -93,7 +117,8 @@ class FailedFetch:
     error: BridgeError
 
 
-Fetched = FetchedMail | UnconvertibleMail | VanishedMail | FailedFetch
+ReadMail = FetchedMail | SpooledMail | UnconvertibleMail
+Fetched = ReadMail | VanishedMail | FailedFetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from urllib.parse import unquote
 from bridge.mime import charsets
 from bridge.mime.html_text import html_to_text
 from bridge.mime.parsed import Attachment
+from bridge.mime.pieces import decoded_pieces
 from bridge.mime.transfer import decode_transfer, find_uuencoded
 
 if TYPE_CHECKING:
     from bridge.mime.limits import Limits
+    from bridge.mime.sink import Sink, Taken
     from bridge.mime.structure import Part
     from bridge.mime.words import HeaderText
 
@@ -98,8 +100,9 @@ def _is_shown(part: Part, index: int, kind: str, *, in_alternative: bool) -> boo
 class ContentReader:
     """Decodes the parts of one mail."""
 
-    def __init__(self, raw: bytes, header: HeaderText, limits: Limits) -> None:
+    def __init__(self, raw: bytes, header: HeaderText, limits: Limits, sink: Sink | None = None) -> None:
         self._raw = raw
+        self._sink = sink
         self._header = header
         self._defects = header.defects
         self._limits = limits
@@ -110,6 +113,14 @@ class ContentReader:
         """Return a leaf's content without its transfer encoding."""
         encoding = part.transfer_encoding
         return decode_transfer(self._raw[part.body : part.end], encoding, self._defects)
+
+    def _in_sink(self, part: Part) -> Taken | None:
+        """Return where a leaf's content is now; None for what is small, and where there is no sink."""
+        if self._sink is None or not self._sink.wants(part.end - part.body):
+            return None
+        pieces = decoded_pieces(self._raw, part.body, part.end, part.transfer_encoding)
+        taken = self._sink.take(pieces) if pieces is not None else None
+        return taken or self._sink.take(iter((self.content(part),)))
 
     def text(self, body: Body) -> str:
         """Return the mail's text, line ends as LF, made from the HTML where the plain text is missing or blank."""
@@ -182,17 +193,19 @@ class ContentReader:
             disposition = part.disposition.value
             inline = disposition == "inline" or (related and disposition != "attachment")
             inline = inline or (content_id is not None and content_id in shown)
-            content = self.content(part)
+            kept = self._in_sink(part)
+            content = self.content(part) if kept is None else b""
             found.append(
                 Attachment(
                     name=None if part.name is None else charsets.clean(part.name, self._defects),
                     content_type=part.content_type,
                     charset=charsets.clean(part.parameters.get("charset", ""), self._defects) or None,
-                    size=len(content),
-                    sha256=hashlib.sha256(content).hexdigest(),
+                    size=len(content) if kept is None else kept.extent.size,
+                    sha256=hashlib.sha256(content).hexdigest() if kept is None else kept.sha256,
                     content_id=content_id,
                     inline=inline,
                     content=content,
+                    extent=None if kept is None else kept.extent,
                 )
             )
         return (*found, *self._uuencoded)

@@ -49,6 +49,7 @@ Defect = Literal[
     "mime_refused",
     "parser_failed",
     "parse_time_exceeded",
+    "payload_limit",
 ]
 
 DEFECTS: tuple[str, ...] = get_args(Defect)
@@ -98,6 +99,7 @@ MEANINGS: dict[str, str] = {
     "mime_refused": "Exchange made no MIME of this mail; the payload is made from its properties, without raw.",
     "parser_failed": "Reading the MIME failed as a whole; only the raw bytes are of use.",
     "parse_time_exceeded": "Reading the MIME took longer than one mail may take; only the raw bytes are of use.",
+    "payload_limit": "Text, HTML and headers alone are larger than the broker carries; only the raw bytes are of use.",
 }
 
 

@@ -30,6 +30,14 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """A stretch of a file: content that is too large to be held."""
+
+    start: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """A part that is not the shown text, decoded from its transfer encoding and otherwise byte for byte as sent."""
 
@@ -43,6 +51,9 @@ class Attachment:
     inline: bool
     """True for what is shown within the text, such as an image in HTML."""
     content: bytes = field(repr=False)
+    """Empty where `extent` says where it lies."""
+    extent: Extent | None = None
+    """Only where the parser was given a sink for large content."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from bridge.mime.words import Budget, HeaderText
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.mime.sink import Sink
+
 _ONCE = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "date")
 _LONGEST_ID = 998
 _IMPORTANCE: dict[str, Importance] = {
@@ -29,12 +31,13 @@ _IMPORTANCE: dict[str, Importance] = {
 }  # fmt: skip
 
 
-def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
+def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS, sink: Sink | None = None) -> ParsedMail:
     """
-    Return what a mail says. Never raises, whatever the bytes are, and takes time in proportion to their number.
+    Return what a mail says, its large attachments in the sink where there is one.
 
-    What is broken is read as mail programs would read it, and named in `defects`. Beyond the limits nothing is cut in
-    silence: the defect says what was left out, and the raw bytes have it.
+    Never raises, whatever the bytes are, and takes time in proportion to their number. What is broken is read as mail
+    programs would read it, and named in `defects`. Beyond the limits nothing is cut in silence: the defect says what
+    was left out, and the raw bytes have it.
     """
     defects = Defects()
     if not raw:
@@ -52,7 +55,7 @@ def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS) -> ParsedMail:
     first = _first_of_each(block.fields, texts, defects, limits)
 
     body = select(root)
-    reader = ContentReader(raw, header, limits)
+    reader = ContentReader(raw, header, limits, sink)
     html = reader.html(body.html_parts)
     text = reader.text(body)
     attachments = reader.attachments(body.attached, html)

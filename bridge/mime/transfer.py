@@ -24,7 +24,7 @@ _MAX_GROUPS = 100_000
 # Enough for 90 MB in lines of the usual length.
 _MAX_UU_LINES = 2_000_000
 
-_IDENTITY = frozenset(("", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none", "8_bit", "7_bit"))
+IDENTITY = frozenset(("", "7bit", "8bit", "binary", "7-bit", "8-bit", "7bits", "8bits", "none", "8_bit", "7_bit"))
 _QUOTED = frozenset(("quoted-printable", "quoted_printable", "quotedprintable", "quoted-printable_", "qp"))
 _UUENCODED = frozenset(("x-uuencode", "uuencode", "x-uue", "uue"))
 
@@ -39,7 +39,7 @@ class UuFile:
 
 def decode_transfer(body: bytes, encoding: str, defects: Defects) -> bytes:
     """Return the content of a part under its transfer encoding; under one that is unknown, the bytes as they are."""
-    if encoding in _IDENTITY:
+    if encoding in IDENTITY:
         return body
     if encoding == "base64":
         return decode_base64(body, defects)

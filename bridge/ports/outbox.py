@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime, timedelta
 
+    from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import (
         CreatedDraft,
         EndReason,
@@ -43,7 +44,15 @@ class SendingMailbox(Protocol):
 
     @property
     def largest_mime_bytes(self) -> int:
-        """The largest mail that this transport can carry."""
+        """The largest mail that this transport can carry in one call."""
+
+    @property
+    def largest_attachment_bytes(self) -> int:
+        """The largest attachment that it can carry by itself."""
+
+    @property
+    def largest_mail_bytes(self) -> int:
+        """The largest mail that it can carry in any number of calls."""
 
     @property
     def ledger_since(self) -> datetime | None:
@@ -63,6 +72,21 @@ class SendingMailbox(Protocol):
         Raises:
             SendRefused: Exchange will never take this mail.
             SendOutcomeUnknown: A draft may be there, or come later.
+        """
+
+    async def create_draft_in_parts(
+        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+    ) -> CreatedDraft:
+        """
+        Save a draft in several calls: the mail, then each attachment as it comes, and the stamp last.
+
+        Until the stamp is written no look takes it for a draft of the request. What is left of one that was never
+        finished is swept by its age.
+
+        Raises:
+            SendRefused: Exchange will never take this mail.
+            SendOutcomeUnknown: A part of a draft may be there; with its stamp where that was the last call.
+            BridgeError: Whatever the attachments raise, when their turn comes.
         """
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:

@@ -91,6 +91,45 @@ class MailsFetched(Event):
 
 
 @dataclass(frozen=True)
+class BlobWritten(Event):
+    """A part of a mail is in the blob store, and was read back; its payload is about to be published."""
+
+    name = "ingest.blob_written"
+    level = "debug"
+
+    mailbox: str
+    size_bytes: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it and its bytes."""
+        metrics.ingest_blobs.labels(self.mailbox).inc()
+        metrics.ingest_blob_bytes.labels(self.mailbox).inc(self.size_bytes)
+
+
+@dataclass(frozen=True)
+class BlobsRemoved(Event):
+    """Blobs older than `blobs.keep_days` were removed."""
+
+    name = "blobs.removed"
+
+    count: int
+
+    def record(self, metrics: Metrics) -> None:
+        """Count them."""
+        metrics.ingest_blobs_removed.inc(self.count)
+
+
+@dataclass(frozen=True)
+class BlobSweepFailed(Event):
+    """Old blobs could not be removed; it is tried again in an hour. Nothing else waits for that."""
+
+    name = "blobs.sweep_failed"
+    level = "warning"
+
+    code: str
+
+
+@dataclass(frozen=True)
 class MailPublished(Event):
     """The broker confirmed a mail; it may now leave the inbox."""
 

@@ -159,6 +159,9 @@ class Metrics:
         self.ingest_delivery_seconds = self._histogram(
             "ingest_delivery_seconds", "Received by Exchange to confirmed by the broker", DELIVERY_BUCKETS, "mailbox"
         )
+        self.ingest_blobs = self._counter("ingest_blobs", "Blobs written and read back", "mailbox")
+        self.ingest_blob_bytes = self._counter("ingest_blob_bytes", "Bytes of these blobs", "mailbox")
+        self.ingest_blobs_removed = self._counter("ingest_blobs_removed", "Blobs removed for their age")
         self.ingest_payload_bytes = self._histogram("ingest_payload_bytes", "Size of published payloads", BYTES_BUCKETS)
         self.ingest_listing_age = self._age(
             "ingest_listing_age_seconds", "Since the last complete listing of a mailbox", self._monotonic

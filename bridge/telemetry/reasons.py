@@ -7,7 +7,7 @@ where it is known.
 
 from __future__ import annotations
 
-from bridge.telemetry import reasons_of_access, reasons_of_broker
+from bridge.telemetry import reasons_of_access, reasons_of_blobs, reasons_of_broker
 
 _REASONS: dict[str, tuple[str, str]] = {
     "ok": ("works", ""),
@@ -103,8 +103,9 @@ _REASONS |= {
     **reasons_of_access.ENTRA,
     **reasons_of_access.EXCHANGE,
     **reasons_of_broker.BROKER,
+    **reasons_of_blobs.BLOBS,
 }
-_GENERAL = {**reasons_of_access.GENERAL, **reasons_of_broker.GENERAL}
+_GENERAL = {**reasons_of_access.GENERAL, **reasons_of_broker.GENERAL, **reasons_of_blobs.GENERAL}
 
 CODES = frozenset(_REASONS)
 

@@ -44,6 +44,9 @@ Code = Literal[
     "too_large_for_transport",
     "refused_by_exchange",
     "delivery_limit",
+    "blob_missing",
+    "blob_changed",
+    "blob_refused",
     # outbound.expired
     "expired",
     # outbound.unknown
@@ -80,6 +83,8 @@ Code = Literal[
     "topology_missing",
     "broker_access_refused",
     "queue_taken",
+    "blob_store_unavailable",
+    "blob_store_unusable",
     "configuration",
     # what has no code of its own
     "message",

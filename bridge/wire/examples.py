@@ -10,6 +10,7 @@ from bridge.domain.mail import MailProperties, MailRef, UnconvertibleMail, deriv
 from bridge.mime import parse
 from bridge.mime.compose_message_id import message_id_of
 from bridge.wire import event_v1, inbound_build, inbound_v1, outbound_v1
+from bridge.wire.inbound_build import RawMime
 
 _ADDRESS = "dispatch@example.org"
 _AT = datetime(2026, 11, 24, 8, 31, 5, tzinfo=UTC)
@@ -80,10 +81,14 @@ def _ref(number: int, item_class: str, size: int) -> MailRef:
 
 def _inbound() -> dict[str, str]:
     request = inbound_build.build(
-        _ref(1, "IPM.Note", len(_REQUEST_MAIL)), "dispatch", _REQUEST_MAIL, parse(_REQUEST_MAIL)
+        _ref(1, "IPM.Note", len(_REQUEST_MAIL)), "dispatch", RawMime.of(_REQUEST_MAIL), parse(_REQUEST_MAIL)
     )
     bounce = inbound_build.build(
-        _ref(2, "REPORT.IPM.Note.NDR", len(_BOUNCE_MAIL)), "dispatch", _BOUNCE_MAIL, parse(_BOUNCE_MAIL), policy="omit"
+        _ref(2, "REPORT.IPM.Note.NDR", len(_BOUNCE_MAIL)),
+        "dispatch",
+        RawMime.of(_BOUNCE_MAIL),
+        parse(_BOUNCE_MAIL),
+        policy="omit",
     )
     meeting = inbound_build.compose(
         UnconvertibleMail(

@@ -5,40 +5,63 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from bridge.domain.mail import FetchedMail, UnconvertibleMail
+from bridge.domain.mail import UnconvertibleMail
 from bridge.errors import MailUnreadable
 from bridge.mime import ParsedMail, from_properties, kind_of, parse
 from bridge.mime.compose_message_id import request_id_of
+from bridge.mime.parsed import Extent
 from bridge.mime.time_budget import ParseTimeExceeded, cpu_seconds
 from bridge.ports.broker import Message
 from bridge.wire import inbound_v1, topology
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from bridge.domain.mail import MailProperties, MailRef
+    from bridge.domain.mail import FetchedMail, MailProperties, MailRef
     from bridge.mime import Address, Attachment, Kind, Report
     from bridge.mime.defects import Defect
     from bridge.ports.broker import HeaderValue
+    from bridge.wire.claims import Claims
 
 RawPolicy = Literal["inline", "omit"]
 
 _REQUEST_ID = re.compile(r"[!-~]{1,200}")
 
 
+@dataclass(frozen=True, slots=True)
+class RawMime:
+    """A mail's bytes, or where they lie; what of them must be known either way."""
+
+    size: int
+    sha256: str
+    content: bytes | Extent = field(repr=False)
+
+    @classmethod
+    def of(cls, mime: bytes) -> RawMime:
+        """Return it for bytes that are here."""
+        return cls(len(mime), hashlib.sha256(mime).hexdigest(), mime)
+
+
 def build(
-    ref: MailRef, alias: str, raw: bytes, parsed: ParsedMail, *, policy: RawPolicy = "inline"
+    ref: MailRef,
+    alias: str,
+    raw: RawMime,
+    parsed: ParsedMail,
+    *,
+    policy: RawPolicy = "inline",
+    claims: Claims | None = None,
 ) -> inbound_v1.InboundMail:
-    """Return the payload of a mail whose MIME was fetched and parsed."""
-    content = _base64(raw) if policy == "inline" else None
+    """Return the payload of a mail whose MIME was fetched and parsed; what goes to the store is noted in `claims`."""
+    carried = _carried(raw.content, raw.size, raw.sha256, claims, raw=True) if policy == "inline" else {}
     return _payload(
         ref,
         alias,
         parsed,
-        attachments=[_attachment(attachment) for attachment in parsed.attachments],
-        raw={"size": len(raw), "sha256": hashlib.sha256(raw).hexdigest(), "content": content},
+        attachments=[_attachment(attachment, claims) for attachment in parsed.attachments],
+        raw={"size": raw.size, "sha256": raw.sha256, **carried},
     )
 
 
@@ -56,14 +79,10 @@ def compose(
     fetched: FetchedMail | UnconvertibleMail, alias: str, *, policy: RawPolicy = "inline", seconds: float = 10.0
 ) -> inbound_v1.InboundMail:
     """
-    Return the payload of a fetched mail, whatever is in it.
-
-    The parser does not raise, and its time grows with a mail's size alone. Should a mail be found that makes it raise,
-    or take more than `seconds` of CPU time, it goes out with its raw bytes and the defect `parser_failed` or
-    `parse_time_exceeded`: a mail that cannot be read is still a mail.
+    Return the payload of a fetched mail, whatever is in it, with everything inside.
 
     Raises:
-        MailUnreadable: A mail without raw bytes takes that long: there is nothing to publish of it.
+        MailUnreadable: A mail without raw bytes takes too long: there is nothing to publish of it.
     """
     if isinstance(fetched, UnconvertibleMail):
         try:
@@ -71,19 +90,50 @@ def compose(
                 return build_from_properties(fetched.ref, alias, fetched.properties)
         except ParseTimeExceeded:
             raise MailUnreadable("its properties take too long to read") from None
+    mime = fetched.mime
+    return compose_mime(fetched.ref, alias, RawMime.of(mime), lambda: parse(mime), policy=policy, seconds=seconds)
+
+
+def compose_mime(
+    ref: MailRef,
+    alias: str,
+    raw: RawMime,
+    read: Callable[[], ParsedMail],
+    *,
+    policy: RawPolicy = "inline",
+    seconds: float = 10.0,
+    claims: Claims | None = None,
+) -> inbound_v1.InboundMail:
+    """
+    Return the payload of a mail with its MIME, whatever is in it.
+
+    The parser does not raise, and its time grows with a mail's size alone. Should a mail be found that makes it raise,
+    or take more than `seconds` of CPU time, it goes out with its raw bytes and the defect `parser_failed` or
+    `parse_time_exceeded`: a mail that cannot be read is still a mail.
+    """
     try:
         with cpu_seconds(seconds):
-            return build(fetched.ref, alias, fetched.mime, parse(fetched.mime), policy=policy)
+            return build(ref, alias, raw, read(), policy=policy, claims=claims)
     except ParseTimeExceeded:
         defect: Defect = "parse_time_exceeded"
     except Exception:  # noqa: BLE001 - the reason is in the docstring; the defect makes it visible
         defect = "parser_failed"
-    return unread(fetched, alias, defect, policy=policy)
+    return unread(ref, alias, raw, defect, policy=policy, claims=claims)
 
 
-def unread(fetched: FetchedMail, alias: str, defect: Defect, *, policy: RawPolicy = "inline") -> inbound_v1.InboundMail:
+def unread(
+    ref: MailRef,
+    alias: str,
+    raw: RawMime,
+    defect: Defect,
+    *,
+    policy: RawPolicy = "inline",
+    claims: Claims | None = None,
+) -> inbound_v1.InboundMail:
     """Return the payload of a mail of which nothing but its bytes is told, and why."""
-    return build(fetched.ref, alias, fetched.mime, ParsedMail(defects=(defect,)), policy=policy)
+    if claims is not None:
+        claims.pending.clear()
+    return build(ref, alias, raw, ParsedMail(defects=(defect,)), policy=policy, claims=claims)
 
 
 def routing_key(alias: str, kind: Kind) -> str:
@@ -186,7 +236,18 @@ def _addresses(addresses: Sequence[Address]) -> list[dict[str, str]]:
     return [{"name": address.name, "address": address.address} for address in addresses]
 
 
-def _attachment(attachment: Attachment) -> dict[str, Any]:
+def _carried(
+    content: bytes | Extent, size: int, sha256: str, claims: Claims | None, *, raw: bool = False
+) -> dict[str, Any]:
+    claimed = claims.claim(content, size=size, sha256=sha256, raw=raw) if claims is not None else None
+    if claimed is not None:
+        return {"blob": claimed}
+    if isinstance(content, Extent):
+        raise TypeError("content in a file goes to a store, and there is none")
+    return {"content": _base64(content)}
+
+
+def _attachment(attachment: Attachment, claims: Claims | None) -> dict[str, Any]:
     return {
         "name": attachment.name,
         "content_type": attachment.content_type,
@@ -195,7 +256,7 @@ def _attachment(attachment: Attachment) -> dict[str, Any]:
         "sha256": attachment.sha256,
         "content_id": attachment.content_id,
         "inline": attachment.inline,
-        "content": _base64(attachment.content),
+        **_carried(attachment.extent or attachment.content, attachment.size, attachment.sha256, claims),
     }
 
 

@@ -35,8 +35,9 @@ from pydantic import (
 )
 
 from bridge.domain import outbound
+from bridge.domain.blobs import key_in
 from bridge.domain.outbound_address import check_address
-from bridge.errors import RequestInvalid
+from bridge.errors import BlobRefused, RequestInvalid
 
 NAME = "mail.outbound.v1"
 CONTENT_TYPE = "application/json"
@@ -406,6 +407,10 @@ def _check_store(url: str, store_url: str | None) -> None:
         raise ValueError("are a blob although no blob store is configured")
     if not url.startswith(store_url.rstrip("/") + "/"):
         raise ValueError("are a blob outside the configured store")
+    try:
+        key_in(store_url.rstrip("/"), url)
+    except BlobRefused as error:
+        raise ValueError(f"are a blob whose url is refused: {error.detail}") from error
 
 
 def _mailboxes(addresses: tuple[Address, ...]) -> tuple[outbound.Mailbox, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.send_rate import RateLimits
@@ -10,6 +11,9 @@ from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.egress_pause import PauseOptions
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.egress_settle import SettleOptions
+
+if TYPE_CHECKING:
+    from bridge.workers.egress_draft import BlobReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class EgressOptions:
     yield_seconds: float = 5.0
     """How long it leaves the queues alone then; whoever stands by looks every second or two."""
     limits: OutboundLimits = field(default_factory=OutboundLimits)
+    blobs: BlobReader | None = None
+    """Where stored attachments are; None where there is no store."""
     send: SendOptions = field(default_factory=SendOptions)
     settle: SettleOptions = field(default_factory=SettleOptions)
     pauses: PauseOptions = field(default_factory=PauseOptions)

@@ -8,9 +8,10 @@ from bridge.errors import MailboxThrottled
 from bridge.workers.egress_pause import HeldBack
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime, timedelta
 
+    from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView, SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import BegunSends, SendingMailbox
     from bridge.workers.egress_pause import Pauses
@@ -37,6 +38,16 @@ class QuietMailbox:
         return self._mailbox.largest_mime_bytes
 
     @property
+    def largest_attachment_bytes(self) -> int:
+        """Return that of the mailbox."""
+        return self._mailbox.largest_attachment_bytes
+
+    @property
+    def largest_mail_bytes(self) -> int:
+        """Return that of the mailbox."""
+        return self._mailbox.largest_mail_bytes
+
+    @property
     def ledger_since(self) -> datetime | None:
         """Return that of the mailbox."""
         return self._mailbox.ledger_since
@@ -48,6 +59,12 @@ class QuietMailbox:
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """See the port."""
         return await self._call(lambda: self._mailbox.create_draft(mime, stamp))
+
+    async def create_draft_in_parts(
+        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+    ) -> CreatedDraft:
+        """See the port."""
+        return await self._call(lambda: self._mailbox.create_draft_in_parts(mime, attachments, stamp))
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """See the port."""

@@ -21,10 +21,10 @@ from bridge.errors import (
     SendRefused,
     TransientError,
 )
-from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
 from bridge.telemetry.egress_events import StepTaken
 from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
+from bridge.workers.egress_draft import BlobReader, create_draft
 from bridge.workers.egress_pause import HeldBack
 from bridge.workers.loop import unless_set
 from bridge.workers.reads import read_again
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
-_LARGE_BYTES = 256 * 1024
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _LEDGER_LOST = EndReason(
     "unknown", "outcome_unknown", "the folder Bridge Sends was deleted or emptied while this request was in hand"
@@ -97,6 +96,7 @@ class SendRun:
     """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
     in_time: Callable[[str], bool] = lambda _: True
     """Tells whether that still counts when the call goes out; asked on any thread."""
+    blobs: BlobReader | None = None
     giving_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
@@ -225,7 +225,7 @@ class SendRun:
     async def _act(self, progress: Progress[str]) -> Progress[str]:
         match progress.step:
             case Step.CREATE:
-                return await self._create(progress)
+                return await self._create()
             case Step.LOOK:
                 return await self._look(progress)
             case Step.END:
@@ -253,14 +253,15 @@ class SendRun:
         """Tell whether what was decided before the call that sends holds: this process may have been frozen since."""
         return not self._over() and self.in_time(own.stamp.attempt)
 
-    async def _create(self, progress: Progress[str]) -> Progress[str]:
-        mail = self.request.to_mail(sender=self.sender, date=self.clock.now(), digest=self.digest)
-        size = sum(len(one.content) for one in mail.attachments) + len(mail.text or "") + len(mail.html or "")
-        mime = await asyncio.to_thread(compose, mail) if size > _LARGE_BYTES else compose(mail)
-        if len(mime) > self.mailbox.largest_mime_bytes:
-            self._reason = EndReason("failed", "too_large_for_transport", f"{len(mime)} bytes")
-            return protocol.give_up(progress)
-        self._draft = await self.mailbox.create_draft(mime, self._stamp(_attempt()))
+    async def _create(self) -> Progress[str]:
+        self._draft = await create_draft(
+            self.request,
+            self._stamp(_attempt()),
+            mailbox=self.mailbox,
+            sender=self.sender,
+            date=self.clock.now(),
+            blobs=self.blobs,
+        )
         self._entry_id = None
         return protocol.created(self._draft.stamp.attempt)
 

@@ -187,6 +187,7 @@ class Visits:
             exchange_now=self._pace.exchange_now,
             options=self._options.send,
             end_as=end_as,
+            blobs=self._options.blobs,
             untouched=ticket.untouched,
             begun_after=ticket.begun_after,
         )

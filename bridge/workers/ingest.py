@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import operator
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -37,18 +38,20 @@ from bridge.telemetry.ingest_events import (
     ReadingFailed,
     ReadingResumed,
 )
+from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.telemetry.stream_events import MailboxWoken
 from bridge.wire.topology import reader_lease
+from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
-from bridge.workers.ingest_transfer import Transfer, TransferLimits
+from bridge.workers.ingest_transfer import Transfer
 from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from bridge.domain.mail import FetchedMail, Listing, UnconvertibleMail
+    from bridge.domain.mail import Listing, ReadMail
     from bridge.ports.broker import Message, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -101,7 +104,7 @@ class MailboxReader:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
+        compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         budget: ByteBudget,
         clock: Clock,
         emit: Emit,
@@ -368,6 +371,11 @@ class MailboxReader:
             self._health.trouble(
                 self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
             )
+            return
+        for_store = {code: count for code, count in self._staying.items() if code in STORE_TROUBLES}
+        if for_store:
+            code, count = max(for_store.items(), key=operator.itemgetter(1))
+            self._health.trouble(self.part, code, f"{count} large mails wait for the blob store, others pass")
             return
         if self._parking.stopped:
             self._health.trouble(self.part, ParkingStopped.code)

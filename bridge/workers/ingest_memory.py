@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from bridge.errors import PublishUnroutable, RemovalImpossible
+from bridge.errors import MessageError, OperatorError, PublishUnroutable, RemovalImpossible
 from bridge.telemetry.ingest_events import MailKept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.domain.mail import MailRef
+    from bridge.errors import BridgeError
     from bridge.ports.broker import PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.telemetry.events import Emit
@@ -230,3 +231,16 @@ class MailMemory:
         """
         removed = (self._removed.get(ref.item_id) for ref in refs)
         return any(entry is not None and entry[1] >= _REAPPEARANCES for entry in removed)
+
+
+def removal_error(error: BridgeError) -> BridgeError:
+    """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
+    if not isinstance(error, OperatorError | MessageError):
+        return error
+    told = f" ({error.detail})" if error.detail else ""
+    return RemovalImpossible(f"published mails cannot be removed{told}", code=removal_code(error))
+
+
+def removal_code(error: BridgeError) -> str:
+    """Return what a person mends: the reason that `bridge check` gives, where the refusal has one."""
+    return error.code if isinstance(error, OperatorError) else RemovalImpossible.code

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.domain.batches import BatchLimits, Window, batches
-from bridge.domain.mail import FailedFetch, FetchedMail, UnconvertibleMail, VanishedMail
+from bridge.domain.batches import batches
+from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
+    BlobStoreUnavailable,
+    BlobStoreUnusable,
     BridgeError,
     CallRefused,
     MailboxAccessDenied,
@@ -30,18 +31,21 @@ from bridge.errors import (
     RemovalImpossible,
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
+from bridge.workers.ingest_memory import removal_code, removal_error
 from bridge.workers.loop import unless_set
 from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from bridge.domain.mail import Fetched, MailRef
+    from bridge.domain.batches import Window
+    from bridge.domain.mail import Fetched, MailRef, ReadMail
     from bridge.ports.broker import Message, Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
     from bridge.workers.budget import ByteBudget
+    from bridge.workers.ingest_limits import TransferLimits
     from bridge.workers.ingest_memory import MailMemory
     from bridge.workers.ingest_parking import ParkingAttendant
 
@@ -49,19 +53,8 @@ if TYPE_CHECKING:
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
+_FOR_STORE_BYTES = 4 << 20
 _REMOVAL_LINGER_SECONDS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class TransferLimits:
-    """Bounds of what is under way for one mailbox."""
-
-    batch: BatchLimits = field(default_factory=BatchLimits)
-    fetches_in_flight: int = 3
-    unconfirmed: int = 256
-    """Mails between publish and removal: what a crash may repeat."""
-    settle_seconds: float = 90.0
-    """How long outstanding confirms are waited for at the end; the publisher's own timeout is shorter."""
 
 
 class Transfer:
@@ -73,7 +66,7 @@ class Transfer:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[FetchedMail | UnconvertibleMail], Awaitable[Sequence[Message]]],
+        compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         memory: MailMemory,
         parking: ParkingAttendant,
         window: Window,
@@ -96,6 +89,7 @@ class Transfer:
         self._emit = emit
         self._progress = progress
         self._failure: BridgeError | None = None
+        self._store_trouble: BridgeError | None = None
         self._bug: BaseException | None = None
         self._stop = asyncio.Event()
         self._outstanding = 0
@@ -167,6 +161,9 @@ class Transfer:
         yield from batches(refs[alone:], self._limits.batch)
 
     async def _fetch(self, refs: Sequence[MailRef]) -> tuple[int, Sequence[Fetched]]:
+        if self._store_trouble is not None and refs[0].size_bytes >= _FOR_STORE_BYTES:
+            # One that could not go there told it; the others of this page need not be fetched for that.
+            return 0, [FailedFetch(ref, self._store_trouble) for ref in refs]
         taken = await self._budget.take(sum(ref.size_bytes for ref in refs))
         started = self._clock.monotonic()
         try:
@@ -175,6 +172,7 @@ class Transfer:
             self._budget.give_back(taken)
             raise
         sizes = [len(mail.mime) for mail in fetched if isinstance(mail, FetchedMail)]
+        sizes += [mail.size for mail in fetched if isinstance(mail, SpooledMail)]
         self._emit(MailsFetched(self._alias, len(sizes), sum(sizes), self._clock.monotonic() - started))
         return taken, fetched
 
@@ -190,9 +188,11 @@ class Transfer:
 
         for mail in fetched:
             match mail:
-                case FetchedMail() | UnconvertibleMail() if not self._over:
+                case FetchedMail() | SpooledMail() | UnconvertibleMail() if not self._over:
                     await self._publish(mail, settled)
                     continue
+                case FailedFetch(ref=ref, error=BlobStoreUnavailable() | BlobStoreUnusable() as error):
+                    self._memory.keep(ref, error.code)
                 case FailedFetch(ref=ref, error=MessageError() as error):
                     self._set_aside(ref, error.code)
                 case FailedFetch(ref=ref, error=error):
@@ -202,7 +202,7 @@ class Transfer:
                         self._memory.keep(ref, MailUnreadable.code)
             settled()
 
-    async def _publish(self, mail: FetchedMail | UnconvertibleMail, settled: Callable[[], None]) -> None:
+    async def _publish(self, mail: ReadMail, settled: Callable[[], None]) -> None:
         ref = mail.ref
         *announcements, message = await self._composed(mail) or (None,)
         if message is not None:
@@ -238,7 +238,7 @@ class Transfer:
             except BridgeError as error:
                 self._fail(error)
 
-    async def _composed(self, mail: FetchedMail | UnconvertibleMail) -> Sequence[Message] | None:
+    async def _composed(self, mail: ReadMail) -> Sequence[Message] | None:
         """Return the messages for a mail, its own last; None where it stays or the page ends."""
         try:
             return await self._compose(mail)
@@ -246,6 +246,9 @@ class Transfer:
             self._parking.wants(mail.ref, error.code)
         except MessageError as error:
             self._set_aside(mail.ref, error.code)
+        except (BlobStoreUnavailable, BlobStoreUnusable) as error:
+            self._store_trouble = error
+            self._memory.keep(mail.ref, error.code)  # small mails need no store, and a page may be among them
         except BridgeError as error:
             self._fail(error)
         except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
@@ -347,7 +350,7 @@ class Transfer:
         try:
             removals = await self._inbox.remove(held)
         except BridgeError as error:
-            self._fail(_removal_error(error))
+            self._fail(removal_error(error))
             return
         gone = [removal.ref for removal in removals if removal.error is None]
         for ref in gone:
@@ -357,7 +360,7 @@ class Transfer:
             self._emit(MailsRemoved(self._alias, len(gone)))
         for removal in removals:
             if isinstance(removal.error, OperatorError | MessageError):
-                self._memory.stick(removal.ref, _removal_code(removal.error))
+                self._memory.stick(removal.ref, removal_code(removal.error))
             elif removal.error is not None:
                 self._fail(removal.error)
         if self._memory.too_many_stuck:
@@ -393,16 +396,3 @@ class Transfer:
         if self._failure is None:
             self._failure = error
         self._changed.set()
-
-
-def _removal_error(error: BridgeError) -> BridgeError:
-    """A removal that a person must make possible stops the reading: more would be repeated for ever after a restart."""
-    if not isinstance(error, OperatorError | MessageError):
-        return error
-    told = f" ({error.detail})" if error.detail else ""
-    return RemovalImpossible(f"published mails cannot be removed{told}", code=_removal_code(error))
-
-
-def _removal_code(error: BridgeError) -> str:
-    """Return what a person mends: the reason that `bridge check` gives, where the refusal has one."""
-    return error.code if isinstance(error, OperatorError) else RemovalImpossible.code

@@ -39,9 +39,9 @@ def _valid() -> Callable[[object], bool]:
 def made(raw: bytes) -> bytes:
     """Return the body of the message that the bridge makes of a mail."""
     ref = MailRef("m" * 40, "item", datetime(2026, 1, 1, tzinfo=UTC), len(raw), "IPM.Note")
-    messages, unread = composed(FetchedMail(ref, raw), "dispatch", seconds=_CEILING_SECONDS)
-    assert unread is None, unread
-    return messages[-1].body
+    found = composed(FetchedMail(ref, raw), "dispatch", seconds=_CEILING_SECONDS)
+    assert found.unread is None, found.unread
+    return found.messages[-1].body
 
 
 def _timed(raw: bytes) -> tuple[bytes, float]:

@@ -22,10 +22,17 @@ _PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttl
 
 
 async def change(
-    client: EwsClient, address: str, request: etree._Element, *, look: Callable[[], None] = lambda: None
+    client: EwsClient,
+    address: str,
+    request: etree._Element,
+    *,
+    look: Callable[[], None] = lambda: None,
+    longer_by_seconds: float = 0.0,
 ) -> ResponseMessage:
     """
     Return the answer to a call that changes one thing; `look` is called right before it, and may raise.
+
+    One that carries much may take longer.
 
     Raises:
         SendOutcomeUnknown: There is no usable answer, or one that says that Exchange itself does not know
@@ -33,7 +40,8 @@ async def change(
         BridgeError: The meaning of a refusal.
     """
     try:
-        messages = await client.call(address, request, look=look)
+        seconds = client.call_timeout_seconds + longer_by_seconds if longer_by_seconds else None
+        messages = await client.call(address, request, timeout_seconds=seconds, look=look)
     except MailboxUnavailable as error:
         raise SendOutcomeUnknown(error.detail) from error
     if len(messages) != 1:

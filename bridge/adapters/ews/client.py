@@ -24,7 +24,9 @@ from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
+from bridge.adapters.ews.streamed import StreamedAnswer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
+from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
 
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+    from bridge.adapters.ews.streamed import StreamedMime
     from bridge.ports.tokens import TokenSource
 
 # Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
 _Result = TypeVar("_Result")
 _REST_AFTER_SECONDS = 10.0
 """A connection that was not needed for so long is closed; the last one used is the next one taken."""
+_SLOWEST_BYTES_PER_SECOND = 1 << 20
 _FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
 
@@ -144,6 +148,24 @@ class EwsClient:
         async with self._share(address):
             return await self.run(lambda: self._call(address, payload, timeout_seconds, look))
 
+    async def call_for_mime(
+        self, address: str, payload: etree._Element, mime: StreamedMime, *, size_bytes: int
+    ) -> list[ResponseMessage]:
+        """
+        Return the same for a mail whose MIME goes to `mime` as it comes; it takes as much longer as it is larger.
+
+        Raises:
+            BridgeError: As for `call`.
+        """
+        seconds = self._connection.call_timeout_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
+        async with self._share(address):
+            return await self.run(lambda: self._exchange(address, payload, seconds, mime))
+
+    @property
+    def call_timeout_seconds(self) -> float:
+        """How long the whole answer to a call may take, unless the call says otherwise."""
+        return self._connection.call_timeout_seconds
+
     async def call_one(self, address: str, payload: etree._Element) -> ResponseMessage:
         """
         Return the response message of an operation on one thing.
@@ -182,6 +204,16 @@ class EwsClient:
     def _call(
         self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
     ) -> list[ResponseMessage]:
+        with looking(look):
+            return self._exchange(address, payload, timeout_seconds)
+
+    def _exchange(
+        self,
+        address: str,
+        payload: etree._Element,
+        timeout_seconds: float | None,
+        mime: StreamedMime | None = None,
+    ) -> list[ResponseMessage]:
         operation = str(payload.tag).rpartition("}")[2]
         started = time.monotonic()
         lane = self._lanes.get()
@@ -191,10 +223,11 @@ class EwsClient:
             timeout = timeout_seconds or self._connection.call_timeout_seconds
             service = _Service(account=account, timeout=timeout)
             # One deadline, though a login takes several requests and a token may have to be had first.
-            with until(time.monotonic() + timeout), looking(look):
+            stream = StreamedAnswer(mime) if mime is not None else None
+            with until(time.monotonic() + timeout), bodies_into(stream.feed) if stream else contextlib.nullcontext():
                 answer, date = service.post(payload)
             self._note_date(date)
-            messages = parse_answer(answer, operation)
+            messages = stream.close(operation) if stream and stream.fed else parse_answer(answer, operation)
             code = _outcome(messages)
         except BridgeError as error:
             code = error.code

@@ -15,13 +15,16 @@ from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.properties import PROPERTY_FIELDS, read_properties
 from bridge.adapters.ews.refs import number_of, ref_fields, ref_of
 from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
+from bridge.adapters.ews.streamed import StreamedMime
 from bridge.adapters.ews.times import to_text
+from bridge.adapters.spool import Spool
 from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
     Listing,
     Removal,
+    SpooledMail,
     UnconvertibleMail,
     VanishedMail,
 )
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 from bridge.adapters.ews.soap import M, T
 
+SPOOLED_FROM_BYTES = 4 << 20
+"""A mail from this size on, as Exchange tells it, is asked for alone and kept in a file."""
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
 _GARBLED_LIMIT = 3
@@ -135,6 +140,10 @@ class EwsInbox:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
         if not refs:
             return []
+        large = next((n for n, ref in enumerate(refs) if ref.size_bytes >= SPOOLED_FROM_BYTES), None)
+        if large is not None:
+            before, after = await self.fetch(refs[:large]), refs[large + 1 :]
+            return [*before, await self._fetch_large(refs[large]), *await self.fetch(after)]
         try:
             messages = await self._call_for_each(refs, _get_item(refs, with_mime=True))
         except (MalformedAnswer, MailUnreadable) as error:
@@ -147,6 +156,26 @@ class EwsInbox:
         done = _looked_at(messages)
         outcomes = [await self._outcome(ref, message) for ref, message in zip(refs[:done], messages, strict=False)]
         return [*outcomes, *await self.fetch(refs[done:])]
+
+    async def _fetch_large(self, ref: MailRef) -> Fetched:
+        """Return the outcome for a mail that is kept in a file as it arrives."""
+        try:
+            spool = Spool()
+            mime = StreamedMime(spool.append)
+            request = _get_item([ref], with_mime=True)
+            [message] = await self._client.call_for_mime(self._address, request, mime, size_bytes=ref.size_bytes)
+        except ValueError:
+            return FailedFetch(ref, MalformedAnswer("another number of answers than of mails"))
+        except (MalformedAnswer, MailUnreadable) as error:
+            return await self._alone(ref, error)
+        except BridgeError as error:
+            return FailedFetch(ref, error)
+        if message.error is not None:
+            return await self._outcome(ref, message)
+        if (wrong := _wrong_with(ref, mime.size, broken=mime.broken)) is not None:
+            return await self._without_mime(ref, wrong)
+        self._garbled.pop(ref.item_id, None)
+        return SpooledMail(ref, spool, mime.size, mime.sha256)
 
     async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
         """Take published mails out of the folder; a mail already gone is not an error."""
@@ -203,15 +232,18 @@ class EwsInbox:
     async def _with_mime(self, ref: MailRef, message: ResponseMessage) -> Fetched:
         text = next((found.text for found in message.element.iter(f"{T}MimeContent")), None)
         try:
-            mime = base64.b64decode("".join((text or "").split()), validate=True)
+            mime, broken = base64.b64decode("".join((text or "").split()), validate=True), False
         except (binascii.Error, ValueError):
-            return await self._fetch_properties(ref, "mime_not_base64", MailUnreadable("mime_not_base64"))
-        if not mime:
-            return await self._fetch_properties(ref, "mime_empty", MailUnreadable("mime_empty"))
-        if ref.size_bytes > _IMPLAUSIBLE_FROM_BYTES and len(mime) * _IMPLAUSIBLE_FRACTION < ref.size_bytes:
-            return FailedFetch(ref, MailUnreadable("mime_implausible"))
+            mime, broken = b"", True
+        if (wrong := _wrong_with(ref, len(mime), broken=broken)) is not None:
+            return await self._without_mime(ref, wrong)
         self._garbled.pop(ref.item_id, None)
         return FetchedMail(ref, mime)
+
+    async def _without_mime(self, ref: MailRef, wrong: str) -> Fetched:
+        if wrong == "mime_implausible":  # a part of it would be taken for the whole
+            return FailedFetch(ref, MailUnreadable(wrong))
+        return await self._fetch_properties(ref, wrong, MailUnreadable(wrong))
 
     async def _alone(self, ref: MailRef, error: BridgeError) -> Fetched:
         """Return a mail's properties where its answer is garbled each time; once, it may be the network or a server."""
@@ -245,6 +277,16 @@ class EwsInbox:
         constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(self._ignore_before)))
         field = element("t:FieldURI", FieldURI="item:DateTimeReceived")
         return [element("m:Restriction", element("t:IsGreaterThanOrEqualTo", field, constant))]
+
+
+def _wrong_with(ref: MailRef, size: int, *, broken: bool) -> str | None:
+    """Return why a MIME cannot be the mail, None where it can."""
+    if broken:
+        return "mime_not_base64"
+    if not size:
+        return "mime_empty"
+    implausible = ref.size_bytes > _IMPLAUSIBLE_FROM_BYTES and size * _IMPLAUSIBLE_FRACTION < ref.size_bytes
+    return "mime_implausible" if implausible else None
 
 
 def _looked_at(messages: Sequence[ResponseMessage]) -> int:

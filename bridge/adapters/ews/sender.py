@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import change, find, find_all
+from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
 from bridge.adapters.ews.soap import T, element
@@ -23,17 +24,20 @@ from bridge.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import timedelta
 
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
+    from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import EndReason, LedgerView, Stamp
     from bridge.ports.outbox import BegunSends
 
 LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
 """EWS takes requests up to 64 MiB and carries MIME in base64 (message size limits of Exchange 2013 and later)."""
+LARGEST_MAIL_BYTES: Final = 150 * 1024 * 1024
+"""Exchange Online's own limit (message size limits); a mailbox may have a lower one, which it tells."""
 
 _DELETED: Final = ("deleteditems", "recoverableitemsdeletions")
 
@@ -59,6 +63,16 @@ class EwsSender:
         return LARGEST_MIME_BYTES
 
     @property
+    def largest_attachment_bytes(self) -> int:
+        """The largest attachment that fits in one call."""
+        return LARGEST_MIME_BYTES
+
+    @property
+    def largest_mail_bytes(self) -> int:
+        """What Exchange carries at most, encoded."""
+        return LARGEST_MAIL_BYTES
+
+    @property
     def ledger_since(self) -> datetime | None:
         """From when on the ledger is whole, as far as is known by now; None: it always was."""
         return self._ledger.since
@@ -70,29 +84,18 @@ class EwsSender:
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """Save a draft with its stamp."""
         content = base64.b64encode(mime).decode("ascii")
-        request = element(
-            "m:CreateItem",
-            folder_ids("m:SavedItemFolderId", distinguished("drafts")),
-            element(
-                "m:Items",
-                element(
-                    "t:Message",
-                    element("t:MimeContent", text=content, CharacterSet="UTF-8"),
-                    *stamps.written(stamps.of_stamp(stamp)),
-                ),
-            ),
-            MessageDisposition="SaveOnly",
-        )
         try:
-            message = await change(self._client, self._address, request)
+            message = await change(self._client, self._address, creation(content, stamps.of_stamp(stamp)))
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
-        for item in stamps.items_of(message):
-            item_id, change_key = stamps.item_id_of(item)
-            if item_id and change_key:
-                return CreatedDraft(stamp, item_id, change_key)
-        raise SendOutcomeUnknown("a draft was made and its id not told")
+        return CreatedDraft(stamp, *created(message))
+
+    async def create_draft_in_parts(
+        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+    ) -> CreatedDraft:
+        """Save a draft in several calls, its stamp by the last."""
+        return await DraftInParts(self._client, self._address).build(mime, attachments, stamp)
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """Return the stamped drafts of a request, void and submitted ones included."""
@@ -177,7 +180,7 @@ class EwsSender:
     async def discard(self, draft: CreatedDraft) -> None:
         """Delete a draft of one's own; one that is gone is no error."""
         try:
-            await change(self._client, self._address, _deletion([draft.item_id]))
+            await change(self._client, self._address, deletion([draft.item_id]))
         except CallRefused as error:
             if error.detail != "ErrorItemNotFound":
                 raise
@@ -200,7 +203,7 @@ class EwsSender:
         if not old:
             return 0
         try:
-            messages = await self._client.call(self._address, _deletion(old))
+            messages = await self._client.call(self._address, deletion(old))
         except MailboxUnavailable as error:
             raise SendOutcomeUnknown(error.detail) from error
         if len(messages) != len(old):
@@ -254,11 +257,3 @@ def _state(item: etree._Element) -> DraftState:
     if stamps.properties_of(item).get(stamps.STATE) == DraftState.VOID.value:
         return DraftState.VOID
     return DraftState.UNSENT
-
-
-def _deletion(item_ids: Sequence[str]) -> etree._Element:
-    return element(
-        "m:DeleteItem",
-        element("m:ItemIds", *(element("t:ItemId", Id=item_id) for item_id in item_ids)),
-        DeleteType="HardDelete",
-    )

@@ -59,6 +59,17 @@ def parse_answer(body: bytes, operation: str) -> list[ResponseMessage]:
         envelope = etree.fromstring(body, parser)
     except etree.XMLSyntaxError as error:
         raise MalformedAnswer(type(error).__name__) from None  # the parser's text may quote the mail
+    return messages_of(envelope, operation)
+
+
+def messages_of(envelope: etree._Element, operation: str) -> list[ResponseMessage]:
+    """
+    Return the response messages of an answer, in the order of the request.
+
+    Raises:
+        MailboxUnavailable: Not the answer of this operation.
+        BridgeError: The meaning of a SOAP fault.
+    """
     soap_body = envelope.find(f"{{{SOAP}}}Body")
     if soap_body is None:
         raise MailboxUnavailable("the answer has no SOAP body")

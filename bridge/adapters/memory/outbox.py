@@ -24,9 +24,10 @@ from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime, timedelta
 
+    from bridge.domain.outbound import Attachment
     from bridge.ports.clock import Clock
 
 Place = Literal["drafts", "outbox", "nowhere", "sent", "deleted", "gone"]
@@ -62,6 +63,8 @@ class MemoryOutbox:
 
     clock: Clock
     largest_mime_bytes: int = 48 * 1024 * 1024
+    largest_attachment_bytes: int = 48 * 1024 * 1024
+    largest_mail_bytes: int = 150 * 1024 * 1024
     copies: Place = "sent"
     """Where a submitted mail is right away: in `sent`, still in `outbox`, or `nowhere` for a while."""
     items: dict[str, MemoryItem] = field(default_factory=dict)
@@ -132,6 +135,13 @@ class MemoryOutbox:
             return CreatedDraft(stamp, item_id, "1")
 
         return await self._call("create_draft", execute)
+
+    async def create_draft_in_parts(
+        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+    ) -> CreatedDraft:
+        """Save a draft with its attachments behind its MIME."""
+        parts = [attachment.content async for attachment in attachments]
+        return await self.create_draft(b"".join([mime, *parts]), stamp)
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """Return the stamped drafts of a request."""

@@ -17,17 +17,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
+from bridge.adapters.spool import FileExtent, Spool
 from bridge.adapters.system.aside_child import LENGTH
+from bridge.adapters.system.aside_job import Files, Job, composed_by
 from bridge.domain.mail import FetchedMail
 from bridge.errors import MailUnreadable
-from bridge.wire.inbound_messages import composed, composed_unread
+from bridge.mime.parsed import Extent
+from bridge.wire.inbound_messages import Composed, composed_bytes_alone, composed_unread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from bridge.domain.mail import UnconvertibleMail
+    from bridge.domain.mail import MimeFile, SpooledMail, UnconvertibleMail
     from bridge.mime.defects import Defect
-    from bridge.wire.inbound_messages import Composed
+    from bridge.wire.claims import ClaimRules, PendingBlob
 
 _CHILD: Final = "bridge.adapters.system.aside_child"
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
@@ -39,6 +42,8 @@ _STILL_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 _RETIRE_FROM_BYTES: Final = 4 * 1024 * 1024
 """After a mail of that size a process ends: Python gives its memory back in no other way."""
+_BYTES_PER_SECOND: Final = 10_000_000
+"""Of a mail in a file: what reading it may take of CPU time grows with it."""
 _MEMORY_BYTES: Final = 768 * 1024 * 1024
 _MEMORY_PER_BYTE: Final = 40
 """Address space, of which the process itself has a few hundred megabytes; `docs/performance.md` has what mails take."""
@@ -64,37 +69,66 @@ class Aside:
         self._still_seconds = still_seconds
         self._child = child
         self._turns = asyncio.Semaphore(processes)
+        self._turn_of_files = asyncio.Semaphore(1)
+        """The largest mails are read one after the other: what one takes of memory is what all take."""
         self._idle: list[asyncio.subprocess.Process] = []
 
-    async def composed(self, mail: FetchedMail | UnconvertibleMail, alias: str) -> Composed:
+    async def composed(
+        self, mail: FetchedMail | UnconvertibleMail, alias: str, rules: ClaimRules | None = None
+    ) -> Composed:
         """
-        Return the messages for a mail.
+        Return the messages for a mail, and what of it goes to the blob store.
 
         Raises:
             MailUnreadable: A mail of properties alone cannot be read: there are no bytes to publish instead.
         """
-        async with self._turns:
+        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
+        answer = await self._read(Job(mail, alias, self._seconds, _memory_for(size), rules))
+        if isinstance(answer, Composed):
+            return answer
+        if isinstance(mail, FetchedMail):
+            return await asyncio.to_thread(composed_unread, mail, alias, answer, rules)
+        raise MailUnreadable("its properties could not be read")
+
+    async def composed_of_file(self, mail: SpooledMail, alias: str, rules: ClaimRules) -> Composed:
+        """
+        Return the same for a mail in a file; what of it goes to the blob store lies there, or in another file.
+
+        Raises:
+            BlobStoreUnusable: There is no room for that one.
+        """
+        parts = Spool()
+        files = Files(mail.ref, mail.size, mail.sha256, mail.file.descriptor, parts.descriptor)
+        seconds = self._seconds + mail.size / _BYTES_PER_SECOND
+        answer = await self._read(Job(files, alias, seconds, _memory_for(mail.size), rules))
+        if not isinstance(answer, Composed):
+            answer = composed_bytes_alone(mail.ref, alias, files.raw, answer, rules)
+        if all(blob.raw for blob in answer.blobs):
+            parts.close()
+        return answer._replace(blobs=tuple(_in_files(blob, mail.file, parts) for blob in answer.blobs))
+
+    async def _read(self, job: Job) -> Composed | Defect:
+        """Return the messages, or the defect that says why there are none."""
+        in_file = isinstance(job.mail, Files)
+        async with self._turn_of_files if in_file else contextlib.nullcontext(), self._turns:
             defect: Defect = "parser_failed"
             for attempt in range(_ATTEMPTS):
                 try:
-                    process = await self._process(new=attempt > 0)
+                    process = await self._process(job, new=attempt > 0)
                 except OSError:
                     # No room for a process is the machine's trouble, not the mail's: read here, without the ceilings.
-                    return await asyncio.to_thread(composed, mail, alias, seconds=self._seconds)
+                    return await asyncio.to_thread(composed_by, job)
                 try:
-                    answer, ended_by = await self._ask(process, mail, alias)
+                    answer, ended_by = await self._ask(process, job)
                 except TimeoutError:
                     defect = "parse_time_exceeded"
                     continue
                 if answer is not None:
                     return answer
                 if ended_by == -signal.SIGXCPU:
-                    defect = "parse_time_exceeded"
-                    break
+                    return "parse_time_exceeded"
                 # Ended by somebody else, or for want of memory: once more, in another.
-        if isinstance(mail, FetchedMail):
-            return await asyncio.to_thread(composed_unread, mail, alias, defect)
-        raise MailUnreadable("its properties could not be read")
+            return defect
 
     async def close(self) -> None:
         """End the processes that wait."""
@@ -102,13 +136,9 @@ class Aside:
         for process in idle:
             await _end(process)
 
-    async def _ask(
-        self, process: asyncio.subprocess.Process, mail: FetchedMail | UnconvertibleMail, alias: str
-    ) -> tuple[Composed | None, int]:
+    async def _ask(self, process: asyncio.subprocess.Process, job: Job) -> tuple[Composed | None, int]:
         """Return the messages, or None and how the process ended."""
-        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
-        memory = _MEMORY_BYTES + _MEMORY_PER_BYTE * size
-        frame = pickle.dumps((mail, alias, self._seconds, memory), protocol=5)
+        frame = pickle.dumps(job, protocol=5)
         answer: bytes | None = None
         try:
             async with asyncio.timeout(_WALL_SECONDS), _watched(process, self._still_seconds):
@@ -119,15 +149,20 @@ class Aside:
                 await _end(process)
         if answer is None:
             return None, process.returncode or 0
-        if len(frame) >= _RETIRE_FROM_BYTES:
+        if len(frame) >= _RETIRE_FROM_BYTES or isinstance(job.mail, Files):
             await _end(process)
         else:
             self._idle.append(process)
         return cast("Composed | None", pickle.loads(answer)), 0  # noqa: S301 - from our own process
 
-    async def _process(self, *, new: bool) -> asyncio.subprocess.Process:
-        """Return one that waits or a new one; one that waited may have died meanwhile, of which no mail is to blame."""
-        while self._idle and not new:
+    async def _process(self, job: Job, *, new: bool) -> asyncio.subprocess.Process:
+        """
+        Return one that waits or a new one; one that waited may have died meanwhile, of which no mail is to blame.
+
+        Files are handed to a process as it starts, and to none that was there before.
+        """
+        files = (job.mail.mime, job.mail.parts) if isinstance(job.mail, Files) else ()
+        while self._idle and not new and not files:
             process = self._idle.pop()
             if process.returncode is None:
                 return process
@@ -140,7 +175,21 @@ class Aside:
             stderr=asyncio.subprocess.DEVNULL,
             env={name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")},
             limit=_READ_AHEAD_BYTES,
+            pass_fds=files,
         )
+
+
+def _memory_for(size: int) -> int:
+    return _MEMORY_BYTES + _MEMORY_PER_BYTE * size
+
+
+def _in_files(blob: PendingBlob, mime: MimeFile, parts: Spool) -> PendingBlob:
+    """Return a blob whose content can be read here."""
+    match blob.content:
+        case Extent(start=start, size=size):
+            return blob._replace(content=FileExtent(mime if blob.raw else parts, start, size))
+        case _:
+            return blob
 
 
 @contextlib.asynccontextmanager

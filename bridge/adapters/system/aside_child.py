@@ -16,10 +16,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from bridge.wire.inbound_messages import composed
+from bridge.adapters.system.aside_job import composed_by
 
 if TYPE_CHECKING:
-    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+    from bridge.adapters.system.aside_job import Job
 
 LENGTH = struct.Struct(">Q")
 _BEYOND_SECONDS = 10
@@ -35,20 +35,20 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     while (frame := _read(source)) is not None:
-        mail, alias, seconds, memory_bytes = pickle.loads(frame)  # noqa: S301 - from the worker that started this
+        job: Job = pickle.loads(frame)  # noqa: S301 - from the worker that started this
         del frame
-        answer = pickle.dumps(_composed(mail, alias, seconds, memory_bytes), protocol=5)
+        answer = pickle.dumps(_composed(job), protocol=5)
         sink.write(LENGTH.pack(len(answer)))
         sink.write(answer)
         sink.flush()
 
 
-def _composed(mail: FetchedMail | UnconvertibleMail, alias: str, seconds: float, memory_bytes: int) -> object:
+def _composed(job: Job) -> object:
     """Return the messages, or None where there was no way to make any."""
-    _limit(resource.RLIMIT_CPU, int(time.process_time() + seconds) + _BEYOND_SECONDS)
-    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CPU, int(time.process_time() + job.seconds) + _BEYOND_SECONDS)
+    _limit(resource.RLIMIT_AS, job.memory_bytes)
     try:
-        return composed(mail, alias, seconds=seconds)
+        return composed_by(job)
     except Exception:  # noqa: BLE001 - the worker deals with it; what the error says may be the mail's content
         return None
     finally:

@@ -16,9 +16,10 @@ from bridge.workers.egress_conclusion import Ended
 from bridge.workers.egress_send import SendOptions, SendRun
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from bridge.adapters.ews.sender import EwsSender
+    from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import SendingMailbox
     from bridge.wire.outbound_v1 import OutboundRequest
@@ -50,7 +51,7 @@ class MovingClock:
 class StagedMailbox:
     """A mailbox for one worker. Rules of the protocol that are about its calls can be left out here."""
 
-    largest_mime_bytes = 1 << 20
+    largest_mime_bytes = largest_attachment_bytes = largest_mail_bytes = 1 << 20
 
     def __init__(self, inner: EwsSender, rules: Rules, late: list[tuple[str, Callable[[], Awaitable[Any]]]]) -> None:
         self._inner = inner
@@ -99,6 +100,11 @@ class StagedMailbox:
 
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         return await self._call("create", lambda: self._inner.create_draft(mime, stamp))
+
+    async def create_draft_in_parts(
+        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+    ) -> CreatedDraft:
+        return await self._call("create", lambda: self._inner.create_draft_in_parts(mime, attachments, stamp))
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         if not self._rules.drafts_before_ledger:

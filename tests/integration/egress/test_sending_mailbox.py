@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,14 +19,14 @@ from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.outbound import Attachment, Mailbox, OutboundMail
 from bridge.domain.outbound_records import DraftState, EndReason, SeenDraft, Stamp
-from bridge.errors import CallRefused, MailboxThrottled, SendOutcomeUnknown, SendRefused
+from bridge.errors import BlobMissing, CallRefused, MailboxThrottled, SendOutcomeUnknown, SendRefused
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import message_id_of
 from tests.integration.egress.conftest import until
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from bridge.ports.outbox import SendingMailbox
 
@@ -50,6 +51,19 @@ def a_mime(stamp: Stamp) -> bytes:
         attachments=(Attachment("ö.pdf", "application/pdf", b"%PDF"),),
     )
     return compose(mail)
+
+
+_PARTS = (
+    Attachment("plan ä.pdf", "application/pdf", bytes(range(256)) * 1000),
+    Attachment("map.png", "image/png", b"\x89PNG" * 100, content_id="map@bridge"),
+)
+
+
+async def _each(parts: Sequence[Attachment], error: Exception | None = None) -> AsyncIterator[Attachment]:
+    for part in parts:
+        yield part
+    if error is not None:
+        raise error
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +102,24 @@ class SendingMailboxContract:
         ]
         assert not await mailbox.find_drafts(stamp.request_id.upper())
         assert not await mailbox.find_drafts(stamp.request_id[:-1])
+
+    async def test_draft_in_parts_is_the_draft_of_its_request_and_is_sent(self, mailbox: SendingMailbox) -> None:
+        stamp = a_stamp()
+        created = await mailbox.create_draft_in_parts(a_mime(stamp), _each(_PARTS), stamp)
+
+        assert await mailbox.find_drafts(stamp.request_id) == [
+            SeenDraft(stamp, created.item_id, created.change_key, DraftState.UNSENT)
+        ]
+        await mailbox.send(created)
+        assert {draft.state for draft in await mailbox.find_drafts(stamp.request_id)} <= {DraftState.SUBMITTED}
+
+    async def test_draft_whose_parts_do_not_all_come_is_no_draft_of_its_request(self, mailbox: SendingMailbox) -> None:
+        stamp = a_stamp()
+
+        with pytest.raises(BlobMissing):
+            await mailbox.create_draft_in_parts(a_mime(stamp), _each(_PARTS, BlobMissing()), stamp)
+
+        assert not await mailbox.find_drafts(stamp.request_id)
 
     async def test_sent_draft_is_gone_from_drafts_and_its_copy_keeps_the_stamp(self, mailbox: SendingMailbox) -> None:
         stamp = a_stamp()
@@ -235,6 +267,53 @@ class TestEwsSender(SendingMailboxContract):
             )
         [arrived] = [m for m in sandbox.mails(CREW) if m["internet_message_id"] == send["internet_message_id"]]
         assert HIDDEN.encode() not in sandbox.mime(CREW, arrived["item_id"])
+
+    async def test_mail_in_parts_arrives_with_all_of_them(
+        self, mailbox: SendingMailbox, sandbox: SandboxProcess
+    ) -> None:
+        stamp = a_stamp()
+        await mailbox.send(await mailbox.create_draft_in_parts(a_mime(stamp), _each(_PARTS), stamp))
+
+        [send] = [one for one in sandbox.sends() if one["request_id"] == stamp.request_id]
+        message_id = send["internet_message_id"]
+        until(lambda: message_id in {mail["internet_message_id"] for mail in sandbox.mails(CREW)}, "the mail")
+        [arrived] = [mail for mail in sandbox.mails(CREW) if mail["internet_message_id"] == message_id]
+        mime = email.message_from_bytes(sandbox.mime(CREW, arrived["item_id"]))
+        files = {part.get_filename(): part.get_payload(decode=True) for part in mime.walk() if part.get_filename()}
+        assert sorted(files.values(), key=repr) == sorted([b"%PDF", *(part.content for part in _PARTS)], key=repr)
+        assert "map@bridge" in str(mime)
+
+    @pytest.mark.parametrize("operation", ["CreateItem", "CreateAttachment", "UpdateItem"])
+    @pytest.mark.parametrize("kind", ["cut_after", "cut_before"])
+    async def test_draft_in_parts_that_got_no_answer_may_be_there_and_is_not_deleted_on_the_way(
+        self, mailbox: SendingMailbox, sandbox: SandboxProcess, operation: str, kind: str
+    ) -> None:
+        stamp = a_stamp()
+        before = len(sandbox.mails(ADDRESS, "drafts"))
+        sandbox.faults({"match": {"operation": operation}, "fault": kind, "times": 1})
+
+        with pytest.raises(SendOutcomeUnknown):
+            await mailbox.create_draft_in_parts(a_mime(stamp), _each(_PARTS), stamp)
+
+        stamped = operation == "UpdateItem" and kind == "cut_after"
+        assert len(await mailbox.find_drafts(stamp.request_id)) == stamped
+        left = len(sandbox.mails(ADDRESS, "drafts")) - before
+        assert left == (0 if (operation, kind) == ("CreateItem", "cut_before") else 1)
+        assert await mailbox.sweep(timedelta(seconds=-60), limit=100) >= left
+
+    @pytest.mark.parametrize("operation", ["CreateAttachment", "UpdateItem"])
+    async def test_draft_in_parts_that_is_refused_leaves_nothing(
+        self, mailbox: SendingMailbox, sandbox: SandboxProcess, operation: str
+    ) -> None:
+        stamp = a_stamp()
+        before = len(sandbox.mails(ADDRESS, "drafts"))
+        fault = {"kind": "item_error", "code": "ErrorMessageSizeExceeded"}
+        sandbox.faults({"match": {"operation": operation}, "fault": fault, "times": 1})
+
+        with pytest.raises(SendRefused):
+            await mailbox.create_draft_in_parts(a_mime(stamp), _each(_PARTS), stamp)
+
+        assert len(sandbox.mails(ADDRESS, "drafts")) == before
 
     async def test_two_that_make_the_ledger_at_the_same_time_get_the_same_folder(
         self, client: EwsClient, mailbox: SendingMailbox, sandbox: SandboxProcess

@@ -32,7 +32,7 @@ def keys_of_the_model() -> Iterator[tuple[str, str]]:
 def keys_of_the_example() -> Iterator[tuple[str, str]]:
     section = ""
     for line in EXAMPLE.read_text().splitlines():
-        if header := re.match(r"\[\[?(\w+)\]\]?", line):
+        if header := re.match(r"(?:# )?\[\[?(\w+)\]\]?", line):
             section = header[1]
         elif key := re.match(r"(?:# )?(\w+) = ", line):
             yield section, key[1]
@@ -49,7 +49,7 @@ def test_the_example_has_every_key_once_and_no_other() -> None:
 
 
 def test_the_example_states_the_defaults_as_they_are() -> None:
-    commented = re.sub(r"^# (?=\w+ = )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
+    commented = re.sub(r"^# (?=\w+ = |\[\w+\] )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     shown = tomllib.loads(commented)
     defaults = {name: section_of(info.annotation) for name, info in Settings.model_fields.items()}
 

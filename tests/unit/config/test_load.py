@@ -204,12 +204,6 @@ def test_unknown_variables_are_refused_with_the_nearest_known_name(folder: Path)
     assert [p.fix for p in caught.value.problems] == ["did you mean BRIDGE_MAILBOXES?", "did you mean BRIDGE_RABBITMQ?"]
 
 
-def test_what_a_later_version_has_is_refused_as_not_available_yet(folder: Path) -> None:
-    found = problems(folder, GOOD + '[blobs]\nurl = "file:///x"\n')
-
-    assert found["blobs"].what.startswith("is not available yet")
-
-
 def test_everything_wrong_is_told_at_once(folder: Path) -> None:
     text = GOOD.replace('"dispatch"', '"Dispatch"').replace(TENANT, "nowhere").replace("amqp:", "http:")
 

@@ -920,7 +920,7 @@ async def test_bug_in_one_request_ends_neither_the_process_nor_the_others(monkey
             raise LookupError
         return compose(mail)
 
-    monkeypatch.setattr("bridge.workers.egress_send.compose", broken)
+    monkeypatch.setattr("bridge.workers.egress_draft.compose", broken)
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     bench.request()
     bench.request("r-2")

@@ -71,7 +71,7 @@ async def test_mime_that_is_empty_is_never_taken_for_the_mail() -> None:
 @pytest.mark.parametrize(("mime_bytes", "taken"), [(1_000, False), (1 << 20, True)])
 async def test_mime_that_is_far_smaller_than_the_mail_is_never_taken_for_it(mime_bytes: int, *, taken: bool) -> None:
     with contextlib.closing(Mailbox({"item-1": b"x" * mime_bytes})) as client:
-        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1, size=10 << 20)])
+        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1, size=3 << 20)])
 
     if taken:
         assert isinstance(outcome, FetchedMail)

@@ -13,11 +13,12 @@ from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
+from bridge.domain.outbound import Attachment
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from lxml import etree
 
@@ -221,3 +222,32 @@ async def test_a_void_never_overwrites_what_became_of_the_draft_since_it_was_see
     [item_id] = update.iter(f"{{{TYPES}}}ItemId")
     assert (item_id.get("Id"), item_id.get("ChangeKey")) == ("draft", "as-seen")
     assert update.get("ConflictResolution") == "NeverOverwrite"
+
+
+async def test_a_draft_in_parts_gets_its_stamp_by_the_last_call_and_is_sent_with_the_key_of_that() -> None:
+    """Half a draft must not be taken for the draft of its request."""
+    saved = '<m:Items><t:Message><t:ItemId Id="draft" ChangeKey="{}"/></t:Message></m:Items>'
+    attached = (
+        '<m:Attachments><t:FileAttachment><t:AttachmentId Id="a" RootItemId="draft" RootItemChangeKey="{}"/>'
+        "</t:FileAttachment></m:Attachments>"
+    )
+    client = Scripted(
+        CreateItem=[[("NoError", saved.format("1"))]],
+        CreateAttachment=[[("NoError", attached.format("2"))], [("NoError", attached.format("3"))]],
+        UpdateItem=[[("NoError", saved.format("4"))]],
+    )
+
+    async def attachments() -> AsyncIterator[Attachment]:
+        for name in ("one", "two"):
+            yield Attachment(name, "application/pdf", b"content")
+
+    stamp = Stamp("r-1", "attempt", "digest")
+    draft = await _sender(client).create_draft_in_parts(b"Subject: x\r\n\r\n", attachments(), stamp)
+
+    assert (draft.item_id, draft.change_key) == ("draft", "4")
+    written = [[uri.get("PropertyName") for uri in call.iter(f"{{{TYPES}}}ExtendedFieldURI")] for call in client.calls]
+    assert written[:3] == [[stamps.REQUEST_ID], [], []]
+    assert set(written[3]) == set(stamps.STAMP_NAMES)
+    [changed] = client.calls[3].iter(f"{{{TYPES}}}ItemId")
+    assert changed.get("ChangeKey") == "3"
+    assert client.calls[3].get("ConflictResolution") == "NeverOverwrite"

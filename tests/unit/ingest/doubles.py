@@ -16,7 +16,7 @@ from tests.support.clock import START
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bridge.domain.mail import FetchedMail, UnconvertibleMail
+    from bridge.domain.mail import ReadMail
 
 
 class ScriptedPublisher:
@@ -76,6 +76,6 @@ def a_mail(
     return StoredMail(MailRef(f"m{number}", f"item-{number}", at, size, "IPM.Note"), mime, folder)
 
 
-async def compose(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+async def compose(mail: ReadMail) -> Sequence[Message]:
     """Return a payload without looking at the mail."""
     return [Message("mail.inbound", "dispatch.mail", b"{}", mail.ref.message_id, "mail.inbound.v1")]

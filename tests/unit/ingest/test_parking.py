@@ -23,14 +23,14 @@ from bridge.errors import (
 from bridge.telemetry.ingest_events import MailKept, MailParked
 from bridge.wire import event_v1
 from bridge.workers.ingest import IngestOptions
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.domain.mail import Fetched, FetchedMail, UnconvertibleMail
+    from bridge.domain.mail import Fetched, ReadMail
     from bridge.ports.broker import Message, PublishReceipt
 
 
@@ -103,7 +103,7 @@ async def test_a_mail_that_heals_meanwhile_is_published() -> None:
 async def test_a_mail_that_meets_a_bug_is_parked_under_a_code_that_events_know() -> None:
     bench = Bench(*(a_mail(n) for n in range(3)))
 
-    async def stumble(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+    async def stumble(mail: ReadMail) -> Sequence[Message]:
         if mail.ref.message_id == "m1":
             raise RecursionError("private")
         return await compose(mail)

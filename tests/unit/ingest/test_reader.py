@@ -11,7 +11,7 @@ import pytest
 from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.domain.disposition import RetryPolicy
-from bridge.domain.mail import FailedFetch, Fetched, FetchedMail, MailRef, UnconvertibleMail, VanishedMail
+from bridge.domain.mail import FailedFetch, Fetched, MailRef, ReadMail, UnconvertibleMail, VanishedMail
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import (
     BridgeError,
@@ -45,7 +45,7 @@ from bridge.telemetry.ingest_events import (
 )
 from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.ingest_transfer import TransferLimits
+from bridge.workers.ingest_limits import TransferLimits
 from tests.support.clock import InstantClock
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
@@ -244,9 +244,9 @@ async def test_a_mail_too_large_for_the_broker_is_parked_and_the_others_pass() -
 
 async def test_a_mail_without_mime_is_published_from_its_properties() -> None:
     bench = Bench(a_mail(1, mime=None))
-    composed: list[FetchedMail | UnconvertibleMail] = []
+    composed: list[ReadMail] = []
 
-    async def remember(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+    async def remember(mail: ReadMail) -> Sequence[Message]:
         composed.append(mail)
         return await compose(mail)
 
@@ -667,7 +667,7 @@ async def test_a_mail_that_is_listed_and_never_found_is_told_of() -> None:
 async def test_a_mail_that_cannot_be_composed_stays_and_the_others_pass(error: Exception, code: str) -> None:
     bench = Bench(*(a_mail(n) for n in range(7)))
 
-    async def stumble(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+    async def stumble(mail: ReadMail) -> Sequence[Message]:
         if mail.ref.message_id == "m3":
             raise error
         return await compose(mail)
@@ -839,7 +839,7 @@ async def test_a_receipt_that_comes_late_during_the_next_pass_holds_nothing_up()
     bench.publisher.withhold = False
     bench.inbox.mails += [a_mail(3), a_mail(4)]
 
-    async def as_the_receipts_come(mail: FetchedMail | UnconvertibleMail) -> Sequence[Message]:
+    async def as_the_receipts_come(mail: ReadMail) -> Sequence[Message]:
         bench.publisher.confirm_all()
         for _ in range(20):
             await asyncio.sleep(0)

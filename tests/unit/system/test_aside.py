@@ -16,6 +16,7 @@ import pytest
 
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.aside_child import LENGTH
+from bridge.adapters.system.aside_job import Job
 from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
 from bridge.errors import MailUnreadable
 from bridge.wire import inbound_v1
@@ -165,7 +166,7 @@ def test_a_mail_for_which_there_is_no_memory_does_not_end_the_process() -> None:
         assert child.stdout is not None
         answers = []
         for memory_bytes in (1, 1 << 40):
-            frame = pickle.dumps((_mail(b"\r\n" * 10_000_000), "dispatch", 10.0, memory_bytes))
+            frame = pickle.dumps(Job(_mail(b"\r\n" * 10_000_000), "dispatch", 10.0, memory_bytes, None))
             child.stdin.write(LENGTH.pack(len(frame)) + frame)
             child.stdin.flush()
             (length,) = LENGTH.unpack(child.stdout.read(LENGTH.size))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.system.aside import Aside
-from bridge.bootstrap import composer
+from bridge.adapters.system.composer import Composer
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.telemetry.ingest_events import MailUnread
 from bridge.wire import inbound_build
@@ -30,7 +30,7 @@ def test_a_mail_that_could_not_be_read_is_announced_to_the_operator(size: int, m
     async def read() -> int:
         # The process aside has the parser as it is; one that ends at once leaves the mail to what is patched here.
         aside = Aside(child=("-c", ""))
-        return len(await composer("dispatch", aside, told.append)(mail))
+        return len(await Composer("dispatch", aside, told.append, largest_body_bytes=1 << 24)(mail))
 
     assert asyncio.run(read()) == 1
     assert told == [MailUnread("dispatch", "m" * 40, "parser_failed")]

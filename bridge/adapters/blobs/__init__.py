@@ -1,0 +1,1 @@
+"""Blob stores: directories by the operating system alone, object stores by obstore."""

@@ -1,0 +1,72 @@
+"""What a process that reads large mails is asked to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.mime import parse
+from bridge.mime.parsed import Extent
+from bridge.mime.sink import Sink
+from bridge.wire.inbound_build import RawMime
+from bridge.wire.inbound_messages import composed, composed_claimed
+
+if TYPE_CHECKING:
+    from bridge.domain.mail import FetchedMail, MailRef, UnconvertibleMail
+    from bridge.mime import ParsedMail
+    from bridge.wire.claims import ClaimRules
+    from bridge.wire.inbound_messages import Composed
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A mail in a file, and a file for what is found in it; both are inherited."""
+
+    ref: MailRef
+    size: int
+    sha256: str
+    mime: int
+    parts: int
+
+    @property
+    def raw(self) -> RawMime:
+        """What the payload says of the mail's bytes, and where they are."""
+        return RawMime(self.size, self.sha256, Extent(0, self.size))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be read, and within which bounds."""
+
+    mail: FetchedMail | UnconvertibleMail | Files
+    alias: str
+    seconds: float
+    memory_bytes: int
+    rules: ClaimRules | None
+
+
+def composed_by(job: Job) -> Composed:
+    """Do a job."""
+    if not isinstance(job.mail, Files):
+        return composed(job.mail, job.alias, seconds=job.seconds, rules=job.rules)
+    if job.rules is None:
+        raise ValueError("a mail in a file goes to a store")
+    files, rules = job.mail, job.rules
+    with os.fdopen(os.dup(files.parts), "r+b") as parts:
+
+        def read() -> ParsedMail:
+            sink = Sink(parts, from_bytes=rules.above_bytes * 3 // 2)  # what it becomes without its encoding, and more
+            parsed = parse(_whole(files.mime, files.size), sink=sink)
+            parts.flush()
+            return parsed
+
+        return composed_claimed(files.ref, job.alias, files.raw, read, seconds=job.seconds, rules=rules)
+
+
+def _whole(descriptor: int, size: int) -> bytes:
+    # In one read, of a size that is known: a file that is read to its end takes as much again on the way.
+    whole = os.pread(descriptor, size, 0)
+    if len(whole) != size:
+        raise ValueError("the file has another size than it had")
+    return whole

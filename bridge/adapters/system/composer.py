@@ -1,0 +1,105 @@
+"""Makes messages of mails, and has what they refer to in the blob store before it hands them out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bridge.adapters.spool import FileExtent
+from bridge.domain.blobs import BytesInMemory
+from bridge.domain.mail import FetchedMail, SpooledMail
+from bridge.errors import MessageTooLarge
+from bridge.mime.parsed import Extent
+from bridge.telemetry.ingest_events import BlobWritten, MailUnread
+from bridge.wire.inbound_messages import composed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.adapters.system.aside import Aside
+    from bridge.domain.mail import ReadMail
+    from bridge.ports.blobs import BlobStore
+    from bridge.ports.broker import Message
+    from bridge.telemetry.events import Emit
+    from bridge.wire.claims import ClaimRules, PendingBlob
+    from bridge.wire.inbound_messages import Composed
+
+_PARSE_ASIDE_FROM_BYTES: Final = 256 * 1024
+# Of such a mail the worst that is known takes a tenth; nothing else of the worker runs meanwhile.
+_PARSE_SECONDS: Final = 2.0
+_WRITES_AT_A_TIME: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A store, and what goes there."""
+
+    store: BlobStore
+    rules: ClaimRules
+
+
+class Composer:
+    """Of one mailbox. Large mails are read aside, so that heartbeats go on."""
+
+    def __init__(
+        self, alias: str, aside: Aside, emit: Emit, *, largest_body_bytes: int, claims: Claims | None = None
+    ) -> None:
+        self._alias = alias
+        self._aside = aside
+        self._emit = emit
+        self._largest_body_bytes = largest_body_bytes
+        self._claims = claims
+
+    async def __call__(self, mail: ReadMail) -> Sequence[Message]:
+        """
+        Return the messages for a mail, its own last; all blobs that it names are in the store.
+
+        Raises:
+            MessageTooLarge: There is no store, and the broker does not carry the mail.
+            BlobStoreUnavailable, BlobStoreUnusable: The store cannot take it at the moment.
+        """
+        made = await self._composed(mail)
+        await self._write(made.blobs)
+        if made.unread is not None:
+            self._emit(MailUnread(self._alias, mail.ref.message_id, made.unread))
+        return made.messages
+
+    async def _composed(self, mail: ReadMail) -> Composed:
+        rules = self._claims.rules if self._claims is not None else None
+        if isinstance(mail, SpooledMail):
+            if rules is not None:
+                return await self._aside.composed_of_file(mail, self._alias, rules)
+            if mail.size * 4 // 3 > self._largest_body_bytes:
+                raise MessageTooLarge(f"a mail of {mail.size} bytes, and there is no blob store")
+            mail = FetchedMail(mail.ref, await asyncio.to_thread(mail.file.read))
+        size = len(mail.mime) if isinstance(mail, FetchedMail) else mail.ref.size_bytes
+        if size >= _PARSE_ASIDE_FROM_BYTES:
+            return await self._aside.composed(mail, self._alias, rules)
+        return composed(mail, self._alias, seconds=_PARSE_SECONDS, rules=rules)
+
+    async def _write(self, blobs: Sequence[PendingBlob]) -> None:
+        """Write all, a few at a time; the first that fails ends it, and what was written is written again next time."""
+        if not blobs or self._claims is None:
+            return
+        store, turns = self._claims.store, asyncio.Semaphore(_WRITES_AT_A_TIME)
+
+        async def write(blob: PendingBlob) -> None:
+            content = BytesInMemory(blob.content) if isinstance(blob.content, bytes) else blob.content
+            if isinstance(content, Extent):
+                raise TypeError("a stretch of a file that is not here")
+            async with turns:
+                await store.write(blob.ref, content)
+            self._emit(BlobWritten(self._alias, blob.ref.size))
+
+        tasks = [asyncio.ensure_future(write(blob)) for blob in blobs]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        # Only where all went well: a store that did not answer in time may be reading still.
+        for blob in blobs:
+            if isinstance(blob.content, FileExtent):
+                blob.content.close()
