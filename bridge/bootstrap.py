@@ -135,6 +135,8 @@ class _Process:
         self.certificate = OwnCertificate(certificate, self.emit) if certificate is not None else None
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
+        # What lies in files or goes to a store may take long, and must not hold up what does not.
+        self.large_budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
         self.blobs: BlobStore | None = blob_store(settings.blobs) if settings.blobs is not None else None
         self._clients: dict[tuple[str, str], EwsClient] = {}
@@ -188,6 +190,7 @@ class _Process:
                     claims=self.claims(),
                 ),
                 budget=self.budget,
+                large_budget=self.large_budget,
                 clock=self.clock,
                 emit=self.emit,
                 health=self.health,
@@ -217,7 +220,7 @@ class _Process:
 
     def egress_options(self, mailbox: MailboxSettings) -> EgressOptions:
         """Return how requests from a mailbox are treated."""
-        blobs = BlobReader(self.blobs, self.budget) if self.blobs is not None else None
+        blobs = BlobReader(self.blobs, self.large_budget) if self.blobs is not None else None
         return _egress_options(self.settings.egress, mailbox, self.limits(), blobs)
 
     def sweeps(self) -> list[Awaitable[None]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.domain.mail import MailRef
+
+
+LARGE_FROM_BYTES: Final = 4 << 20
+"""A mail from this size on, as Exchange tells it, is fetched alone and kept in a file; it may have to go to a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +24,21 @@ class BatchLimits:
 
 
 def batches(refs: Sequence[MailRef], limits: BatchLimits) -> Iterator[Sequence[MailRef]]:
-    """Yield the refs in order, in batches within the limits; a mail that is larger than a batch goes alone."""
+    """Yield the refs in order, in batches within the limits; a large mail, or one larger than a batch, goes alone."""
     start, size = 0, 0
     for index, ref in enumerate(refs):
-        if index > start and (index - start >= limits.count or size + ref.size_bytes > limits.size_bytes):
+        full = index - start >= limits.count or size + ref.size_bytes > limits.size_bytes
+        if index > start and (full or is_large(ref) or is_large(refs[start])):
             yield refs[start:index]
             start, size = index, 0
         size += ref.size_bytes
     if start < len(refs):
         yield refs[start:]
+
+
+def is_large(ref: MailRef) -> bool:
+    """Tell whether a mail is too large to be fetched beside others."""
+    return ref.size_bytes >= LARGE_FROM_BYTES
 
 
 @dataclass(slots=True)

@@ -106,6 +106,7 @@ class MailboxReader:
         publisher: Publisher,
         compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         budget: ByteBudget,
+        large_budget: ByteBudget | None = None,
         clock: Clock,
         emit: Emit,
         health: Health,
@@ -118,6 +119,7 @@ class MailboxReader:
         self._publisher = publisher
         self._compose = compose
         self._budget = budget
+        self._large_budget = large_budget or budget
         self._clock = clock
         self._emit = emit
         self._health = health
@@ -335,6 +337,7 @@ class MailboxReader:
             parking=self._parking,
             window=self._window,
             budget=self._budget,
+            large_budget=self._large_budget,
             limits=self._options.limits,
             clock=self._clock,
             emit=self._emit,

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.domain.batches import batches
+from bridge.domain.batches import batches, is_large
 from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail, UnconvertibleMail, VanishedMail
 from bridge.errors import (
     BlobStoreUnavailable,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
-_FOR_STORE_BYTES = 4 << 20
 _REMOVAL_LINGER_SECONDS = 0.02
 
 
@@ -71,6 +71,7 @@ class Transfer:
         parking: ParkingAttendant,
         window: Window,
         budget: ByteBudget,
+        large_budget: ByteBudget,
         limits: TransferLimits,
         clock: Clock,
         emit: Emit,
@@ -84,6 +85,7 @@ class Transfer:
         self._parking = parking
         self._window = window
         self._budget = budget
+        self._large_budget = large_budget
         self._limits = limits
         self._clock = clock
         self._emit = emit
@@ -133,7 +135,7 @@ class Transfer:
     async def _feed(self, refs: Sequence[MailRef], stop: asyncio.Event) -> None:
         """Fetch ahead, publish in order."""
         planned = self._plan(refs)
-        under_way: deque[asyncio.Task[tuple[int, Sequence[Fetched]]]] = deque()
+        under_way: deque[asyncio.Task[tuple[Callable[[], None], Sequence[Fetched]]]] = deque()
         try:
             while not stop.is_set() and not self._over:
                 ahead = 1 if self._window.size < self._window.largest else self._limits.fetches_in_flight
@@ -143,15 +145,15 @@ class Transfer:
                     return
                 await unless_set(stop, asyncio.wait({under_way[0]}))  # a call that hangs holds up no stop
                 if under_way[0].done():
-                    taken, fetched = under_way.popleft().result()
-                    await self._publish_batch(fetched, taken)
+                    give_back, fetched = under_way.popleft().result()
+                    await self._publish_batch(fetched, give_back)
                     self._progress()
         finally:
             for task in under_way:
                 task.cancel()
             for outcome in await asyncio.gather(*under_way, return_exceptions=True):
                 if isinstance(outcome, tuple):
-                    self._budget.give_back(outcome[0])
+                    outcome[0]()
 
     def _plan(self, refs: Sequence[MailRef]) -> Iterator[Sequence[MailRef]]:
         """Yield batches; after a failure one mail at a time at first, since one of these may have spoiled its batch."""
@@ -160,23 +162,25 @@ class Transfer:
             yield [ref]
         yield from batches(refs[alone:], self._limits.batch)
 
-    async def _fetch(self, refs: Sequence[MailRef]) -> tuple[int, Sequence[Fetched]]:
-        if self._store_trouble is not None and refs[0].size_bytes >= _FOR_STORE_BYTES:
-            # One that could not go there told it; the others of this page need not be fetched for that.
-            return 0, [FailedFetch(ref, self._store_trouble) for ref in refs]
-        taken = await self._budget.take(sum(ref.size_bytes for ref in refs))
+    async def _fetch(self, refs: Sequence[MailRef]) -> tuple[Callable[[], None], Sequence[Fetched]]:
+        if self._store_trouble is not None and is_large(refs[0]):
+            # The others of this page need not be fetched to be told the same.
+            return lambda: None, [FailedFetch(ref, self._store_trouble) for ref in refs]
+        # A large mail is in a file, and may wait for a slow store: others must not wait behind it.
+        budget = self._large_budget if is_large(refs[0]) else self._budget
+        give_back = partial(budget.give_back, await budget.take(sum(ref.size_bytes for ref in refs)))
         started = self._clock.monotonic()
         try:
             fetched = await self._inbox.fetch(refs)
         except BaseException:
-            self._budget.give_back(taken)
+            give_back()
             raise
-        sizes = [len(mail.mime) for mail in fetched if isinstance(mail, FetchedMail)]
-        sizes += [mail.size for mail in fetched if isinstance(mail, SpooledMail)]
+        read = [mail for mail in fetched if isinstance(mail, FetchedMail | SpooledMail)]
+        sizes = [len(mail.mime) if isinstance(mail, FetchedMail) else mail.size for mail in read]
         self._emit(MailsFetched(self._alias, len(sizes), sum(sizes), self._clock.monotonic() - started))
-        return taken, fetched
+        return give_back, fetched
 
-    async def _publish_batch(self, fetched: Sequence[Fetched], taken: int) -> None:
+    async def _publish_batch(self, fetched: Sequence[Fetched], give_back: Callable[[], None]) -> None:
         """Publish what was read; the bytes are given back when the last of the batch is settled."""
         left = len(fetched)
 
@@ -184,7 +188,7 @@ class Transfer:
             nonlocal left
             left -= 1
             if left == 0:
-                self._budget.give_back(taken)
+                give_back()
 
         for mail in fetched:
             match mail:

@@ -18,6 +18,7 @@ from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
 from bridge.adapters.ews.streamed import StreamedMime
 from bridge.adapters.ews.times import to_text
 from bridge.adapters.spool import Spool
+from bridge.domain.batches import is_large
 from bridge.domain.mail import (
     FailedFetch,
     Fetched,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 from bridge.adapters.ews.soap import M, T
 
-SPOOLED_FROM_BYTES = 4 << 20
-"""A mail from this size on, as Exchange tells it, is asked for alone and kept in a file."""
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
 _GARBLED_LIMIT = 3
@@ -140,7 +139,7 @@ class EwsInbox:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
         if not refs:
             return []
-        large = next((n for n, ref in enumerate(refs) if ref.size_bytes >= SPOOLED_FROM_BYTES), None)
+        large = next((n for n, ref in enumerate(refs) if is_large(ref)), None)
         if large is not None:
             before, after = await self.fetch(refs[:large]), refs[large + 1 :]
             return [*before, await self._fetch_large(refs[large]), *await self.fetch(after)]

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.domain.batches import BatchLimits, Window, batches
+from bridge.domain.batches import LARGE_FROM_BYTES, BatchLimits, Window, batches
 from bridge.domain.mail import MailRef
 
 
@@ -27,6 +27,12 @@ def test_a_mail_larger_than_a_batch_goes_alone() -> None:
     made = list(batches(_refs([10, 900, 10]), BatchLimits(count=10, size_bytes=100)))
 
     assert [len(batch) for batch in made] == [1, 1, 1]
+
+
+def test_a_large_mail_goes_alone_whatever_fits_beside_it() -> None:
+    made = list(batches(_refs([10, LARGE_FROM_BYTES, 10, 10, LARGE_FROM_BYTES]), BatchLimits(10, 1 << 30)))
+
+    assert [len(batch) for batch in made] == [1, 1, 2, 1]
 
 
 def test_window_goes_down_to_one_and_opens_by_doubling() -> None:

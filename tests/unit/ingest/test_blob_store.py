@@ -11,6 +11,7 @@ from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FailedFetch
 from bridge.errors import BlobStoreUnavailable, BlobStoreUnusable
 from bridge.telemetry.ingest_events import MailKept
+from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions
 from bridge.workers.ingest_limits import TransferLimits
 from tests.unit.ingest.doubles import a_mail, compose
@@ -117,3 +118,27 @@ async def test_large_mails_are_not_fetched_one_after_the_other_for_a_store_that_
     assert len(bench.left) == 20
     assert {event.code for event in bench.told(MailKept) if isinstance(event, MailKept)} == {"blob_store_full"}
     assert bench.budget.taken_bytes == 0
+
+
+async def test_a_large_mail_that_waits_for_a_store_holds_up_no_other_mailbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes all that large mails may take together, for as long as the store does not answer."""
+    slow, other = Bench(a_mail(0, size=100 << 20)), Bench(*(a_mail(n) for n in range(20)))
+    large_budget, begun, answered = ByteBudget(100 << 20), asyncio.Event(), asyncio.Event()
+    for bench in (slow, other):
+        monkeypatch.setattr(bench.reader, "_budget", slow.budget)
+        monkeypatch.setattr(bench.reader, "_large_budget", large_budget)
+
+    async def into_a_slow_store(mail: ReadMail) -> Sequence[Message]:
+        begun.set()
+        await answered.wait()
+        return await compose(mail)
+
+    monkeypatch.setattr(slow.reader, "_compose", into_a_slow_store)
+    storing = asyncio.create_task(slow.once())
+    async with asyncio.timeout(30):
+        await begun.wait()
+        assert await other.once() == 20
+        answered.set()
+        assert await storing == 1
+
+    assert large_budget.taken_bytes == slow.budget.taken_bytes == 0
