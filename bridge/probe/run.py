@@ -18,6 +18,7 @@ from bridge.probe import (
     steps_forms,
     steps_items,
     steps_notifications,
+    steps_parts,
     steps_personal,
     steps_refusals,
     steps_searches,
@@ -54,6 +55,7 @@ MODULES: Final = (
     steps_associated,
     steps_bodies,
     steps_assertions,
+    steps_parts,
 )
 """Importing them has put their steps on the list."""
 
