@@ -32,6 +32,10 @@ ADDRESS = "dispatch@example.org"
 ALIAS = "dispatch"
 _LOOK_SECONDS = 0.05
 _STILL_SECONDS = 120.0
+_MOST_TEXT_BYTES = 4_000_000
+"""Far more would not fit into a payload, and mails are large by their attachments."""
+_ENCODED = 1.369
+"""What base64 in lines makes of a byte."""
 
 
 @dataclass(frozen=True)
@@ -195,9 +199,11 @@ class Stage:
 
 
 def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
-    """Return a mail of about `size` bytes: text, and an attachment of three fifths of it."""
+    """Return a mail of about `size` bytes: text, up to 4 MB of it, and an attachment of three fifths or more."""
     noise = random.Random(f"{seed}-{number}")
-    attachment = base64.encodebytes(noise.randbytes(size * 3 // 5)).replace(b"\n", b"\r\n")
+    attachment = base64.encodebytes(
+        noise.randbytes(max(size * 3 // 5, int((size - _MOST_TEXT_BYTES) / _ENCODED)))
+    ).replace(b"\n", b"\r\n")
     words = ["patient", "transport", "requested", "from", "landing", "zone", "with", "estimated", "arrival"]
     line = (" ".join(noise.choices(words, k=9)) + "\r\n").encode()
     text = line * max(1, (size - len(attachment) - 700) // len(line))
