@@ -38,7 +38,7 @@ def _attached(probe: Probing, draft: ItemId, name: str) -> ItemId:
     return draft[0], probe.ok(request).first("AttachmentId").get("RootItemChangeKey") or ""
 
 
-@step(153, "the change key of the last CreateAttachment stamps a draft, older ones do not, and the stamp's key sends it whole",
+@step(153, "the change key of the last CreateAttachment stamps a draft, older ones do not; the stamp's key sends it",
       needs=Needs.WRITE)  # fmt: skip
 def in_parts(probe: Probing) -> Seen:
     subject = probe.ground.next_name()

@@ -201,7 +201,8 @@ class Stage:
 def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
     """Return a mail of about `size` bytes: text, up to 4 MB of it, and an attachment of three fifths or more."""
     noise = random.Random(f"{seed}-{number}")
-    attachment = base64.encodebytes(
+    attached = max(size * 3 // 5, int((size - _MOST_TEXT_BYTES) / _ENCODED))
+    attachment = base64.encodebytes(noise.randbytes(attached)).replace(b"\n", b"\r\n")
         noise.randbytes(max(size * 3 // 5, int((size - _MOST_TEXT_BYTES) / _ENCODED)))
     ).replace(b"\n", b"\r\n")
     words = ["patient", "transport", "requested", "from", "landing", "zone", "with", "estimated", "arrival"]
