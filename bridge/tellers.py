@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bridge.assembly import ews_notifications
-from bridge.domain.stream_plan import StreamLimits
+from bridge.domain.stream_state import StreamLimits
 from bridge.workers.notified import NoticeTeller
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ Nothing here is needed for mail to arrive: a mailbox of which no stream tells is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.domain.disposition import Pause, Retry, RetryPolicy, disposition
+from bridge.domain.disposition import Pause, Retry, disposition
 from bridge.domain.notices import Affinity, Notice, StreamRefused, StreamSilent, Subscribed
 from bridge.domain.stream_state import Close, End, Group, Member, Open, Subscribe
 from bridge.errors import BridgeError, MailboxUnavailable, OperatorError
@@ -22,31 +21,12 @@ from bridge.errors import BridgeError, MailboxUnavailable, OperatorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bridge.domain.stream_state import Action
+    from bridge.domain.stream_state import Action, StreamLimits
 
 CONNECTED, NOTIFIED = "connected", "notified"
 """Why a mailbox is to be listed: its stream began, and what came before may be untold; or the stream told of mail."""
 
 _STARTING, _OK = "starting", "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamLimits:
-    """How streams are used."""
-
-    subscriptions: int = 200
-    """Most mailboxes on a connection; Exchange takes no more."""
-    connections: int = 10
-    subscribing: int = 4
-    """Most calls of Subscribe at a time."""
-    settle_seconds: float = 2.0
-    """How long a stream waits for further mailboxes before it is opened anew with them."""
-    good_seconds: float = 20.0
-    """A stream that told something and lasted so long was one."""
-    tries: int = 3
-    """Refusals in a row after which a stream is tried slowly."""
-    slowly_seconds: float = 600.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class StreamPlan:
@@ -176,17 +156,18 @@ class StreamPlan:
         group = self._group_of(stream)
         if group is None:
             return 0.0
-        was_good = group.heard and now - group.opened_at >= self._limits.good_seconds
-        heard = group.heard
-        self._forget_stream(group, error.code if error is not None else _STARTING)
-        if was_good:
-            group.attempts = 0
+        was_good, heard = self._is_good(group, now), group.heard
+        self._forget_stream(group, error.code if error is not None else _STARTING, now)
         if error is None and was_good:
             return 0.0
         group.attempts += 1
         wait = self._wait(error or MailboxUnavailable(), group.attempts)
         if not heard and isinstance(error, StreamRefused | StreamSilent | OperatorError):
             wait = max(wait, self._refused(group, error))
+        if self._may_be_gone(group) and not heard and isinstance(error, MailboxUnavailable):
+            for member in self._of(group):
+                self._unsubscribe(member)
+            wait = self._wait(MailboxUnavailable(), 1)  # another server is asked, which has refused nothing yet
         group.not_before = now + wait
         return wait
 
@@ -204,10 +185,11 @@ class StreamPlan:
             asking = any(member.ticket is not None for member in self._of(group))
             ids = {member.subscription for member in self._of(group) if member.subscription is not None}
             settled = now - group.changed_at >= self._limits.settle_seconds
-            if group.stream is not None and not ids <= group.told and settled:
+            rested = now - group.opened_at >= self._limits.rest_seconds * len(group.told)
+            if group.stream is not None and not ids <= group.told and settled and rested:
                 # Exchange leads a subscription to its newest connection; those of the old one hear of nothing anyway.
                 actions.append(Close(group.stream))
-                self._forget_stream(group, _STARTING)
+                self._forget_stream(group, _STARTING, now)
             if group.stream is None and ids and now >= group.not_before and (not asking or settled):
                 actions.append(self._open(group, now))
         return actions
@@ -227,7 +209,10 @@ class StreamPlan:
                 continue
             member.ticket = self._number()
             asking += 1
-            yield Subscribe(member.ticket, member.mailbox, group.anchor or group.members[0], group.affinity)
+            if member.attempts >= self._limits.tries - 1 or (group.stream is None and self._may_be_gone(group)):
+                yield Subscribe(member.ticket, member.mailbox, member.mailbox, None)  # wherever it lies by now
+            else:
+                yield Subscribe(member.ticket, member.mailbox, group.anchor or group.members[0], group.affinity)
 
     def _open(self, group: Group, now: float) -> Open:
         members = [member for member in self._of(group) if member.subscription is not None]
@@ -331,7 +316,7 @@ class StreamPlan:
         if not group.heard and group.stream is not None:
             # Exchange tells nothing of the good ones beside bad ones; they are not left to that.
             self._undone.append(Close(group.stream))
-            self._forget_stream(group, StreamRefused.code)
+            self._forget_stream(group, StreamRefused.code, now)
 
     def _refused(self, group: Group, error: BridgeError) -> float:
         """Return how long a stream is left alone that refuses; where many are on it, they part first."""
@@ -372,9 +357,20 @@ class StreamPlan:
             raise AssertionError("a mailbox that is asked for is in a group")
         return self._groups[member.group]
 
-    def _forget_stream(self, group: Group, why: str) -> None:
+    def _is_good(self, group: Group, now: float) -> bool:
+        return group.heard and now - group.opened_at >= self._limits.good_seconds
+
+    def _may_be_gone(self, group: Group) -> bool:
+        """Whether the server that a group is led to by its affinity has been in vain so often that others are tried."""
+        return group.affinity is not None and group.attempts % self._limits.tries == self._limits.tries - 1
+
+    def _forget_stream(self, group: Group, why: str, now: float) -> None:
+        if self._is_good(group, now):
+            group.attempts = 0
         for member in self._of(group):
             if member.subscription in group.told:
+                if member.live and now - member.live_since >= self._limits.good_seconds:
+                    member.attempts = 0
                 member.live, member.why = False, why
         group.stream, group.told, group.heard = None, frozenset(), False
 

@@ -1,12 +1,36 @@
-"""The pieces of a plan of streams: mailboxes, groups of them, and the actions that it asks for."""
+"""The pieces of a plan of streams: its limits, mailboxes, groups of them, and the actions that it asks for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.domain.disposition import RetryPolicy
+
 if TYPE_CHECKING:
     from bridge.domain.notices import Affinity
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How streams are used."""
+
+    subscriptions: int = 200
+    """Most mailboxes on a connection; Exchange takes no more."""
+    connections: int = 10
+    subscribing: int = 4
+    """Most calls of Subscribe at a time."""
+    settle_seconds: float = 2.0
+    """How long a stream waits for further mailboxes before it is opened anew with them."""
+    rest_seconds: float = 0.1
+    """For each mailbox that a stream tells of it stays open so long before it is closed to take in others: all of its
+    mailboxes are listed then."""
+    good_seconds: float = 20.0
+    """A stream that told something and lasted so long was one."""
+    tries: int = 3
+    """Refusals in a row after which a stream is tried slowly."""
+    slowly_seconds: float = 600.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 @dataclass(frozen=True, slots=True)

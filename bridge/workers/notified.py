@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.domain.notices import StreamSilent
-from bridge.domain.stream_plan import StreamLimits, StreamPlan
-from bridge.domain.stream_state import Close, End, Open, Subscribe
+from bridge.domain.stream_plan import StreamPlan
+from bridge.domain.stream_state import Close, End, Open, StreamLimits, Subscribe
 from bridge.errors import BridgeError
 from bridge.telemetry.stream_events import StreamEnded, StreamHeard, StreamOpened, SubscribingFailed
 from bridge.workers.loop import wait_for_any

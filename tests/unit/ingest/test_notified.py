@@ -13,7 +13,7 @@ from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
-from bridge.domain.stream_plan import StreamLimits
+from bridge.domain.stream_state import StreamLimits
 from bridge.errors import BridgeError, MailboxUnavailable
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
-from bridge.domain.stream_plan import CONNECTED, NOTIFIED, StreamLimits, StreamPlan
-from bridge.domain.stream_state import Action, Close, End, Open, Subscribe
+from bridge.domain.stream_plan import CONNECTED, NOTIFIED, StreamPlan
+from bridge.domain.stream_state import Action, Close, End, Open, StreamLimits, Subscribe
 from bridge.errors import BridgeError, EwsBlocked, MailboxAccessDenied, MailboxThrottled, MailboxUnavailable
 
 
@@ -30,6 +30,10 @@ class World:
     refuses: BridgeError | None = None
     """What every stream is answered."""
     denies: dict[str, BridgeError] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    """Servers that answer nothing any more, to whom requests are led by their affinity all the same."""
+    silence: BridgeError = field(default_factory=lambda: MailboxUnavailable("HTTP 502"))
+    """What a stream is told of a server that is gone."""
     subscriptions: dict[str, str] = field(default_factory=dict)
     streams: dict[int, tuple[str, ...]] = field(default_factory=dict)
     done: list[Action] = field(default_factory=list)
@@ -55,6 +59,8 @@ class World:
         match action:
             case Subscribe(ticket=ticket, mailbox=mailbox) if mailbox in self.denies:
                 self.plan.unsubscribed(ticket, self.denies[mailbox], self.now)
+            case Subscribe(ticket=ticket, affinity=Affinity(server=server)) if server in self.gone:
+                self.plan.unsubscribed(ticket, MailboxUnavailable("HTTP 502"), self.now)
             case Subscribe(ticket=ticket, mailbox=mailbox, affinity=asked):
                 self._made += 1
                 made = f"sub-{self._made}"
@@ -72,6 +78,9 @@ class World:
                 self.streams.pop(stream, None)
 
     def _open(self, stream: int, led_to: str, ids: tuple[str, ...]) -> None:
+        if led_to in self.gone:
+            self.plan.ended(stream, self.silence, self.now)
+            return
         if self.refuses is not None or len(ids) > self.per_stream:
             self.plan.ended(stream, self.refuses or StreamRefused("ErrorExceededSubscriptionCount"), self.now)
             return
@@ -242,6 +251,68 @@ def test_a_mailbox_that_moves_is_told_of_where_it_has_gone(hints: bool) -> None:
 
     assert world.told(names)
     assert world.plan.connections == 2
+
+
+@pytest.mark.parametrize("silence", [MailboxUnavailable("HTTP 502"), StreamSilent()])
+@pytest.mark.parametrize("forgotten", [True, False])
+def test_a_server_that_is_gone_is_not_asked_for_ever(silence: BridgeError, forgotten: bool) -> None:
+    world, names = _world(20, servers=2, silence=silence)
+    world.run(60)
+
+    world.gone = {"s0"}
+    for name in names[::2]:
+        world.moved[name] += 1
+        if forgotten:
+            world.move(name)
+            world.moved[name] += 1
+    world.end(MailboxUnavailable("reset"))
+    world.run(120)
+
+    assert world.told(names)
+
+
+def test_one_mailbox_whose_server_is_told_wrongly_finds_its_own() -> None:
+    world, names = _world(20, servers=2)
+    world.run(60)
+    mover = names[0]
+    world.denies[mover] = MailboxUnavailable("ErrorMailboxStoreUnavailable")
+    world.move(mover)
+    world.run(10)
+
+    asked = [action for action in world.done if isinstance(action, Subscribe) and action.mailbox == mover]
+
+    assert (asked[-1].anchor, asked[-1].affinity) == (mover, None)
+    del world.denies[mover]
+    world.run(120)
+    assert world.told(names)
+
+
+def test_a_mailbox_that_was_told_of_for_long_is_subscribed_to_at_once_whatever_was_before() -> None:
+    world, names = _world(1, denies={"m0": MailboxUnavailable("ErrorMailboxStoreUnavailable")})
+    world.run(200)
+    world.denies.clear()
+    world.run(600)
+    assert world.told(names)
+
+    world.lose_all()
+    world.run(6)
+
+    assert world.told(names)
+
+
+def test_a_mailbox_that_comes_and_goes_does_not_have_two_hundred_listed_all_the_time() -> None:
+    world, names = _world(200)
+    world.run(60)
+    world.wakes.clear()
+
+    for _ in range(60):
+        world.plan.leave("m7")
+        world.plan.want("m7")
+        world.run(5)
+
+    assert len(world.wakes) <= 300 * 10 + 200
+    world.run(30)
+    assert world.told(names)
 
 
 def test_one_mailbox_that_is_denied_does_not_hold_up_the_others_and_is_asked_for_slowly() -> None:
