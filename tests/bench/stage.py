@@ -203,8 +203,6 @@ def a_mail(number: int, *, size: int, seed: int = 1) -> bytes:
     noise = random.Random(f"{seed}-{number}")
     attached = max(size * 3 // 5, int((size - _MOST_TEXT_BYTES) / _ENCODED))
     attachment = base64.encodebytes(noise.randbytes(attached)).replace(b"\n", b"\r\n")
-        noise.randbytes(max(size * 3 // 5, int((size - _MOST_TEXT_BYTES) / _ENCODED)))
-    ).replace(b"\n", b"\r\n")
     words = ["patient", "transport", "requested", "from", "landing", "zone", "with", "estimated", "arrival"]
     line = (" ".join(noise.choices(words, k=9)) + "\r\n").encode()
     text = line * max(1, (size - len(attachment) - 700) // len(line))
