@@ -8,7 +8,7 @@ import copy
 import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
@@ -46,6 +46,23 @@ class _Route:
     affinity: Affinity | None
 
 
+@dataclass(slots=True)
+class _Counter:
+    """Makes some calls at a time, on connections of its own."""
+
+    threads: ThreadPoolExecutor
+    sessions: queue.LifoQueue[requests.Session] = field(default_factory=queue.LifoQueue)
+    pending: int = 0
+    """Calls that are under way or wait, counted on the event loop."""
+
+    def close(self) -> None:
+        """Make no more calls."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.sessions.get_nowait().close()
+
+
 class EwsNotifications:
     """
     Keeps the promise of `ports.notifications.Notifications`. Close it at the end.
@@ -70,10 +87,7 @@ class EwsNotifications:
         self._client = client
         self._observe = observe
         self._times = times or StreamTimes()
-        self._threads = ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix="ews-subscribe")
-        self._sessions: queue.LifoQueue[requests.Session] = queue.LifoQueue()
         self._streams: set[StreamThread] = set()
-        self._pending = 0
 
         def factory(*, whole: bool) -> SessionFactory:
             return session_factory(
@@ -86,8 +100,8 @@ class EwsNotifications:
             )
 
         self._make_session, self._make_stream = factory(whole=True), factory(whole=False)
-        for _ in range(_CALLS_AT_A_TIME):
-            self._sessions.put(self._make_session())
+        # Apart: the server of those that are ended may be the one that answers nothing any more.
+        self._subscribing, self._ending = self._counter("ews-subscribe"), self._counter("ews-unsubscribe")
 
     async def subscribe(
         self, mailbox: str, folders: Sequence[str], *, anchor: str, affinity: Affinity | None
@@ -103,7 +117,7 @@ class EwsNotifications:
             ),
         )
         try:
-            message, where = await self._call(_Route(mailbox, anchor, affinity), request)
+            message, where = await self._call(self._subscribing, _Route(mailbox, anchor, affinity), request)
             message.raise_error()
         except BridgeError as error:
             raise stream_error(error) from error
@@ -115,7 +129,7 @@ class EwsNotifications:
     async def unsubscribe(self, mailbox: str, subscription: str, *, affinity: Affinity | None) -> None:
         """End a subscription; one that is gone is no error."""
         request = element("m:Unsubscribe", element("m:SubscriptionId", text=subscription))
-        message, _ = await self._call(_Route(mailbox, mailbox, affinity), request)
+        message, _ = await self._call(self._ending, _Route(mailbox, mailbox, affinity), request)
         if message.code not in {"ErrorSubscriptionNotFound", "ErrorSubscriptionUnsubscribed"}:
             message.raise_error()
 
@@ -157,24 +171,31 @@ class EwsNotifications:
         """End all streams and close the connections."""
         for thread in tuple(self._streams):
             thread.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        while True:
-            try:
-                self._sessions.get_nowait().close()
-            except queue.Empty:
-                return
+        self._subscribing.close()
+        self._ending.close()
 
-    async def _call(self, route: _Route, request: etree._Element) -> tuple[ResponseMessage, Affinity | None]:
-        self._pending += 1
+    def _counter(self, name: str) -> _Counter:
+        made = _Counter(ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix=name))
+        for _ in range(_CALLS_AT_A_TIME):
+            made.sessions.put(self._make_session())
+        return made
+
+    async def _call(
+        self, counter: _Counter, route: _Route, request: etree._Element
+    ) -> tuple[ResponseMessage, Affinity | None]:
+        counter.pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, route, request)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(counter.threads, self._answer, counter, route, request)
         finally:
-            self._pending -= 1
+            counter.pending -= 1
 
-    def _answer(self, route: _Route, request: etree._Element) -> tuple[ResponseMessage, Affinity | None]:
+    def _answer(
+        self, counter: _Counter, route: _Route, request: etree._Element
+    ) -> tuple[ResponseMessage, Affinity | None]:
         operation = str(request.tag).rpartition("}")[2]
         started, code = time.monotonic(), "ok"
-        session = self._sessions.get()
+        session = counter.sessions.get()
         try:
             response = self._post(session, route, request, self._connection.call_timeout_seconds, {})
             if response.status_code == 401:
@@ -188,9 +209,9 @@ class EwsNotifications:
             code = error.code
             raise
         finally:
-            if self._pending <= _CALLS_AT_A_TIME:
+            if counter.pending <= _CALLS_AT_A_TIME:
                 session.close()  # nobody waits for its connection, and the next call may be hours away
-            self._sessions.put(session)
+            counter.sessions.put(session)
             self._observe(operation=operation, code=code, seconds=time.monotonic() - started)
 
     def _post(
@@ -223,7 +244,8 @@ class EwsNotifications:
 
 
 def _affinity_of(response: requests.Response) -> Affinity | None:
-    value = response.cookies.get(_COOKIE)
+    # It may be there twice, for several paths; asked for by its name alone it would then be an error.
+    value = next((cookie.value for cookie in response.cookies if cookie.name == _COOKIE and cookie.value), None)
     return Affinity(value.partition("~")[0], value) if value else None
 
 
