@@ -133,12 +133,18 @@ _UNREADABLE = frozenset({
     "ErrorVirusMessageDeleted",
 })  # fmt: skip
 
+_LONGEST_CODE = 100
 _MEANINGS: Mapping[str, type[BridgeError]] = {
     **dict.fromkeys(UNAVAILABLE, MailboxUnavailable),
     **dict.fromkeys(_REFUSED_FOR_NOW, CallRefused),
     **dict.fromkeys(_UNREADABLE | CONVERSION_REFUSALS, MailUnreadable),
     **_OPERATOR,
 }
+
+
+def plain_code(text: str) -> str:
+    """Return a code as it may be told, what cannot be one of Exchange's as that: it may be anything, of any length."""
+    return text if text.isascii() and text.isalnum() and len(text) <= _LONGEST_CODE else "unknown response code"
 
 
 def error_for_code(code: str, *, inner_code: str | None = None, back_off_seconds: float | None = None) -> BridgeError:
@@ -152,7 +158,7 @@ def error_for_code(code: str, *, inner_code: str | None = None, back_off_seconds
         return MailboxThrottled(code, retry_after_seconds=back_off_seconds)
     if code in SEND_REFUSALS and code not in CONVERSION_REFUSALS:
         return SendRefused(code)
-    detail = code if code.isalnum() else "unknown response code"
+    detail = plain_code(code)
     if code in _NOT_IMPERSONATED:
         return MailboxAccessDenied(detail, code="impersonation_denied")
     return _MEANINGS.get(code, MailboxUnavailable)(detail)

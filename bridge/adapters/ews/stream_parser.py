@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
+from bridge.adapters.ews.errors import plain_code
 from bridge.adapters.ews.soap import SOAP, M, T
 from bridge.domain.notices import Notice, StreamGarbled
 
@@ -119,7 +120,7 @@ class NoticeReader:
             if message.get("ResponseClass") == "Error" or code not in {"", "NoError"}:
                 named = {(one.text or "").strip() for one in message.iterfind(f"{M}ErrorSubscriptionIds/*")}
                 if not named and code not in _OF_SUBSCRIPTIONS:
-                    raise Refusal(code if code.isalnum() else "unknown response code")
+                    raise Refusal(plain_code(code))
                 lost |= (named or self._all) & self._all
             for notification in message.iterfind(f"{M}Notifications/{M}Notification"):
                 if self._something_came(notification):

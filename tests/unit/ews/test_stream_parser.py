@@ -186,9 +186,10 @@ def test_another_error_without_ids_is_of_the_stream(code: str) -> None:
     assert told_code.value.code == code
 
 
-def test_text_in_the_place_of_a_code_is_not_passed_on() -> None:
-    with pytest.raises(Refusal, match="unknown response code"):
-        _read(refused("anna@example.org wrote"))
+@pytest.mark.parametrize("text", ["anna@example.org wrote", "Übersicht", "A" * 1_000_000])
+def test_text_in_the_place_of_a_code_is_not_passed_on(text: str) -> None:
+    with pytest.raises(Refusal, match=r"^unknown response code$"):
+        _read(refused(text))
 
 
 def test_a_mail_that_is_moved_out_is_no_arrival_one_that_is_moved_in_is() -> None:
