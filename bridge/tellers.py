@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 PART: Final = "exchange:notifications"
 
 
+def most_connections(settings: Settings, tokens: TokenSource | None) -> int:
+    """Return how many connections a login may have: a mailbox's own needs one, others serve several of Exchange's."""
+    return settings.ingest.stream_connections if tokens is not None or settings.ews.impersonate else 1
+
+
 class Tellers:
     """One teller for each app, or for each login on-premises, as far as there may be connections."""
 
@@ -42,7 +47,7 @@ class Tellers:
             if tokens is None and len(self._tellers) >= self._settings.ingest.stream_connections:
                 return None  # each login has a connection of its own
             made = ews_notifications(self._settings, mailbox, tokens, client, self._observe)
-            limits = StreamLimits(connections=self._settings.ingest.stream_connections if tokens else 1)
+            limits = StreamLimits(connections=most_connections(self._settings, tokens))
             teller = NoticeTeller(made, clock=self._clock, emit=self._emit, limits=limits)
             self._tellers[key] = (teller, made)
         return self._tellers[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)
