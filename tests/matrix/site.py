@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.support.workers import Process
 
 _HEARTBEAT_SECONDS = 1
+_AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once"}
 _LOOK_SECONDS = 0.1
 """A look is a connection to the broker, or a search in the sandbox, for several seconds in each cell."""
 
@@ -69,10 +70,12 @@ class Site:
         self.sandbox.add_mailbox(self.address)
         vhost = uuid.uuid4().hex
         make_vhosts(self.broker, [vhost])
-        self.stack.callback(self.broker.delete_vhost, vhost)
+        self.stack.callback(self._delete_vhost, vhost)
         self.amqp_url = self.broker.vhost_url(vhost)
         patient = RabbitSettings((self.amqp_url,), connect_timeout_seconds=60, answer_timeout_seconds=60)
-        asyncio.run(RabbitTopology(patient).apply(topology([self.alias])))
+        wanted = topology([self.alias])
+        self._passed_on = sum(_AT_LEAST_ONCE.items() <= queue.arguments.items() for queue in wanted.queues)
+        asyncio.run(RabbitTopology(patient).apply(wanted))
         self.amqp = self.stack.enter_context(TcpProxy(self.broker.amqp_port))
         self.ews_url = str(self.sandbox.info["ews_url"])
         [self._ews_port] = re.findall(r":(\d+)/", self.ews_url)
@@ -82,6 +85,12 @@ class Site:
         self._listener.listen()
         self._listener.settimeout(30)
         self._line: socket.socket | None = None
+        self._restarted = False
+
+    def _delete_vhost(self, vhost: str) -> None:
+        if self._restarted:  # a moment ago
+            until(lambda: self.broker.passes_on(self._passed_on), "the queues to pass on what they give up", seconds=60)
+        self.broker.delete_vhost(vhost)
 
     # The worker at its point.
 
@@ -148,6 +157,7 @@ class Site:
                 self.broker.sync()
                 self.broker.kill()
                 self.broker.start()
+                self._restarted = True
                 self.go_on()
             case "kill sandbox":
                 self.sandbox.kill()
