@@ -41,6 +41,7 @@ from bridge.telemetry.ingest_events import (
 from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.telemetry.stream_events import MailboxWoken
 from bridge.wire.topology import reader_lease
+from bridge.workers.ingest_large import LargeMails
 from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
@@ -117,14 +118,13 @@ class MailboxReader:
         self._notices = notices
         self._inbox = inbox
         self._publisher = publisher
-        self._compose = compose
         self._budget = budget
-        self._large_budget = large_budget or budget
         self._clock = clock
         self._emit = emit
         self._health = health
         self._options = options or IngestOptions()
         self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
+        self._large = LargeMails(compose, self._memory, large_budget or budget, self._woken_by_store)
         self._parking = ParkingAttendant(
             alias=alias,
             inbox=inbox,
@@ -162,18 +162,19 @@ class MailboxReader:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read whenever the mailbox is this worker's, until `stop` is set; what is under way is finished first."""
-        while not stop.is_set():
-            wait = 0.0
-            try:
-                await self._publisher_ready(stop)
-                if not stop.is_set():
-                    async with self._publisher.lease(reader_lease(self.alias)) as lost:
-                        wait = await self._read_as_owner(stop, lost)
-            except QueueTaken:
-                await self._stand_by(stop)
-            except BridgeError as error:
-                wait = self._failed(error)
-            await wait_for_any(wait, stop)
+        async with contextlib.aclosing(self._large):
+            while not stop.is_set():
+                wait = 0.0
+                try:
+                    await self._publisher_ready(stop)
+                    if not stop.is_set():
+                        async with self._publisher.lease(reader_lease(self.alias)) as lost:
+                            wait = await self._read_as_owner(stop, lost)
+                except QueueTaken:
+                    await self._stand_by(stop)
+                except BridgeError as error:
+                    wait = self._failed(error)
+                await wait_for_any(wait, stop)
 
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
@@ -216,6 +217,9 @@ class MailboxReader:
                     if not (woken or ended.is_set()):
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
+
+    def _woken_by_store(self) -> None:
+        self.wake.set()
 
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():
@@ -332,12 +336,11 @@ class MailboxReader:
             alias=self.alias,
             inbox=self._inbox,
             publisher=self._publisher,
-            compose=self._compose,
             memory=self._memory,
             parking=self._parking,
             window=self._window,
             budget=self._budget,
-            large_budget=self._large_budget,
+            large=self._large,
             limits=self._options.limits,
             clock=self._clock,
             emit=self._emit,

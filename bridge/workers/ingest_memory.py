@@ -155,6 +155,11 @@ class MailMemory:
         self._blamed.pop(ref.item_id, None)
         self._suspects.pop(ref.item_id, None)
 
+    def try_again(self, code: str) -> None:
+        """Pass over none any longer that is kept for this."""
+        for item_id in [item_id for item_id, (why, _) in self._kept.items() if why == code]:
+            del self._kept[item_id]
+
     def _drop(self, ref: MailRef) -> None:
         self._kept.pop(ref.item_id, None)
         self._unwanted_mails.pop(hash(ref.item_id), None)

@@ -37,7 +37,7 @@ from bridge.workers.loop import unless_set
 from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.domain.batches import Window
     from bridge.domain.mail import Fetched, MailRef, ReadMail
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
     from bridge.workers.budget import ByteBudget
+    from bridge.workers.ingest_large import LargeMails
     from bridge.workers.ingest_limits import TransferLimits
     from bridge.workers.ingest_memory import MailMemory
     from bridge.workers.ingest_parking import ParkingAttendant
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
-_REMOVAL_LINGER_SECONDS = 0.02
+_REMOVAL_LINGER_SECONDS = 0.02  # more receipts are on their way: a moment's wait makes one call of many
 
 
 class Transfer:
@@ -66,12 +67,11 @@ class Transfer:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
         memory: MailMemory,
         parking: ParkingAttendant,
         window: Window,
         budget: ByteBudget,
-        large_budget: ByteBudget,
+        large: LargeMails,
         limits: TransferLimits,
         clock: Clock,
         emit: Emit,
@@ -80,12 +80,11 @@ class Transfer:
         self._alias = alias
         self._inbox = inbox
         self._publisher = publisher
-        self._compose = compose
         self._memory = memory
         self._parking = parking
         self._window = window
         self._budget = budget
-        self._large_budget = large_budget
+        self._large = large
         self._limits = limits
         self._clock = clock
         self._emit = emit
@@ -163,12 +162,12 @@ class Transfer:
         yield from batches(refs[alone:], self._limits.batch)
 
     async def _fetch(self, refs: Sequence[MailRef]) -> tuple[Callable[[], None], Sequence[Fetched]]:
-        if self._store_trouble is not None and is_large(refs[0]):
-            # The others of this page need not be fetched to be told the same.
-            return lambda: None, [FailedFetch(ref, self._store_trouble) for ref in refs]
-        # A large mail is in a file, and may wait for a slow store: others must not wait behind it.
-        budget = self._large_budget if is_large(refs[0]) else self._budget
-        give_back = partial(budget.give_back, await budget.take(sum(ref.size_bytes for ref in refs)))
+        if is_large(refs[0]):
+            give_back, known = await self._large.begin(refs[0], self._store_trouble)
+            if known is not None:
+                return give_back, [known]
+        else:
+            give_back = partial(self._budget.give_back, await self._budget.take(sum(ref.size_bytes for ref in refs)))
         started = self._clock.monotonic()
         try:
             fetched = await self._inbox.fetch(refs)
@@ -215,7 +214,7 @@ class Transfer:
             await self._until_writable()
         # The mailbox may be another's by now: its lease goes with the connection, and there may be a new one already.
         if message is None or self._over or self._stop.is_set():
-            settled()
+            self._large.when_done(ref, settled)
             return
         started = self._clock.monotonic()
         confirm = self._publisher.publish(message)
@@ -245,7 +244,7 @@ class Transfer:
     async def _composed(self, mail: ReadMail) -> Sequence[Message] | None:
         """Return the messages for a mail, its own last; None where it stays or the page ends."""
         try:
-            return await self._compose(mail)
+            return await self._large.compose(mail)
         except MessageTooLarge as error:
             self._parking.wants(mail.ref, error.code)
         except MessageError as error:
@@ -343,7 +342,6 @@ class Transfer:
                 await self._wait_for_change()
                 continue
             if len(held) < _REMOVAL_COUNT and self._outstanding:
-                # More receipts are on their way: a moment's wait makes one call of many.
                 await self._clock.sleep(_REMOVAL_LINGER_SECONDS)
                 held = [entry for entry in self._memory.held() if entry[0].item_id not in tried][:_REMOVAL_COUNT]
             tried.update(ref.item_id for ref, _ in held)

@@ -250,7 +250,7 @@ async def test_a_mail_without_mime_is_published_from_its_properties() -> None:
         composed.append(mail)
         return await compose(mail)
 
-    bench.reader._compose = remember
+    bench.reader._large._compose = remember
     await bench.once()
 
     assert [type(mail) for mail in composed] == [UnconvertibleMail]
@@ -672,7 +672,7 @@ async def test_a_mail_that_cannot_be_composed_stays_and_the_others_pass(error: E
             raise error
         return await compose(mail)
 
-    bench.reader._compose = stumble
+    bench.reader._large._compose = stumble
     for _ in range(3):
         await bench.once()
 
@@ -845,7 +845,7 @@ async def test_a_receipt_that_comes_late_during_the_next_pass_holds_nothing_up()
             await asyncio.sleep(0)
         return await compose(mail)
 
-    bench.reader._compose = as_the_receipts_come
+    bench.reader._large._compose = as_the_receipts_come
     await asyncio.wait_for(bench.once(), 5)
 
     assert bench.left == []
