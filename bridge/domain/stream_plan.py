@@ -90,8 +90,8 @@ class StreamPlan:
 
     @property
     def connections(self) -> int:
-        """How many streams are open."""
-        return sum(group.stream is not None for group in self._groups.values())
+        """How many streams tell."""
+        return sum(group.heard for group in self._groups.values())
 
     @property
     def settled(self) -> bool:

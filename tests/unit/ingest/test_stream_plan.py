@@ -375,6 +375,20 @@ def test_a_newcomer_joins_the_open_stream_and_a_leaver_costs_no_new_one() -> Non
     assert not world.plan.tells("m3")
 
 
+def test_a_stream_that_has_said_nothing_is_none_yet() -> None:
+    plan = StreamPlan(StreamLimits())
+    plan.want("m0")
+    [asked] = plan.next(0.0)
+    assert isinstance(asked, Subscribe)
+    plan.subscribed(asked.ticket, "m0", Subscribed("one"), 1.0)
+    [opened] = plan.next(5.0)
+    assert isinstance(opened, Open)
+
+    assert plan.connections == 0
+    plan.told(opened.stream, Notice(), 6.0)
+    assert plan.connections == 1
+
+
 def test_the_last_one_closes_the_stream() -> None:
     world, names = _world(2)
     world.run(10)
