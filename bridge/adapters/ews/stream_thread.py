@@ -79,14 +79,17 @@ class StreamThread:
     def _run(self) -> None:
         end: BridgeError | Exception | None = None
         try:
-            self._read()
+            try:
+                self._read()
+            finally:
+                if self._response is not None:
+                    self._response.close()
         except BridgeError as error:
             end = error
+        except OSError as error:  # of closing
+            end = MailboxUnavailable(type(error).__name__)
         except Exception as error:  # noqa: BLE001 - a bug must be seen where the stream is awaited, not die with a thread
             end = error
-        finally:
-            if self._response is not None:
-                self._response.close()
         self._hand_over(end)
 
     def _read(self) -> None:

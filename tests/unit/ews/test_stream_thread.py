@@ -10,6 +10,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.notifications import EwsNotifications
@@ -218,3 +219,15 @@ async def test_leaving_ends_the_thread_at_once_and_the_server_sees_it() -> None:
 
     assert await asyncio.to_thread(gone.wait, _PATIENCE_SECONDS)
     assert time.monotonic() - started < 10
+
+
+async def test_a_connection_that_cannot_be_closed_is_told_of_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stumble(_: requests.Response) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(requests.Response, "close", stumble)
+    async with _stream(_sends(_HEAD + _chunk(_OK) + _chunk(envelope(ok(status("Closed")))))) as notices:
+        with pytest.raises(MailboxUnavailable, match="ConnectionResetError"):
+            await _all(notices)
