@@ -271,16 +271,14 @@ class BrokerNode:
         """
         Tell whether so many queues are ready to pass on what they give up, at least once.
 
-        After a start each has a worker for that a moment later than its leader. Two workers whose queues are gone when
-        they begin end the supervisor of all, and with it every queue of the node.
+        After a start each has a worker for that a moment later than its leader. Two whose queues are gone when they
+        begin end the supervisor of all, and with it every queue of the node.
         """
         workers = "[sys:get_state(P) || {{_, P, _, _}} <- supervisor:which_children(rabbit_fifo_dlx_sup)]"
-        call = f"case length({workers}) >= binary_to_integer({{}}) of true -> ok; false -> too_few end"
-        try:
-            self._evaluate(call, str(queues))
-        except BrokerNodeError:
-            return False
-        return True
+        with contextlib.suppress(BrokerNodeError):
+            self._evaluate(f"true = length({workers}) >= binary_to_integer({{}}), ok", str(queues))
+            return True
+        return False
 
     # Inside.
 
