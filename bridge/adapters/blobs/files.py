@@ -160,7 +160,7 @@ def _beneath(root: int, parents: list[str], *, make: bool = False) -> Iterator[i
             if make:
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, 0o750, dir_fd=directory)
-                    os.fsync(directory)
+                os.fsync(directory)  # also where another made it, who may have died before this
             directory = os.open(name, _DIRECTORY | _NO_LINK, dir_fd=directory)
             opened.callback(os.close, directory)
         yield directory

@@ -263,3 +263,24 @@ async def test_a_missing_blob_in_a_store_that_is_gone_is_the_stores_trouble(tmp_
     (tmp_path / "gone").mkdir()
     with pytest.raises(BlobMissing):
         await store.read(a_ref(b"x"))
+
+
+async def test_directories_that_another_made_and_did_not_secure_are_secured(
+    store: FileBlobs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who made them may have died in between: a power cut would take them away with the blob."""
+    ref = a_ref(b"x")
+    path = root / ref.key
+    path.parent.mkdir(parents=True)
+    secured: set[str] = set()
+    fsync = os.fsync
+
+    def secure(file: int) -> None:
+        secured.add(str(Path(f"/proc/self/fd/{file}").readlink()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", secure)
+
+    await store.write(ref, BytesInMemory(b"x"))
+
+    assert {str(parent) for parent in path.parents if parent.is_relative_to(root)} <= secured
