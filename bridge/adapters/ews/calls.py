@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.folders import folder_ids
 from bridge.adapters.ews.soap import M, T, element
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
 
+_LARGE_BYTES: Final = 1 << 20
+_SLOWEST_BYTES_PER_SECOND: Final = 1 << 20
 _MOST_FOUND = 100_000
 _PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttling)
 
@@ -50,6 +53,22 @@ async def change(
         raise SendOutcomeUnknown(messages[0].code) from messages[0].error
     messages[0].raise_error()
     return messages[0]
+
+
+async def change_with(
+    client: EwsClient, address: str, request: Callable[[], etree._Element], *, size: int
+) -> ResponseMessage:
+    """
+    Return the answer to a change that carries so many bytes: a large one is written apart, and may take longer.
+
+    Raises:
+        SendOutcomeUnknown, BridgeError: As `change`.
+    """
+    if size < _LARGE_BYTES:
+        return await change(client, address, request())
+    # Base64 and XML of the largest hold up heartbeats otherwise.
+    written = await asyncio.to_thread(request)
+    return await change(client, address, written, longer_by_seconds=size / _SLOWEST_BYTES_PER_SECOND)
 
 
 async def find(

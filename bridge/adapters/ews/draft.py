@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import change
+from bridge.adapters.ews.calls import change_with
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.domain.outbound_records import CreatedDraft
 from bridge.errors import BridgeError, MailUnreadable, SendOutcomeUnknown, SendRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from lxml import etree
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.soap import ResponseMessage
     from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import Stamp
-
-_SLOWEST_BYTES_PER_SECOND: Final = 1 << 20
 
 
 class DraftInParts:
@@ -54,33 +52,18 @@ class DraftInParts:
             raise  # a call that is under way still, and may write the stamp
         except BridgeError:
             with contextlib.suppress(BridgeError):  # the sweep gets it otherwise
-                await self._change(deletion([item_id]))
+                await self._change(lambda: deletion([item_id]))
             raise
 
     async def _begin(self, mime: bytes, request_id: str) -> tuple[str, str]:
-        content = base64.b64encode(mime).decode("ascii")
-        message = await self._change(creation(content, {stamps.REQUEST_ID: request_id}), size=len(content))
-        return created(message)
+        def request() -> etree._Element:
+            content = base64.b64encode(mime).decode("ascii")
+            return creation(content, {stamps.REQUEST_ID: request_id})
+
+        return created(await self._change(request, size=len(mime)))
 
     async def _attach(self, item_id: str, attachment: Attachment) -> str:
-        content = base64.b64encode(attachment.content).decode("ascii")
-        identified = attachment.content_id is not None
-        request = element(
-            "m:CreateAttachment",
-            element("m:ParentItemId", Id=item_id),
-            element(
-                "m:Attachments",
-                element(
-                    "t:FileAttachment",
-                    element("t:Name", text=attachment.name),
-                    element("t:ContentType", text=attachment.content_type),
-                    *([element("t:ContentId", text=attachment.content_id)] if identified else []),
-                    element("t:IsInline", text="true" if identified else "false"),
-                    element("t:Content", text=content),
-                ),
-            ),
-        )
-        message = await self._change(request, size=len(content))
+        message = await self._change(lambda: _addition(item_id, attachment), size=len(attachment.content))
         found = next(message.element.iter(f"{T}AttachmentId"), None)
         key = found.get("RootItemChangeKey") if found is not None else None
         if not key:
@@ -98,16 +81,33 @@ class DraftInParts:
             ConflictResolution="NeverOverwrite",
             MessageDisposition="SaveOnly",
         )
-        return created(await self._change(request))
+        return created(await self._change(lambda: request))
 
-    async def _change(self, request: etree._Element, *, size: int = 0) -> ResponseMessage:
+    async def _change(self, request: Callable[[], etree._Element], *, size: int = 0) -> ResponseMessage:
         try:
-            return await change(
-                self._client, self._address, request, longer_by_seconds=size / _SLOWEST_BYTES_PER_SECOND
-            )
+            return await change_with(self._client, self._address, request, size=size)
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
+
+
+def _addition(item_id: str, attachment: Attachment) -> etree._Element:
+    identified = attachment.content_id is not None
+    return element(
+        "m:CreateAttachment",
+        element("m:ParentItemId", Id=item_id),
+        element(
+            "m:Attachments",
+            element(
+                "t:FileAttachment",
+                element("t:Name", text=attachment.name),
+                element("t:ContentType", text=attachment.content_type),
+                *([element("t:ContentId", text=attachment.content_id)] if identified else []),
+                element("t:IsInline", text="true" if identified else "false"),
+                element("t:Content", text=base64.b64encode(attachment.content).decode("ascii")),
+            ),
+        ),
+    )
 
 
 def creation(content: str, properties: dict[str, str]) -> etree._Element:

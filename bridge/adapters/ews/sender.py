@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import change, find, find_all
+from bridge.adapters.ews.calls import change, change_with, find, find_all
 from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
@@ -83,9 +83,8 @@ class EwsSender:
 
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """Save a draft with its stamp."""
-        content = base64.b64encode(mime).decode("ascii")
         try:
-            message = await change(self._client, self._address, creation(content, stamps.of_stamp(stamp)))
+            message = await change_with(self._client, self._address, lambda: _creation(mime, stamp), size=len(mime))
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
@@ -249,6 +248,11 @@ class EwsSender:
         # Exchange compares strings without regard to case; two request ids may differ in nothing else.
         stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)
         return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id == request_id]
+
+
+def _creation(mime: bytes, stamp: Stamp) -> etree._Element:
+    content = base64.b64encode(mime).decode("ascii")
+    return creation(content, stamps.of_stamp(stamp))
 
 
 def _state(item: etree._Element) -> DraftState:

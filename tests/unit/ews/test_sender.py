@@ -41,6 +41,8 @@ class Scripted(EwsClient):
         self.answers.setdefault("FindFolder", deque([[("NoError", FOLDER), ("NoError", NO_FOLDERS)]]))
         self.answers.setdefault("GetFolder", deque([[("NoError", INBOX)]]))
         self.calls: list[etree._Element] = []
+        self.seconds: list[float | None] = []
+        """How long each call may take; None: as long as any."""
 
     async def call(
         self,
@@ -54,6 +56,7 @@ class Scripted(EwsClient):
         assert address == "dispatch@example.org"
         operation = str(payload.tag).rpartition("}")[2]
         self.calls.append(payload)
+        self.seconds.append(timeout_seconds)
         if operation == "FindItem" and _asks_since_when(payload):
             return parse_answer(_answer(operation, _found(_birth())), operation)
         script = self.answers[operation]
@@ -251,3 +254,15 @@ async def test_a_draft_in_parts_gets_its_stamp_by_the_last_call_and_is_sent_with
     [changed] = client.calls[3].iter(f"{{{TYPES}}}ItemId")
     assert changed.get("ChangeKey") == "3"
     assert client.calls[3].get("ConflictResolution") == "NeverOverwrite"
+
+
+async def test_a_large_mail_has_the_longer_to_reach_exchange() -> None:
+    """Given up each time after the time of any call, it would be uploaded again and again."""
+    item = '<m:Items><t:Message><t:ItemId Id="d" ChangeKey="k"/></t:Message></m:Items>'
+    client = Scripted(CreateItem=[[("NoError", item)]])
+    sender = EwsSender(client, "dispatch@example.org")
+
+    await sender.create_draft(b"x" * 100_000, Stamp("r", "a" * 32, "d" * 64))
+    await sender.create_draft(b"x" * (48 << 20), Stamp("r", "a" * 32, "d" * 64))
+
+    assert client.seconds == [None, client.call_timeout_seconds + 48]
