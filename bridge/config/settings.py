@@ -127,8 +127,8 @@ class IngestSettings(Section):
     listing_interval_seconds: Seconds = 30
     """Wait between two listings while Exchange tells of new mail: how late a mail is whose notice got lost."""
     stream_connections: int = Field(default=10, ge=1, le=100)
-    """Most connections on which Exchange tells of new mail, for one app; one serves up to 200 mailboxes that lie on one
-    of Exchange's servers. Mailboxes beyond are listed."""
+    """Most connections on which Exchange tells of new mail, for one app or service account; one serves up to 200
+    mailboxes that lie on one of Exchange's servers. Mailboxes beyond are listed."""
     stream_minutes: int = Field(default=29, ge=1, le=30)
     """How long such a connection stays open before it is made anew. Less where a proxy ends long answers."""
     stream_silence_seconds: Seconds = 100
