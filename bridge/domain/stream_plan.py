@@ -306,7 +306,10 @@ class StreamPlan:
                 continue
             if member.proved:
                 member.apart.clear()  # it may have moved, to where it did not lie before
-            member.not_before = now + (self._wait(MailboxUnavailable(), member.attempts) if member.attempts else 0.0)
+            wait = self._wait(MailboxUnavailable(), member.attempts) if member.attempts else 0.0
+            if member.attempts > 2 * self._limits.tries:
+                wait = max(wait, self._limits.slowly_seconds)
+            member.not_before = now + wait
             member.attempts += 1
             member.proved = False
         if unproved and not group.heard:

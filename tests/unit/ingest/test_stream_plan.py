@@ -32,6 +32,8 @@ class World:
     denies: dict[str, BridgeError] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     """Servers that answer nothing any more, to whom requests are led by their affinity all the same."""
+    forgetful: bool = False
+    """It knows no subscription that it made, as behind a proxy that spreads requests over its servers."""
     silence: BridgeError = field(default_factory=lambda: MailboxUnavailable("HTTP 502"))
     """What a stream is told of a server that is gone."""
     subscriptions: dict[str, str] = field(default_factory=dict)
@@ -85,6 +87,7 @@ class World:
             self.plan.ended(stream, self.refuses or StreamRefused("ErrorExceededSubscriptionCount"), self.now)
             return
         bad = {one for one in ids if one not in self.subscriptions or self.server(self.subscriptions[one]) != led_to}
+        bad = set(ids) if self.forgetful else bad
         self.streams[stream] = ids
         self.wakes += self.plan.told(stream, Notice(lost=frozenset(bad), closed=bool(bad)), self.now)
         if bad:
@@ -342,6 +345,18 @@ def test_where_streams_are_refused_they_are_tried_slowly_and_come_back(error: Br
     assert world.plan.untold == {error.code: 4}
     assert world.count(Open) <= 10
     world.refuses = None
+    world.run(700, each=1)
+    assert world.told(names)
+
+
+def test_where_subscriptions_are_never_known_they_are_made_slowly_and_come_back() -> None:
+    world, names = _world(20, forgetful=True)
+
+    world.run(3_600, each=1)
+
+    assert world.plan.untold == {"stream_refused": 20}
+    assert world.count(Subscribe) <= 20 * 16
+    world.forgetful = False
     world.run(700, each=1)
     assert world.told(names)
 
