@@ -29,7 +29,7 @@ from bridge.domain.mail import (
     UnconvertibleMail,
     VanishedMail,
 )
-from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable, MailUnreadable
+from bridge.errors import BlobStoreUnusable, BridgeError, FolderNotFound, MailboxUnavailable, MailUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 from bridge.adapters.ews.soap import M, T
 
+_HELD_AT_MOST_BYTES = 16 << 20
+"""A mail up to this size, which the broker may carry whole, is held in memory where there is no room for its file."""
 _IMPLAUSIBLE_FROM_BYTES = 1 << 20
 _IMPLAUSIBLE_FRACTION = 20
 _GARBLED_LIMIT = 3
@@ -143,6 +145,9 @@ class EwsInbox:
         if large is not None:
             before, after = await self.fetch(refs[:large]), refs[large + 1 :]
             return [*before, await self._fetch_large(refs[large]), *await self.fetch(after)]
+        return await self._fetch_together(refs)
+
+    async def _fetch_together(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         try:
             messages = await self._call_for_each(refs, _get_item(refs, with_mime=True))
         except (MalformedAnswer, MailUnreadable) as error:
@@ -167,6 +172,11 @@ class EwsInbox:
             return FailedFetch(ref, MalformedAnswer("another number of answers than of mails"))
         except (MalformedAnswer, MailUnreadable) as error:
             return await self._alone(ref, error)
+        except BlobStoreUnusable as error:
+            if ref.size_bytes > _HELD_AT_MOST_BYTES:
+                return FailedFetch(ref, error)
+            [outcome] = await self._fetch_together([ref])  # without a file it is as any other
+            return outcome
         except BridgeError as error:
             return FailedFetch(ref, error)
         if message.error is not None:

@@ -38,6 +38,8 @@ class StreamedMime:
         """Whether there was any."""
         self.broken = False
         """Whether it is no base64; then nothing of it counts."""
+        self.failure: Exception | None = None
+        """Why it could not be kept. lxml keeps to itself what its target raises, and calls the answer broken."""
 
     @property
     def sha256(self) -> str:
@@ -46,8 +48,22 @@ class StreamedMime:
 
     def feed(self, text: str) -> None:
         """Take the next characters."""
-        if self.broken:
-            return
+        if not self.broken and self.failure is None:
+            try:
+                self._feed(text)
+            except Exception as error:  # noqa: BLE001 - raised again, outside of the parser
+                self.failure = error
+
+    def end(self) -> None:
+        """Take the end."""
+        if not self.broken and self.failure is None:
+            try:
+                self._decode(self._left)
+                self._left = b""
+            except Exception as error:  # noqa: BLE001 - as above
+                self.failure = error
+
+    def _feed(self, text: str) -> None:
         try:
             symbols = self._left + text.encode("ascii").translate(None, _BLANKS)
         except UnicodeEncodeError:
@@ -60,12 +76,6 @@ class StreamedMime:
             self.broken = True
         else:
             self._decode(symbols[:ready])
-
-    def end(self) -> None:
-        """Take the end."""
-        if not self.broken:
-            self._decode(self._left)
-            self._left = b""
 
     def _decode(self, symbols: bytes) -> None:
         try:
@@ -82,6 +92,7 @@ class StreamedAnswer:
     """Takes an answer piece by piece; see `close`."""
 
     def __init__(self, mime: StreamedMime) -> None:
+        self._mime = mime
         self._target = _Target(mime)
         self._parser = etree.XMLParser(
             target=self._target, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
@@ -91,7 +102,12 @@ class StreamedAnswer:
         self.fed = False
 
     def feed(self, piece: bytes) -> None:
-        """Take the next bytes; what is wrong with them is told at the end, when all have come."""
+        """
+        Take the next bytes; what is wrong with them is told at the end, when all have come.
+
+        Raises:
+            BlobStoreUnusable: There is no room for the mail.
+        """
         self.fed = True
         self._tail = (self._tail + piece)[-_TAIL_BYTES:]
         if self._error is None:
@@ -99,6 +115,8 @@ class StreamedAnswer:
                 self._parser.feed(piece)
             except (etree.XMLSyntaxError, _DoctypeError) as error:
                 self._error = error
+        if self._mime.failure is not None:
+            raise self._mime.failure
 
     def close(self, operation: str) -> list[ResponseMessage]:
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,7 @@ from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.soap import ResponseMessage, T, parse_answer
 from bridge.domain.mail import FailedFetch, FetchedMail, MailRef, UnconvertibleMail
-from bridge.errors import MailUnreadable
+from bridge.errors import BlobStoreUnusable, MailUnreadable
 from bridge.ports.broker import PublishReceipt
 
 if TYPE_CHECKING:
@@ -114,3 +116,23 @@ async def test_exchange_is_not_asked_to_remove_a_mail_against_a_receipt_for_anot
         await EwsInbox(client, "dispatch@example.org").remove([(a_ref(1), PublishReceipt("m2"))])
 
     assert client.calls == 0
+
+
+@pytest.mark.parametrize(("size", "taken"), [(5 << 20, True), (17 << 20, False)])
+async def test_a_mail_that_the_broker_may_carry_needs_no_room_for_a_file(
+    size: int, *, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker whose file system is read-only, and that has no blob store, took such mails before there were files."""
+
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(tempfile, "mkstemp", read_only)
+    with contextlib.closing(Mailbox({"item-1": b"x" * size})) as client:
+        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1, size=size)])
+
+    if taken:
+        assert outcome == FetchedMail(outcome.ref, b"x" * size)
+    else:
+        assert isinstance(outcome, FailedFetch)
+        assert isinstance(outcome.error, BlobStoreUnusable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.adapters.ews.soap import M, MalformedAnswer, T, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer, StreamedMime
-from bridge.errors import MailboxThrottled, MailboxUnavailable
+from bridge.errors import BlobStoreUnusable, MailboxThrottled, MailboxUnavailable
 
 if TYPE_CHECKING:
     from bridge.adapters.ews.soap import ResponseMessage
@@ -146,3 +147,18 @@ def test_an_answer_with_a_document_type_is_refused_before_any_entity_is_resolved
     for piece_bytes in (1, 1 << 18):
         with pytest.raises(MalformedAnswer):
             taken(answer, piece_bytes=piece_bytes)
+
+
+@pytest.mark.parametrize("size", [1, 60_000, 3_000_000])
+@pytest.mark.parametrize("error", [BlobStoreUnusable(code="spool_unusable"), MemoryError()])
+def test_a_mail_that_cannot_be_kept_is_not_taken_for_a_garbled_answer(size: int, error: Exception) -> None:
+    """Which after a few times would be published without its bytes, and removed."""
+
+    def keep(_: bytes) -> None:
+        raise error
+
+    stream = StreamedAnswer(StreamedMime(keep))
+    answer = an_answer(base64.b64encode(bytes(size)))
+
+    with pytest.raises(type(error)):
+        deque((stream.feed(answer[at : at + 10_000]) for at in range(0, len(answer), 10_000)), maxlen=0)
