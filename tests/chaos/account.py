@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -62,7 +63,7 @@ class Account:
             if payload["raw"] is None:
                 self.problems.append(f"{payload['mailbox']}: a mail without its bytes, although none is bad")
                 continue
-            digest = hashlib.sha256(base64.b64decode(payload["raw"]["content"])).hexdigest()
+            digest = hashlib.sha256(_bytes_of(payload["raw"])).hexdigest()
             arrived[f"{payload['mailbox']} {digest}"].add(message_id)
             order[payload["mailbox"]].append(digest)
         self.published = len(copies)
@@ -134,6 +135,13 @@ def _folders(plant: Plant, address: str) -> tuple[Counter[str], Counter[str], Co
         if key in found:
             found[key] += Counter(mail["sha256"] for mail in plant.sandbox.mails(address, folder["id"]))
     return found["inbox"], found["deleteditems"], found[_PARKED]
+
+
+def _bytes_of(raw: Mapping[str, Any]) -> bytes:
+    if raw["blob"] is None:
+        return base64.b64decode(raw["content"])
+    blob = Path(str(raw["blob"]["url"]).removeprefix("file://"))
+    return bytes(blob.read_bytes()) if blob.is_file() else b"gone"
 
 
 def _drain(plant: Plant, queue: str) -> list[tuple[str, bytes]]:

@@ -100,8 +100,12 @@ class Load:
         kind = chance.random()
         self.requested[request_id] = "sent"
         if chance.random() < 0.1:
-            content = base64.b64encode(privacy.BODY.encode()).decode()
-            body["attachments"] = [{"name": f"{privacy.FILE}.txt", "content_type": "text/plain", "content": content}]
+            attachment: dict[str, Any] = {"name": f"{privacy.FILE}.txt", "content_type": "text/plain"}
+            if chance.random() < 0.5:
+                attachment["content"] = base64.b64encode(privacy.BODY.encode()).decode()
+            else:
+                attachment["blob"] = self._stored(request_id, privacy.BODY.encode() * 10_000)
+            body["attachments"] = [attachment]
         if kind < 0.03:
             body["to"] = [{"address": f"{privacy.LOCAL_PART} is no address"}]
             self.requested[request_id] = "failed"
@@ -109,6 +113,12 @@ class Load:
             body["expires_at"] = (datetime.now(UTC) + timedelta(seconds=chance.uniform(1, 10))).isoformat()
             self.requested[request_id] = "any"
         return request_id, key, json.dumps(body).encode()
+
+    def _stored(self, request_id: str, content: bytes) -> dict[str, Any]:
+        path = self.plant.store / "out" / request_id
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return {"url": f"file://{path}", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
     def _channel(self, stack: contextlib.ExitStack) -> Any:  # noqa: ANN401 - pika's own
         parameters = pika.URLParameters(self.plant.broker.url)
@@ -141,7 +151,9 @@ def _close(connection: pika.BlockingConnection) -> None:
 
 def _mail(chance: random.Random, number: int, recipient: str) -> bytes:
     words = f"{privacy.BODY} {number} "
-    body = words * (chance.choice([50, 500, 5_000, 50_000]) // len(words) + 1)
+    # One in a few hundred is read beside all others, and in pieces.
+    size = chance.choice([50, 500, 5_000, 50_000]) if chance.random() > 0.003 else 5_000_000
+    body = words * (size // len(words) + 1)
     return (
         f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {recipient}\r\n"
         f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: <{number}.{privacy.LOCAL_PART}@example.com>\r\n"

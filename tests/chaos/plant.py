@@ -71,6 +71,8 @@ class Station:
             "BRIDGE_INGEST__STREAM_SILENCE_SECONDS": "10",
             "BRIDGE_INGEST__KEEP_SECONDS": "1",
             "BRIDGE_INGEST__UNCONFIRMED_MAILS": str(UNCONFIRMED),
+            "BRIDGE_BLOBS__URL": f"file://{plant.store}",
+            "BRIDGE_BLOBS__ABOVE_BYTES": "16384",
             **plant.settings,
         }
         self.worker = Worker(command, with_least_rights(command, environment), plant.directory / f"{self.name}.log")
@@ -98,6 +100,8 @@ class Plant:
     def __init__(self, directory: Path, *, workers: int = 2, settings: Mapping[str, str] | None = None) -> None:
         """Prepare it; `settings` are variables that workers get on top of those of a chaos run."""
         self.directory = directory
+        self.store = directory / "blobs"
+        """Where all workers keep what is large."""
         self.settings = settings or {}
         self.stack = ExitStack()
         self._workers = workers
@@ -106,6 +110,7 @@ class Plant:
         """Held while the broker or the sandbox is down."""
 
     def __enter__(self) -> Self:
+        self.store.mkdir()
         with self.stack as building:
             self.broker = building.enter_context(BrokerNode(self.directory / "broker", other_plugins=False))
             give_rights(self.broker)
