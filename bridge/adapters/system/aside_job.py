@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bridge.mime import parse
 from bridge.mime.parsed import Extent
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from bridge.mime import ParsedMail
     from bridge.wire.claims import ClaimRules
     from bridge.wire.inbound_messages import Composed
+
+
+_HELD_OF_MANY_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,19 @@ def composed_by(job: Job) -> Composed:
     with os.fdopen(os.dup(files.parts), "r+b") as parts:
 
         def read() -> ParsedMail:
-            sink = Sink(parts, from_bytes=rules.above_bytes * 3 // 2)  # what it becomes without its encoding, and more
+            sink = Sink(parts, from_bytes=_in_file_from(files.size, rules))
             parsed = parse(_whole(files.mime, files.size), sink=sink)
             parts.flush()
             return parsed
 
         return composed_claimed(files.ref, job.alias, files.raw, read, seconds=job.seconds, rules=rules)
+
+
+def _in_file_from(size: int, rules: ClaimRules) -> int:
+    """Return from which encoded size on an attachment is never held, and so goes to the store."""
+    if size > rules.largest_body_bytes:  # very many that are not large would be held together, in several copies
+        return min(_HELD_OF_MANY_BYTES, rules.above_bytes * 3 // 2)
+    return rules.above_bytes * 3 // 2  # what it becomes without its encoding, and more
 
 
 def _whole(descriptor: int, size: int) -> bytes:

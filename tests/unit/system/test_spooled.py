@@ -18,10 +18,12 @@ import pytest
 from bridge.adapters.blobs.files import FileBlobs
 from bridge.adapters.spool import FileExtent, Spool
 from bridge.adapters.system.aside import Aside
+from bridge.adapters.system.aside_job import Files, Job, composed_by
 from bridge.adapters.system.composer import Claims, Composer
 from bridge.domain.blobs import BlobRef
 from bridge.domain.mail import FetchedMail, MailRef, SpooledMail
 from bridge.errors import BlobStoreUnusable, MessageTooLarge
+from bridge.mime.parsed import Extent
 from bridge.wire import inbound_v1
 from bridge.wire.claims import ClaimRules
 
@@ -192,3 +194,21 @@ def test_no_room_for_a_spool_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(BlobStoreUnusable) as caught:
             spool.append(b"x")
     assert caught.value.code == "spool_unusable"
+
+
+def test_many_attachments_that_are_not_large_are_not_held_together() -> None:
+    """In payload, answer and worker they would be several times the mail."""
+    part = b"--b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n%b\r\n"
+    parts = b"".join(part % base64.encodebytes(bytes([number]) * 600_000) for number in range(30))
+    mime = b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + parts + b"--b--\r\n"
+    rules = ClaimRules("file:///blobs", 1 << 20, 16 << 20)
+    with closing(Spool()) as whole, closing(Spool()) as found:
+        whole.append(mime)
+        ref = MailRef("m", "i", None, len(mime), "IPM.Note")
+        files = Files(ref, len(mime), hashlib.sha256(mime).hexdigest(), whole.descriptor, found.descriptor)
+
+        made = composed_by(Job(files, "dispatch", 60.0, 1 << 30, rules))
+
+    assert made.unread is None
+    assert len(made.blobs) == 31
+    assert [blob for blob in made.blobs if not isinstance(blob.content, Extent)] == []
