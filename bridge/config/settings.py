@@ -144,8 +144,8 @@ class IngestSettings(Section):
     unconfirmed_mails: int = Field(default=256, ge=1, le=10_000)
     """Most mails of one mailbox between publish and removal: what a crash may repeat."""
     in_flight_bytes: int = Field(default=128 * 1024 * 1024, ge=1024 * 1024, le=16 * 1024 * 1024 * 1024)
-    """Most bytes of mail held in memory, over all mailboxes, and as many of mails from 4 MB on in temporary files; a larger
-    mail passes alone."""
+    """Most bytes of mail held in memory, over all mailboxes, and as many of mails from 4 MB on in temporary files; a
+    larger mail passes alone."""
     keep_seconds: Seconds = 30
     """How long a mail that has to stay in the inbox is passed over before it is tried again."""
     parked_per_hour: int = Field(default=20, ge=0, le=10_000)
