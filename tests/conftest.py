@@ -44,6 +44,15 @@ def pytest_configure_node(node: _Node) -> None:
     node.workerinput[_DIRECTORY] = str(config.stash[_OWNER].directory)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first in which a test may take longest, so that no run ends with one process at work."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        for mark in item.iter_markers("timeout"):
+            longest[item.path] = max(longest.get(item.path, 0.0), float(mark.args[0]))
+    items.sort(key=lambda item: -longest.get(item.path, 0.0))
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     owner = config.stash.get(_OWNER, None)
     if owner is not None:

@@ -145,11 +145,11 @@ for suite in "${suites[@]}"; do
       tests sandbox -n 2 --dist loadfile tests/foreign "${own[@]}"
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
-    # Each file goes to one process, in this order: the folders with the longest ones come early.
+    # Each file goes to one process, the longest ones first (tests/conftest.py).
     # It leaves most of the CPU idle, one wait after the other; the scenarios have room beside it.
     integration)
       beside scenario -n 2 tests/scenario
-      tests integration -n 2 --dist loadfile $(ls -dr tests/integration/[a-z]*/) tests/contract
+      tests integration -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/contract
       ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
