@@ -15,6 +15,7 @@ from tests.chaos.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.chaos.plant import Plant
 
@@ -90,8 +91,26 @@ def test_a_mail_that_is_missing_repeated_or_out_of_order_is_a_problem(
     assert any(told in problem for problem in account.problems) if told else not account.problems
 
 
+@pytest.mark.parametrize(("stored", "lost"), [(b"a", 0), (b"b", 1), (None, 1)])
+def test_a_mail_whose_blob_is_gone_or_has_other_bytes_is_lost(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: bytes | None, lost: int
+) -> None:
+    if stored is not None:
+        (tmp_path / "raw").write_bytes(stored)
+    raw = {"content": None, "blob": {"url": f"file://{tmp_path}/raw"}}
+    payload = json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
+    monkeypatch.setattr(accounts, "_drain", lambda *_: [("m-1", payload)])
+    monkeypatch.setattr(accounts, "ALIASES", (_ALIAS,))
+    monkeypatch.setattr(accounts, "_folders", lambda *_: (Counter(), Counter([_digest("a")]), Counter()))
+    account = Account()
+
+    account.take_inbound(_plant())
+
+    assert account.lost == lost
+
+
 def _payload(text: str) -> bytes:
-    raw = {"content": base64.b64encode(text.encode()).decode()}
+    raw = {"content": base64.b64encode(text.encode()).decode(), "blob": None}
     return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
 
 
