@@ -304,5 +304,5 @@ def test_a_missing_topology_is_named(site: Site, broker: BrokerNode, vhost: str)
 def test_an_idle_worker_gets_ready_and_stops_at_once(site: Site, command: str) -> None:
     with site.worker(command) as worker:
         until(worker.ready, "the worker to be ready")
-        assert {part["status"] for part in worker.health().values()} == {"ok"}
+        until(lambda: {part["status"] for part in worker.health().values()} == {"ok"}, "every part to be well")
         assert worker.stop(seconds=10) == 0

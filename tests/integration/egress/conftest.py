@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -39,6 +40,12 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 60.0) ->
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
         time.sleep(0.02)
+
+
+def _hears_sigterm(worker: subprocess.Popen[bytes]) -> bool:
+    """A process that is only starting dies of the signal."""
+    status = Path(f"/proc/{worker.pid}/status").read_text()
+    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 @dataclass
@@ -86,7 +93,8 @@ class Site:
         worker.wait(10)
 
     def stop(self, worker: subprocess.Popen[bytes]) -> int:
-        """SIGTERM, and the exit code."""
+        """SIGTERM once it is heard, and the exit code."""
+        until(lambda: worker.poll() is not None or _hears_sigterm(worker), "the worker to start")
         worker.send_signal(signal.SIGTERM)
         return worker.wait(30)
 
