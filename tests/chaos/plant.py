@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.demo.broker_node import BrokerNode
 from bridge.wire.topology import RETRY_STEPS, topology
 from tests.chaos.repeats import read_publishes
 from tests.support.proxy import TcpProxy
+from tests.support.rabbit import patiently
 from tests.support.rights import give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker
@@ -146,7 +146,7 @@ class Plant:
             else queue
             for queue in declared.queues
         ]
-        await RabbitTopology(RabbitSettings((self.broker.url,))).apply(replace(declared, queues=queues))
+        await RabbitTopology(patiently(self.broker.url)).apply(replace(declared, queues=queues))
         await asyncio.to_thread(self.broker.sync)
 
     def queue_lengths(self) -> dict[str, int]:

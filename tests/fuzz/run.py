@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pika
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.demo.broker_node import BrokerNode
 from bridge.demo.smtp import as_delivered, deliver
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.wire.topology import topology
 from tests.fuzz.account import Account
 from tests.fuzz.mails import Mails
+from tests.support.rabbit import patiently
 from tests.support.rights import give_rights, with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker, until
@@ -61,7 +61,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         give_rights(broker)
         addresses = [f"{alias}@example.org" for alias in _ALIASES]
         sandbox = stack.enter_context(SandboxProcess(directory / "sandbox", mailboxes=addresses))
-        asyncio.run(RabbitTopology(RabbitSettings((broker.url,))).apply(topology(list(_ALIASES))))
+        asyncio.run(RabbitTopology(patiently(broker.url)).apply(topology(list(_ALIASES))))
         mailboxes = [{"alias": alias, "address": f"{alias}@example.org"} for alias in _ALIASES]
         environment = {
             "BRIDGE_CONFIG": str(sandbox.directory / "bridge.toml"),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import topology
 from tests.support.proxy import TcpProxy
+from tests.support.rabbit import patiently
 from tests.support.rights import make_vhosts, with_least_rights
 from tests.support.workers import Worker, take, until
 
@@ -72,10 +72,9 @@ class Site:
         make_vhosts(self.broker, [vhost])
         self.stack.callback(self._delete_vhost, vhost)
         self.amqp_url = self.broker.vhost_url(vhost)
-        patient = RabbitSettings((self.amqp_url,), connect_timeout_seconds=60, answer_timeout_seconds=60)
         wanted = topology([self.alias])
         self._passed_on = sum(_AT_LEAST_ONCE.items() <= queue.arguments.items() for queue in wanted.queues)
-        asyncio.run(RabbitTopology(patient).apply(wanted))
+        asyncio.run(RabbitTopology(patiently(self.amqp_url)).apply(wanted))
         self.amqp = self.stack.enter_context(TcpProxy(self.broker.amqp_port))
         self.ews_url = str(self.sandbox.info["ews_url"])
         [self._ews_port] = re.findall(r":(\d+)/", self.ews_url)

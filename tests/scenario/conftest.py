@@ -62,6 +62,7 @@ def make_site(directory: Path, sandbox: SandboxProcess, amqp_url: str) -> Site:
         "BRIDGE_RABBITMQ__URLS": amqp_url,
         "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
     }
-    applied = bridge("topology", "apply", environment=environment)
+    patient = {**environment, "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "60"}  # as in `patiently`
+    applied = bridge("topology", "apply", environment=patient, timeout_seconds=120)
     assert applied.returncode == 0, applied.stderr
     return Site(directory, sandbox, amqp_url, environment)

@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 import pika
 
+from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.ports.broker import Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pika.adapters.blocking_connection import BlockingChannel
+
+
+def patiently(url: str) -> RabbitSettings:
+    """How the ground for a test is laid: on a machine that is busy with others, a node may take long to answer."""
+    return RabbitSettings((url,), connect_timeout_seconds=60, answer_timeout_seconds=60)
 
 
 @contextlib.contextmanager

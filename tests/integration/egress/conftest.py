@@ -18,8 +18,8 @@ import pika
 import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import topology
+from tests.support.rabbit import patiently
 from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import clean
@@ -108,7 +108,7 @@ class Site:
 
     def apply_topology(self) -> None:
         """Declare what is missing."""
-        asyncio.run(RabbitTopology(RabbitSettings((self.amqp_url,))).apply(topology(["dispatch"])))
+        asyncio.run(RabbitTopology(patiently(self.amqp_url)).apply(topology(["dispatch"])))
 
     def request(self, request_ids: Sequence[str], *, key: str = "dispatch", **fields: Any) -> None:
         """Publish requests as a CAD system does."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import TopologyOptions, topology
 from tests.integration.egress.conftest import ADDRESS, Site, until
+from tests.support.rabbit import patiently
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def site(tmp_path: Path, own_broker: BrokerNode, own_url: str) -> Iterator[Site]
         quiet = {"BRIDGE_LOG__FORMAT": "json", "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "60"}
         site = Site(tmp_path, sandbox, own_url, environment=quiet)
         short = topology(["dispatch"], TopologyOptions(consumer_timeout_seconds=_TIMEOUT_SECONDS))
-        asyncio.run(RabbitTopology(RabbitSettings((site.amqp_url,))).apply(short))
+        asyncio.run(RabbitTopology(patiently(site.amqp_url)).apply(short))
         yield site
         for worker in site.workers:
             if worker.poll() is None:
