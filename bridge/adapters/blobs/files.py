@@ -14,8 +14,9 @@ import secrets
 import stat
 from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.blobs.blocking import BlockingStore
 from bridge.adapters.blobs.file_errors import meaning_of, refusal_of
-from bridge.adapters.blobs.threads import Deadline, Threads, checked, corrupted, is_same
+from bridge.adapters.blobs.threads import Deadline, checked, corrupted, is_same
 from bridge.domain import blobs
 from bridge.errors import BlobChanged, BlobMissing, BlobRefused
 
@@ -34,37 +35,12 @@ _DEEPEST: Final = 3
 """Directories above a blob of the bridge's own."""
 
 
-class FileBlobs:
-    """Keeps the promise of `ports.blobs.BlobStore` in a directory that exists: the bridge never makes the root."""
+class FileBlobs(BlockingStore):
+    """Blobs in a directory that exists. File, read back, name, directory: in that order."""
 
     def __init__(self, root: Path, *, timeout_seconds: float) -> None:
+        super().__init__(f"file://{root}", timeout_seconds=timeout_seconds)
         self._root = root
-        self._threads = Threads(timeout_seconds)
-
-    @property
-    def url(self) -> str:
-        """What the urls of its blobs begin with."""
-        return f"file://{self._root}"
-
-    async def write(self, ref: BlobRef, content: Content) -> None:
-        """Store a blob: file, read back, name and directory, in this order; a crash leaves no half of it."""
-        await self._threads.run(lambda deadline: self._write(ref, content, deadline), size=ref.size)
-
-    async def read(self, ref: BlobRef) -> bytes:
-        """Return a blob that has the size and the SHA-256 of `ref`."""
-        return await self._threads.run(lambda deadline: self._read(ref, deadline), size=ref.size)
-
-    async def delete(self, key: str) -> None:
-        """Take a blob away; one that is gone is no error."""
-        await self._threads.run(lambda _: self._delete(key))
-
-    async def remove_older(self, moment: datetime, *, limit: int) -> int:
-        """Delete old blobs of the bridge, what was left of writes that died, and directories that are empty then."""
-        return await self._threads.run(lambda deadline: self._remove_older(moment.timestamp(), limit, deadline))
-
-    async def close(self) -> None:
-        """Let go of what is open."""
-        self._threads.close()
 
     def _write(self, ref: BlobRef, content: Content, deadline: Deadline) -> None:
         *parents, name = ref.key.split("/")
@@ -127,10 +103,10 @@ class FileBlobs:
         except OSError as error:
             raise meaning_of(error) from error
 
-    def _remove_older(self, before: float, limit: int, deadline: Deadline) -> int:
+    def _remove_older(self, moment: datetime, limit: int, deadline: Deadline) -> int:
         try:
             with self._root_open() as root:
-                return _Sweep(before, limit, deadline).below(root)
+                return _Sweep(moment.timestamp(), limit, deadline).below(root)
         except OSError as error:
             raise meaning_of(error) from error
 

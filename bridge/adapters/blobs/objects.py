@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import obstore
 
+from bridge.adapters.blobs.blocking import BlockingStore
 from bridge.adapters.blobs.object_errors import FAILURES, is_about_one_blob, meaning_of
-from bridge.adapters.blobs.threads import Deadline, Threads, checked, corrupted, is_same
+from bridge.adapters.blobs.threads import Deadline, checked, corrupted, is_same
 from bridge.domain import blobs
 from bridge.errors import BlobChanged, BlobMissing, BridgeError
 
@@ -26,39 +27,13 @@ _PARTS_AT_A_TIME: Final = 2
 """Together what one blob takes of memory on its way out."""
 
 
-class ObjectBlobs:
-    """Keeps the promise of `ports.blobs.BlobStore` in a bucket or container, below a prefix."""
+class ObjectBlobs(BlockingStore):
+    """Blobs in a bucket or container, below a prefix."""
 
     def __init__(self, store: ObjectStore, url: str, prefix: str, *, timeout_seconds: float) -> None:
+        super().__init__(url, timeout_seconds=timeout_seconds)
         self._store = store
-        self._url = url
         self._prefix = f"{prefix}/" if prefix else ""
-        self._threads = Threads(timeout_seconds)
-
-    @property
-    def url(self) -> str:
-        """What the urls of its blobs begin with."""
-        return self._url
-
-    async def write(self, ref: BlobRef, content: Content) -> None:
-        """Store a blob, in parts where it is large, and read it back whole."""
-        await self._threads.run(lambda deadline: self._write(ref, content, deadline), size=ref.size)
-
-    async def read(self, ref: BlobRef) -> bytes:
-        """Return a blob that has the size and the SHA-256 of `ref`."""
-        return await self._threads.run(lambda deadline: self._read(ref, deadline), size=ref.size)
-
-    async def delete(self, key: str) -> None:
-        """Take a blob away; one that is gone is no error."""
-        await self._threads.run(lambda _: self._delete(key))
-
-    async def remove_older(self, moment: datetime, *, limit: int) -> int:
-        """Delete old blobs of the bridge, as far as the store lists them."""
-        return await self._threads.run(lambda deadline: self._remove_older(moment, limit, deadline))
-
-    async def close(self) -> None:
-        """Let go of what is open."""
-        self._threads.close()
 
     def _write(self, ref: BlobRef, content: Content, deadline: Deadline) -> None:
         path = self._prefix + ref.key
