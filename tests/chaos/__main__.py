@@ -30,7 +30,6 @@ def main() -> int:
     given = parser.parse_args()
     seconds = given.seconds or max(30.0, given.mails / 40, given.requests / 8)
     sys.stderr.write(f"seed {given.seed}\n")
-    os.environ.pop("BRIDGE_SANDBOX_RECORD", None)  # every body of such a run on disk would be all that it does
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         directory = given.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import tempfile
@@ -32,7 +31,6 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
     given = parser.parse_args()
     sys.stderr.write(f"seed {given.seed}\n")
-    os.environ.pop("BRIDGE_SANDBOX_RECORD", None)  # every body of such a run on disk would be all that it does
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
         directory = given.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -14,7 +17,6 @@ from tests.support.workers import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.scenario.conftest import Site
 
@@ -27,8 +29,11 @@ _SPREAD = 1.0
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which the sandbox keeps every request, with the time at which it came."""
-    monkeypatch.setenv("BRIDGE_SANDBOX_RECORD", str(tmp_path / "calls"))
-    return tmp_path / "calls"
+    kept = Path(os.environ.get("BRIDGE_SANDBOX_RECORD", tmp_path))  # among those of the whole run, to be validated too
+    kept.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="throttled-", dir=kept))
+    monkeypatch.setenv("BRIDGE_SANDBOX_RECORD", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
         timeout=400,
         check=False,
     )
-    operations = {path.name.split("-")[2].split(".")[0] for path in tmp_path.rglob("*.response.xml")}
+    operations = {path.name.split("-")[3].split(".")[0] for path in tmp_path.rglob("*.response.xml")}
 
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert invalid_answers(tmp_path) == []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import tempfile
@@ -29,8 +28,6 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a directory in which the sandbox and its file stay")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
-    # Every body of such a run on disk would be all that it does.
-    os.environ.pop("BRIDGE_SANDBOX_RECORD", None)
     plan = Plan(given.seed, given.clients, given.seconds, given.kill_every)
     with tempfile.TemporaryDirectory(prefix="stress-") as scratch:
         run = Run(plan, (given.keep or Path(scratch)) / "sandbox")

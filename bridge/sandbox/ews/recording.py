@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,10 +12,12 @@ if TYPE_CHECKING:
 
 # Of the process, not of a recorder: a process with many services must not write one's files over another's.
 _numbers = itertools.count(1)
+# A run of thousands of processes gets to the same process number again.
+_started = f"{time.time_ns():x}"
 
 
 class Recorder:
-    """Writes `<process>-<number>-<operation>.request.xml` and its answers into a folder that it makes."""
+    """Writes `<process>-<start>-<number>-<operation>.request.xml` and its answers into a folder that it makes."""
 
     def __init__(self, folder: Path) -> None:
         """Make the folder."""
@@ -23,7 +26,7 @@ class Recorder:
 
     def request(self, operation: str, body: bytes) -> Kept:
         """Keep the body of a request, whether an answer of EWS follows or none."""
-        name = f"{os.getpid()}-{next(_numbers):06d}-{operation}"
+        name = f"{os.getpid()}-{_started}-{next(_numbers):06d}-{operation}"
         _keep(self._folder / f"{name}.request.xml", body)
         return Kept(self._folder, name)
 
