@@ -90,22 +90,27 @@ tests() { # name, pytest arguments...
   if [ -f "$results/$1.pid" ]; then run "$1" ended "$1"; else run "$1" pytests "$@"; fi
 }
 
-beside() { # name, pytest arguments...: begins these tests beside the next ones, where their turn is still to come
-  local name=$1 started=$SECONDS status=0
-  [[ " ${suites[*]} " == *" $name "* && ! -e "$results/$name.xml" ]] || return 0
-  {
-    pytests "$@" || status=$?
+beside() { # "name pytest-arguments..."...: begins these suites, one after the other, beside the next ones
+  local suite name arguments todo=()
+  for suite; do
+    name=${suite%% *}
+    [[ " ${suites[*]} " == *" $name "* && ! -e "$results/$name.xml" ]] && todo+=("$suite")
+  done
+  for suite in "${todo[@]}"; do
+    local started=$SECONDS status=0
+    name=${suite%% *}
+    read -ra arguments <<<"$suite"
+    pytests "${arguments[@]}" >"$results/$name.out" 2>&1 || status=$?
     echo $((SECONDS - started)) >"$results/$name.seconds"
-    exit $status
-  } >"$results/$name.out" 2>&1 </dev/null &
-  echo $! >"$results/$name.pid"
+    echo $status >"$results/$name.status"
+  done </dev/null &
+  for suite in "${todo[@]}"; do echo $! >"$results/${suite%% *}.pid"; done
 }
 
 ended() { # name: waits for tests that were begun beside others, and shows what they said
-  local status=0
-  wait "$(cat "$results/$1.pid")" || status=$?
+  wait "$(cat "$results/$1.pid")"
   cat "$results/$1.out"
-  return $status
+  return "$(cat "$results/$1.status")"
 }
 
 needs_shared() { # suite, folders...: test data that a checkout alone does not have
@@ -132,6 +137,8 @@ lint() {
 }
 
 extra=("$@")
+scenario="-n 2 tests/scenario"
+identity="-n 3 -rP --show-capture=stdout tests/identity"
 for suite in "${suites[@]}"; do
   case $suite in
     lint) run lint lint ;;
@@ -146,14 +153,14 @@ for suite in "${suites[@]}"; do
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
     # Each file goes to one process, the longest ones first (tests/conftest.py).
-    # It leaves most of the CPU idle, one wait after the other; the scenarios have room beside it.
+    # It leaves most of the CPU idle, one wait after the other; two others have room beside it.
     integration)
-      beside scenario -n 2 tests/scenario
+      beside "scenario $scenario" "identity $identity"
       tests integration -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/contract
       ;;
     # What each test is about is mostly waited for; -rP shows the figures that they print.
-    identity) tests identity -n 3 -rP --show-capture=stdout tests/identity ;;
-    scenario) tests scenario -n 2 tests/scenario ;;
+    identity) tests identity $identity ;;
+    scenario) tests scenario $scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
     # Most of a cell is waiting for heartbeats and time-outs, and a second of CPU.
     matrix) tests matrix -n 5 tests/matrix ;;
