@@ -11,25 +11,18 @@ and content.
 
 from __future__ import annotations
 
-import binascii
 import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
-    StringConstraints,
     ValidationError,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -38,6 +31,18 @@ from bridge.domain import outbound
 from bridge.domain.blobs import key_in
 from bridge.domain.outbound_address import check_address
 from bridge.errors import BlobRefused, RequestInvalid
+from bridge.wire.outbound_values import (
+    Base64Bytes,
+    Identifier,
+    MessageId,
+    Time,
+    check_message_id,
+    without_controls,
+    without_nul,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 NAME = "mail.outbound.v1"
 CONTENT_TYPE = "application/json"
@@ -48,7 +53,6 @@ _RESERVED_HEADERS = ("x-bridge-", "x-auto-response-suppress", "x-ms-exchange-", 
 _REFUSED_TYPES = re.compile(r"multipart/|message/(?!rfc822)", re.IGNORECASE)
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # noqa: S105 - a token of RFC 2045, no secret
 _TYPE_PATTERN = rf'^{_TOKEN}/{_TOKEN}(?:; ?{_TOKEN}=(?:{_TOKEN}|"[ !#-\[\]-~]*"))*$'
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:?\d\d)")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _MOST_VALUES = 20_000
 """In one request; several times what the limits of its fields add up to."""
@@ -71,61 +75,6 @@ class OutboundLimits:
     """The configured store; a blob elsewhere is refused, and every blob where there is none."""
 
 
-def _without_controls(value: str) -> str:
-    """No control character, line or paragraph separator: a header injection needs one."""
-    if any(c < " " or c in "\x7f\u2028\u2029" or "\x80" <= c <= "\x9f" for c in value):
-        raise ValueError("has a line break or another control character")
-    return value
-
-
-def _without_nul(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("has a NUL character")
-    return value
-
-
-def _decode_base64(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return value  # a request made in Python; JSON has no bytes
-    if not isinstance(value, str):
-        raise ValueError("is not a string in base64")  # noqa: TRY004 - pydantic takes only a ValueError
-    try:
-        return binascii.a2b_base64(value.encode("ascii"), strict_mode=True)
-    except ValueError as error:  # UnicodeEncodeError and binascii.Error are ones
-        raise ValueError("is not base64 (RFC 4648, padded, no line breaks)") from error
-
-
-def _read_time(value: object) -> object:
-    if not isinstance(value, str):
-        return value  # refused by its type
-    try:
-        if _RFC3339.fullmatch(value):
-            return datetime.fromisoformat(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # right in form, but no time; its text would repeat the value
-    raise ValueError("is not a time of RFC 3339 with its offset, such as 2026-11-24T08:30:00Z")
-
-
-def _check_message_id(value: str) -> str:
-    bare = value.strip()
-    bare = bare[1:-1] if bare.startswith("<") and bare.endswith(">") else bare
-    if not bare or not re.fullmatch(r"[!-;=?-~]+(?: [!-;=?-~]+)*", bare):
-        raise ValueError("is not a message id")
-    return f"<{bare}>"
-
-
-Identifier = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$")]
-"""Visible ASCII without spaces."""
-Base64Bytes = Annotated[
-    bytes,
-    BeforeValidator(_decode_base64),
-    PlainSerializer(lambda v: binascii.b2a_base64(v, newline=False).decode("ascii"), return_type=str),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
-]
-MessageId = Annotated[str, StringConstraints(min_length=1, max_length=900)]
-"""A Message-ID as a mail shows it, with or without angle brackets."""
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
@@ -146,7 +95,7 @@ class Address(_Part):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str | None) -> str | None:
-        return None if value is None else _without_controls(value)
+        return None if value is None else without_controls(value)
 
 
 class Blob(_Part):
@@ -181,7 +130,7 @@ class Attachment(_Part):
     def _name(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("is blank")
-        return _without_controls(value)
+        return without_controls(value)
 
     @field_validator("content_type")
     @classmethod
@@ -213,7 +162,7 @@ class Header(_Part):
     @field_validator("value")
     @classmethod
     def _value(cls, value: str) -> str:
-        return _without_controls(value)
+        return without_controls(value)
 
 
 class Receipts(_Part):
@@ -243,7 +192,7 @@ class OutboundRequest(_Part):
     in_reply_to: MessageId | None = None
     references: tuple[MessageId, ...] = Field(default=(), max_length=500)
     importance: Literal["low", "normal", "high"] = "normal"
-    expires_at: Annotated[AwareDatetime, BeforeValidator(_read_time)] | None = None
+    expires_at: Time | None = None
     """Not begun after this time: the request then ends as `expired`."""
     receipts: Receipts = Receipts()
     auto_generated: bool = True
@@ -253,7 +202,7 @@ class OutboundRequest(_Part):
     @field_validator("subject")
     @classmethod
     def _subject(cls, value: str) -> str:
-        return _without_controls(value)
+        return without_controls(value)
 
     @field_validator("text", "html")
     @classmethod
@@ -262,17 +211,17 @@ class OutboundRequest(_Part):
             return None
         if len(value) > _limits(info).text_bytes or len(value.encode()) > _limits(info).text_bytes:
             raise ValueError(f"is larger than {_limits(info).text_bytes} bytes")
-        return _without_nul(value)
+        return without_nul(value)
 
     @field_validator("in_reply_to")
     @classmethod
     def _in_reply_to(cls, value: str | None) -> str | None:
-        return None if value is None else _check_message_id(value)
+        return None if value is None else check_message_id(value)
 
     @field_validator("references")
     @classmethod
     def _references(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_check_message_id(one) for one in value)
+        return tuple(check_message_id(one) for one in value)
 
     @field_validator("headers")
     @classmethod
