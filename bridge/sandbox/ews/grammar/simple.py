@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.grammar.fields import field_uris
-from bridge.sandbox.ews.grammar.types import ENUMERATIONS, LISTS
+from bridge.sandbox.ews.grammar.words import ENUMERATIONS, LISTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

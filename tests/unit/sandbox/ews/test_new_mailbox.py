@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bridge.sandbox.ews.grammar.types import ENUMERATIONS
+from bridge.sandbox.ews.grammar.words import ENUMERATIONS
 from bridge.sandbox.store.newmailbox import HIDDEN, SEEN
 from tests.unit.sandbox.ews.conftest import Ews, T, texts
 
