@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import values, xml, zones
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field, mailbox_xml
+from bridge.sandbox.ews.field import Field
+from bridge.sandbox.ews.fields import mailbox_xml
 from bridge.sandbox.ews.recurrences import read_recurrence, recurrence_xml
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.fields import Take
+    from bridge.sandbox.ews.field import Take
     from bridge.sandbox.ews.view import View
 
 _ALL = "gf"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import values, xml
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.store import personal as k
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.fields import Take
+    from bridge.sandbox.ews.field import Take
     from bridge.sandbox.ews.view import View
     from bridge.sandbox.store import properties as p
 

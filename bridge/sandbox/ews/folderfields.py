@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
 from bridge.sandbox.ews.permissions import permissions_xml
 from bridge.sandbox.ews.restrictions import read_restriction

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews.calendarfields import CALENDAR_FIELDS
 from bridge.sandbox.ews.contactfields import CONTACT_FIELDS, INDEXED_FIELDS, LIST_FIELDS, partial
 from bridge.sandbox.ews.exported import calendar_xml, card_xml
-from bridge.sandbox.ews.fields import ITEM_FIELDS, Field
+from bridge.sandbox.ews.fields import ITEM_FIELDS
 from bridge.sandbox.ews.meetingfields import CANCELLATION_FIELDS, MEETING_FIELDS, REQUEST_FIELDS, RESPONSE_FIELDS
 from bridge.sandbox.ews.taskfields import POST_FIELDS, TASK_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bridge.sandbox.ews.field import Field
 
 _COMMON: Final = tuple(field for field in ITEM_FIELDS if field.uri.startswith("item:"))
 _CALENDAR: Final = (replace(_COMMON[0], render=calendar_xml), *_COMMON[1:])

@@ -23,7 +23,7 @@ from bridge.sandbox.ews.calendarfields import (
     made,
     shown_field,
 )
-from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.store import personal as k
 from bridge.sandbox.store import properties as p
 

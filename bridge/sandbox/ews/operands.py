@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import values
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import BY_URI, Field
+from bridge.sandbox.ews.field import Field
+from bridge.sandbox.ews.fields import BY_URI
 from bridge.sandbox.ews.paths import Extended, Foreign, path_xml, read_path
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.searching import DATA

@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.kinds import BY_URI
 from bridge.sandbox.ews.values import EXTENDED
 from bridge.sandbox.store import properties as p

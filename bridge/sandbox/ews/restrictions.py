@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.operands import (
     CONVERSATION_ID,
     Header,

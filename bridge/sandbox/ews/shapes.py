@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.bodies import body_xml, read_treatment
 from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.fields import (
     BY_URI,
     ITEM_FIELDS,
     LATER_RIGHTS,
-    Field,
     attachment_id_xml,
     element_for,
     headers_xml,

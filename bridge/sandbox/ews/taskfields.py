@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bridge.sandbox.ews import values, xml
 from bridge.sandbox.ews.contactfields import strings_xml, take_strings
-from bridge.sandbox.ews.fields import ITEM_FIELDS, Field
+from bridge.sandbox.ews.field import Field
+from bridge.sandbox.ews.fields import ITEM_FIELDS
 from bridge.sandbox.ews.recurrences import read_recurrence, recurrence_xml
 from bridge.sandbox.ews.zones import zone
 from bridge.sandbox.store import personal as k

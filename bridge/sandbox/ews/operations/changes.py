@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.sandbox.ews.fields import Field
+    from bridge.sandbox.ews.field import Field
 
 MAX_DEPTH: Final = 10
 MAX_SUBJECT: Final = 255

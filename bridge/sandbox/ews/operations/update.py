@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bridge.sandbox.ews import occurrences, xml
 from bridge.sandbox.ews.context import batch, change_of, child, children
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.ews.fields import Field, element_for
+from bridge.sandbox.ews.field import Field
+from bridge.sandbox.ews.fields import element_for
 from bridge.sandbox.ews.kinds import BY_ELEMENT
 from bridge.sandbox.ews.operations.changes import Changes, read_element, removal
 from bridge.sandbox.ews.operations.personal import update_personal, zone_of
