@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from bridge.cli.exits import Exit
+from bridge.cli.heaps import share_heaps
 from bridge.telemetry.failures import describe
 from bridge.telemetry.logging import logger
 
@@ -33,6 +34,7 @@ def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
     was (a mail in its inbox, a request in its queue) and comes again. A thread that still waits for an answer from
     outside does not keep the process.
     """
+    share_heaps()
     code = asyncio.run(_supervise(work, grace_seconds))
     _let_go_of_threads(code)
     return code
