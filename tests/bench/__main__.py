@@ -16,6 +16,7 @@ from tests.bench.figures import Figure, table
 from tests.bench.large import large
 from tests.bench.latency import latency, latency_busy
 from tests.bench.processes import machine
+from tests.bench.profile import profile
 from tests.bench.quiet import idle
 from tests.bench.read import read
 from tests.bench.sandbox import sandbox
@@ -40,25 +41,28 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "broker": broker,
     "sandbox": sandbox,
 }
+# Has no figures, and is run only by its name.
+PROFILE = {"profile": profile}
 
 
 def main() -> int:
     """Run the named benchmarks, or all; 1 where one missed what is asked for, or was not measured."""
+    known = BENCHMARKS | PROFILE
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, ten minutes in all")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     arguments = parser.parse_intermixed_args()
-    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    unknown = sorted(set(arguments.names) - set(known))
     if unknown:
-        parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(BENCHMARKS)})")
+        parser.error(f"no such benchmark: {', '.join(unknown)} (there are: {', '.join(known)})")
     # As on Ctrl-C: workers, sandbox and broker would outlive a process that just ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     at_first = machine()
     figures: list[Figure] = []
     for name in arguments.names or BENCHMARKS:
         begun = time.monotonic()
-        figures += BENCHMARKS[name](quick=arguments.quick)
+        figures += known[name](quick=arguments.quick)
         tell(f"{name}: took {time.monotonic() - begun:.0f} s")
         if arguments.json:
             # After each, so that what was measured is not lost with what comes later.

@@ -141,16 +141,17 @@ class Stage:
     def drain_with_bridge(self) -> Drained:
         """Start an ingest worker, and stop it when the inbox is empty."""
         with self.worker("ingest") as worker:
-            drained = self._watch(worker.pid, lambda: worker.running)
+            drained = self.watch(worker.pid, lambda: worker.running)
             worker.stop(seconds=60)
             return drained
 
     def drain_naively(self) -> Drained:
         """Run the naive bridge to its end."""
         with self.naive() as worker:
-            return self._watch(worker.pid, lambda: worker.poll() is None)
+            return self.watch(worker.pid, lambda: worker.poll() is None)
 
-    def _watch(self, pid: int, running: Callable[[], bool]) -> Drained:
+    def watch(self, pid: int, running: Callable[[], bool]) -> Drained:
+        """Return once the inbox is empty, with what that took."""
         meter = self.meter(pid, from_birth=True)
         mails, started = self.waiting(), time.monotonic()
         left, moved = mails, started
