@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.assembly import ews_notifications
 from bridge.domain.stream_state import StreamLimits
+from bridge.telemetry.health import reading_part
 from bridge.workers.notified import NoticeTeller
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Tellers:
         self._settings, self._clock, self._emit, self._observe = settings, clock, emit, observe
         self._tellers: dict[tuple[str, str], tuple[NoticeTeller, EwsNotifications]] = {}
         self._shown: set[str] = set()
+        self._readers: set[str] = set()
 
     def notices(self, mailbox: MailboxSettings, client: EwsClient, tokens: TokenSource | None) -> MailboxNotices | None:
         """Return a mailbox's part in it; None where it is not to be told of."""
@@ -50,6 +52,7 @@ class Tellers:
             limits = StreamLimits(connections=most_connections(self._settings, tokens))
             teller = NoticeTeller(made, clock=self._clock, emit=self._emit, limits=limits)
             self._tellers[key] = (teller, made)
+        self._readers.add(reading_part(mailbox.alias))
         return self._tellers[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)
 
     def _key(self, mailbox: MailboxSettings) -> tuple[str, str]:
@@ -84,14 +87,24 @@ class Tellers:
 
     def _show_health(self, health: Health, aliases: dict[str, bool], troubles: list[tuple[str | None, int]]) -> None:
         if not aliases:
-            health.standby(PART)
+            if self._all_elsewhere(health):
+                health.standby(PART)
+            else:
+                health.begin(PART)
         elif troubles:
             untold = sum(count for _, count in troubles)
             health.warn(PART, str(troubles[0][0]), f"{untold} of {len(aliases)} mailboxes are listed instead")
         elif all(aliases.values()):
             health.ok(PART)
+        elif (state := health.state(PART)) is not None and state.status == "standby":
+            health.begin(PART)
         else:
             health.progress(PART)
+
+    def _all_elsewhere(self, health: Health) -> bool:
+        """Whether other workers read all of the mailboxes; that this one reads none may have other reasons."""
+        states = [health.state(part) for part in self._readers]
+        return all(state is not None and state.status == "standby" for state in states)
 
     def change_password(self, mailbox: MailboxSettings, password: str) -> None:
         """Sign in with this password from the next call on."""

@@ -4,7 +4,8 @@ What works and what does not, part by part, with the reason.
 A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume`, `entra` or
 `exchange:notifications`. Whoever does the work of a part says so as it goes: `ok` when the work is proved to succeed,
 `progress` when it is alive without news (an empty listing is `ok`; a wait between two attempts is `progress`),
-`trouble` when it fails, `standby` when another worker does the work and this one is prepared to, `warn` when it works
+`trouble` when it fails, `standby` when another worker does the work and this one is prepared to, `begin` when the work
+has become this worker's, `proved` when some of it succeeded though not all is done yet, `warn` when it works
 and a person should see to something before it does not. A part that says nothing for longer than its bound is stale,
 whatever it said last: a hung task cannot report itself.
 
@@ -27,8 +28,13 @@ if TYPE_CHECKING:
 STALE_AFTER_SECONDS = 45.0
 """Silence is told after this; with the interval of a scrape that stays under a minute."""
 
-_Said = Literal["ok", "warning", "standby", "trouble"]
+_Said = Literal["starting", "ok", "warning", "standby", "trouble"]
 Status = Literal["starting", "ok", "warning", "standby", "trouble", "stale"]
+
+
+def reading_part(alias: str) -> str:
+    """Return the name of the part that reads a mailbox."""
+    return f"mailbox:{alias}:ingest"
 
 
 @dataclass(slots=True)
@@ -36,7 +42,7 @@ class _Part:
     stale_after_seconds: float
     since: float
     heard: float
-    status: Literal["starting", "ok", "warning", "standby", "trouble"] = "starting"
+    status: _Said = "starting"
     code: str = "starting"
     detail: str = ""
 
@@ -93,6 +99,20 @@ class Health:
     def ok(self, part: str) -> None:
         """The part is proved to work."""
         self._change(part, "ok", "ok", "")
+
+    def begin(self, part: str) -> None:
+        """The work of the part is this worker's from now on: `starting` until proved; a trouble stands so long."""
+        if (state := self._parts.get(part)) is not None and state.status == "trouble":
+            self.progress(part)
+        else:
+            self._change(part, "starting", "starting", "")
+
+    def proved(self, part: str) -> None:
+        """Something of the part's work succeeded: enough for one that is `starting`; what others said still stands."""
+        if (state := self._parts.get(part)) is not None and state.status == "starting":
+            self.ok(part)
+        else:
+            self.progress(part)
 
     def standby(self, part: str) -> None:
         """Another worker does the work of the part; this one takes over when that one ends."""

@@ -26,6 +26,7 @@ from bridge.errors import (
     RemovalImpossible,
     TokenUnavailable,
 )
+from bridge.telemetry.health import reading_part
 from bridge.telemetry.ingest_events import (
     BacklogFound,
     InboxListed,
@@ -116,6 +117,7 @@ class MailboxReader:
     ) -> None:
         self.alias = alias
         self._notices = notices
+        self.wake = asyncio.Event()
         self._inbox = inbox
         self._publisher = publisher
         self._budget = budget
@@ -124,7 +126,7 @@ class MailboxReader:
         self._health = health
         self._options = options or IngestOptions()
         self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
-        self._large = LargeMails(compose, self._memory, large_budget or budget, self._woken_by_store)
+        self._large = LargeMails(compose, self._memory, large_budget or budget, self.wake.set)
         self._parking = ParkingAttendant(
             alias=alias,
             inbox=inbox,
@@ -137,7 +139,7 @@ class MailboxReader:
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
-        self._standing_by = False
+        self._standing_by, self._removed_before = False, 0
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
@@ -148,12 +150,11 @@ class MailboxReader:
             max(self._options.told_seconds, self._options.poll_seconds),
             random.random,
         )
-        self.wake = asyncio.Event()
 
     @property
     def part(self) -> str:
         """The name of this reader in `/health`."""
-        return f"mailbox:{self.alias}:ingest"
+        return reading_part(self.alias)
 
     @property
     def in_flight(self) -> int:
@@ -178,7 +179,8 @@ class MailboxReader:
 
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
-        self._standing_by = False
+        self._standing_by, self._removed_before = False, self._memory.removed_count
+        self._health.begin(self.part)
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
@@ -217,9 +219,6 @@ class MailboxReader:
                     if not (woken or ended.is_set()):
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
-
-    def _woken_by_store(self) -> None:
-        self.wake.set()
 
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():
@@ -344,9 +343,14 @@ class MailboxReader:
             limits=self._options.limits,
             clock=self._clock,
             emit=self._emit,
-            progress=lambda: self._health.progress(self.part),
+            progress=self._goes_on,
         )
         return self._transferring
+
+    def _goes_on(self) -> None:
+        """Say so; a mail that has left its folder proves all that reading takes, long before a backlog is drained."""
+        says = self._health.proved if self._memory.removed_count > self._removed_before else self._health.progress
+        says(self.part)
 
     def _note(self, folder: str, listing: Listing) -> None:
         first = listing.refs[0].received_at if listing.refs else None

@@ -71,6 +71,8 @@ class MailMemory:
         self._blamed: OrderedDict[str, int] = OrderedDict()
         self._suspects: OrderedDict[str, int] = OrderedDict()
         self._passed = 0
+        self.removed_count = 0
+        """How many mails have left their folder since this worker began."""
 
     def hold(self, ref: MailRef, receipt: PublishReceipt) -> None:
         """Remember a receipt until its mail is removed."""
@@ -95,6 +97,7 @@ class MailMemory:
     def removed(self, ref: MailRef) -> None:
         """Note that a held mail was removed; its receipt stays for a while, against stale listings."""
         _, receipt = self._held.pop(ref.item_id)
+        self.removed_count += 1
         seen = self._removed.pop(ref.item_id)[1] if ref.item_id in self._removed else 0
         self._removed[ref.item_id] = (receipt, seen)
         while len(self._removed) > _REMOVED_REMEMBERED:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bridge.errors import BridgeError
+    from bridge.ports.broker import Message
 
 LEASE = "mail.lease.inbound.dispatch"
 QUICK = IngestOptions(
@@ -76,6 +77,25 @@ async def test_a_mailbox_that_another_worker_reads_is_left_alone_and_taken_when_
         await eventually(lambda: status(bench) == "ok")
     assert bench.publisher.leases == {}
     assert [event.why for event in bench.events if isinstance(event, MailboxLeft)] == ["stopping"]
+
+
+async def test_whoever_takes_a_mailbox_over_stands_by_no_more_while_it_drains_the_backlog() -> None:
+    """A first pass may take minutes: it is proved to work by the first mails that leave, `standby` is not said."""
+    bench = Bench(*(a_mail(number) for number in range(200)), options=QUICK)
+    told: dict[int, str] = {}
+
+    def answer(_: Message) -> None:
+        told.setdefault(len(bench.left), status(bench))
+
+    bench.publisher.answer = answer
+    bench.publisher.taken.add(LEASE)
+    async with running(bench):
+        await eventually(lambda: status(bench) == "standby")
+        bench.publisher.taken.clear()
+        await eventually(lambda: bench.left == [])
+
+    assert told[200] == "starting"
+    assert {status for left, status in told.items() if left < 200} == {"ok"}
 
 
 async def test_a_worker_that_stands_by_shows_nothing_of_what_it_knew_as_the_reader() -> None:

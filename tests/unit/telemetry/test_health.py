@@ -103,6 +103,30 @@ def test_trouble_ends_with_ok_and_the_time_starts_anew(health: Health, time: Tim
     assert (state.status, state.code, state.detail, state.hint, state.since_seconds) == ("ok", "ok", "", "", 0)
 
 
+def test_whoever_takes_the_work_over_stands_by_no_more_and_is_not_well_before_some_of_it_succeeded(
+    health: Health,
+) -> None:
+    health.standby(PART)
+    health.proved(PART)  # that others' receipts are good says nothing of who has the work
+    assert health.report()[0].status == "standby"
+
+    health.begin(PART)
+    assert (health.report()[0].status, health.ready) == ("starting", False)
+
+    health.proved(PART)
+    assert (health.report()[0].status, health.ready) == ("ok", True)
+
+
+def test_trouble_outlasts_a_new_beginning_and_a_first_success(health: Health) -> None:
+    """Only a whole pass shows that it is over."""
+    health.trouble(PART, "mailbox_unavailable")
+
+    health.begin(PART)
+    health.proved(PART)
+
+    assert health.report()[0].code == "mailbox_unavailable"
+
+
 def test_a_part_may_have_a_bound_of_its_own(health: Health, time: Time) -> None:
     health.expect("entra", stale_after_seconds=3600)
     health.ok("entra")

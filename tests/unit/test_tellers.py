@@ -1,0 +1,83 @@
+"""What is said of the telling, by who reads the mailboxes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import pytest
+
+from bridge.config import load
+from bridge.telemetry.health import Health, reading_part
+from bridge.telemetry.metrics import Metrics
+from bridge.tellers import PART, Tellers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.workers.notified import MailboxNotices
+
+_SETTINGS = """\
+[ews]
+url = "https://exchange.example.org/EWS/Exchange.asmx"
+auth = "ntlm"
+[[mailboxes]]
+alias = "dispatch"
+address = "dispatch@example.org"
+username = "EXAMPLE\\\\bridge"
+password_file = "password"
+[rabbitmq]
+urls = ["amqp://broker/vhost"]
+"""
+_READER = reading_part("dispatch")
+
+
+class Bench:
+    """One mailbox, as its reader tells of it."""
+
+    def __init__(self, directory: Path) -> None:
+        for name, text in (("password", "x"), ("bridge.toml", _SETTINGS)):
+            (directory / name).write_text(text)
+            (directory / name).chmod(0o600)
+        settings = load(directory / "bridge.toml", {}).settings
+        self.health, self.metrics = Health(), Metrics()
+        self.tellers = Tellers(settings, Mock(monotonic=lambda: 0.0), Mock(), Mock())
+        made = self.tellers.notices(settings.mailboxes[0], Mock(), None)
+        assert made is not None
+        self.notices: MailboxNotices = made
+        self.health.expect(_READER)
+        self.health.expect(PART)
+
+    def said(self) -> str:
+        self.tellers.show(self.health, self.metrics)
+        state = self.health.state(PART)
+        return state.status if state is not None else ""
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_standby_is_said_only_while_another_worker_reads(bench: Bench) -> None:
+    assert bench.said() == "starting"  # nobody has the mailbox yet
+    bench.health.standby(_READER)
+    assert bench.said() == "standby"
+
+    bench.health.begin(_READER)
+    with bench.notices.watching(Mock()):
+        assert bench.said() == "starting"
+        assert bench.said() == "starting"
+
+
+async def test_who_reads_nothing_for_reasons_of_its_own_does_not_stand_by(bench: Bench) -> None:
+    bench.health.trouble(_READER, "broker_unavailable")
+
+    assert bench.said() == "starting"
+    assert not bench.health.ready
+
+
+async def test_the_telling_goes_on_as_it_was_when_nothing_changes(bench: Bench) -> None:
+    bench.health.ok(PART)
+    with bench.notices.watching(Mock()):
+        assert bench.said() == "ok"
