@@ -75,6 +75,23 @@ PROPERTIES = Part(
     {"GetItem properties": "fetch its properties"},
     {},
 )
+LARGE = Part(
+    "A large mail",
+    "test_large_mail_arrives_whatever_is_cut_wherever",
+    {
+        "GetItem streamed": "fetch the MIME into a file",
+        "write blob": "write a blob",
+        "verify blob": "read it back, before it has its name",
+    },
+    {"GetItem streamed": ("made",), "verify blob": ("before", "after")},
+    {
+        "GetItem streamed": ("kill worker", "cut links", "freeze worker"),
+        "write blob": ("kill worker", "kill broker", "black-hole links", "freeze worker", "lose answer"),
+        "verify blob": ("kill worker",),
+    },
+    "a directory is the store, which no link leads to and neither sandbox nor broker have a part in; the rest of "
+    "a fetch, and of a publish, is as with any mail",
+)
 PARKING = Part(
     "Parking",
     "test_mail_is_parked_whatever_is_cut_wherever",
@@ -113,6 +130,17 @@ FOLDER = Part(
         "CreateItem birth": "enter since when it is whole",
     },
     {},
+)
+IN_PARTS = Part(
+    "A request that is too large for one call",
+    "test_draft_in_parts_is_sent_once_and_whole_whatever_is_cut_wherever",
+    {
+        "CreateAttachment": "give the draft an attachment",
+        "UpdateItem": "write its stamp",
+    },
+    {"UpdateItem": ("before", "made")},
+    {"UpdateItem": ("kill worker", "freeze worker", "lose answer")},
+    "a stamp is written by a call as any other, and what follows is as with a draft that was made in one call",
 )
 DISCARDING = Part(
     "A request that was sent before",
@@ -175,6 +203,7 @@ PARTS = (
     INGEST,
     MOVING,
     PROPERTIES,
+    LARGE,
     PARKING,
     BOUNCES,
     EGRESS,
@@ -183,9 +212,20 @@ PARTS = (
     FAILING,
     WAITING,
     TAKING_OVER,
+    IN_PARTS,
     DISCARDING,
     SWEEPING,
 )
+
+
+_BEFORE_PUBLISH = {
+    "FindItem inbox",
+    "GetItem",
+    "GetItem properties",
+    "GetItem streamed",
+    "write blob",
+    "verify blob",
+}
 
 
 def may_repeat(cell: Cell) -> bool:
@@ -195,10 +235,7 @@ def may_repeat(cell: Cell) -> bool:
     From its publish to its removal a mail is in the queue and in the inbox; whoever loses what this worker knows, or
     takes over from it, publishes it again. A worker that goes on has its receipts, and removes without a publish.
     """
-    if cell.step in {"FindItem inbox", "GetItem", "GetItem properties"} or (cell.step, cell.moment) == (
-        "publish mail.inbound",
-        "before",
-    ):
+    if cell.step in _BEFORE_PUBLISH or (cell.step, cell.moment) == ("publish mail.inbound", "before"):
         return False
     others_take_over = cell.cut in {"kill worker", "black-hole links", "freeze worker"}
     if cell.step in {"DeleteItem", "MoveItem"}:
@@ -208,7 +245,7 @@ def may_repeat(cell: Cell) -> bool:
 
 def outcome(part: Part, cell: Cell) -> str:
     """Return what becomes of the mail or the request, in few words."""
-    if part.title in {INGEST.title, MOVING.title, PROPERTIES.title}:
+    if part.title in {INGEST.title, MOVING.title, PROPERTIES.title, LARGE.title}:
         return "may come again" if may_repeat(cell) else "once"
     told = {PARKING.title: "parked once", BOUNCES.title: "told once", ENDING.title: "expired", FAILING.title: "failed"}
     told[SWEEPING.title] = "swept"

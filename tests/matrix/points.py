@@ -5,7 +5,7 @@ Nothing of this is in the product: the adapters' own methods are wrapped in this
 moment of it, such as `DeleteItem made`: the call took effect at the other side and its answer is not known here yet.
 When the chosen point is reached for the first time the process says so on a socket and stands still until it is told
 to go on, if ever. `MATRIX_POINT` names the point, `MATRIX_SOCKET` where to say it. With `MATRIX_OLD_BEFORE` the ledger
-is swept every moment, of what is older than that.
+is swept every moment, of what is older than that; with `MATRIX_ONE_CALL_BYTES` a larger draft is made in parts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
 
+from bridge.adapters.blobs import files
+from bridge.adapters.blobs.files import FileBlobs
 from bridge.adapters.entra import http as entra
 from bridge.adapters.ews.client import EwsClient
 from bridge.adapters.ews.sender import EwsSender
@@ -30,7 +32,7 @@ from bridge.adapters.rabbitmq.consumer import RabbitDelivery, _Consumption
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.cli.app import app
 from bridge.cli.exits import run_guarded
-from bridge.errors import MailboxUnavailable
+from bridge.errors import BlobStoreUnavailable, MailboxUnavailable
 from bridge.workers import egress
 from bridge.workers.egress_sweep import keep_sweeping
 
@@ -40,7 +42,12 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+    from bridge.adapters.blobs.threads import Deadline
+    from bridge.adapters.ews.soap import ResponseMessage
+    from bridge.adapters.ews.streamed import StreamedMime
     from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
+    from bridge.domain.blobs import BlobRef
+    from bridge.ports.blobs import Content
     from bridge.ports.broker import Message, PublishReceipt
     from bridge.ports.outbox import SendingMailbox
     from bridge.workers.egress_options import EgressOptions
@@ -62,12 +69,18 @@ def point(step: str, moment: str) -> bool:
 
 
 def _wrap_calls() -> None:
-    call, send = EwsClient._call, EwsHttpAdapter._send
+    exchange, send = EwsClient._exchange, EwsHttpAdapter._send
 
-    def _call(self: EwsClient, address: str, payload: etree._Element, *arguments: Any) -> Any:  # noqa: ANN401
-        _now.step = _step_of(payload)
+    def _exchange(
+        self: EwsClient,
+        address: str,
+        payload: etree._Element,
+        timeout_seconds: float | None,
+        mime: StreamedMime | None = None,
+    ) -> list[ResponseMessage]:
+        _now.step = _step_of(payload) if mime is None else "GetItem streamed"
         point(_now.step, "before")
-        answer = call(self, address, payload, *arguments)
+        answer = exchange(self, address, payload, timeout_seconds, mime)
         point(_now.step, "after")
         return answer
 
@@ -77,7 +90,7 @@ def _wrap_calls() -> None:
             raise MailboxUnavailable("lost")
         return response
 
-    EwsClient._call = _call  # type: ignore[method-assign,assignment]
+    EwsClient._exchange = _exchange  # type: ignore[method-assign]
     EwsHttpAdapter._send = _send  # type: ignore[method-assign,assignment]
 
 
@@ -157,6 +170,30 @@ def _wrap_leases() -> None:
     lease._exclusive_queue = _take
 
 
+def _wrap_blobs() -> None:
+    write, read_back = FileBlobs._write, files._read_back
+
+    def _write(self: FileBlobs, ref: BlobRef, content: Content, deadline: Deadline) -> None:
+        point("write blob", "before")
+        write(self, ref, content, deadline)
+        if point("write blob", "made"):
+            raise BlobStoreUnavailable("lost")
+        point("write blob", "after")
+
+    def _read_back(file: int, ref: BlobRef, deadline: Deadline) -> None:
+        point("verify blob", "before")
+        read_back(file, ref, deadline)
+        point("verify blob", "after")
+
+    FileBlobs._write = _write  # type: ignore[method-assign]
+    files._read_back = _read_back
+
+
+def _make_drafts_in_parts(one_call_bytes: int) -> None:
+    """Let a draft be too large for one call that is not, so that a cell need not carry 48 MB."""
+    EwsSender.largest_mime_bytes = property(lambda _: one_call_bytes)  # type: ignore[assignment]
+
+
 def _sweep_often(old_before: datetime) -> None:
     """Let this worker sweep again and again, and call old what was stored before this moment."""
     keep, sweep = keep_sweeping, EwsSender.sweep
@@ -175,9 +212,12 @@ def main() -> NoReturn:
     """Run the command line as `bridge` does."""
     if os.environ.get("MATRIX_OLD_BEFORE"):
         _sweep_often(datetime.fromisoformat(os.environ["MATRIX_OLD_BEFORE"]))
+    if os.environ.get("MATRIX_ONE_CALL_BYTES"):
+        _make_drafts_in_parts(int(os.environ["MATRIX_ONE_CALL_BYTES"]))
     if os.environ.get("MATRIX_POINT"):
         _wrap_calls()
         _wrap_broker()
         _wrap_tokens()
         _wrap_leases()
+        _wrap_blobs()
     run_guarded(app)

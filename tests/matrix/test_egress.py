@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import closing
-from typing import TYPE_CHECKING
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
 
 from bridge.wire.topology import OUTBOUND
-from tests.matrix.cells import DISCARDING, EGRESS, ENDING, FAILING, FOLDER, TAKING_OVER, WAITING, Cell
+from tests.matrix.cells import DISCARDING, EGRESS, ENDING, FAILING, FOLDER, IN_PARTS, TAKING_OVER, WAITING, Cell
 from tests.matrix.requests import all_told, assert_sent, assert_sent_once, assert_told, cut, ids, request
 from tests.support.workers import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.matrix.site import Site
+
+_ATTACHED_BYTES = 60_000
+_ONE_CALL_BYTES = 600_000
+"""Half a megabyte is set aside for what is beside attachments."""
 
 
 @pytest.mark.timeout(180)
@@ -132,3 +140,33 @@ def test_begun_request_is_sent_once_whatever_is_cut_wherever(site: Site, at: Cel
     told = cut(site, at, request_ids)
 
     assert_sent_once(site, told, request_ids)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("at", IN_PARTS.cells(), ids=str)
+def test_draft_in_parts_is_sent_once_and_whole_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """What another worker left of such a draft bears no stamp, or is void: it is not what is sent."""
+    store = site.directory / "blobs"
+    store.mkdir()
+    site.settings |= {"BRIDGE_BLOBS__URL": f"file://{store}", "MATRIX_ONE_CALL_BYTES": str(_ONE_CALL_BYTES)}
+    contents = [bytes([number]) * _ATTACHED_BYTES for number in range(2)]
+    request_ids = ids(site)
+    request(site, *request_ids, attachments=[_stored(store, content) for content in contents])
+
+    told = cut(site, at, request_ids)
+
+    assert_sent_once(site, told, request_ids)
+    sent = [site.sandbox.mime(site.address, mail["item_id"], "sentitems") for mail in site.folder("sentitems")]
+    assert [_attached(mime) for mime in sent] == [contents] * len(request_ids)
+
+
+def _stored(store: Path, content: bytes) -> dict[str, Any]:
+    """Put an attachment into the store, as a CAD system does, and return what a request says of it."""
+    digest = hashlib.sha256(content).hexdigest()
+    (store / digest).write_bytes(content)
+    blob = {"url": f"file://{store / digest}", "size": len(content), "sha256": digest}
+    return {"name": "plan.bin", "content_type": "application/octet-stream", "blob": blob}
+
+
+def _attached(mime: bytes) -> list[object]:
+    return [part.get_content() for part in message_from_bytes(mime, policy=policy.default).iter_attachments()]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.matrix.cells import BOUNCES, INGEST, MOVING, PARKING, PROPERTIES, Cell, may_repeat
+from bridge.domain.batches import LARGE_FROM_BYTES
+from tests.matrix.cells import BOUNCES, INGEST, LARGE, MOVING, PARKING, PROPERTIES, Cell, may_repeat
 from tests.support.mails import sample
 from tests.support.soap import EwsClient as RawEws
 
@@ -16,6 +21,8 @@ if TYPE_CHECKING:
     from tests.matrix.site import Site
 
 _MAILS = 3
+_ATTACHED = b"plan" * (LARGE_FROM_BYTES // 5)
+"""In base64, more than a large mail begins with."""
 _DONE = (
     '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="msgfolderroot"/></m:ParentFolderId>'
     "<m:Folders><t:Folder><t:DisplayName>Done</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
@@ -64,6 +71,45 @@ def test_mail_without_mime_arrives_whatever_is_cut_wherever(site: Site, at: Cell
     assert len(arrived) == len({one["message_id"] for one in arrived}) == 2
     assert {one["subject"] for one in arrived} == {"0", "1"}
     assert len(site.folder("deleteditems")) == 2
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("at", LARGE.cells(), ids=str)
+def test_large_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
+    """Its payload is in the queue only with its bytes in the store, whole; the mails behind it arrive as well."""
+    store = site.directory / "blobs"
+    store.mkdir()
+    site.settings["BRIDGE_BLOBS__URL"] = f"file://{store}"
+    large, small = _mail_with_attachment(_ATTACHED), _mail(1)
+    site.sandbox.deliver(site.address, large)
+    site.sandbox.deliver(site.address, small)
+    worker = site.start("ingest", point=f"{at.step} {at.moment}")
+    site.await_point()
+
+    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
+
+    site.end()
+    arrived = site.taken("mail.inbound")
+    assert Counter(_bytes_of(one["raw"]) for one in arrived) == Counter([large, small])
+    assert [_bytes_of(part) for one in arrived for part in one["attachments"]] == [_ATTACHED]
+    assert len(site.folder("deleteditems")) == 2
+
+
+def _mail_with_attachment(content: bytes) -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "cad@example.com", "0"
+    mail.set_content("see the plan")
+    mail.add_attachment(content, maintype="application", subtype="octet-stream", filename="plan.bin")
+    return mail.as_bytes(policy=policy.SMTP)
+
+
+def _bytes_of(carried: dict[str, Any]) -> bytes:
+    """Return what a payload carries, or what the blob holds that it names, which is what it says of it."""
+    if carried["blob"] is None:
+        return base64.b64decode(carried["content"])
+    content = Path(carried["blob"]["url"].removeprefix("file://")).read_bytes()
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (carried["blob"]["size"], carried["blob"]["sha256"])
+    return content
 
 
 def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
