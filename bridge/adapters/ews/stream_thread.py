@@ -8,7 +8,6 @@ by itself within the bounds of `StreamTimes`, whatever the other side does, and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -57,7 +56,9 @@ class StreamThread:
         self._times = times
         self._reader = NoticeReader(ids)
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[Notice | BridgeError | Exception | None] = asyncio.Queue(_NOTICES_HELD)
+        self._queue: asyncio.Queue[Notice | BridgeError | Exception | None] = asyncio.Queue()
+        self._room = threading.Semaphore(_NOTICES_HELD)
+        """Of the queue. A thread cannot wait for a queue of the loop's, which may be closed by then."""
         self._over = threading.Event()
         self._response: requests.Response | None = None
         self._heard = False
@@ -72,6 +73,7 @@ class StreamThread:
     async def notices(self) -> AsyncIterator[Notice]:
         """Yield what the stream says; raises what `Notifications.stream` promises."""
         while (said := await self._queue.get()) is not None:
+            self._room.release()
             if isinstance(said, Exception):
                 raise said
             yield said
@@ -154,18 +156,13 @@ class StreamThread:
 
     def _hand_over(self, said: Notice | BridgeError | Exception | None) -> None:
         """Give the loop what was said; where it does not keep up, wait."""
-        put = self._queue.put(said)
-        try:
-            given = asyncio.run_coroutine_threadsafe(put, self._loop)
-        except RuntimeError:  # the loop is closed: nobody listens any more
-            put.close()
-            self._over.set()
-            return
-        while not self._over.is_set():
-            with contextlib.suppress(TimeoutError):
-                given.result(_LOOK_SECONDS)
+        while not self._room.acquire(timeout=_LOOK_SECONDS):
+            if self._over.is_set():
                 return
-        given.cancel()
+        try:
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, said)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            self._over.set()
 
 
 def _together(notices: Sequence[Notice]) -> Notice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 import time
 import tracemalloc
@@ -14,7 +15,7 @@ import requests
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.notifications import EwsNotifications
-from bridge.adapters.ews.stream_thread import StreamTimes
+from bridge.adapters.ews.stream_thread import StreamThread, StreamTimes
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent
 from bridge.errors import BridgeError, CredentialsRejected, EwsBlocked, MailboxUnavailable
 from tests.support.raw_server import RawServer
@@ -231,3 +232,55 @@ async def test_a_connection_that_cannot_be_closed_is_told_of_and_not_waited_for(
     async with _stream(_sends(_HEAD + _chunk(_OK) + _chunk(envelope(ok(status("Closed")))))) as notices:
         with pytest.raises(MailboxUnavailable, match="ConnectionResetError"):
             await _all(notices)
+
+
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_a_thread_whose_loop_is_gone_ends_and_leaves_nothing_undone(*, closed_first: bool) -> None:
+    """A worker that ends waits for no answer, which may come right before its loop is closed, or after."""
+    asked, over = threading.Event(), threading.Event()
+
+    def late(_: float) -> requests.Response:
+        asked.set()
+        over.wait(_PATIENCE_SECONDS)
+        raise MailboxUnavailable
+
+    async def begin() -> StreamThread:
+        return StreamThread(late, ["one"], _TIMES)
+
+    before = {*threading.enumerate()}
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(begin())
+    [thread] = {*threading.enumerate()} - before
+    assert asked.wait(_PATIENCE_SECONDS)
+    if closed_first:
+        loop.close()
+    stream.close()
+    over.set()
+    thread.join(_PATIENCE_SECONDS)
+    loop.close()
+
+    assert not thread.is_alive()
+    gc.collect()
+
+
+async def test_a_thread_whose_loop_does_not_listen_waits_and_ends_when_told() -> None:
+    over = threading.Event()
+
+    def pour(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(_HEAD)
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                connection.sendall(_chunk(_OK))
+
+    before = {*threading.enumerate()}
+    try:
+        async with _stream(pour) as notices:
+            await anext(notices)
+            [thread] = [one for one in {*threading.enumerate()} - before if one.name == "ews-stream"]
+            await asyncio.sleep(1.0)  # the time in which nobody takes anything
+            assert thread.is_alive()
+        await asyncio.to_thread(thread.join, _PATIENCE_SECONDS)
+        assert not thread.is_alive()
+    finally:
+        over.set()
