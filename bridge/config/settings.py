@@ -123,7 +123,7 @@ class IngestSettings(Section):
     """Whether Exchange is asked to tell of new mail as it comes. Where it does not, mailboxes are listed more often."""
     poll_interval_seconds: Seconds = 5
     """Wait between two listings of a mailbox while nothing tells of its new mail; it grows to three times as long while
-    nothing comes, and further where listing takes long."""
+    nothing comes, and sooner where listing takes long."""
     listing_interval_seconds: Seconds = 30
     """Wait between two listings while Exchange tells of new mail: how late a mail is whose notice got lost."""
     stream_connections: int = Field(default=10, ge=1, le=100)

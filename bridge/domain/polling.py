@@ -15,6 +15,8 @@ _SPREAD_AT_FIRST: Final = 0.8
 _SPREAD_LATER: Final = 0.1
 _FREE_WAKES: Final = 3
 _FIRST_WAKE_WAIT_SECONDS: Final = 0.1
+_LONGEST_WAKE_WAIT_SECONDS: Final = 2.0
+"""A mail that comes amid wake-ups for nothing is late by so much at most."""
 
 
 @dataclass(slots=True)
@@ -37,13 +39,18 @@ class Pace:
     _wait: float = field(default=0.0)
     _apart: bool = field(default=False)
     _idle_wakes: int = field(default=0)
+    _woken: bool = field(default=False)
 
     def after(self, *, published: int, seconds: float, told: bool, settled: bool) -> float:
         """
         Return the wait after a pass that took `seconds`; `settled` is whether nothing stays that must be tried again.
 
-        Raises nothing, and never returns more than the longest of the configured waits.
+        Raises nothing, and never returns more than the longest of the configured waits; without a stream never more
+        than `most_seconds`, which is how late a mail may then be found.
         """
+        if not self._woken:
+            self._idle_wakes = 0  # what comes so rarely is no flood
+        self._woken = False
         if published or not self._wait:
             self._wait = self.least_seconds
         elif not told:
@@ -53,14 +60,13 @@ class Pace:
             share = _SPREAD_LATER if self._apart else _SPREAD_AT_FIRST
             self._apart = True
             return self.told_seconds * (1.0 - share * self.spread())
-        most = max(self.most_seconds, self.told_seconds)
-        return min(most, max(self._wait if settled else self.least_seconds, seconds * _SHARE))
+        return min(self.most_seconds, max(self._wait if settled else self.least_seconds, seconds * _SHARE))
 
     def after_wake(self, *, published: int) -> float:
         """Return how long a wake-up waits after a pass that followed one: none, unless they are over and over idle."""
-        self._apart = False
+        self._apart, self._woken = False, True
         self._idle_wakes = 0 if published else self._idle_wakes + 1
         over = self._idle_wakes - _FREE_WAKES
         if over <= 0:
             return 0.0
-        return min(self.least_seconds, _FIRST_WAKE_WAIT_SECONDS * 2.0 ** min(over, 20))
+        return min(self.least_seconds, _LONGEST_WAKE_WAIT_SECONDS, _FIRST_WAKE_WAIT_SECONDS * 2.0 ** min(over, 20))

@@ -27,7 +27,8 @@ def test_the_wait_grows_while_nothing_comes_and_begins_anew_with_a_mail() -> Non
 
 def test_where_listing_takes_long_it_is_done_less_often_up_to_a_bound() -> None:
     assert _quiet(_pace(), seconds=1.2) == 12
-    assert _quiet(_pace(), seconds=60) == 30
+    assert _quiet(_pace(), seconds=60) == 15
+    assert _quiet(_pace(), seconds=60, told=True, settled=False) == 15
 
 
 def test_while_a_stream_tells_listing_is_rare() -> None:
@@ -66,6 +67,23 @@ def test_wake_ups_for_nothing_are_heeded_less_and_less_until_a_mail_comes() -> N
 
     assert waits[:3] == [0, 0, 0]
     assert waits == sorted(waits)
-    assert waits[-1] == 5
+    assert waits[-1] == 2
     assert pace.after_wake(published=1) == 0
     assert pace.after_wake(published=0) == 0
+
+
+def test_wake_ups_for_nothing_that_come_now_and_then_are_no_flood() -> None:
+    pace = _pace()
+    for _ in range(12):
+        assert pace.after_wake(published=0) == 0
+        _quiet(pace, told=True)
+        _quiet(pace, told=True)  # the next listing was due before anything woke it
+
+
+def test_a_flood_of_wake_ups_stays_one_though_each_is_followed_by_a_pass() -> None:
+    pace = _pace()
+    for _ in range(12):
+        last = pace.after_wake(published=0)
+        _quiet(pace, told=True)
+
+    assert last == 2
