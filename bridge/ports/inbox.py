@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.domain.mail import Fetched, Listing, MailRef, Removal
+    from bridge.domain.mail import Fetched, LeftAside, Listing, MailRef, Removal
     from bridge.ports.broker import PublishReceipt
 
 
@@ -49,3 +49,6 @@ class Inbox(Protocol):
 
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
+
+    async def count_aside(self) -> LeftAside:
+        """Return how many mails lie in the junk folder and in `Bridge Parked`, none where there is no such folder."""

@@ -27,8 +27,8 @@ class EgressOptions:
     ledger_days: int = 14
     stop_within_seconds: float = 20.0
     """How long what is in flight may take once the worker is to stop."""
-    probe_seconds: float = 20.0
-    """Between two proofs that the mailbox can be used, while nothing is sent."""
+    probe_seconds: float = 30.0
+    """Most between two proofs that the mailbox can be used, while nothing is sent."""
     yield_after_seconds: float = 10.0
     """How long a worker finds the mailbox unusable before it leaves it to another, where there is one."""
     yield_seconds: float = 5.0

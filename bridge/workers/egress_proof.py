@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
+from bridge.ports.unhurried import unhurried
 from bridge.workers.loop import unless_set, wait_for_any
 
 if TYPE_CHECKING:
@@ -35,14 +37,19 @@ class MailboxProof:
 
     async def keep_proving(self, stop: asyncio.Event) -> None:
         """Probe until `stop` is set."""
+        least = 0.2
         while not stop.is_set():
             self._pauses.changed.clear()
-            wait = self._pauses.wait_seconds if self._pauses.paused else self._options.probe_seconds
+            # Mailboxes that begin together would be probed together ever after, and keep every connection busy at once.
+            calm = self._options.probe_seconds * random.uniform(least, 1.0)  # noqa: S311 - spread
+            least = 0.9
+            wait = self._pauses.wait_seconds if self._pauses.paused else calm
             await self._wait_showing_life(wait, stop)
             if self._pauses.quiet_seconds:  # asked for meanwhile, or a timer that was early
                 continue
             if not stop.is_set() and not self._pauses.changed.is_set():
-                error = await unless_set(stop, self.prove())
+                with unhurried():
+                    error = await unless_set(stop, self.prove())
                 if (
                     isinstance(error, _MAY_BE_THIS_WORKER)
                     and self._pauses.paused_for_seconds >= self._options.yield_after_seconds

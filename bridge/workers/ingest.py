@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
-from bridge.domain.parking import PARKED_FOLDER, ParkingLimit
+from bridge.domain.parking import ParkingLimit
 from bridge.domain.polling import Pace
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
     CredentialsRejected,
-    FolderNotFound,
     MailboxUnavailable,
     ParkingStopped,
     PublishUnroutable,
@@ -26,22 +25,21 @@ from bridge.errors import (
     RemovalImpossible,
     TokenUnavailable,
 )
+from bridge.ports.unhurried import unhurried
 from bridge.telemetry.health import reading_part
 from bridge.telemetry.ingest_events import (
     BacklogFound,
     InboxListed,
-    JunkCounted,
-    JunkFound,
     MailboxElsewhere,
     MailboxLeft,
     MailboxTaken,
-    ParkedCounted,
     ReadingFailed,
     ReadingResumed,
 )
 from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.telemetry.stream_events import MailboxWoken
 from bridge.wire.topology import reader_lease
+from bridge.workers.ingest_aside import AsideWatch
 from bridge.workers.ingest_large import LargeMails
 from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.ingest_memory import MailMemory
@@ -50,7 +48,7 @@ from bridge.workers.ingest_transfer import Transfer
 from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from bridge.domain.mail import Listing, ReadMail
@@ -143,7 +141,9 @@ class MailboxReader:
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
-        self._junk = 0
+        self.aside = AsideWatch(alias, inbox, emit, every_seconds=self._options.junk_seconds)
+        self._calm = False
+        """Whether a stream tells of the mailbox, and it is listed by the clock alone."""
         self._pace = Pace(
             self._options.poll_seconds,
             self._options.poll_seconds * _QUIET_FACTOR,
@@ -184,7 +184,7 @@ class MailboxReader:
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
-            async with any_of(stop, lost) as ended, self._watching_junk(ended):
+            async with any_of(stop, lost) as ended, self.aside.running(ended):
                 with self._notices.watching(self._woken) if self._notices else contextlib.nullcontext():
                     wait = await self._read(ended)
                 why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
@@ -203,7 +203,7 @@ class MailboxReader:
                 self.wake.clear()
                 published = await self.read_once(ended)
             except BridgeError as error:
-                wait = self._failed(error)
+                wait, self._calm = self._failed(error), False
                 # Not while receipts are held: whoever came next would publish those mails again.
                 if isinstance(error, _MAY_BE_THIS_WORKER) and not self._memory.owes:
                     return wait
@@ -211,12 +211,13 @@ class MailboxReader:
             else:
                 self._passed(published)
                 await wait_for_any(self._pace.after_wake(published=published) if woken else 0.0, ended)
-                woken = self.wake.is_set()
+                woken, self._calm = self.wake.is_set(), False
                 wait = self._until_next(published, self._clock.monotonic() - started)
                 if not (published or woken):  # otherwise more may have come meanwhile
                     await wait_for_any(wait, ended, self.wake)
                     woken = self.wake.is_set()
                     if not (woken or ended.is_set()):
+                        self._calm = self._is_told
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
 
@@ -225,11 +226,15 @@ class MailboxReader:
             self._emit(MailboxWoken(self.alias, reason))
         self.wake.set()
 
+    @property
+    def _is_told(self) -> bool:
+        return self._notices is not None and self._notices.tells
+
     def _until_next(self, published: int, seconds: float) -> float:
         return self._pace.after(
             published=published,
             seconds=seconds,
-            told=self._notices is not None and self._notices.tells,
+            told=self._is_told,
             settled=not (self._staying or self._memory.owes or self._parking.stopped or self._failing_since),
         )
 
@@ -254,38 +259,6 @@ class MailboxReader:
         self._staying.clear()
         await self._publisher_ready(stop)
         return sum([await self._read_folder(folder, stop) for folder in self._options.folders])
-
-    async def watch_junk(self, stop: asyncio.Event) -> None:
-        """Count the junk folder and the parked mails now and then, and warn of new junk: nobody else looks there."""
-        before, least = 0, 0.2
-        while not stop.is_set():
-            with contextlib.suppress(BridgeError):  # reading the inbox meets the same trouble, and tells of it
-                count = await self._inbox.count(_JUNK)
-                self._emit(JunkCounted(self.alias, count))
-                if count > before:
-                    self._emit(JunkFound(self.alias, count))
-                before = count
-                self._junk = 0 if _JUNK in self._options.folders else count
-            with contextlib.suppress(BridgeError):
-                self._emit(ParkedCounted(self.alias, await self._parked_count()))
-            # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
-            await wait_for_any(self._options.junk_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
-            least = 0.9
-
-    async def _parked_count(self) -> int:
-        try:
-            return await self._inbox.count(PARKED_FOLDER)
-        except FolderNotFound:
-            return 0  # nothing was ever parked
-
-    @contextlib.asynccontextmanager
-    async def _watching_junk(self, ended: asyncio.Event) -> AsyncIterator[None]:
-        watching = asyncio.create_task(self.watch_junk(ended))
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
 
     async def _publisher_ready(self, stop: asyncio.Event) -> None:
         """Wait for the broker before Exchange is asked for anything; health shows the broker's own trouble."""
@@ -312,7 +285,8 @@ class MailboxReader:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
             page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
-            listing = await unless_set(stop, page)
+            with unhurried() if self._calm else contextlib.nullcontext():
+                listing = await unless_set(stop, page)
             if listing is None:
                 break
             if offset == 0:
@@ -393,7 +367,7 @@ class MailboxReader:
         if self._failing_since is not None:
             self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
             self._failing_since = None
-        if self._junk:
-            self._health.warn(self.part, "junk_waits", f"{self._junk} mail(s) that nobody reads")
+        if self.aside.junk and _JUNK not in self._options.folders:
+            self._health.warn(self.part, "junk_waits", f"{self.aside.junk} mail(s) that nobody reads")
         else:
             self._health.ok(self.part)

@@ -29,9 +29,10 @@ from bridge.adapters.ews.transport import LaneProtocol, session_factory
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
+from bridge.ports.unhurried import is_unhurried
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from lxml import etree
 
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _REST_AFTER_SECONDS = 10.0
 """A connection that was not needed for so long is closed; the last one used is the next one taken."""
+_UNHURRIED_SECONDS = 1.0
+"""How long a call that nobody waits for leaves connections alone that others of its kind do not leave to it."""
 _SLOWEST_BYTES_PER_SECOND = 1 << 20
 _FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
@@ -110,6 +113,7 @@ class EwsClient:
         self._ahead = timedelta()
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
         self._shares: dict[str, asyncio.Semaphore] = {}
+        self._unhurried = asyncio.Semaphore(max(1, connection.connections // 2))
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         self._make_session = session_factory(
             endpoint=connection.url,
@@ -145,7 +149,7 @@ class EwsClient:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
-        async with self._share(address):
+        async with self._turn(), self._share(address):
             return await self.run(lambda: self._call(address, payload, timeout_seconds, look))
 
     async def call_for_mime(
@@ -179,6 +183,21 @@ class EwsClient:
             raise MailboxUnavailable("another number of answers than of questions")
         messages[0].raise_error()
         return messages[0]
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Have calls that nobody waits for use half of the connections, as long as those are enough for them."""
+        has_turn = False
+        if is_unhurried():
+            # Where Exchange is slow, or some of its calls hang, they would come too late altogether.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UNHURRIED_SECONDS):
+                    has_turn = await self._unhurried.acquire()
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._unhurried.release()
 
     def _share(self, address: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Return what keeps one mailbox, whose calls hang, from holding every connection: half of them are its own."""

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bridge.adapters.ews.aside import EwsAside
 from bridge.adapters.ews.errors import CONVERSION_REFUSALS
 from bridge.adapters.ews.folders import folder_id, folder_ids
 from bridge.adapters.ews.parked import EwsParked
@@ -23,6 +24,7 @@ from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
+    LeftAside,
     Listing,
     Removal,
     SpooledMail,
@@ -85,6 +87,7 @@ class EwsInbox:
         self._target_folder: tuple[etree._Element, float] | None = None
         """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
+        self._aside = EwsAside(client, address)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
@@ -136,6 +139,10 @@ class EwsInbox:
         if total is None:
             raise MailboxUnavailable("GetFolder answered without a count")
         return number_of(total.text, 0)
+
+    async def count_aside(self) -> LeftAside:
+        """Return how many mails lie in the junk folder and in `Bridge Parked`."""
+        return await self._aside.count()
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
@@ -204,6 +211,7 @@ class EwsInbox:
 
     async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
         """Move mails unchanged to the folder `Bridge Parked`; a mail already gone is not an error."""
+        self._aside.look_anew()
         return await self._parked.put([(ref, code) for ref, code, _ in announced])
 
     async def _call_for_each(self, refs: Sequence[MailRef], request: etree._Element) -> list[ResponseMessage]:

@@ -18,6 +18,7 @@ import requests.adapters
 import requests.auth
 from exchangelib.protocol import BaseProtocol
 from exchangelib.transport import BASIC, DEFAULT_HEADERS, NTLM, get_auth_instance
+from requests.utils import get_environ_proxies
 
 from bridge.adapters.ews.errors import error_for_status
 from bridge.adapters.http_body import read_body
@@ -222,6 +223,9 @@ class SessionFactory:
     def __call__(self) -> requests.Session:
         """Return a session; nothing is asked yet."""
         session = requests.Session()
+        # Proxies are all that the environment decides, and once: it would be read as a whole again for each call.
+        session.trust_env = False
+        session.proxies = get_environ_proxies(self._endpoint)
         session.headers.update(DEFAULT_HEADERS)
         session.headers["User-Agent"] = USER_AGENT
         session.mount(self._endpoint, self._adapter())

@@ -9,6 +9,7 @@ from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
+    LeftAside,
     Listing,
     MailProperties,
     MailRef,
@@ -41,7 +42,7 @@ class MemoryInbox:
         self.mails = list(mails)
         self.page_limit = page_limit
         self.fails: dict[str, BridgeError] = {}
-        """Operation (`list`, `fetch`, `remove`) to the error that it raises, until it is taken out."""
+        """Operation (`list`, `fetch`, `remove`, `park`, `count`) to the error that it raises, until it is taken out."""
         self.unreadable: set[str] = set()
         """Item ids of mails that can be neither converted nor read."""
         self.denies_removal = False
@@ -62,6 +63,11 @@ class MemoryInbox:
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
         return sum(mail.folder == folder for mail in self.mails)
+
+    async def count_aside(self) -> LeftAside:
+        """Return how many mails are junk or parked."""
+        self._fail("count")
+        return LeftAside(await self.count("junkemail"), await self.count(PARKED_FOLDER))
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref."""

@@ -10,6 +10,7 @@ from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import element
+from bridge.domain.mail import LeftAside
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.ports.broker import PublishReceipt
 from tests.support.ews import ews_client
@@ -88,3 +89,21 @@ async def test_a_mail_is_parked_where_it_is_found_whatever_became_of_the_folder(
 
     assert len(await parked.list_parked()) == 1
     assert await inbox.count(PARKED_FOLDER) == 1
+    assert await inbox.count_aside() == LeftAside(junk=0, parked=1)
+
+
+async def test_parked_mail_and_junk_are_counted_by_whoever_looks(sandbox: SandboxProcess, client: EwsClient) -> None:
+    """One that has looked before anything was parked, and another one."""
+    inbox = EwsInbox(client, _ADDRESS)
+    assert await inbox.count_aside() == LeftAside(junk=0, parked=0)
+    junk = f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: one\r\n\r\nx\r\n".encode()
+    sandbox.deliver(_ADDRESS, junk)
+    [ref] = (await inbox.list_waiting("inbox", limit=10)).refs
+    ids = element("m:ItemIds", element("t:ItemId", Id=ref.item_id))
+    target = folder_ids("m:ToFolderId", distinguished("junkemail"))
+    await client.call_one(_ADDRESS, element("m:MoveItem", target, ids))
+
+    await _park(sandbox, inbox, "two")
+
+    assert await inbox.count_aside() == LeftAside(junk=1, parked=1)
+    assert await EwsInbox(client, _ADDRESS).count_aside() == LeftAside(junk=1, parked=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import itertools
 import threading
@@ -16,6 +17,7 @@ from bridge.adapters import http_deadline
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
+from bridge.ports.unhurried import unhurried
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
@@ -277,6 +279,61 @@ async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place
     assert took < 2
 
 
+async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many come at once; whoever is waited for has the rest at once."""
+    monkeypatch.setattr("bridge.adapters.ews.client._UNHURRIED_SECONDS", 60.0)
+    open_now: set[object] = set()
+    more, most = threading.Event(), 0
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        nonlocal most
+        open_now.add(connection)
+        most = max(most, len(open_now))
+        if b"waited@" not in request:
+            more.wait(10)
+        open_now.discard(connection)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(answer, connections=6, call_timeout_seconds=20, impersonate=True)
+    with unhurried():
+        looks = [
+            asyncio.ensure_future(client.call(f"crew-{number}@example.org", element("m:GetItem")))
+            for number in range(20)
+        ]
+    async with asyncio.timeout(10):
+        while len(open_now) < 3:
+            await asyncio.sleep(0.001)
+        await client.call("waited@example.org", element("m:GetItem"))
+    more.set()
+    await asyncio.gather(*looks)
+
+    assert (most, place.server.connections) == (4, 4)
+
+
+async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_mailbox(connection: socket.socket, request: bytes) -> None:
+        if b"stuck-" in request:
+            place.over.wait(20)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    monkeypatch.setattr("bridge.adapters.ews.client._UNHURRIED_SECONDS", 0.1)
+    client = place.client(by_mailbox, connections=4, call_timeout_seconds=30, impersonate=True)
+    with unhurried():
+        stuck = [
+            asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem")))
+            for number in range(2)
+        ]
+        async with asyncio.timeout(10):
+            await client.call("crew@example.org", element("m:GetItem"))
+        assert not any(task.done() for task in stuck)
+    place.over.set()
+    await asyncio.gather(*stuck)
+
+
 async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew_when_they_are(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,3 +369,27 @@ async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew
     await asyncio.gather(*(call() for _ in range(3)))
     assert sum(lane.used_at is not None for lane in client._lanes.queue) == 3
     assert place.server.connections >= 5
+
+
+@pytest.mark.parametrize("excepted", [False, True])
+async def test_calls_go_through_the_proxy_of_the_environment(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, excepted: bool
+) -> None:
+    asked: list[bytes] = []
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        asked.append(request.split(b"\r\n")[0])
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    server = RawServer(answer)
+    for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", server.url)
+    if excepted:
+        monkeypatch.setenv("no_proxy", "exchange.invalid")
+    client = place.client(lambda *_: None, url="http://exchange.invalid/EWS/Exchange.asmx", call_timeout_seconds=10)
+
+    with contextlib.closing(server), pytest.raises(MailboxUnavailable) if excepted else contextlib.nullcontext():
+        await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert asked == ([] if excepted else [b"POST http://exchange.invalid/EWS/Exchange.asmx HTTP/1.1"])

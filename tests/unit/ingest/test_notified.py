@@ -12,9 +12,11 @@ import pytest
 from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
+from bridge.domain.mail import Listing
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
 from bridge.domain.stream_state import StreamLimits
 from bridge.errors import BridgeError, MailboxUnavailable
+from bridge.ports.unhurried import is_unhurried
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import InboxListed, MailboxElsewhere
@@ -255,7 +257,9 @@ async def test_a_bug_ends_the_teller(notifications: ScriptedNotifications, monke
 class Bench:
     """A reader that is told of its mailbox."""
 
-    def __init__(self, teller: NoticeTeller, *mails: StoredMail, poll_seconds: float = 600.0) -> None:
+    def __init__(
+        self, teller: NoticeTeller, *mails: StoredMail, poll_seconds: float = 600.0, told_seconds: float = 600.0
+    ) -> None:
         self.inbox = MemoryInbox(*mails)
         self.publisher = ScriptedPublisher()
         self.events: list[Event] = []
@@ -268,7 +272,7 @@ class Bench:
             clock=SystemClock(),
             emit=self.events.append,
             health=Health(),
-            options=IngestOptions(poll_seconds=poll_seconds, told_seconds=600.0),
+            options=IngestOptions(poll_seconds=poll_seconds, told_seconds=told_seconds),
             notices=teller.of("dispatch", "dispatch@example.org", ("inbox",)),
         )
 
@@ -305,6 +309,27 @@ async def test_a_mail_that_is_told_of_is_published_though_no_listing_is_due(
 
     assert bench.woken[:2] == ["connected", "notified"]
     assert "interval" not in bench.woken
+
+
+async def test_only_a_listing_by_the_clock_while_a_stream_tells_is_unhurried(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _running(notifications, lambda _: None) as teller:
+        bench = Bench(teller, poll_seconds=0.05, told_seconds=0.05)
+        hurried: dict[str, bool] = {}
+        list_waiting = bench.inbox.list_waiting
+
+        async def listing(folder: str, *, limit: int, offset: int = 0) -> Listing:
+            hurried[bench.woken[-1] if bench.woken else "first"] = not is_unhurried()
+            return await list_waiting(folder, limit=limit, offset=offset)
+
+        monkeypatch.setattr(bench.inbox, "list_waiting", listing)
+        async with bench.reading():
+            await _until(lambda: bench.woken[-3:] == ["interval"] * 3, "listings by the clock")
+            notifications.mail_for("dispatch@example.org")
+            await _until(lambda: "notified" in hurried, "the listing after a notice")
+
+    assert hurried == {"first": True, "connected": True, "interval": False, "notified": True}
 
 
 async def test_a_mailbox_takes_part_only_while_its_lease_is_held(notifications: ScriptedNotifications) -> None:

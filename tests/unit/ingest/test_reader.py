@@ -564,7 +564,7 @@ async def test_old_mail_is_told_of_before_it_is_taken() -> None:
 
 async def test_mail_in_the_junk_folder_is_counted_and_warned_of() -> None:
     bench = Bench(a_mail(1, folder="junkemail"), a_mail(2, folder="junkemail"))
-    watching = asyncio.create_task(bench.reader.watch_junk(bench.stop))
+    watching = asyncio.create_task(bench.reader.aside.run(bench.stop))
 
     while not bench.told(JunkFound):
         await asyncio.sleep(0)
@@ -583,7 +583,7 @@ async def test_mail_in_the_junk_folder_is_a_warning_until_somebody_takes_it_away
     """Unless it is read as well."""
     options = IngestOptions(folders=folders, poll_seconds=0.01, junk_seconds=0.01)
     bench = Bench(a_mail(1, folder="junkemail"), options=options)
-    counting = asyncio.create_task(bench.reader.watch_junk(bench.stop))
+    counting = asyncio.create_task(bench.reader.aside.run(bench.stop))
     while not bench.told(JunkCounted):
         await asyncio.sleep(0)
     running = asyncio.create_task(bench.reader.run(bench.stop))
