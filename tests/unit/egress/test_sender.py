@@ -321,7 +321,7 @@ async def test_a_request_that_is_throttled_is_back_within_the_wait_that_exchange
 
 async def test_wait_never_goes_beyond_the_end_of_a_request() -> None:
     bench = Bench()
-    bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=90))
+    bench.mailbox.fail_next("create_draft", MailboxThrottled(retry_after_seconds=150))
     bench.request(expires_at=(START + timedelta(seconds=40)).isoformat())
 
     async with bench.running():
