@@ -239,7 +239,7 @@ def test_nothing_ends_a_quiet_time_early_and_a_request_that_ends_after_it_resume
 
 async def test_requests_are_held_once_the_quiet_time_is_nearly_over_and_go_when_it_ends_the_urgent_one_first() -> None:
     """As many as the prefetch lets through; the others stay in their queue, in their order."""
-    bench, watched = _bench()
+    bench, watched = _bench(concurrent_sends=4)
     watched.fail_next("send", _BUSY)
     bench.request("r-0")
 
@@ -282,8 +282,8 @@ async def test_a_request_that_is_held_goes_back_to_its_queue_when_the_worker_sto
 
 
 async def test_after_a_hand_over_one_call_finds_out_that_exchange_wants_quiet() -> None:
-    """However many requests the new owner has in hand by then."""
-    bench, watched = _bench()
+    """However many requests the new owner has in hand by then. (A probe at that moment would be a call of its own.)"""
+    bench, watched = _bench(probe_seconds=3600.0)
     async with bench.running() as sender:
         await eventually(lambda: sender._pace.others_sent and "prepare" in watched.calls)
         await _for_a_while()
