@@ -155,8 +155,9 @@ class IngestSettings(Section):
 class EgressSettings(Section):
     """From the broker to the mailboxes."""
 
-    concurrent_sends: int = Field(default=4, ge=1, le=20)
-    """Most requests of one mailbox being sent at a time."""
+    concurrent_sends: int = Field(default=64, ge=1, le=200)
+    """Most requests of one mailbox being sent at a time, where `send_rate_per_minute` is "unlimited"; otherwise few are
+    held. Their calls are made together. Each request is held in memory."""
     attempts_limit: int = Field(default=100, ge=1, le=10_000)
     """Attempts after which a request fails for good, with its event."""
     give_up_after_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)] = 86_400

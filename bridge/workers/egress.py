@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bridge.domain.outbound_records import EndReason
 from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import RequestLeft, RequestReceived, RequestsHeld
+from bridge.workers.budget import ByteBudget
 from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import first_of
 from bridge.workers.egress_health import DrainHealth
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 Source = Literal["ordinary", "urgent", "returned"]
 
 _LARGE_WAIT_SECONDS = 30.0
+_IN_HAND_BYTES = 64 << 20
+"""Of all bodies that one queue's requests in hand may have; reading and composing them takes several times as much."""
 _PATIENCE_SECONDS = 3.0
 """How long a worker that stops waits for the answer to a call of a request that it has not begun to send."""
 
@@ -105,6 +108,7 @@ class MailboxSender:
             tell=self._settling,
         )
         self._held = 0
+        self._room = {source: ByteBudget(_IN_HAND_BYTES) for source in get_args(Source)}
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
 
     def change_rate(self, limits: RateLimits) -> None:
@@ -135,6 +139,14 @@ class MailboxSender:
 
         `end_as` ends it without a send, unless it was sent already.
         """
+        room = self._room[source]
+        taken = await room.take(len(delivery.body))
+        try:
+            await self._take_on(delivery, source, end_as)
+        finally:
+            room.give_back(taken)
+
+    async def _take_on(self, delivery: Delivery, source: Source, end_as: EndReason | None) -> None:
         ticket = read_ticket(delivery, limits=self._options.limits, now=self._clock.now())
         if end_as is not None:
             ticket = replace(ticket, end_as=end_as)

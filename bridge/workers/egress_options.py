@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from bridge.workers.egress_draft import BlobReader
 
 
+_URGENT_HELD = 4
+
+
 @dataclass(frozen=True, slots=True)
 class EgressOptions:
     """How one mailbox is drained."""
 
     rate: RateLimits = field(default_factory=RateLimits)
-    concurrent_sends: int = 4
+    concurrent_sends: int = 64
     attempts_limit: int = 100
     give_up_after_seconds: float = 86_400.0
     ledger_days: int = 14
@@ -41,6 +44,11 @@ class EgressOptions:
     pauses: PauseOptions = field(default_factory=PauseOptions)
     sweep_every_seconds: float = 3600.0
     consuming: RetryPolicy = field(default_factory=lambda: RetryPolicy(longest_seconds=10.0, pause_seconds=1.0))
+
+    @property
+    def urgent_prefetch(self) -> int:
+        """How many urgent requests are held; the others wait in their queue, which is as good where a rate is kept."""
+        return min(_URGENT_HELD, self.concurrent_sends) if self.rate.per_minute is not None else self.concurrent_sends
 
     @property
     def ordinary_prefetch(self) -> int:

@@ -72,7 +72,7 @@ class MailboxQueues:
         urgent = source == "urgent"
         deliveries = self._consumer.deliveries(
             outbound_urgent_queue(self._alias) if urgent else outbound_queue(self._alias),
-            prefetch=self._options.concurrent_sends if urgent else self._options.ordinary_prefetch,
+            prefetch=self._options.urgent_prefetch if urgent else self._options.ordinary_prefetch,
             exclusive=True,
             tell=lambda error: self._health.mend(source) if error is None else self._fail(source, error),
         )

@@ -1,4 +1,4 @@
-"""The two shapes of calls that sending makes: a search by restriction, and a change whose answer may be lost."""
+"""The two shapes of calls that sending makes: a search by restriction, and changes whose answer may be lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.ews.folders import folder_ids
 from bridge.adapters.ews.soap import M, T, element
 from bridge.adapters.ews.stamps import items_of
-from bridge.errors import MailboxUnavailable, SendOutcomeUnknown
+from bridge.errors import BridgeError, MailboxUnavailable, MessageError, SendOutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
 
-_LARGE_BYTES: Final = 1 << 20
+LARGE_BYTES: Final = 1 << 20
+"""What is written apart, and given longer."""
 _SLOWEST_BYTES_PER_SECOND: Final = 1 << 20
 _MOST_FOUND = 100_000
 _PAGE = 250  # Exchange Online gives no more of a restricted search (EWS throttling)
@@ -42,17 +43,48 @@ async def change(
             (ErrorTimeoutExpired, ErrorInternalServerError and their like).
         BridgeError: The meaning of a refusal.
     """
+    [answer] = await changes(client, address, request, 1, look=look, longer_by_seconds=longer_by_seconds)
+    if isinstance(answer, BridgeError):
+        raise answer
+    return answer
+
+
+async def changes(
+    client: EwsClient,
+    address: str,
+    request: etree._Element,
+    count: int,
+    *,
+    look: Callable[[], None] = lambda: None,
+    longer_by_seconds: float = 0.0,
+) -> list[ResponseMessage | BridgeError]:
+    """
+    Return what came of each change of a call that makes several, in their order: its answer, or why it was not made.
+
+    Raises:
+        SendOutcomeUnknown: Any of them may have been made; or the call was refused for one that is not told.
+        BridgeError: The meaning of a refusal of the whole call.
+    """
     try:
         seconds = client.call_timeout_seconds + longer_by_seconds if longer_by_seconds else None
         messages = await client.call(address, request, timeout_seconds=seconds, look=look)
     except MailboxUnavailable as error:
         raise SendOutcomeUnknown(error.detail) from error
-    if len(messages) != 1:
+    except MessageError as error:
+        if count == 1:
+            raise
+        raise SendOutcomeUnknown("refused together with others") from error
+    if len(messages) != count:
         raise SendOutcomeUnknown("another number of answers than of changes")
-    if isinstance(messages[0].error, MailboxUnavailable):
-        raise SendOutcomeUnknown(messages[0].code) from messages[0].error
-    messages[0].raise_error()
-    return messages[0]
+    return [_outcome(message) for message in messages]
+
+
+def _outcome(message: ResponseMessage) -> ResponseMessage | BridgeError:
+    if isinstance(message.error, MailboxUnavailable):
+        unknown = SendOutcomeUnknown(message.code)
+        unknown.__cause__ = message.error
+        return unknown
+    return message if message.error is None else message.error
 
 
 async def change_with(
@@ -64,11 +96,26 @@ async def change_with(
     Raises:
         SendOutcomeUnknown, BridgeError: As `change`.
     """
-    if size < _LARGE_BYTES:
-        return await change(client, address, request())
+    [answer] = await changes_with(client, address, request, 1, size=size)
+    if isinstance(answer, BridgeError):
+        raise answer
+    return answer
+
+
+async def changes_with(
+    client: EwsClient, address: str, request: Callable[[], etree._Element], count: int, *, size: int
+) -> list[ResponseMessage | BridgeError]:
+    """
+    Return what came of each change of a call that makes several, in their order, and carries so many bytes.
+
+    Raises:
+        SendOutcomeUnknown, BridgeError: As `changes`.
+    """
+    if size < LARGE_BYTES:
+        return await changes(client, address, request(), count)
     # Base64 and XML of the largest hold up heartbeats otherwise.
     written = await asyncio.to_thread(request)
-    return await change(client, address, written, longer_by_seconds=size / _SLOWEST_BYTES_PER_SECOND)
+    return await changes(client, address, written, count, longer_by_seconds=size / _SLOWEST_BYTES_PER_SECOND)
 
 
 async def find(

@@ -56,11 +56,8 @@ class DraftInParts:
             raise
 
     async def _begin(self, mime: bytes, request_id: str) -> tuple[str, str]:
-        def request() -> etree._Element:
-            content = base64.b64encode(mime).decode("ascii")
-            return creation(content, {stamps.REQUEST_ID: request_id})
-
-        return created(await self._change(request, size=len(mime)))
+        properties = {stamps.REQUEST_ID: request_id}
+        return created(await self._change(lambda: creation((mime, properties)), size=len(mime)))
 
     async def _attach(self, item_id: str, attachment: Attachment) -> str:
         message = await self._change(lambda: _addition(item_id, attachment), size=len(attachment.content))
@@ -110,17 +107,20 @@ def _addition(item_id: str, attachment: Attachment) -> etree._Element:
     )
 
 
-def creation(content: str, properties: dict[str, str]) -> etree._Element:
-    """Return the request that saves a draft."""
+def creation(*drafts: tuple[bytes, dict[str, str]]) -> etree._Element:
+    """Return the request that saves drafts, each of its MIME and properties."""
     return element(
         "m:CreateItem",
         folder_ids("m:SavedItemFolderId", distinguished("drafts")),
         element(
             "m:Items",
-            element(
-                "t:Message",
-                element("t:MimeContent", text=content, CharacterSet="UTF-8"),
-                *stamps.written(properties),
+            *(
+                element(
+                    "t:Message",
+                    element("t:MimeContent", text=base64.b64encode(mime).decode("ascii"), CharacterSet="UTF-8"),
+                    *stamps.written(properties),
+                )
+                for mime, properties in drafts
             ),
         ),
         MessageDisposition="SaveOnly",

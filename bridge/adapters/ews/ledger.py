@@ -6,22 +6,26 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.ews import ledger_folder, stamps
-from bridge.adapters.ews.calls import change, find, find_all
+from bridge.adapters.ews.calls import changes, find, find_all
 from bridge.adapters.ews.folders import folder_ids
 from bridge.adapters.ews.ledger_folder import BORN, LedgerFolder, is_birth
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time, to_text
+from bridge.adapters.ews.together import Together
 from bridge.domain.outbound_records import EndReason, EntryKind, LedgerEntry, LedgerView, Stamp
 from bridge.domain.send_rate import BegunSend
 from bridge.errors import CallRefused, FolderNotFound, MailboxUnavailable, SendOutcomeUnknown
 from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
+    from bridge.adapters.ews.soap import ResponseMessage
+    from bridge.adapters.ews.together import Line
     from bridge.errors import BridgeError
 
 FOLDER: Final = ledger_folder.FOLDER
@@ -42,10 +46,13 @@ class EwsLedger:
     from Exchange, which sorts by what it stored.
     """
 
-    def __init__(self, client: EwsClient, address: str) -> None:
+    def __init__(self, client: EwsClient, address: str, line: Line) -> None:
         self._client = client
         self._address = address
         self._home = LedgerFolder(client, address)
+        self._entries = Together(self._enter_all, line)
+        self._marks = Together(self._mark_all, line)
+        self._views = Together(self._views_of, line)
 
     @property
     def since(self) -> datetime | None:
@@ -67,25 +74,34 @@ class EwsLedger:
 
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done, whatever else became of its entry."""
+        await self._marks.ask(entry_id)
+
+    async def _mark_all(self, entry_ids: Sequence[str]) -> Sequence[ResponseMessage | BridgeError]:
         request = element(
             "m:UpdateItem",
             element(
                 "m:ItemChanges",
-                element(
-                    "t:ItemChange",
-                    element("t:ItemId", Id=entry_id),
-                    element("t:Updates", stamps.set_field(stamps.ENTRY, "done")),
+                *(
+                    element(
+                        "t:ItemChange",
+                        element("t:ItemId", Id=entry_id),
+                        element("t:Updates", stamps.set_field(stamps.ENTRY, "done")),
+                    )
+                    for entry_id in entry_ids
                 ),
             ),
             ConflictResolution="AlwaysOverwrite",
             MessageDisposition="SaveOnly",
         )
-        await change(self._client, self._address, request)
+        return await changes(self._client, self._address, request, len(entry_ids))
 
     async def entries(self, request_id: str) -> LedgerView:
         """Return the entries of a request, oldest first, and since when there are all of them."""
-        birth = stamps.equals(stamps.ENTRY, BORN)
-        wanted = element("t:Or", stamps.equals(stamps.REQUEST_ID, request_id), birth)
+        return await self._views.ask(request_id)
+
+    async def _views_of(self, request_ids: Sequence[str]) -> list[LedgerView]:
+        asked = [stamps.equals(stamps.REQUEST_ID, one) for one in dict.fromkeys(request_ids)]
+        wanted = stamps.any_of([*asked, stamps.equals(stamps.ENTRY, BORN)])
         for _ in range(_TRIES):
             births: list[etree._Element] = []
             found: list[LedgerEntry] = []
@@ -97,7 +113,8 @@ class EwsLedger:
             if whole:
                 self._home.note_births(births)
                 entries = sorted(found, key=lambda entry: entry.at)  # stable: Exchange sorted each folder
-                return LedgerView([one for one in entries if one.stamp.request_id == request_id], self._home.since)
+                since = self._home.since
+                return [LedgerView([e for e in entries if e.stamp.request_id == one], since) for one in request_ids]
             self._home.forget()  # somebody emptied it: what it says is less than it was told
         raise MailboxUnavailable("the ledger does not tell since when it is whole")
 
@@ -132,21 +149,8 @@ class EwsLedger:
         return ids
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:
-        request = element(
-            "m:CreateItem",
-            folder_ids("m:SavedItemFolderId", (await self._home.ids())[0]),
-            element(
-                "m:Items",
-                element(
-                    "t:Message",
-                    element("t:Subject", text=f"{values[stamps.ENTRY]}: {stamp.request_id}"),
-                    *stamps.written({**stamps.of_stamp(stamp), **values}),
-                ),
-            ),
-            MessageDisposition="SaveOnly",
-        )
         try:
-            message = await change(self._client, self._address, request)
+            message = await self._entries.ask((stamp, values))
         except (FolderNotFound, CallRefused) as error:
             if not _is_gone(error):
                 raise
@@ -156,6 +160,27 @@ class EwsLedger:
         if not entry_id:
             raise SendOutcomeUnknown("an entry was made and its id not told")
         return entry_id
+
+    async def _enter_all(
+        self, entries: Sequence[tuple[Stamp, dict[str, str]]]
+    ) -> Sequence[ResponseMessage | BridgeError]:
+        request = element(
+            "m:CreateItem",
+            folder_ids("m:SavedItemFolderId", (await self._home.ids())[0]),
+            element(
+                "m:Items",
+                *(
+                    element(
+                        "t:Message",
+                        element("t:Subject", text=f"{values[stamps.ENTRY]}: {stamp.request_id}"),
+                        *stamps.written({**stamps.of_stamp(stamp), **values}),
+                    )
+                    for stamp, values in entries
+                ),
+            ),
+            MessageDisposition="SaveOnly",
+        )
+        return await changes(self._client, self._address, request, len(entries))
 
     async def _search(self, restriction: etree._Element) -> list[list[etree._Element]]:
         """Return what is found in each folder, oldest first."""

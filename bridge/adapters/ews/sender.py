@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import change, change_with, find, find_all
+from bridge.adapters.ews.calls import LARGE_BYTES, change, changes, changes_with, find, find_all
 from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
 from bridge.adapters.ews.soap import T, element
+from bridge.adapters.ews.together import Line, Together
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, SeenMail
 from bridge.errors import (
     CallRefused,
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
+    from bridge.adapters.ews.soap import ResponseMessage
     from bridge.domain.outbound import Attachment
     from bridge.domain.outbound_records import EndReason, LedgerView, Stamp
+    from bridge.errors import BridgeError
     from bridge.ports.outbox import BegunSends
 
 LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
@@ -49,13 +51,20 @@ class EwsSender:
     Keeps the promise of `ports.outbox.SendingMailbox`.
 
     Recipients, Bcc included, and all else come from the MIME of the draft; the stamp is written by the same call. The
-    change key of that call's answer is the one that sends the draft.
+    change key of that call's answer is the one that sends the draft. What several requests ask at the same time goes
+    out in one call, and each has its own answer in it.
     """
 
     def __init__(self, client: EwsClient, address: str) -> None:
         self._client = client
         self._address = address
-        self._ledger = EwsLedger(client, address)
+        line = Line()
+        self._ledger = EwsLedger(client, address, line)
+        self._creations = Together(self._create, line)
+        self._large_creations = Together(self._create, line)  # they take long, and hold up none but each other
+        self._drafts = Together(self._find_drafts, line)
+        self._outbox = Together(self._find_in_outbox, line)
+        self._sends = Together(self._send, line)
 
     @property
     def largest_mime_bytes(self) -> int:
@@ -84,7 +93,8 @@ class EwsSender:
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """Save a draft with its stamp."""
         try:
-            message = await change_with(self._client, self._address, lambda: _creation(mime, stamp), size=len(mime))
+            creations = self._creations if len(mime) < LARGE_BYTES else self._large_creations
+            message = await creations.ask((mime, stamp), size=len(mime) * 4 // 3)
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
@@ -96,26 +106,41 @@ class EwsSender:
         """Save a draft in several calls, its stamp by the last."""
         return await DraftInParts(self._client, self._address).build(mime, attachments, stamp)
 
+    async def _create(self, drafts: Sequence[tuple[bytes, Stamp]]) -> Sequence[ResponseMessage | BridgeError]:
+        def request() -> etree._Element:
+            return creation(*((mime, stamps.of_stamp(stamp)) for mime, stamp in drafts))
+
+        size = sum(len(mime) for mime, _ in drafts)
+        return await changes_with(self._client, self._address, request, len(drafts), size=size)
+
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """Return the stamped drafts of a request, void and submitted ones included."""
+        return await self._drafts.ask(request_id)
+
+    async def _find_drafts(self, request_ids: Sequence[str]) -> list[list[SeenDraft]]:
         fields = [
             element("t:FieldURI", FieldURI="item:IsSubmitted"),
             *(stamps.uri(name) for name in (*stamps.STAMP_NAMES, stamps.STATE)),
         ]
-        return [
+        found = [
             SeenDraft(stamp, *stamps.item_id_of(item), _state(item))
-            for item, stamp in await self._stamped("drafts", request_id, fields)
+            for item, stamp in await self._stamped("drafts", request_ids, fields)
         ]
+        return [[draft for draft in found if draft.stamp.request_id == one] for one in request_ids]
 
     async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
         """Return the mails of a request in Outbox."""
-        return await self._mails("outbox", request_id)
+        return await self._outbox.ask(request_id)
+
+    async def _find_in_outbox(self, request_ids: Sequence[str]) -> list[list[SeenMail]]:
+        found = await self._mails("outbox", request_ids)
+        return [[mail for mail in found if mail.stamp.request_id == one] for one in request_ids]
 
     async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
         """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
-        found = await self._mails("sentitems", request_id)
+        found = await self._mails("sentitems", [request_id])
         for folder in _DELETED if deleted and not found else ():
-            found += await self._mails(folder, request_id)
+            found += await self._mails(folder, [request_id])
         return found
 
     async def find_in_ledger(self, request_id: str) -> LedgerView:
@@ -151,18 +176,8 @@ class EwsSender:
     async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
         """Send a draft with the change key of its creation, unless it is too late when the request goes out."""
 
-        def look() -> None:
-            if not still():
-                raise SendTooLate
-
-        request = element(
-            "m:SendItem",
-            element("m:ItemIds", element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)),
-            folder_ids("m:SavedItemFolderId", distinguished("sentitems")),
-            SaveItemToFolder="true",
-        )
         try:
-            await change(self._client, self._address, request, look=look)
+            await self._sends.ask((draft, still))
         except MailUnreadable as error:
             raise SendRefused(error.detail) from error
         except MailboxAccessDenied as error:
@@ -171,6 +186,25 @@ class EwsSender:
                 # denies access altogether does so to the probe as well.
                 raise CallRefused(error.detail) from error
             raise
+
+    async def _send(
+        self, sends: Sequence[tuple[CreatedDraft, Callable[[], bool]]]
+    ) -> Sequence[ResponseMessage | BridgeError]:
+        def look() -> None:
+            # All or none of them: those that are in time go out with the next call.
+            if not all(still() for _, still in sends):
+                raise SendTooLate
+
+        request = element(
+            "m:SendItem",
+            element(
+                "m:ItemIds",
+                *(element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key) for draft, _ in sends),
+            ),
+            folder_ids("m:SavedItemFolderId", distinguished("sentitems")),
+            SaveItemToFolder="true",
+        )
+        return await changes(self._client, self._address, request, len(sends), look=look)
 
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done."""
@@ -222,7 +256,7 @@ class EwsSender:
             stamps.item_id_of(item)[0] for item in stamps.items_of(message) if _state(item) is not DraftState.SUBMITTED
         ]
 
-    async def _mails(self, folder: str, request_id: str) -> list[SeenMail]:
+    async def _mails(self, folder: str, request_ids: Sequence[str]) -> list[SeenMail]:
         fields = [
             element("t:FieldURI", FieldURI="message:InternetMessageId"),
             element("t:FieldURI", FieldURI="item:IsDraft"),
@@ -230,29 +264,24 @@ class EwsSender:
         ]
         return [
             SeenMail(stamp, item.findtext(f"{T}InternetMessageId"))
-            for item, stamp in await self._stamped(folder, request_id, fields)
+            for item, stamp in await self._stamped(folder, request_ids, fields)
             # A draft that somebody deleted was never sent.
             if folder not in _DELETED or (item.findtext(f"{T}IsDraft") or "").lower() == "false"
         ]
 
     async def _stamped(
-        self, folder: str, request_id: str, fields: Sequence[etree._Element]
+        self, folder: str, request_ids: Sequence[str], fields: Sequence[etree._Element]
     ) -> list[tuple[etree._Element, Stamp]]:
         items = await find_all(
             self._client,
             self._address,
             distinguished(folder),
-            stamps.equals(stamps.REQUEST_ID, request_id),
+            stamps.one_of(stamps.REQUEST_ID, dict.fromkeys(request_ids)),
             fields=fields,
         )
         # Exchange compares strings without regard to case; two request ids may differ in nothing else.
         stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)
-        return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id == request_id]
-
-
-def _creation(mime: bytes, stamp: Stamp) -> etree._Element:
-    content = base64.b64encode(mime).decode("ascii")
-    return creation(content, stamps.of_stamp(stamp))
+        return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id in request_ids]
 
 
 def _state(item: etree._Element) -> DraftState:

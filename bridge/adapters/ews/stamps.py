@@ -13,7 +13,7 @@ from bridge.adapters.ews.soap import M, T, element
 from bridge.domain.outbound_records import Stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lxml import etree
 
@@ -60,6 +60,16 @@ def set_field(name: str, value: str) -> etree._Element:
 def equals(name: str, value: str) -> etree._Element:
     """Return the restriction that a property has this value."""
     return element("t:IsEqualTo", uri(name), element("t:FieldURIOrConstant", element("t:Constant", Value=value)))
+
+
+def one_of(name: str, values: Iterable[str]) -> etree._Element:
+    """Return the restriction that a property has one of these values."""
+    return any_of([equals(name, value) for value in values])
+
+
+def any_of(restrictions: Sequence[etree._Element]) -> etree._Element:
+    """Return the restriction that one of these holds."""
+    return restrictions[0] if len(restrictions) == 1 else element("t:Or", *restrictions)
 
 
 def items_of(message: ResponseMessage) -> Iterator[etree._Element]:

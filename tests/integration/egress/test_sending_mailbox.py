@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import uuid
 from dataclasses import replace
@@ -141,6 +142,32 @@ class SendingMailboxContract:
 
         with pytest.raises(CallRefused):
             await mailbox.send(created)
+
+    async def test_many_at_once_are_each_found_entered_sent_and_marked(self, mailbox: SendingMailbox) -> None:
+        """Calls that they share must not give one the answer of another."""
+        stamps = [a_stamp() for _ in range(12)]
+        drafts = await asyncio.gather(*(mailbox.create_draft(a_mime(stamp), stamp) for stamp in stamps))
+        found = await asyncio.gather(*(mailbox.find_drafts(stamp.request_id) for stamp in stamps))
+        assert [draft.stamp for draft in drafts] == stamps
+        assert [[(one.stamp, one.item_id) for one in some] for some in found] == [
+            [(d.stamp, d.item_id)] for d in drafts
+        ]
+        for some in found[::5]:
+            await mailbox.void(some[0])
+        entries = await asyncio.gather(*(mailbox.enter_begun(stamp, 2) for stamp in stamps))
+        told = await asyncio.gather(*(mailbox.send(draft) for draft in drafts), return_exceptions=True)
+        assert [number for number, one in enumerate(told) if isinstance(one, CallRefused)] == [0, 5, 10]
+        sent = [number for number, one in enumerate(told) if one is None]
+        assert len(sent) == 9
+        await asyncio.gather(*(mailbox.mark_done(entries[number]) for number in sent))
+
+        views = await asyncio.gather(*(mailbox.find_in_ledger(stamp.request_id) for stamp in stamps))
+        listed = [[(one.stamp, one.kind, one.entry_id) for one in view.entries] for view in views]
+        assert listed == [
+            [(stamp, "done" if number in sent else "begun", entries[number])] for number, stamp in enumerate(stamps)
+        ]
+        on_their_way = await asyncio.gather(*(mailbox.find_in_outbox(stamp.request_id) for stamp in stamps))
+        assert all(mail.stamp == stamp for stamp, mails in zip(stamps, on_their_way, strict=True) for mail in mails)
 
     async def test_void_draft_is_never_sent(self, mailbox: SendingMailbox) -> None:
         stamp = a_stamp()

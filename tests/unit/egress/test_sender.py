@@ -32,8 +32,9 @@ from bridge.errors import (
 )
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
-from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, RequestEnded, RequestLeft
+from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, RequestEnded, RequestLeft, RequestsHeld
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
+from bridge.workers import egress
 from bridge.workers.egress_pause import PauseOptions, Pauses
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.reads import read_again
@@ -757,8 +758,27 @@ async def test_mailbox_that_needs_a_person_holds_nothing_and_heals_by_itself() -
     assert len(bench.mailbox.submissions) == 21
 
 
-async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_request_at_a_time() -> None:
+async def test_requests_in_hand_have_no_more_bytes_together_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many the broker delivers at once: the largest are read and composed a few at a time."""
+    monkeypatch.setattr(egress, "_IN_HAND_BYTES", 2 * len(a_body("r-1")))
     bench = Bench()
+    reached, go = bench.mailbox.freeze("create_draft")
+    for number in range(5):
+        bench.request(f"r-{number}")
+
+    async with bench.running():
+        await eventually(reached.is_set)
+        await asyncio.sleep(0.05)
+        held = [event.held for event in bench.emitted if isinstance(event, RequestsHeld)]
+        go.set()
+        await eventually(lambda: len(bench.events()) == 5)
+
+    assert max(held) == 2
+    assert bench.told() == [SENT] * 5
+
+
+async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_request_at_a_time() -> None:
+    bench = Bench(options=replace(PLENTY, concurrent_sends=4))
     for number in range(6):
         bench.request(f"r-{number}")
     bench.mailbox.fail_next("send", *[MailboxFull("ErrorSubmissionQuotaExceeded")] * 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,7 +16,15 @@ from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
 from bridge.domain.outbound import Attachment
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
-from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    MailboxThrottled,
+    MailboxUnavailable,
+    SendOutcomeUnknown,
+    SendRefused,
+    SendTooLate,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,6 +52,7 @@ class Scripted(EwsClient):
         self.calls: list[etree._Element] = []
         self.seconds: list[float | None] = []
         """How long each call may take; None: as long as any."""
+        self.fail_next: list[BridgeError] = []
 
     async def call(
         self,
@@ -57,6 +67,8 @@ class Scripted(EwsClient):
         operation = str(payload.tag).rpartition("}")[2]
         self.calls.append(payload)
         self.seconds.append(timeout_seconds)
+        if self.fail_next:
+            raise self.fail_next.pop(0)
         if operation == "FindItem" and _asks_since_when(payload):
             return parse_answer(_answer(operation, _found(_birth())), operation)
         script = self.answers[operation]
@@ -105,6 +117,10 @@ def _birth() -> str:
 def _asks_since_when(payload: etree._Element) -> bool:
     values = [one.get("Value") for one in payload.iter(f"{{{TYPES}}}Constant")]
     return values == ["born"]
+
+
+def _draft(name: str) -> CreatedDraft:
+    return CreatedDraft(Stamp(name, "attempt", "digest"), name, "of-creation")
 
 
 def _sender(client: EwsClient) -> EwsSender:
@@ -213,6 +229,74 @@ async def test_a_mail_whose_time_is_over_when_its_call_goes_out_is_not_sent() ->
         await _sender(client).send(draft, still=lambda: False)
 
     assert not client.calls
+
+
+async def test_requests_that_ask_at_the_same_time_share_a_call_and_each_is_told_its_own_answer() -> None:
+    client = Scripted(SendItem=[[("NoError", ""), ("ErrorStaleObject", ""), ("ErrorInternalServerError", "")]])
+    sender = _sender(client)
+
+    answers = await asyncio.gather(*(sender.send(_draft(name)) for name in "abc"), return_exceptions=True)
+
+    assert [type(one) for one in answers] == [type(None), CallRefused, SendOutcomeUnknown]
+    [send] = client.calls
+    assert [one.get("Id") for one in send.iter(f"{{{TYPES}}}ItemId")] == ["a", "b", "c"]
+
+
+async def test_a_refusal_of_a_whole_call_is_nobodys_until_each_has_asked_alone() -> None:
+    """The size of all, or something in one of them: the others must not fail for good with it."""
+    good = '<m:Items><t:Message><t:ItemId Id="draft" ChangeKey="key"/></t:Message></m:Items>'
+    refusal = SendRefused("HTTP 413")
+    client = Scripted(CreateItem=[[("NoError", good)], [("ErrorMessageSizeExceeded", "")]])
+    client.fail_next = [refusal]
+    sender = _sender(client)
+
+    async def create(name: str) -> CreatedDraft:
+        return await sender.create_draft(b"Subject: x\r\n\r\n", Stamp(name, "attempt", "digest"))
+
+    together = await asyncio.gather(create("r-1"), create("r-2"), return_exceptions=True)
+    alone = await asyncio.gather(create("r-1"), create("r-2"), return_exceptions=True)
+
+    assert [type(one) for one in together] == [SendOutcomeUnknown] * 2
+    assert [type(one) for one in alone] == [CreatedDraft, SendRefused]
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+async def test_another_number_of_answers_than_of_sends_leaves_all_of_them_unknown(answers: int) -> None:
+    sender = _sender(Scripted(SendItem=[[("NoError", "")] * answers]))
+
+    told = await asyncio.gather(*(sender.send(_draft(name)) for name in "ab"), return_exceptions=True)
+
+    assert [type(one) for one in told] == [SendOutcomeUnknown] * 2
+
+
+async def test_none_of_a_call_is_sent_where_the_time_of_one_is_over() -> None:
+    client = Scripted(SendItem=[[("NoError", "")]])
+    sender = _sender(client)
+
+    told = await asyncio.gather(
+        sender.send(_draft("a")), sender.send(_draft("b"), still=lambda: False), return_exceptions=True
+    )
+
+    assert [type(one) for one in told] == [SendTooLate] * 2
+    assert not client.calls
+
+
+async def test_what_is_found_for_several_requests_is_told_to_the_one_that_it_belongs_to() -> None:
+    begun = {stamps.ENTRY: "begun", stamps.RECIPIENTS: "1"}
+    other = {**begun, stamps.REQUEST_ID: "r-2"}
+    client = Scripted(FindItem=[_found(_birth(), _entry(**begun), _entry(**other), _entry(**other))])
+    sender = _sender(client)
+    await sender.prepare()
+
+    views = await asyncio.gather(*(sender.find_in_ledger(f"r-{number}") for number in (1, 2, 3, 2)))
+
+    assert [[one.stamp.request_id for one in view.entries] for view in views] == [
+        ["r-1"],
+        ["r-2", "r-2"],
+        [],
+        ["r-2", "r-2"],
+    ]
+    assert sum(not _asks_since_when(call) for call in client.calls if str(call.tag).endswith("}FindItem")) == 1
 
 
 async def test_a_void_never_overwrites_what_became_of_the_draft_since_it_was_seen() -> None:

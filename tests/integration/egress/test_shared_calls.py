@@ -1,0 +1,58 @@
+"""Calls that many requests share, when they go wrong: each request is judged by its own look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.egress.conftest import Site, until
+from tests.integration.egress.test_kills import gather
+
+_REQUESTS = [f"r-{number}" for number in range(40)]
+_UNKNOWN = {"kind": "item_error_after", "code": "ErrorInternalServerError"}
+
+
+@pytest.mark.parametrize("operation", ["CreateItem", "SendItem", "UpdateItem"])
+def test_each_is_sent_once_and_told_where_the_answer_to_one_of_many_is_lost(site: Site, operation: str) -> None:
+    """The fourth of a call, so there were others in it."""
+    rule = {"match": {"operation": operation, "item": 3}, "fault": _UNKNOWN, "times": 2}
+
+    _all_are_sent_once(site, rule)
+
+    assert site.sandbox.fault_report()[0]["fired"] >= 1
+
+
+def test_each_is_sent_once_and_told_where_the_answers_to_calls_of_many_are_lost(site: Site) -> None:
+    _all_are_sent_once(site, {"match": {"operation": "SendItem"}, "fault": "cut_after", "times": 3})
+
+    # They did share them, or nothing was shown here.
+    assert site.sandbox.admin("/calls")["SendItem"]["count"] < len(_REQUESTS)
+
+
+def _all_are_sent_once(site: Site, rule: dict[str, Any]) -> None:
+    events: list[dict[str, Any]] = []
+    site.sandbox.faults(rule)
+    site.request(_REQUESTS)
+
+    worker = site.start()
+    until(gather(site, events, len(_REQUESTS)), "all ends", seconds=200)
+
+    assert site.stop(worker) == 0
+    assert {event["event"] for event in events} == {"outbound.sent"}
+    assert site.sent() == dict.fromkeys(_REQUESTS, 1)
+
+
+def test_one_that_exchange_refuses_within_a_call_of_many_fails_alone(site: Site) -> None:
+    events: list[dict[str, Any]] = []
+    refusal = {"kind": "item_error", "code": "ErrorMessageBlocked"}
+    site.sandbox.faults({"match": {"operation": "SendItem", "item": 3}, "fault": refusal, "times": 1})
+    site.request(_REQUESTS)
+
+    worker = site.start()
+    until(gather(site, events, len(_REQUESTS)), "all ends", seconds=200)
+
+    assert site.stop(worker) == 0
+    [failed] = [event for event in events if event["event"] != "outbound.sent"]
+    assert (failed["event"], failed["code"]) == ("outbound.failed", "refused_by_exchange")
+    assert site.sent() == {one: 1 for one in _REQUESTS if one != failed["request_id"]}
