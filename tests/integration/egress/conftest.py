@@ -125,6 +125,11 @@ class Site:
         with self.channel() as channel:
             return int(channel.queue_declare(queue, passive=True).method.message_count)
 
+    def consumers(self, queue: str) -> int:
+        """How many workers take from a queue."""
+        with self.channel() as channel:
+            return int(channel.queue_declare(queue, passive=True).method.consumer_count)
+
     def events(self, queue: str = "mail.events") -> list[dict[str, Any]]:
         """Take all events so far."""
         taken: list[dict[str, Any]] = []

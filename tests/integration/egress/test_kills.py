@@ -43,23 +43,24 @@ def check(site: Site, events: list[dict[str, Any]], request_ids: list[str]) -> N
 
 
 @pytest.mark.timeout(300)
-def test_twenty_kills_over_two_hundred_requests(site: Site) -> None:
-    """`kill -9` at random moments."""
+def test_twenty_kills_over_six_hundred_requests(site: Site) -> None:
+    """`kill -9` at random moments, with dozens of requests on their way."""
     chance = random.Random(_SEED)
-    request_ids = [f"r-{number}" for number in range(200)]
+    request_ids = [f"r-{number}" for number in range(600)]
     events: list[dict[str, Any]] = []
     site.request(request_ids)
-    enough = gather(site, events, 200)
+    enough = gather(site, events, 600)
 
     for number in range(20):
         worker = site.start()
         started = len(site.sandbox.sends())
-        goal = min(200, started + chance.randint(1, 10))
+        goal = min(600, started + chance.randint(1, 20))
         until(partial(sent_or_ended, site, worker, goal), f"send {goal}")
         assert worker.poll() is None, f"the worker of round {number} ended by itself"
         site.kill(worker)
     worker = site.start()
-    until(enough, "200 ends", seconds=200)
+    until(lambda: site.consumers("mail.outbound.dispatch") == 1, "the worker to drain")
+    until(enough, "600 ends", seconds=200)
 
     assert site.stop(worker) == 0
     events += site.events()
@@ -109,7 +110,7 @@ def test_same_requests_published_three_times_on_both_queues(site: Site) -> None:
 def test_frozen_worker_wakes_up_after_its_requests_went_to_another(site: Site) -> None:
     """The fence holds without a lock."""
     chance = random.Random(_SEED)
-    request_ids = [f"r-{number}" for number in range(40)]
+    request_ids = [f"r-{number}" for number in range(160)]
     events: list[dict[str, Any]] = []
     site.request(request_ids)
     frozen = site.start()
@@ -117,9 +118,9 @@ def test_frozen_worker_wakes_up_after_its_requests_went_to_another(site: Site) -
     frozen.send_signal(signal.SIGSTOP)
 
     other = site.start()  # the broker gives it the queues once the first one's heartbeats are missed
-    until(lambda: len(site.sandbox.sends()) >= 38, "the other to send", seconds=90)
+    until(lambda: len(site.sandbox.sends()) >= 158, "the other to send", seconds=90)
     frozen.send_signal(signal.SIGCONT)
-    until(gather(site, events, 40), "40 ends", seconds=90)
+    until(gather(site, events, 160), "160 ends", seconds=90)
 
     assert site.stop(other) == 0
     assert site.stop(frozen) == 0
