@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-_MOST: Final = 25
-"""Parts of one call: a restriction that is much longer is refused, and all of a call hang on its answer."""
+_MOST: Final = 32
+"""Parts of one call: a restriction that is much longer may be refused, and all of a call hang on its answer. Two calls
+carry all that are on their way where as many are as the configuration says by itself."""
 _LARGEST_BYTES: Final = 4 << 20
 _AT_A_TIME: Final = 2
 _AT_A_TIME_ALONE: Final = 4
