@@ -327,6 +327,8 @@ class _Process:
                 self.health.trouble("broker:publish", self.publisher.trouble)
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
+            allowed = (client.calls_allowed for client in self._clients.values())
+            self.metrics.ews_calls_allowed.set(min(filter(None, allowed), default=self.settings.ews.connections))
             if self.certificate is not None:
                 await self.certificate.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)

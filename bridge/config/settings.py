@@ -37,8 +37,9 @@ class EwsSettings(Section):
     call_timeout_seconds: Seconds = 90
     """Longest wait for the whole answer to one call; Exchange itself ends a call after about a minute."""
     connections: int = Field(default=8, ge=1, le=200)
-    """Calls in progress at a time, over all mailboxes of one app; each takes a thread and a connection. Exchange allows
-    27."""
+    """Most calls in progress at a time, over all mailboxes of one app; each takes a thread and a connection. A mailbox
+    has half of them at most where there are several, never more than Exchange's 27, and fewer by itself while Exchange
+    throttles or is slow."""
 
     _url = field_validator("url")(rules.ews_url)
 

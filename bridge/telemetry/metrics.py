@@ -214,6 +214,11 @@ class Metrics:
     def _exchange(self) -> None:
         self.ews_calls = self._counter("ews_calls", "Calls to EWS, by operation and outcome", "operation", "outcome")
         self.ews_call_seconds = self._histogram("ews_call_seconds", "One call to EWS", CALL_BUCKETS, "operation")
+        self.ews_calls_allowed = self._gauge(
+            "ews_calls_allowed",
+            "Calls that may be in progress for the mailbox that is allowed the fewest: fewer while Exchange throttles, "
+            "or calls only wait there",
+        )
         self.entra_token_expiry = self._gauge(
             "entra_token_expiry_timestamp_seconds", "When the current token ends", "app"
         )

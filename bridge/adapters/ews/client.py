@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ from exchangelib.transport import NOAUTH
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
+from bridge.adapters.ews.turns import Turns
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
-from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
+from bridge.errors import BridgeError, CredentialsRejected, MailboxThrottled, MailboxUnavailable
 from bridge.ports.unhurried import is_unhurried
 
 if TYPE_CHECKING:
@@ -112,7 +114,9 @@ class EwsClient:
         self._observe = observe
         self._ahead = timedelta()
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
-        self._shares: dict[str, asyncio.Semaphore] = {}
+        self._turns: dict[str, Turns] = {}
+        self._answer = threading.local()
+        """Of what kind the last call on this thread was: those of a kind take equally long where nothing waits."""
         self._unhurried = asyncio.Semaphore(max(1, connection.connections // 2))
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         self._make_session = session_factory(
@@ -149,8 +153,8 @@ class EwsClient:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
-        async with self._turn(), self._share(address):
-            return await self.run(lambda: self._call(address, payload, timeout_seconds, look))
+        async with self._room():
+            return await self._in_turn(address, lambda: self._call(address, payload, timeout_seconds, look))
 
     async def call_for_mime(
         self, address: str, payload: etree._Element, mime: StreamedMime, *, size_bytes: int
@@ -162,8 +166,7 @@ class EwsClient:
             BridgeError: As for `call`.
         """
         seconds = self._connection.call_timeout_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
-        async with self._share(address):
-            return await self.run(lambda: self._exchange(address, payload, seconds, mime))
+        return await self._in_turn(address, lambda: self._exchange(address, payload, seconds, mime))
 
     @property
     def call_timeout_seconds(self) -> float:
@@ -185,7 +188,7 @@ class EwsClient:
         return messages[0]
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _room(self) -> AsyncIterator[None]:
         """Have calls that nobody waits for use half of the connections, as long as those are enough for them."""
         has_turn = False
         if is_unhurried():
@@ -199,10 +202,32 @@ class EwsClient:
             if has_turn:
                 self._unhurried.release()
 
-    def _share(self, address: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """Return what keeps one mailbox, whose calls hang, from holding every connection: half of them are its own."""
-        share = self._shares.setdefault(address, asyncio.Semaphore(max(1, self._connection.connections // 2)))
-        return share if len(self._shares) > 1 else contextlib.nullcontext()
+    async def _in_turn(self, address: str, work: Callable[[], list[ResponseMessage]]) -> list[ResponseMessage]:
+        """Return the answer to a call, made when its mailbox may have one more."""
+
+        def answered() -> tuple[list[ResponseMessage], tuple[str, int]]:
+            self._answer.kind = "", 0
+            return work(), self._answer.kind
+
+        async with self._turns_of(address).one() as turn:
+            messages, turn.kind = await self.run(answered)
+            turn.throttled = any(isinstance(message.error, MailboxThrottled) for message in messages)
+            return messages
+
+    def _turns_of(self, address: str) -> Turns:
+        """Return what keeps one mailbox, whose calls hang, from holding every connection: half of them at most."""
+        if address not in self._turns:
+            slow = self._connection.call_timeout_seconds / 2
+            self._turns[address] = Turns(self._connection.connections, slow_seconds=slow)
+            if len(self._turns) > 1:
+                for turns in self._turns.values():
+                    turns.limit.change(self._connection.connections // 2)
+        return self._turns[address]
+
+    @property
+    def calls_allowed(self) -> int | None:
+        """How many calls may be in progress for the mailbox that is allowed the fewest; None before there was any."""
+        return min((turns.limit.size for turns in self._turns.values()), default=None)
 
     def now(self) -> datetime:
         """Return the time by Exchange's clock, as its last answer told it, to the second."""
@@ -248,6 +273,8 @@ class EwsClient:
             self._note_date(date)
             messages = stream.close(operation) if stream and stream.fed else parse_answer(answer, operation)
             code = _outcome(messages)
+            # An answer twice as large may take twice as long.
+            self._answer.kind = operation, (mime.size if mime is not None else len(answer)).bit_length()
         except BridgeError as error:
             code = error.code
             raise

@@ -334,6 +334,48 @@ async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
     await asyncio.gather(*stuck)
 
 
+async def test_a_mailbox_that_exchange_throttles_has_fewer_calls_in_progress_and_the_others_as_many_as_before(
+    place: Place,
+) -> None:
+    """Nobody tunes a number by hand: each refusal halves what one mailbox asks at a time, and no more than that."""
+    together: dict[bytes, int] = {b"much@": 0, b"dispatch@": 0}
+    most, lock = dict(together), threading.Lock()
+    refusing = True
+
+    def by_mailbox(connection: socket.socket, request: bytes) -> None:
+        name = next(one for one in together if one in request)
+        with lock:
+            together[name] += 1
+            most[name] = max(most[name], together[name])
+        place.over.wait(0.1)
+        with lock:
+            together[name] -= 1
+        if refusing and name == b"much@":
+            connection.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        else:
+            connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(by_mailbox, connections=8, call_timeout_seconds=20.0, impersonate=True)
+
+    async def ask(name: str, times: int) -> None:
+        calls = (client.call(f"{name}@example.org", element("m:GetItem")) for _ in range(times))
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(outcome, list | MailboxThrottled) for outcome in outcomes)
+
+    await asyncio.gather(ask("dispatch", 1), ask("much", 1))
+    await ask("much", 10)
+    assert client.calls_allowed == 1
+    most.update(dict.fromkeys(most, 0))
+    await asyncio.gather(ask("dispatch", 12), ask("much", 4))
+    assert most[b"much@"] == 1
+    assert 1 < most[b"dispatch@"] <= 4
+
+    refusing = False
+    for _ in range(20):
+        await ask("much", 4)
+    assert client.calls_allowed > 2
+
+
 async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew_when_they_are(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
