@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import contextlib
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
-_unhurried: ContextVar[bool] = ContextVar("unhurried", default=False)
+
+@dataclass(frozen=True, slots=True)
+class Unhurried:
+    """How a call waits for others."""
+
+    until: asyncio.Event | None = None
+    """Set when somebody waits for it after all."""
+
+
+_unhurried: ContextVar[Unhurried | None] = ContextVar("unhurried", default=None)
 
 
 @contextlib.contextmanager
-def unhurried() -> Iterator[None]:
-    """Let calls made within wait a moment for others of their kind, so that very many need few connections."""
-    kept = _unhurried.set(True)
+def unhurried(until: asyncio.Event | None = None) -> Iterator[None]:
+    """Let calls made within wait for others of their kind, so that very many need few connections."""
+    kept = _unhurried.set(Unhurried(until))
     try:
         yield
     finally:
         _unhurried.reset(kept)
 
 
-def is_unhurried() -> bool:
-    """Whether nobody waits for what is called now."""
+def as_unhurried() -> Unhurried | None:
+    """Return how a call that is made now waits for others; None where somebody waits for it."""
     return _unhurried.get()

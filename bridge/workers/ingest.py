@@ -285,7 +285,7 @@ class MailboxReader:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
             page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
-            with unhurried() if self._calm else contextlib.nullcontext():
+            with unhurried(until=self.wake) if self._calm else contextlib.nullcontext():
                 listing = await unless_set(stop, page)
             if listing is None:
                 break

@@ -24,6 +24,7 @@ from exchangelib.errors import EWSError, UnauthorizedError
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
+from bridge.adapters.ews.room import Room
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
@@ -31,10 +32,9 @@ from bridge.adapters.ews.turns import Turns
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxThrottled, MailboxUnavailable
-from bridge.ports.unhurried import is_unhurried
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from lxml import etree
 
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 _REST_AFTER_SECONDS = 10.0
 """A connection that was not needed for so long is closed; the last one used is the next one taken."""
-_UNHURRIED_SECONDS = 1.0
-"""How long a call that nobody waits for leaves connections alone that others of its kind do not leave to it."""
 _SLOWEST_BYTES_PER_SECOND = 1 << 20
 _FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
@@ -117,7 +115,8 @@ class EwsClient:
         self._turns: dict[str, Turns] = {}
         self._answer = threading.local()
         """Of what kind the last call on this thread was: those of a kind take equally long where nothing waits."""
-        self._unhurried = asyncio.Semaphore(max(1, connection.connections // 2))
+        self._room = Room(max(1, connection.connections // 2))
+        """What nobody waits for uses half of the connections, as long as that is enough."""
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         self._make_session = session_factory(
             endpoint=connection.url,
@@ -153,7 +152,7 @@ class EwsClient:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
-        async with self._room():
+        async with self._room.enough():
             return await self._in_turn(address, lambda: self._call(address, payload, timeout_seconds, look))
 
     async def call_for_mime(
@@ -186,21 +185,6 @@ class EwsClient:
             raise MailboxUnavailable("another number of answers than of questions")
         messages[0].raise_error()
         return messages[0]
-
-    @contextlib.asynccontextmanager
-    async def _room(self) -> AsyncIterator[None]:
-        """Have calls that nobody waits for use half of the connections, as long as those are enough for them."""
-        has_turn = False
-        if is_unhurried():
-            # Where Exchange is slow, or some of its calls hang, they would come too late altogether.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_UNHURRIED_SECONDS):
-                    has_turn = await self._unhurried.acquire()
-        try:
-            yield
-        finally:
-            if has_turn:
-                self._unhurried.release()
 
     async def _in_turn(self, address: str, work: Callable[[], list[ResponseMessage]]) -> list[ResponseMessage]:
         """Return the answer to a call, made when its mailbox may have one more."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.adapters.memory.outbox import MemoryOutbox
-from bridge.ports.unhurried import is_unhurried
+from bridge.ports.unhurried import as_unhurried
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class _Probed(MemoryOutbox):
     asked: list[tuple[float, bool]] = field(default_factory=list)
 
     async def begun_since(self, age: timedelta) -> BegunSends:
-        self.asked.append((asyncio.get_running_loop().time(), not is_unhurried()))
+        self.asked.append((asyncio.get_running_loop().time(), as_unhurried() is None))
         return await MemoryOutbox.begun_since(self, age)
 
 

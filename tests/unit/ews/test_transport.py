@@ -15,6 +15,7 @@ import pytest
 
 from bridge.adapters import http_deadline
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.room import Room
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
 from bridge.ports.unhurried import unhurried
@@ -283,7 +284,7 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many come at once; whoever is waited for has the rest at once."""
-    monkeypatch.setattr("bridge.adapters.ews.client._UNHURRIED_SECONDS", 60.0)
+    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 60.0)
     open_now: set[object] = set()
     more, most = threading.Event(), 0
 
@@ -320,7 +321,7 @@ async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
             place.over.wait(20)
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    monkeypatch.setattr("bridge.adapters.ews.client._UNHURRIED_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 0.1)
     client = place.client(by_mailbox, connections=4, call_timeout_seconds=30, impersonate=True)
     with unhurried():
         stuck = [
@@ -374,6 +375,50 @@ async def test_a_mailbox_that_exchange_throttles_has_fewer_calls_in_progress_and
     for _ in range(20):
         await ask("much", 4)
     assert client.calls_allowed > 2
+
+
+async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Place) -> None:
+    """A notice comes while the mailbox is about to be listed by the clock."""
+
+    def by_mailbox(connection: socket.socket, request: bytes) -> None:
+        if b"stuck@" in request:
+            place.over.wait(20)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+    client = place.client(by_mailbox, connections=2, call_timeout_seconds=30, impersonate=True)
+    notice = asyncio.Event()
+    with unhurried():
+        stuck = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
+    with unhurried(until=notice):
+        listing = asyncio.ensure_future(client.call("crew@example.org", element("m:GetItem")))
+    await asyncio.sleep(0.1)
+    assert not listing.done()
+
+    notice.set()
+    async with asyncio.timeout(4):
+        await listing
+    assert not stuck.done()
+    place.over.set()
+    await stuck
+
+
+async def test_room_is_given_back_whatever_becomes_of_a_call() -> None:
+    room = Room(1)
+
+    async def call() -> None:
+        async with room.enough():
+            await asyncio.sleep(1000)
+
+    with unhurried():
+        for _ in range(3):
+            having, waiting = asyncio.ensure_future(call()), asyncio.ensure_future(call())
+            await asyncio.sleep(0.01)
+            for task in (waiting, having):
+                task.cancel()
+            await asyncio.gather(having, waiting, return_exceptions=True)
+        async with asyncio.timeout(2), room.enough():
+            assert room._free.locked()
+    assert not room._free.locked()
 
 
 async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew_when_they_are(

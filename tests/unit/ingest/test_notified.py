@@ -16,7 +16,7 @@ from bridge.domain.mail import Listing
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
 from bridge.domain.stream_state import StreamLimits
 from bridge.errors import BridgeError, MailboxUnavailable
-from bridge.ports.unhurried import is_unhurried
+from bridge.ports.unhurried import as_unhurried
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import InboxListed, MailboxElsewhere
@@ -320,7 +320,7 @@ async def test_only_a_listing_by_the_clock_while_a_stream_tells_is_unhurried(
         list_waiting = bench.inbox.list_waiting
 
         async def listing(folder: str, *, limit: int, offset: int = 0) -> Listing:
-            hurried[bench.woken[-1] if bench.woken else "first"] = not is_unhurried()
+            hurried[bench.woken[-1] if bench.woken else "first"] = as_unhurried() is None
             return await list_waiting(folder, limit=limit, offset=offset)
 
         monkeypatch.setattr(bench.inbox, "list_waiting", listing)

@@ -1,0 +1,44 @@
+"""Room for calls that nobody waits for: few at a time, as long as those come to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from bridge.ports.unhurried import as_unhurried
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_LONGEST_WAIT_SECONDS: Final = 5.0
+"""Where Exchange is slow, or some calls hang, the others would come too late altogether."""
+
+
+class Room:
+    """Of all mailboxes of one client."""
+
+    def __init__(self, calls: int) -> None:
+        self._free = asyncio.Semaphore(calls)
+
+    @contextlib.asynccontextmanager
+    async def enough(self) -> AsyncIterator[None]:
+        """Wait for room, not for ever, where the call is one that nobody waits for; others go at once."""
+        how = as_unhurried()
+        if how is None:
+            yield
+            return
+        waiting = asyncio.ensure_future(self._free.acquire())
+        told = asyncio.ensure_future(how.until.wait()) if how.until is not None else None
+        try:
+            either = [waiting] if told is None else [waiting, told]
+            await asyncio.wait(either, timeout=_LONGEST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            yield
+        finally:
+            if told is not None:
+                told.cancel()
+            # It may have come late, while the call was made without it.
+            if waiting.done() and not waiting.cancelled():
+                self._free.release()
+            else:
+                waiting.cancel()
