@@ -14,6 +14,7 @@ from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.credentials import SecretSource
 from bridge.adapters.entra.sign_in import SignIn
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.notifications import EwsNotifications
 from bridge.adapters.ews.stream_thread import StreamTimes
 from bridge.domain.notices import Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
@@ -98,6 +99,21 @@ async def test_one_stream_tells_of_the_mail_of_two_mailboxes(
     for one, address in ((first, _DISPATCH), (second, _CREW)):
         await notifications.unsubscribe(address, one.subscription, affinity=one.affinity)
         await notifications.unsubscribe(address, one.subscription, affinity=one.affinity)
+
+
+async def test_streams_keep_no_connection_from_the_calls_that_fetch(
+    sandbox: SandboxProcess, notifications: EwsNotifications
+) -> None:
+    """There is one for calls; with two streams open and nothing to tell, calls go on as if there were none."""
+    async with contextlib.AsyncExitStack() as streams:
+        for address in (_DISPATCH, _CREW):
+            made = await _subscribed(notifications, address)
+            stream = notifications.stream([made.subscription], anchor=address, affinity=made.affinity)
+            assert await _next(await streams.enter_async_context(stream)) == Notice()
+
+        inbox = EwsInbox(notifications._client, _DISPATCH)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(inbox.list_waiting("inbox", limit=10) for _ in range(10)))
 
 
 async def test_a_mailbox_of_another_server_is_told_by_its_cookie_and_refused_by_the_stream(
