@@ -16,6 +16,7 @@ from bridge.mime.transfer import decode_transfer, find_uuencoded
 
 if TYPE_CHECKING:
     from bridge.mime.limits import Limits
+    from bridge.mime.mapped import RawMail
     from bridge.mime.sink import Sink, Taken
     from bridge.mime.structure import Part
     from bridge.mime.words import HeaderText
@@ -100,7 +101,7 @@ def _is_shown(part: Part, index: int, kind: str, *, in_alternative: bool) -> boo
 class ContentReader:
     """Decodes the parts of one mail."""
 
-    def __init__(self, raw: bytes, header: HeaderText, limits: Limits, sink: Sink | None = None) -> None:
+    def __init__(self, raw: RawMail, header: HeaderText, limits: Limits, sink: Sink | None = None) -> None:
         self._raw = raw
         self._sink = sink
         self._header = header

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.mime.defects import Defects
+    from bridge.mime.mapped import RawMail
 
 # Possessive, so that one attempt costs one pass. A field name that begins with `--` is a boundary line.
 _FIELD = re.compile(rb"(?!--)([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
@@ -54,7 +55,7 @@ class HeaderBlock:
     body: int
 
 
-def read_block(raw: bytes, start: int, *, limit: int, defects: Defects, root: bool = False) -> HeaderBlock:
+def read_block(raw: RawMail, start: int, *, limit: int, defects: Defects, root: bool = False) -> HeaderBlock:
     """
     Return the header block that begins at `start`; linear in its length, never raises.
 
@@ -87,8 +88,8 @@ def read_block(raw: bytes, start: int, *, limit: int, defects: Defects, root: bo
     return HeaderBlock(fields, end)
 
 
-def _skip_leading(raw: bytes, start: int, defects: Defects) -> int:
-    if raw.startswith(_BOM, start):
+def _skip_leading(raw: RawMail, start: int, defects: Defects) -> int:
+    if raw[start : start + len(_BOM)] == _BOM:
         defects.add("byte_order_mark")
         start += len(_BOM)
     return start
@@ -98,20 +99,20 @@ def _ends_open(value: bytes) -> bool:
     return value[-100:].rstrip().endswith(b";")
 
 
-def _after_limit(raw: bytes, position: int, defects: Defects) -> int:
+def _after_limit(raw: RawMail, position: int, defects: Defects) -> int:
     """Return where the body begins when the fields left are not read one by one."""
     defects.add("header_limit")
     separator = _SEPARATOR.search(raw, max(position - 1, 0))
     return separator.end() if separator is not None else len(raw)
 
 
-def _pass_over(raw: bytes, position: int, fields: list[Field], defects: Defects) -> int | None:
+def _pass_over(raw: RawMail, position: int, fields: list[Field], defects: Defects) -> int | None:
     """Return where reading goes on after a line that is no field, or None where the body begins with it."""
     mbox = _MBOX.match(raw, position)
     if mbox is not None:
         defects.add("mbox_line")
         return mbox.end()
-    if raw.startswith(b"--", position):
+    if raw[position : position + 2] == b"--":
         return None
     parameter = _PARAMETER.match(raw, position)
     if parameter is not None and fields and len(fields[-1].value) < _LONGEST_JOINED and _ends_open(fields[-1].value):

@@ -20,6 +20,7 @@ from bridge.mime.words import Budget, HeaderText
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.mime.mapped import RawMail
     from bridge.mime.sink import Sink
 
 _ONCE = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "date")
@@ -31,7 +32,7 @@ _IMPORTANCE: dict[str, Importance] = {
 }  # fmt: skip
 
 
-def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS, sink: Sink | None = None) -> ParsedMail:
+def parse(raw: RawMail, *, limits: Limits = DEFAULT_LIMITS, sink: Sink | None = None) -> ParsedMail:
     """
     Return what a mail says, its large attachments in the sink where there is one.
 
@@ -42,9 +43,9 @@ def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS, sink: Sink | None = No
     defects = Defects()
     if not raw:
         defects.add("empty")
-    elif b"\n" not in raw and b"\r" in raw:
+    elif raw.find(b"\n") < 0 and raw.find(b"\r") >= 0:
         defects.add("cr_only_line_ends")
-        raw = raw.replace(b"\r", b"\n")
+        raw = raw[:].replace(b"\r", b"\n")
     header = HeaderText(defects, Budget(limits.encoded_words))
     block = read_block(raw, 0, limit=limits.headers, defects=defects, root=True)
     root = read_structure(raw, block, header, limits)
@@ -98,7 +99,7 @@ def parse(raw: bytes, *, limits: Limits = DEFAULT_LIMITS, sink: Sink | None = No
     )
 
 
-def _note_charset(raw: bytes, block: HeaderBlock, charset: str | None, header: HeaderText) -> None:
+def _note_charset(raw: RawMail, block: HeaderBlock, charset: str | None, header: HeaderText) -> None:
     """Tell the header decoder which charset the body claims; only 8-bit headers need it."""
     if charset and not raw[: block.body].isascii():
         header.charset.append(charset)

@@ -15,6 +15,8 @@ from bridge.mime.transfer import IDENTITY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.mime.mapped import RawMail
+
 _PIECE_BYTES: Final = 1 << 20
 _BLANKS: Final = b" \t\r\n"
 _BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -24,7 +26,7 @@ class NotCleanError(Exception):
     """The part is not encoded as it should be."""
 
 
-def decoded_pieces(raw: bytes, start: int, end: int, encoding: str) -> Iterator[bytes] | None:
+def decoded_pieces(raw: RawMail, start: int, end: int, encoding: str) -> Iterator[bytes] | None:
     """Return the content of a part in pieces, which may raise `NotCleanError`; None for what is not done in pieces."""
     if encoding in IDENTITY:
         return (raw[at : min(at + _PIECE_BYTES, end)] for at in range(start, end, _PIECE_BYTES))
@@ -33,7 +35,7 @@ def decoded_pieces(raw: bytes, start: int, end: int, encoding: str) -> Iterator[
     return None
 
 
-def _base64(raw: bytes, start: int, end: int) -> Iterator[bytes]:
+def _base64(raw: RawMail, start: int, end: int) -> Iterator[bytes]:
     left, padding = b"", 0
     for at in range(start, end, _PIECE_BYTES):
         symbols = left + raw[at : min(at + _PIECE_BYTES, end)].translate(None, _BLANKS)

@@ -18,6 +18,7 @@ from bridge.mime.parameters import MediaValue, parse_disposition, parse_media_ty
 if TYPE_CHECKING:
     from bridge.mime.defects import Defects
     from bridge.mime.limits import Limits
+    from bridge.mime.mapped import RawMail
     from bridge.mime.words import HeaderText
 
 _LINE = re.compile(rb"[^\r\n]*+")
@@ -87,7 +88,7 @@ def part_of(block: HeaderBlock, end: int, header: HeaderText, limits: Limits, de
     )
 
 
-def read_structure(raw: bytes, block: HeaderBlock, header: HeaderText, limits: Limits) -> Part:
+def read_structure(raw: RawMail, block: HeaderBlock, header: HeaderText, limits: Limits) -> Part:
     """Return the part tree of the mail whose own header block was read."""
     root = part_of(block, len(raw), header, limits)
     if not root.content_type.startswith("multipart/"):
@@ -112,7 +113,7 @@ def _boundary_bytes(text: str) -> bytes:
 
 
 class _Reader:
-    def __init__(self, raw: bytes, header: HeaderText, limits: Limits) -> None:
+    def __init__(self, raw: RawMail, header: HeaderText, limits: Limits) -> None:
         self._raw = raw
         self._header = header
         self._defects: Defects = header.defects
@@ -126,7 +127,7 @@ class _Reader:
         raw, find = self._raw, self._raw.find
         self._open(root)
         position = max(root.body - 1, 0)
-        if raw.startswith(b"--", position):  # a header without fields: the first line may be a boundary
+        if raw[position : position + 2] == b"--":  # a header without fields: the first line may be a boundary
             position = self._delimiter(position - 1, position)
         looked_at = 0
         while self._stack and (newline := find(b"\n--", position)) >= 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bridge.mime import parse
+from bridge.mime.mapped import MappedMail
 from bridge.mime.parsed import Extent
 from bridge.mime.sink import Sink
 from bridge.wire.inbound_build import RawMime
@@ -60,7 +61,7 @@ def composed_by(job: Job) -> Composed:
 
         def read() -> ParsedMail:
             sink = Sink(parts, from_bytes=_in_file_from(files.size, rules))
-            parsed = parse(_whole(files.mime, files.size), sink=sink)
+            parsed = parse(MappedMail(files.mime, files.size) if files.size else b"", sink=sink)
             parts.flush()
             return parsed
 
@@ -72,11 +73,3 @@ def _in_file_from(size: int, rules: ClaimRules) -> int:
     if size > rules.largest_body_bytes:  # very many that are not large would be held together, in several copies
         return min(_HELD_OF_MANY_BYTES, rules.above_bytes * 3 // 2)
     return rules.above_bytes * 3 // 2  # what it becomes without its encoding, and more
-
-
-def _whole(descriptor: int, size: int) -> bytes:
-    # In one read, of a size that is known: a file that is read to its end takes as much again on the way.
-    whole = os.pread(descriptor, size, 0)
-    if len(whole) != size:
-        raise ValueError("the file has another size than it had")
-    return whole

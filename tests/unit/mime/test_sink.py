@@ -20,9 +20,10 @@ from tests.support.mails import samples
 
 if TYPE_CHECKING:
     from bridge.mime import ParsedMail
+    from bridge.mime.mapped import RawMail
 
 
-def with_sink(raw: bytes, from_bytes: int = 0) -> ParsedMail:
+def with_sink(raw: RawMail, from_bytes: int = 0) -> ParsedMail:
     """Parse with a sink, and put what went there back where it would be."""
     file = io.BytesIO(b"what an earlier reading left" * 100)
     found = parse(raw, sink=Sink(file, from_bytes=from_bytes))
