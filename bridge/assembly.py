@@ -132,7 +132,7 @@ def _connection(settings: ExchangeSettings, mailbox: MailboxSettings, tokens: To
     return EwsConnection(
         url=settings.ews_url(mailbox),
         ca_file=str(settings.ews.ca_file) if settings.ews.ca_file else None,
-        connections=settings.ews.connections,
+        connections=settings.connections_each,
         call_timeout_seconds=settings.ews.call_timeout_seconds,
         impersonate=tokens is not None or settings.ews.impersonate,
     )

@@ -328,7 +328,7 @@ class _Process:
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
             allowed = (client.calls_allowed for client in self._clients.values())
-            self.metrics.ews_calls_allowed.set(min(filter(None, allowed), default=self.settings.ews.connections))
+            self.metrics.ews_calls_allowed.set(min(filter(None, allowed), default=self.settings.connections_each))
             if self.certificate is not None:
                 await self.certificate.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)

@@ -40,6 +40,9 @@ class EwsSettings(Section):
     """Most calls in progress at a time, over all mailboxes of one app; each takes a thread and a connection. A mailbox
     has half of them at most where there are several, never more than Exchange's 27, and fewer by itself while Exchange
     throttles or is slow."""
+    connections_in_all: int = Field(default=64, ge=2, le=1000)
+    """Most calls in progress at a time over all apps, or all logins on-premises; where there are so many that
+    `connections` for each would be more, each has its share of these, and two at least."""
 
     _url = field_validator("url")(rules.ews_url)
 
@@ -248,6 +251,12 @@ class ExchangeSettings(Section):
         """Whether each mailbox's EWS endpoint is that of its app's cloud."""
         own = CLOUDS[self.entra.cloud].ews_url if self.entra is not None else None
         return self.ews.url == own
+
+    @property
+    def connections_each(self) -> int:
+        """Return how many calls may be in progress for one app or login: none waits for the calls of another."""
+        logins = {(self.app_name(one) or one.alias, self.ews_url(one)) for one in self.mailboxes}
+        return min(self.ews.connections, max(2, self.ews.connections_in_all // max(1, len(logins))))
 
     def app_name(self, mailbox: MailboxSettings) -> str | None:
         """Return the name of the app that signs in for a mailbox, None where none does."""

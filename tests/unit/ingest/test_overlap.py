@@ -9,13 +9,13 @@ from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.workers.ingest import IngestOptions
 from bridge.workers.ingest_limits import TransferLimits
-from tests.unit.ingest.doubles import a_mail
+from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.domain.mail import Fetched, MailRef, Removal
+    from bridge.domain.mail import Fetched, MailRef, ReadMail, Removal
     from bridge.ports.broker import Message, PublishReceipt
 
 _BATCH, _BATCHES, _AHEAD = 5, 12, 3
@@ -71,3 +71,25 @@ async def test_fetches_publishes_and_removals_overlap_and_mails_stay_in_order() 
     assert inbox.finished != sorted(inbox.finished)
     assert bench.publisher.ids == [mail.ref.message_id for mail in mails]
     assert left_at_publish[-1] < len(mails), "nothing was removed before all was published"
+
+
+async def test_however_long_mails_take_to_read_everything_else_has_its_turn_after_each() -> None:
+    """Heartbeats, other mailboxes and what streams say wait for one mail at most, not for a batch of them."""
+    bench = Bench(*(a_mail(number) for number in range(40)))
+    turns, loop = 0, asyncio.get_running_loop()
+    read_at: list[int] = []
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        loop.call_soon(turn)
+
+    async def compose_at_once(mail: ReadMail) -> Sequence[Message]:
+        read_at.append(turns)
+        return await compose(mail)
+
+    bench.reader._large._compose = compose_at_once
+    loop.call_soon(turn)
+    assert await bench.once() == 40
+
+    assert len(set(read_at)) == 40
