@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 MOST_BY_EXCHANGE: Final = 27
-"""Calls in progress for one mailbox and one app (F:E1)."""
+"""Calls in progress for one mailbox and one app: `EWSMaxConcurrency` of Exchange Online's throttling policy."""
 _FEW_WAITING: Final = 1.0
 _MANY_WAITING: Final = 3.0
 _LOOK_EVERY: Final = 200

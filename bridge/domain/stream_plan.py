@@ -1,8 +1,8 @@
 """
 Which mailboxes share which stream, and what to do next: decided here, done elsewhere.
 
-Exchange tells of many mailboxes on one connection as long as they lie on one of its servers (F:E22). Nobody says which
-do: an app that is limited to its mailboxes has no Autodiscover to ask (F:B7). So mailboxes are put together by trial.
+Exchange tells of many mailboxes on one connection as long as they lie on one of its servers. Nobody says which
+do: an app that is limited to its mailboxes has no Autodiscover to ask. So mailboxes are put together by trial.
 The answer to Subscribe may name another server, and the mailbox goes to the stream of that one; or the stream refuses
 single subscriptions that it never told of, and their mailboxes try another stream.
 

@@ -129,7 +129,7 @@ async def find(
     offset: int = 0,
     sort_by: str | None = None,
 ) -> ResponseMessage:
-    """Return one page of a search in a folder: a restriction is never answered from the search index (F:E20)."""
+    """Return one page of a search in a folder: a restriction is never answered from the search index."""
     shape = [element("t:BaseShape", text="IdOnly")]
     if fields:
         shape.append(element("t:AdditionalProperties", *fields))

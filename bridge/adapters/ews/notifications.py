@@ -67,7 +67,8 @@ class EwsNotifications:
     """
     Keeps the promise of `ports.notifications.Notifications`. Close it at the end.
 
-    Affinity is F:E22: the anchor mailbox, the wish for affinity, and the cookie that came of it. exchangelib sends the
+    Affinity (Microsoft's "Maintain affinity between a group of subscriptions and the Mailbox server") is the anchor
+    mailbox, the wish for affinity, and the cookie that came of it. exchangelib sends the
     cookie as a header of its own name, keeps a session waiting for each stream and logs what it reads: calls are made
     with its sessions and its logins, without its services.
     """

@@ -80,7 +80,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, which the caller turns into
         self.code = code
 
 
-# About the subscriptions of the stream, all of them where none is named (F:E21 has the first three).
+# About the subscriptions of the stream, all of them where none is named.
 _OF_SUBSCRIPTIONS: Final = frozenset({
     "ErrorMissedNotificationEvents",
     "ErrorReadEventsFailed",

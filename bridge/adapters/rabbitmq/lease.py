@@ -1,7 +1,7 @@
 """
 Leases: an exclusive queue of a name, which the broker gives to one connection at a time and takes away with it.
 
-Advisory. A worker that is frozen or cut off does not know that its lease has passed on (F:G15), so nothing rests on it
+Advisory. A worker that is frozen or cut off does not know that its lease has passed on, so nothing rests on it
 but order and rare repeats. What is promised here: a holder that cannot prove its lease within a heartbeat hears so.
 """
 
