@@ -2,32 +2,41 @@
 Leases: an exclusive queue of a name, which the broker gives to one connection at a time and takes away with it.
 
 Advisory. A worker that is frozen or cut off does not know that its lease has passed on, so nothing rests on it
-but order and rare repeats. What is promised here: a holder that cannot prove its lease within a heartbeat hears so.
+but order and rare repeats. What is promised here: a holder whose connection cannot be proved within a heartbeat hears
+so, and within six at the latest one whose lease somebody deleted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+import random
+import time
+import weakref
+from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.rabbitmq.connection import abandon, open_channel
 from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken
 from bridge.wire.broker_replies import QUEUE_DOWN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
+
+_FEW: Final = 10
+_MOST_PROOFS: Final = 6
+"""Where many leases are held on a connection, that is proved by any of them; each in its turn after so many proofs."""
 
 
 class Leases:
     """The leases of one process. Names are those of `bridge.wire.topology.lease_queue`."""
 
     def __init__(self, proof_seconds: float) -> None:
-        """Each lease is proved anew so often; a connection that gives no proof for as long is given up."""
+        """A connection is proved anew so often, by leases on it; one that gives no proof for as long is given up."""
         self._proof_seconds = proof_seconds
         self._held: set[str] = set()
+        self._asked_at: weakref.WeakKeyDictionary[object, float] = weakref.WeakKeyDictionary()
 
     @contextlib.asynccontextmanager
     async def hold(
@@ -68,19 +77,23 @@ class Leases:
         silent: Callable[[], bool],
     ) -> None:
         wait = self._proof_seconds
+        checked_at = time.monotonic()
+        good_seconds = random.random() * self._good_seconds  # noqa: S311 - those that begin together are checked apart
         try:
             while True:
                 await asyncio.wait({channel.closed}, timeout=wait)
                 wait = self._proof_seconds
                 if channel.closed.done():
                     return
-                if silent():
+                if silent() or (time.monotonic() - checked_at < good_seconds and self._is_asked(connection)):
                     continue
                 heard = connection.amqp.bytes_received
                 # Also where somebody deleted the queue by hand: it is there again, or another's by now.
                 try:
-                    async with asyncio.timeout(self._proof_seconds):
-                        await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+                    with self._asking(connection):
+                        async with asyncio.timeout(self._proof_seconds):
+                            await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+                    checked_at, good_seconds = time.monotonic(), self._good_seconds
                 except TimeoutError:
                     # The answer may be behind a heap of confirms, or behind whatever held up this process; an alarm
                     # may have begun since. A connection on which anything comes lives, and the lease with it.
@@ -96,6 +109,24 @@ class Leases:
             return
         finally:
             lost.set()
+
+    @property
+    def _good_seconds(self) -> float:
+        """How long a lease is believed in after it was checked itself: no time where there are few."""
+        return self._proof_seconds * (min(len(self._held) / _FEW, _MOST_PROOFS) - 1.0)
+
+    def _is_asked(self, connection: Connection) -> bool:
+        """Whether another lease has proved the connection just now, or is about to; if it cannot, all are lost."""
+        return time.monotonic() - self._asked_at.get(connection.amqp, float("-inf")) < self._proof_seconds / 2
+
+    @contextlib.contextmanager
+    def _asking(self, connection: Connection) -> Iterator[None]:
+        self._asked_at[connection.amqp] = time.monotonic()
+        try:
+            yield
+        except BaseException:  # whoever gave up in between has proved nothing
+            self._asked_at.pop(connection.amqp, None)
+            raise
 
 
 @contextlib.asynccontextmanager
