@@ -23,6 +23,7 @@ from bridge.probe import (
     steps_refusals,
     steps_searches,
     steps_sync,
+    steps_together,
     steps_versions,
 )
 from bridge.probe.by_hand import BY_HAND
@@ -56,6 +57,7 @@ MODULES: Final = (
     steps_bodies,
     steps_assertions,
     steps_parts,
+    steps_together,
 )
 """Importing them has put their steps on the list."""
 
