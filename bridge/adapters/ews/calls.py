@@ -159,12 +159,16 @@ async def find_all(
     *,
     fields: Sequence[etree._Element],
     sort_by: str | None = None,
+    one_page: bool = False,
 ) -> list[etree._Element]:
     """
     Return every item that a search finds, page by page.
 
+    What leaves the folder between two pages makes the second one skip as many. Of a single request that is so little
+    that there is one page; a search for many, of whose mails some leave at any moment, is not to go on to another.
+
     Raises:
-        MailboxUnavailable: They never come to an end.
+        MailboxUnavailable: They never come to an end, or not where they have to.
         BridgeError: The meaning of a refusal.
     """
     found: list[etree._Element] = []
@@ -177,4 +181,6 @@ async def find_all(
         found += page
         if not page or (root.get("IncludesLastItemInRange") or "true").lower() in {"true", "1"}:
             return found
+        if one_page:
+            raise MailboxUnavailable("FindItem finds more than fits on its page")
     raise MailboxUnavailable("FindItem has no last page")

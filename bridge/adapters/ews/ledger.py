@@ -74,7 +74,7 @@ class EwsLedger:
 
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done, whatever else became of its entry."""
-        await self._marks.ask(entry_id)
+        await self._marks.ask(entry_id, entry_id)
 
     async def _mark_all(self, entry_ids: Sequence[str]) -> Sequence[ResponseMessage | BridgeError]:
         request = element(
@@ -97,7 +97,7 @@ class EwsLedger:
 
     async def entries(self, request_id: str) -> LedgerView:
         """Return the entries of a request, oldest first, and since when there are all of them."""
-        return await self._views.ask(request_id)
+        return await self._views.ask(request_id, request_id)
 
     async def _views_of(self, request_ids: Sequence[str]) -> list[LedgerView]:
         asked = [stamps.equals(stamps.REQUEST_ID, one) for one in dict.fromkeys(request_ids)]
@@ -106,7 +106,7 @@ class EwsLedger:
             births: list[etree._Element] = []
             found: list[LedgerEntry] = []
             whole = True
-            for items in await self._search(wanted):
+            for items in await self._search(wanted, one_page=len(request_ids) > 1):
                 births += [item for item in items if is_birth(item)]
                 whole &= any(is_birth(item) for item in items)
                 found += [entry for item in items if (entry := _entry(item)) is not None]
@@ -150,7 +150,7 @@ class EwsLedger:
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:
         try:
-            message = await self._entries.ask((stamp, values))
+            message = await self._entries.ask(stamp.request_id, (stamp, values))
         except (FolderNotFound, CallRefused) as error:
             if not _is_gone(error):
                 raise
@@ -182,7 +182,7 @@ class EwsLedger:
         )
         return await changes(self._client, self._address, request, len(entries))
 
-    async def _search(self, restriction: etree._Element) -> list[list[etree._Element]]:
+    async def _search(self, restriction: etree._Element, *, one_page: bool = False) -> list[list[etree._Element]]:
         """Return what is found in each folder, oldest first."""
         for _ in range(_TRIES):
             try:
@@ -197,6 +197,7 @@ class EwsLedger:
                             *(stamps.uri(name) for name in _FIELDS),
                         ],
                         sort_by=_CREATED,
+                        one_page=one_page,
                     )
                     for folder in await self._home.ids()
                 ]

@@ -94,7 +94,7 @@ class EwsSender:
         """Save a draft with its stamp."""
         try:
             creations = self._creations if len(mime) < LARGE_BYTES else self._large_creations
-            message = await creations.ask((mime, stamp), size=len(mime) * 4 // 3)
+            message = await creations.ask(stamp.request_id, (mime, stamp), size=len(mime) * 4 // 3)
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
@@ -115,7 +115,7 @@ class EwsSender:
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """Return the stamped drafts of a request, void and submitted ones included."""
-        return await self._drafts.ask(request_id)
+        return await self._drafts.ask(request_id, request_id)
 
     async def _find_drafts(self, request_ids: Sequence[str]) -> list[list[SeenDraft]]:
         fields = [
@@ -130,7 +130,7 @@ class EwsSender:
 
     async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
         """Return the mails of a request in Outbox."""
-        return await self._outbox.ask(request_id)
+        return await self._outbox.ask(request_id, request_id)
 
     async def _find_in_outbox(self, request_ids: Sequence[str]) -> list[list[SeenMail]]:
         found = await self._mails("outbox", request_ids)
@@ -177,7 +177,7 @@ class EwsSender:
         """Send a draft with the change key of its creation, unless it is too late when the request goes out."""
 
         try:
-            await self._sends.ask((draft, still))
+            await self._sends.ask(draft.stamp.request_id, (draft, still))
         except MailUnreadable as error:
             raise SendRefused(error.detail) from error
         except MailboxAccessDenied as error:
@@ -190,8 +190,14 @@ class EwsSender:
     async def _send(
         self, sends: Sequence[tuple[CreatedDraft, Callable[[], bool]]]
     ) -> Sequence[ResponseMessage | BridgeError]:
+        late = {draft.item_id for draft, still in sends if not still()}
+        if late:
+            in_time = [(draft, still) for draft, still in sends if draft.item_id not in late]
+            answers = iter(await self._send(in_time) if in_time else ())
+            return [SendTooLate() if draft.item_id in late else next(answers) for draft, _ in sends]
+
         def look() -> None:
-            # All or none of them: those that are in time go out with the next call.
+            # All or none of them: those that are in time still go out with the next call.
             if not all(still() for _, still in sends):
                 raise SendTooLate
 
@@ -278,6 +284,7 @@ class EwsSender:
             distinguished(folder),
             stamps.one_of(stamps.REQUEST_ID, dict.fromkeys(request_ids)),
             fields=fields,
+            one_page=len(request_ids) > 1,
         )
         # Exchange compares strings without regard to case; two request ids may differ in nothing else.
         stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)

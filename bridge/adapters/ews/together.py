@@ -11,12 +11,13 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from bridge.errors import BridgeError, MailboxThrottled, OperatorError, SendTooLate, TokenUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -26,15 +27,49 @@ _MOST: Final = 32
 carry all that are on their way where as many are as the configuration says by itself."""
 _LARGEST_BYTES: Final = 4 << 20
 _AT_A_TIME: Final = 2
-_AT_A_TIME_ALONE: Final = 4
-_ALONE_SECONDS: Final = 30.0
+_AT_A_TIME_APART: Final = 4
+_LONG_SECONDS: Final = 3.0
+_MOST_LONG: Final = 4
+"""Half of the connections that there are where nothing is configured."""
+_APART_SECONDS: Final = 900.0
+"""Longer than a request waits for its next try."""
 
 
 @dataclass(slots=True, eq=False)
 class _Asked(Generic[Q, A]):
+    key: str
     question: Q
     size: int
     answer: asyncio.Future[A]
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Q, A]):
+    """
+    Those who wait for calls of so many parts, of which so many are made at a time.
+
+    One that takes long is no longer waited for: a connection that hangs must not hold up who comes, urgent or not.
+    """
+
+    most: int
+    at_a_time: int
+    asked: deque[_Asked[Q, A]] = field(default_factory=deque)
+    under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    """Without those that take long."""
+
+    def next(self) -> list[_Asked[Q, A]]:
+        """Take the next call's parts; none where there are none, or too many calls under way."""
+        taken: list[_Asked[Q, A]] = []
+        size = 0
+        while self.asked and len(self.under_way) < self.at_a_time and len(taken) < self.most:
+            asked = self.asked[0]
+            if taken and size + asked.size > _LARGEST_BYTES:
+                break
+            self.asked.popleft()
+            if not asked.answer.done():  # given up
+                size += asked.size
+                taken.append(asked)
+        return taken
 
 
 @dataclass(slots=True)
@@ -42,6 +77,8 @@ class Line:
     """Those of one mailbox who wait for a call of any kind."""
 
     kinds: list[Together[object, object]] = field(default_factory=list)
+    long: set[asyncio.Task[None]] = field(default_factory=set)
+    """Calls that take long, of any kind."""
 
     def dismiss(self, error: MailboxThrottled) -> None:
         """Let nobody make a call that was asked for before Exchange asked for quiet."""
@@ -54,77 +91,86 @@ class Together(Generic[Q, A]):
     Makes one call of the questions of several requests, and tells each its own answer.
 
     `call` returns for each question, in their order, its answer or its error; what it raises is everybody's. A call
-    that failed as a whole may have done so for the sake of one part: for a while after it each goes alone.
+    that failed as a whole may have done so for the sake of one part: each of them goes alone, beside the others, until
+    it has had an answer of its own.
     """
 
     def __init__(self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A | BridgeError]]], line: Line) -> None:
         self._call = call
         self._line = line
-        self._waiting: deque[_Asked[Q, A]] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
-        self._alone_until = 0.0
+        self._together: _Waiting[Q, A] = _Waiting(_MOST, _AT_A_TIME)
+        self._apart: _Waiting[Q, A] = _Waiting(1, _AT_A_TIME_APART)
+        self._suspects: dict[str, float] = {}
+        """Who was in a call that failed as a whole, and until when that counts."""
         line.kinds.append(self)  # type: ignore[arg-type]  # a line only dismisses
 
-    async def ask(self, question: Q, *, size: int = 0) -> A:
+    async def ask(self, key: str, question: Q, *, size: int = 0) -> A:
         """
-        Return the answer to a question of `size` bytes.
+        Return the answer to a question of `size` bytes; `key` is the same when it is asked again.
 
         Who gives up before the call goes out is left out of it; after that the call goes on without him.
         """
         loop = asyncio.get_running_loop()
-        asked: _Asked[Q, A] = _Asked(question, size, loop.create_future())
-        self._waiting.append(asked)
+        asked: _Asked[Q, A] = _Asked(key, question, size, loop.create_future())
+        waiting = self._apart if self._suspects.get(key, 0.0) > time.monotonic() else self._together
+        waiting.asked.append(asked)
         # Not at once: those whose last call was answered by the same answer ask within the same round of the loop.
         loop.call_soon(self._go_on)
         return await asked.answer
 
     def dismiss(self, error: MailboxThrottled) -> None:
         """Answer those that wait for a call with this error."""
-        _fail([self._waiting.popleft() for _ in range(len(self._waiting))], error)
+        for waiting in (self._together, self._apart):
+            _fail([waiting.asked.popleft() for _ in range(len(waiting.asked))], error)
 
     def _go_on(self) -> None:
-        alone = time.monotonic() < self._alone_until
-        while self._waiting and len(self._under_way) < (_AT_A_TIME_ALONE if alone else _AT_A_TIME):
-            batch = list(self._next(1 if alone else _MOST))
-            if batch:
+        for waiting in (self._together, self._apart):
+            while batch := waiting.next():
                 task = asyncio.create_task(self._run(batch))
-                self._under_way.add(task)
-                task.add_done_callback(self._done)
+                waiting.under_way.add(task)
+                self._look_later(waiting, task)
+                task.add_done_callback(partial(self._done, waiting))
 
-    def _next(self, most: int) -> Iterator[_Asked[Q, A]]:
-        count, size = 0, 0
-        while self._waiting and count < most:
-            asked = self._waiting[0]
-            if count and size + asked.size > _LARGEST_BYTES:
-                return
-            self._waiting.popleft()
-            if not asked.answer.done():  # given up
-                count, size = count + 1, size + asked.size
-                yield asked
+    def _look_later(self, waiting: _Waiting[Q, A], task: asyncio.Task[None]) -> None:
+        asyncio.get_running_loop().call_later(_LONG_SECONDS, self._look_how_long, waiting, task)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+    def _look_how_long(self, waiting: _Waiting[Q, A], task: asyncio.Task[None]) -> None:
+        if task.done():
+            return
+        if len(self._line.long) >= _MOST_LONG:
+            self._look_later(waiting, task)
+            return
+        self._line.long.add(task)
+        waiting.under_way.discard(task)
+        self._go_on()
+
+    def _done(self, waiting: _Waiting[Q, A], task: asyncio.Task[None]) -> None:
+        self._line.long.discard(task)
+        waiting.under_way.discard(task)
         self._go_on()
 
     async def _run(self, batch: Sequence[_Asked[Q, A]]) -> None:
         try:
-            answers = await self._call([asked.question for asked in batch])
-        except BridgeError as error:
+            self._tell(batch, await self._call([asked.question for asked in batch]))
+        except BaseException as error:  # a bug, too, or the end of the loop: nobody is left waiting for ever
+            if not isinstance(error, OperatorError | TokenUnavailable | SendTooLate | MailboxThrottled):
+                self._suspect(batch)
             _fail(batch, error)
             if isinstance(error, MailboxThrottled):
                 self._line.dismiss(error)
-            elif len(batch) > 1 and not isinstance(error, OperatorError | TokenUnavailable | SendTooLate):
-                self._alone_until = time.monotonic() + _ALONE_SECONDS
-        except BaseException as bug:  # or the end of the loop: nobody is left waiting for ever
-            _fail(batch, bug)
-            if not isinstance(bug, Exception):
+            if not isinstance(error, Exception):
                 raise
-        else:
-            self._tell(batch, answers)
+
+    def _suspect(self, batch: Sequence[_Asked[Q, A]]) -> None:
+        now = time.monotonic()
+        if len(batch) > 1 or batch[0].key in self._suspects:
+            self._suspects = {key: until for key, until in self._suspects.items() if until > now}
+            self._suspects.update((asked.key, now + _APART_SECONDS) for asked in batch)
 
     def _tell(self, batch: Sequence[_Asked[Q, A]], answers: Sequence[A | BridgeError]) -> None:
         throttled: MailboxThrottled | None = None
         for asked, answer in zip(batch, answers, strict=True):
+            self._suspects.pop(asked.key, None)
             if isinstance(answer, MailboxThrottled):
                 throttled = answer
             if isinstance(answer, BridgeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -28,6 +29,48 @@ def test_each_is_sent_once_and_told_where_the_answers_to_calls_of_many_are_lost(
 
     # They did share them, or nothing was shown here.
     assert site.sandbox.admin("/calls")["SendItem"]["count"] < len(_REQUESTS)
+
+
+@pytest.mark.parametrize("operation", ["CreateItem", "SendItem"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "soap_fault", "code": "ErrorTimeoutExpired"},
+        {"kind": "server_busy", "back_off_milliseconds": 500},
+        {"kind": "gateway_error", "status": 504},
+        {"kind": "stall_after", "seconds": 60},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_each_is_sent_once_and_told_where_calls_of_many_fail_as_a_whole(
+    site: Site, operation: str, fault: dict[str, Any]
+) -> None:
+    """Done or not: nobody knows, of none of them."""
+    site.environment["BRIDGE_EWS__CALL_TIMEOUT_SECONDS"] = "4"
+
+    _all_are_sent_once(site, {"match": {"operation": operation}, "fault": fault, "times": 3})
+
+    assert site.sandbox.fault_report()[0]["fired"] == 3
+
+
+@pytest.mark.parametrize("operation", ["CreateItem", "FindItem", "SendItem"])
+def test_an_urgent_request_does_not_wait_for_calls_of_many_that_hang(site: Site, operation: str) -> None:
+    hang = {"kind": "stall_before", "seconds": 60}
+    site.sandbox.faults({"match": {"operation": operation}, "fault": hang, "times": 2})
+    site.environment["BRIDGE_EWS__CALL_TIMEOUT_SECONDS"] = "60"
+    events: list[dict[str, Any]] = []
+    site.request(_REQUESTS)
+    worker = site.start()
+    until(lambda: site.sandbox.fault_report()[0]["fired"] == 2, "two calls to hang", seconds=60)
+
+    started = time.monotonic()
+    site.request(["urgent"], key="dispatch.urgent")
+    until(lambda: site.sent()["urgent"] == 1, "the urgent mail", seconds=60)
+
+    assert time.monotonic() - started < 45
+    until(gather(site, events, len(_REQUESTS) + 1), "all ends", seconds=200)
+    assert site.stop(worker) == 0
+    assert site.sent() == dict.fromkeys([*_REQUESTS, "urgent"], 1)
 
 
 def _all_are_sent_once(site: Site, rule: dict[str, Any]) -> None:

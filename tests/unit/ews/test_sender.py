@@ -25,6 +25,7 @@ from bridge.errors import (
     SendRefused,
     SendTooLate,
 )
+from tests.unit.egress.harness import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,6 +77,26 @@ class Scripted(EwsClient):
 
     def asked(self, operation: str) -> int:
         return sum(1 for call in self.calls if str(call.tag).endswith("}" + operation))
+
+
+class Hanging(Scripted):
+    """Keeps calls waiting until it is told to go on."""
+
+    def __init__(self, **answers: list[list[tuple[str, str]]]) -> None:
+        super().__init__(**answers)
+        self.go_on = asyncio.Event()
+
+    async def call(
+        self,
+        address: str,
+        payload: etree._Element,
+        *,
+        timeout_seconds: float | None = None,
+        look: Callable[[], None] = lambda: None,
+    ) -> list[ResponseMessage]:
+        answer = await super().call(address, payload, timeout_seconds=timeout_seconds, look=look)
+        await self.go_on.wait()
+        return answer
 
 
 def _answer(operation: str, messages: list[tuple[str, str]]) -> bytes:
@@ -269,16 +290,67 @@ async def test_another_number_of_answers_than_of_sends_leaves_all_of_them_unknow
     assert [type(one) for one in told] == [SendOutcomeUnknown] * 2
 
 
-async def test_none_of_a_call_is_sent_where_the_time_of_one_is_over() -> None:
+async def test_none_of_a_call_is_sent_where_the_time_of_one_is_over_when_it_goes_out() -> None:
     client = Scripted(SendItem=[[("NoError", "")]])
     sender = _sender(client)
+    looks = iter([True, False])
 
     told = await asyncio.gather(
-        sender.send(_draft("a")), sender.send(_draft("b"), still=lambda: False), return_exceptions=True
+        sender.send(_draft("a")), sender.send(_draft("b"), still=lambda: next(looks)), return_exceptions=True
     )
 
     assert [type(one) for one in told] == [SendTooLate] * 2
     assert not client.calls
+
+
+async def test_who_is_too_late_before_the_call_is_left_out_of_it() -> None:
+    client = Scripted(SendItem=[[("NoError", ""), ("ErrorStaleObject", "")]])
+    sender = _sender(client)
+
+    told = await asyncio.gather(
+        sender.send(_draft("a")),
+        sender.send(_draft("b"), still=lambda: False),
+        sender.send(_draft("c")),
+        return_exceptions=True,
+    )
+
+    assert [type(one) for one in told] == [type(None), SendTooLate, CallRefused]
+    [send] = client.calls
+    assert [one.get("Id") for one in send.iter(f"{{{TYPES}}}ItemId")] == ["a", "c"]
+
+
+async def test_a_search_for_several_that_does_not_end_on_its_page_is_made_for_each_alone() -> None:
+    """Mails of the others leave between two pages, and one that is there could be skipped."""
+    first_page = _found(_entry(), last=False)
+    client = Scripted(FindItem=[first_page, _found(), _found()])
+    sender = _sender(client)
+
+    together = await asyncio.gather(*(sender.find_drafts(name) for name in ("r-1", "r-2")), return_exceptions=True)
+    alone = await asyncio.gather(*(sender.find_drafts(name) for name in ("r-1", "r-2")))
+
+    assert [type(one) for one in together] == [MailboxUnavailable] * 2
+    assert alone == [[], []]
+    assert client.asked("FindItem") == 3
+
+
+async def test_large_drafts_share_no_call_beyond_its_bound_and_hold_up_no_small_one() -> None:
+    item = '<m:Items><t:Message><t:ItemId Id="d" ChangeKey="k"/></t:Message></m:Items>'
+    client = Hanging(CreateItem=[[("NoError", item)]])
+    sender = EwsSender(client, "dispatch@example.org")
+    large = [
+        asyncio.create_task(sender.create_draft(b"x" * (4 << 20), Stamp(f"r-{number}", "attempt", "digest")))
+        for number in range(3)
+    ]
+    await eventually(lambda: len(client.seconds) == 2)
+
+    small = asyncio.create_task(sender.create_draft(b"x" * 1000, Stamp("small", "attempt", "digest")))
+    await eventually(lambda: len(client.seconds) == 3)
+    client.go_on.set()
+    await asyncio.gather(*large, small)
+
+    assert client.seconds == [client.call_timeout_seconds + 4, client.call_timeout_seconds + 4, None,
+                              client.call_timeout_seconds + 4]  # fmt: skip
+    assert [sum(1 for _ in call.iter(f"{{{TYPES}}}Message")) for call in client.calls] == [1] * 4
 
 
 async def test_what_is_found_for_several_requests_is_told_to_the_one_that_it_belongs_to() -> None:

@@ -11,7 +11,14 @@ import pytest
 
 from bridge.adapters.ews import together
 from bridge.adapters.ews.together import Line, Together
-from bridge.errors import BridgeError, MailboxFull, MailboxThrottled, MailboxUnavailable, SendTooLate
+from bridge.errors import (
+    BridgeError,
+    MailboxFull,
+    MailboxThrottled,
+    MailboxUnavailable,
+    SendOutcomeUnknown,
+    SendTooLate,
+)
 from tests.unit.egress.harness import eventually
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ class _Exchange:
         return [self.refused.get(one, one) for one in questions]
 
     def ask(self, *questions: int, size: int = 0) -> list[asyncio.Task[int]]:
-        return [asyncio.create_task(self.together.ask(one, size=size)) for one in questions]
+        return [asyncio.create_task(self.together.ask(str(one), one, size=size)) for one in questions]
 
     async def made(self, calls: int) -> None:
         await eventually(lambda: len(self.calls) == calls)
@@ -112,28 +119,123 @@ async def test_each_is_told_its_own_refusal() -> None:
     assert answers == [1, exchange.refused[2], 3]
 
 
-async def test_after_a_call_that_failed_for_all_each_goes_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that spoils its call must not spoil it for the same others again and again."""
+async def test_after_a_call_that_failed_for_all_each_goes_alone_and_the_others_share_as_before() -> None:
+    """One that spoils its call must not spoil it for the same others again and again, nor for those that come."""
     exchange = _Exchange()
     asked = exchange.ask(1, 2)
     await exchange.made(1)
     exchange.answer(0, MailboxUnavailable("ReadTimeout"))
     assert {type(one) for one in await asyncio.gather(*asked, return_exceptions=True)} == {MailboxUnavailable}
 
-    again = exchange.ask(1, 2)
-    await exchange.made(3)
-    assert exchange.calls[1:] == [[1], [2]]
-    exchange.answer(1)
-    exchange.answer(2)
-    await asyncio.gather(*again)
-    later_on = time.monotonic() + together._ALONE_SECONDS
-    monkeypatch.setattr(together, "time", SimpleNamespace(monotonic=lambda: later_on))
-    later = exchange.ask(1, 2)
+    again = exchange.ask(1, 3, 2, 4)
     await exchange.made(4)
-    exchange.answer(3)
+    assert exchange.calls[1:] == [[3, 4], [1], [2]]
+    for call in (1, 2, 3):
+        exchange.answer(call)
+    await asyncio.gather(*again)
+    later = exchange.ask(1, 2)
+    await exchange.made(5)
+    exchange.answer(4)
     await asyncio.gather(*later)
 
-    assert exchange.calls[3] == [1, 2]
+    assert exchange.calls[4] == [1, 2]
+
+
+async def test_who_fails_alone_too_stays_alone_until_that_is_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchange = _Exchange()
+    asked = exchange.ask(1, 2)
+    await exchange.made(1)
+    exchange.answer(0, SendOutcomeUnknown("refused together with others"))
+    await asyncio.gather(*asked, return_exceptions=True)
+    asked = exchange.ask(1)
+    await exchange.made(2)
+    exchange.answer(1, MailboxUnavailable("HTTP 500"))
+    await asyncio.gather(*asked, return_exceptions=True)
+
+    again = exchange.ask(1, 3)
+    await exchange.made(4)
+    assert exchange.calls[2:] == [[3], [1]]
+    exchange.answer(2)
+    exchange.answer(3, MailboxUnavailable("HTTP 500"))
+    await asyncio.gather(*again, return_exceptions=True)
+    later_on = time.monotonic() + together._APART_SECONDS
+    monkeypatch.setattr(together, "time", SimpleNamespace(monotonic=lambda: later_on))
+    later = exchange.ask(1, 3)
+    await exchange.made(5)
+    exchange.answer(4)
+
+    assert await asyncio.gather(*later) == [1, 3]
+    assert exchange.calls[4] == [1, 3]
+
+
+async def test_those_that_go_alone_are_a_few_at_a_time_and_hold_up_none_of_the_others() -> None:
+    exchange = _Exchange()
+    suspects = range(together._AT_A_TIME_APART + 1)
+    asked = exchange.ask(*suspects)
+    await exchange.made(1)
+    exchange.answer(0, MailboxUnavailable("ReadTimeout"))
+    await asyncio.gather(*asked, return_exceptions=True)
+
+    again = exchange.ask(*suspects)
+    await exchange.made(1 + together._AT_A_TIME_APART)
+    other = exchange.ask(100)
+    await exchange.made(2 + together._AT_A_TIME_APART)
+    assert exchange.calls[-1] == [100]
+    for call in range(1, 2 + together._AT_A_TIME_APART):
+        exchange.answer(call)
+    await exchange.made(3 + together._AT_A_TIME_APART)
+    exchange.answer(-1)
+
+    assert await asyncio.gather(*again, *other) == [*suspects, 100]
+
+
+async def test_calls_that_take_long_hold_up_others_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that hang must not keep an urgent mail for as long as a call may take."""
+    monkeypatch.setattr(together, "_LONG_SECONDS", 0.05)
+    exchange = _Exchange()
+    hang = []
+    for number in range(together._AT_A_TIME):
+        hang += exchange.ask(number)
+        await exchange.made(number + 1)
+
+    [urgent] = exchange.ask(100)
+    await exchange.made(together._AT_A_TIME + 1)
+    exchange.answer(-1)
+
+    assert await urgent == 100
+    assert not any(one.done() for one in hang)
+    for number in range(together._AT_A_TIME):
+        exchange.answer(number)
+    await asyncio.gather(*hang)
+
+
+async def test_no_more_calls_hang_than_leave_connections_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "_LONG_SECONDS", 0.001)
+    line = Line()
+    one, other = _Exchange(line), _Exchange(line)
+    asked = []
+    for number in range(together._MOST_LONG):
+        asked += one.ask(number)
+        await one.made(number + 1)
+    await eventually(lambda: len(line.long) == together._MOST_LONG)
+    for number in range(together._AT_A_TIME):
+        asked += other.ask(number)
+        await other.made(number + 1)
+
+    [last] = other.ask(100)
+    await asyncio.sleep(0.05)
+    assert len(other.calls) == together._AT_A_TIME
+    one.answer(0)
+    await other.made(together._AT_A_TIME + 1)
+    other.answer(-1)
+
+    assert await last == 100
+    for call in range(1, together._MOST_LONG):
+        one.answer(call)
+    for call in range(together._AT_A_TIME):
+        other.answer(call)
+    await asyncio.gather(*asked)
+    await eventually(lambda: not line.long)
 
 
 @pytest.mark.parametrize("error", [MailboxFull("ErrorQuotaExceeded"), SendTooLate()])
@@ -202,16 +304,32 @@ async def test_who_gives_up_before_the_call_is_not_in_it_and_after_that_disturbs
     assert exchange.calls == [[1, 2], [3], [5]]
 
 
-async def test_a_bug_in_a_call_is_raised_where_each_asked_and_the_next_ones_go_on() -> None:
+async def test_a_bug_in_a_call_is_raised_where_each_asked_and_each_goes_alone_then() -> None:
+    """What one request holds may be what cannot even be written."""
     exchange = _Exchange()
     asked = exchange.ask(1, 2)
     await exchange.made(1)
     exchange.answer(0, ZeroDivisionError())
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
-    [next_one] = exchange.ask(3)
-    await exchange.made(2)
-    exchange.answer(1)
+    again = exchange.ask(1, 2)
+    await exchange.made(3)
+    exchange.answer(1, ZeroDivisionError())
+    exchange.answer(2)
+    alone = await asyncio.gather(*again, return_exceptions=True)
 
     assert {type(one) for one in answers} == {ZeroDivisionError}
-    assert await next_one == 3
+    assert exchange.calls[1:] == [[1], [2]]
+    assert [type(alone[0]), alone[1]] == [ZeroDivisionError, 2]
+
+
+async def test_fewer_answers_than_questions_leave_nobody_waiting() -> None:
+    async def call(questions: Sequence[int]) -> list[int | BridgeError]:
+        return list(questions[1:])
+
+    shared: Together[int, int] = Together(call, Line())
+    asked = [asyncio.create_task(shared.ask(str(one), one)) for one in (1, 2)]
+
+    told = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+
+    assert ValueError in {type(one) for one in told}
