@@ -55,6 +55,10 @@ class SendingMailbox(Protocol):
         """The largest mail that it can carry in any number of calls."""
 
     @property
+    def answered_seconds_ago(self) -> float:
+        """How long ago a call in this mailbox was answered as it should be, whoever made it; inf: never."""
+
+    @property
     def ledger_since(self) -> datetime | None:
         """
         From when on the ledger is whole, as far as is known by now; None: it always was.

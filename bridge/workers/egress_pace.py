@@ -84,6 +84,11 @@ class Pace:
         self._exchange_offset = begun.now - self._clock.now()
 
     @property
+    def used_seconds_ago(self) -> float:
+        """How long ago the mailbox was used with success, for whatever; inf: never."""
+        return self._mailbox.answered_seconds_ago
+
+    @property
     def limited(self) -> bool:
         """Whether there is any pace to keep to."""
         return self._limits != RateLimits(None, None)

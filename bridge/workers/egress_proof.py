@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
 from bridge.ports.unhurried import unhurried
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LIFE_SECONDS = 15.0
 """The draining shows that it lives at least so often."""
+_OTHERS_PROVE: Final = 2.0
+"""For so many times the time between two probes the calls of others are proof enough: they do not read the ledger."""
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
@@ -30,6 +33,7 @@ class MailboxProof:
         self._pauses = pauses
         self._health = health
         self._options = options
+        self._probed_at = time.monotonic()
         self.yielding = asyncio.Event()
         """Set while the queues are left to another worker, if there is one."""
         self.back = asyncio.Event()
@@ -43,9 +47,11 @@ class MailboxProof:
             # Mailboxes that begin together would be probed together ever after, and keep every connection busy at once.
             calm = self._options.probe_seconds * random.uniform(least, 1.0)  # noqa: S311 - spread
             least = 0.9
-            wait = self._pauses.wait_seconds if self._pauses.paused else calm
+            wait = self._pauses.wait_seconds if self._pauses.paused else self._unproved_in(calm)
             await self._wait_showing_life(wait, stop)
             if self._pauses.quiet_seconds:  # asked for meanwhile, or a timer that was early
+                continue
+            if not self._pauses.paused and self._unproved_in(calm) > 0:  # it was used meanwhile
                 continue
             if not stop.is_set() and not self._pauses.changed.is_set():
                 with unhurried():
@@ -59,6 +65,7 @@ class MailboxProof:
     async def prove(self) -> BridgeError | None:
         """Find out whether the mailbox can be used, and remember it; return why not."""
         trouble: BridgeError | None = None
+        self._probed_at = time.monotonic()
         try:
             await self._pace.read()
         except BridgeError as error:
@@ -68,6 +75,12 @@ class MailboxProof:
             self._pauses.try_again()
         self._health.report()
         return trouble
+
+    def _unproved_in(self, seconds: float) -> float:
+        """Return after how long a mailbox is to be probed, so that for no longer than `seconds` nobody has used it."""
+        probed = time.monotonic() - self._probed_at
+        used = seconds - min(probed, self._pace.used_seconds_ago)
+        return max(0.0, min(used, seconds * _OTHERS_PROVE - probed))
 
     async def _yield(self, stop: asyncio.Event) -> None:
         """Let another worker have the queues, for which the mailbox may work; without one they are taken again."""

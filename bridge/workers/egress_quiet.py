@@ -48,6 +48,11 @@ class QuietMailbox:
         return self._mailbox.largest_mail_bytes
 
     @property
+    def answered_seconds_ago(self) -> float:
+        """Return that of the mailbox."""
+        return self._mailbox.answered_seconds_ago
+
+    @property
     def ledger_since(self) -> datetime | None:
         """Return that of the mailbox."""
         return self._mailbox.ledger_since

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -113,6 +114,7 @@ class EwsClient:
         self._ahead = timedelta()
         self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
         self._turns: dict[str, Turns] = {}
+        self._answered_at: dict[str, float] = {}
         self._answer = threading.local()
         """Of what kind the last call on this thread was: those of a kind take equally long where nothing waits."""
         self._room = Room(max(1, connection.connections // 2))
@@ -213,6 +215,10 @@ class EwsClient:
         """How many calls may be in progress for the mailbox that is allowed the fewest; None before there was any."""
         return min((turns.limit.size for turns in self._turns.values()), default=None)
 
+    def answered_seconds_ago(self, address: str) -> float:
+        """Return how long ago a call in a mailbox was answered without an error; inf: never."""
+        return time.monotonic() - self._answered_at.get(address, -math.inf)
+
     def now(self) -> datetime:
         """Return the time by Exchange's clock, as its last answer told it, to the second."""
         return datetime.now(UTC) + self._ahead
@@ -257,6 +263,8 @@ class EwsClient:
             self._note_date(date)
             messages = stream.close(operation) if stream and stream.fed else parse_answer(answer, operation)
             code = _outcome(messages)
+            if code == "ok":
+                self._answered_at[address] = time.monotonic()
             # An answer twice as large may take twice as long.
             self._answer.kind = operation, (mime.size if mime is not None else len(answer)).bit_length()
         except BridgeError as error:

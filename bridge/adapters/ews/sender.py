@@ -82,6 +82,11 @@ class EwsSender:
         return LARGEST_MAIL_BYTES
 
     @property
+    def answered_seconds_ago(self) -> float:
+        """How long ago a call in this mailbox was answered as it should be, by this process' client."""
+        return self._client.answered_seconds_ago(self._address)
+
+    @property
     def ledger_since(self) -> datetime | None:
         """From when on the ledger is whole, as far as is known by now; None: it always was."""
         return self._ledger.since

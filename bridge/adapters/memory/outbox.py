@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bridge.domain.outbound_records import (
@@ -79,6 +80,7 @@ class MemoryOutbox:
     jitter: random.Random | None = None
     """Given: calls take a random number of turns of the loop."""
     ledger_since: datetime | None = None
+    answered_seconds_ago: float = inf
     _entered: int = 0
     _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
     _losses: dict[str, deque[Loss]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,29 @@ async def test_mailboxes_that_begin_together_are_probed_apart() -> None:
 
     waits = [probed.asked[1][0] - probed.asked[0][0] for _, probed in benches]
     assert max(waits) - min(waits) > 0.2
+
+
+async def test_a_mailbox_that_others_use_is_probed_half_as_often() -> None:
+    """What a reader gets of the same mailbox proves all but the ledger."""
+    bench, probed = _bench(0.4)
+    probed.answered_seconds_ago = 0.0
+
+    async with bench.running():
+        await eventually(lambda: len(probed.asked) >= 4)
+
+    moments = [moment for moment, _ in probed.asked]
+    later = [after - before for before, after in itertools.pairwise(moments[1:])]
+    assert min(later) >= 2 * 0.9 * 0.4 - 0.05
+
+
+async def test_a_mailbox_that_nobody_can_use_any_more_is_probed_as_soon_as_any() -> None:
+    bench, probed = _bench(2.0)
+    probed.answered_seconds_ago = 0.0
+
+    async with bench.running():
+        await eventually(lambda: len(probed.asked) >= 2)
+        last = probed.asked[-1][0]
+        probed.answered_seconds_ago = 2.0
+        await eventually(lambda: probed.asked[-1][0] > last)
+
+    assert probed.asked[-1][0] - last < 2 * 0.9 * 2.0

@@ -480,3 +480,24 @@ async def test_calls_go_through_the_proxy_of_the_environment(
         await client.call("dispatch@example.org", element("m:GetItem"))
 
     assert asked == ([] if excepted else [b"POST http://exchange.invalid/EWS/Exchange.asmx HTTP/1.1"])
+
+
+async def test_a_mailbox_is_known_to_answer_since_its_last_good_answer(place: Place) -> None:
+    answers = [_BODY, _BODY.replace(b"NoError", b"ErrorAccessDenied").replace(b"Success", b"Error"), b"no XML"]
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        body = answers.pop(0)
+        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    client = place.client(answer, impersonate=True, call_timeout_seconds=10)
+    assert client.answered_seconds_ago("dispatch@example.org") == float("inf")
+
+    await client.call("dispatch@example.org", element("m:GetItem"))
+    good_until = time.monotonic()
+    for _ in range(2):
+        with contextlib.suppress(MailboxUnavailable):
+            await client.call("dispatch@example.org", element("m:GetItem"))
+    await asyncio.sleep(0.05)
+
+    assert client.answered_seconds_ago("dispatch@example.org") >= time.monotonic() - good_until
+    assert client.answered_seconds_ago("crew@example.org") == float("inf")
