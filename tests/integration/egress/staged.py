@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _READS = frozenset({"drafts", "outbox", "ledger", "sent items"})
 _ROUNDS = 20
+_LEAVES_SECONDS = 30.0
 
 
 class MovingClock:
@@ -64,6 +65,8 @@ class StagedMailbox:
         self.free = False
         """Set: no call waits any more."""
         self.moved = asyncio.Event()
+        self.stays_in_outbox = False
+        """Set: mail that is sent waits there."""
 
     def go_on(self, how: str = "answered") -> None:
         """Let the call that waits be made."""
@@ -154,8 +157,16 @@ class StagedMailbox:
                 [key] = [one.change_key for one in found if one.item_id == draft.item_id]
                 current = CreatedDraft(draft.stamp, draft.item_id, key)
             await self._inner.send(current)
+            await self._left_outbox(draft.stamp.request_id)
 
         await self._call("send", make)
+
+    async def _left_outbox(self, request_id: str) -> None:
+        """Wait until the mail is on its way, which Exchange sees to by itself, and on a busy machine not at once."""
+        deadline = time.monotonic() + _LEAVES_SECONDS
+        while not self.stays_in_outbox and await self._inner.find_in_outbox(request_id):
+            assert time.monotonic() < deadline, "the mail does not leave the Outbox"
+            await asyncio.sleep(0.02)
 
     async def mark_done(self, entry_id: str) -> None:
         if entry_id:
@@ -172,6 +183,7 @@ class Stage:
     inner: EwsSender
     request: OutboundRequest
     rules: Rules
+    stays_in_outbox: bool = False
     clock: MovingClock = field(default_factory=MovingClock)
     told: list[Ended] = field(default_factory=list)
     late: list[tuple[str, Callable[[], Awaitable[Any]]]] = field(default_factory=list)
@@ -240,6 +252,7 @@ class Stage:
     def _mailbox(self, *, free: bool = False) -> StagedMailbox:
         mailbox = StagedMailbox(self.inner, self.rules, self.late)
         mailbox.free = free
+        mailbox.stays_in_outbox = self.stays_in_outbox
         return mailbox
 
     async def _visit(self, mailbox: StagedMailbox, *, look_first: bool, end_as: EndReason | None) -> None:

@@ -100,7 +100,7 @@ async def _fault(
         text="x",
         expires_at=datetime.now(UTC) + timedelta(hours=1),
     )
-    stage = Stage(sender, request, rules)
+    stage = Stage(sender, request, rules, stays_in_outbox)
     await stage.play(events)
     # At the end of the way, and when everything that was left has come to its end.
     if fault := _judged(sandbox, request, stage.told):
