@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _LONGEST_WAIT_SECONDS: Final = 5.0
-"""Where Exchange is slow, or some calls hang, the others would come too late altogether."""
+"""While none of the others comes to an end: they hang."""
+_MOST_WAITS: Final = 3
+"""Where Exchange is slow, a call would come too late altogether."""
 
 
 class Room:
@@ -20,6 +22,7 @@ class Room:
 
     def __init__(self, calls: int) -> None:
         self._free = asyncio.Semaphore(calls)
+        self._ended = 0
 
     @contextlib.asynccontextmanager
     async def enough(self) -> AsyncIterator[None]:
@@ -32,9 +35,14 @@ class Room:
         told = asyncio.ensure_future(how.until.wait()) if how.until is not None else None
         try:
             either = [waiting] if told is None else [waiting, told]
-            await asyncio.wait(either, timeout=_LONGEST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            for _ in range(_MOST_WAITS):
+                ended = self._ended
+                done, _ = await asyncio.wait(either, timeout=_LONGEST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if done or self._ended == ended:
+                    break
             yield
         finally:
+            self._ended += 1
             if told is not None:
                 told.cancel()
             # It may have come late, while the call was made without it.

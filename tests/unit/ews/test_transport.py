@@ -402,6 +402,33 @@ async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Plac
     await stuck
 
 
+async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_as_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that stood still has every wait run out at once, and nothing hangs."""
+    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 0.3)
+    room, over, began = Room(1), asyncio.Event(), time.monotonic()
+    waited: list[float] = []
+
+    async def having() -> None:
+        async with room.enough():
+            await over.wait()
+
+    async def waiting() -> None:
+        async with room.enough():
+            waited.append(time.monotonic() - began)
+
+    with unhurried():
+        tasks = [asyncio.ensure_future(having()), asyncio.ensure_future(waiting())]
+        while not waited:
+            room._ended += 1
+            await asyncio.sleep(0.01)
+    over.set()
+    await asyncio.gather(*tasks)
+
+    assert waited[0] >= 0.85
+
+
 async def test_room_is_given_back_whatever_becomes_of_a_call() -> None:
     room = Room(1)
 
