@@ -61,19 +61,17 @@ class SharedBroker:
                 _start(directory)
         # Not started by this object: it only administers.
         self.node = BrokerNode(directory / "node")
-        self._vhosts = self._names()
+        self._batch = 0
+        self._vhosts: list[str] = []
 
     def new_vhost(self) -> str:
         """Return the name of a virtual host that nobody used before."""
-        return next(self._vhosts)
-
-    def _names(self) -> Iterator[str]:
-        batch = 0
-        while True:
-            names = [f"{self._worker}-{batch}-{number}" for number in range(_BATCH)]
+        if not self._vhosts:
+            names = [f"{self._worker}-{self._batch}-{number}" for number in range(_BATCH)]
+            self._batch += 1  # also where the making fails: what was made of it is not used
             make_vhosts(self.node, names)
-            yield from names
-            batch += 1
+            self._vhosts = names
+        return self._vhosts.pop()
 
 
 def _start(directory: Path) -> None:
