@@ -15,6 +15,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from pika.exceptions import AMQPError
+
 from bridge.adapters.rabbitmq.connection import abandon, open_channel
 from bridge.errors import BridgeError, BrokerUnavailable, QueueTaken
 from bridge.wire.broker_replies import QUEUE_DOWN
@@ -137,34 +139,41 @@ async def _exclusive_queue(connection: Connection, name: str) -> AsyncIterator[O
         if error.code != QUEUE_DOWN:
             raise
         # What a virtual host that was closed, and opened again, leaves of a lease: a name without a process, which no
-        # connection can have before it is deleted. Were it somebody's after all, RabbitMQ would refuse to.
-        await _delete(connection, name)
+        # connection can have before it is deleted. That is done by now.
         channel = await _declared(connection, name)
     try:
-        try:
-            yield channel
-        finally:
-            if channel.is_open:
-                with contextlib.suppress(BridgeError):  # it goes with the connection at the latest
-                    await channel.call(channel.amqp.queue_delete, queue=name)
+        yield channel
     finally:
-        await close_channel(channel)
+        await _let_go(connection, channel, name)
 
 
 async def _declared(connection: Connection, name: str) -> OpenChannel:
     channel = await open_channel(connection)
     try:
         await channel.call(channel.amqp.queue_declare, queue=name, exclusive=True)
+    except QueueTaken:
+        raise
     except BaseException:
-        await close_channel(channel)
+        # Whoever gives up before the answer may have it all the same.
+        await _let_go(connection, channel, name)
         raise
     return channel
 
 
-async def _delete(connection: Connection, name: str) -> None:
-    channel = await open_channel(connection)
+async def _let_go(connection: Connection, channel: OpenChannel, name: str) -> None:
+    """
+    Delete the queue if it is ours: it would last as long as the connection, and nobody could have it.
+
+    Also where the channel was closed over something else. What is another connection's RabbitMQ refuses to delete.
+    """
     try:
-        await channel.call(channel.amqp.queue_delete, queue=name)
+        if not channel.is_open and connection.amqp.is_open:
+            channel = await open_channel(connection)
+        if channel.is_open:
+            # Without waiting for the answer, so that it is on its way whoever is cancelled. It goes out in its turn.
+            channel.amqp.queue_delete(queue=name)
+    except (BridgeError, AMQPError):
+        return  # then it goes with the connection
     finally:
         await close_channel(channel)
 

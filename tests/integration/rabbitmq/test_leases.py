@@ -169,6 +169,60 @@ async def test_an_alarm_that_begins_while_a_proof_is_on_its_way_costs_no_lease(u
         await connection.closed
 
 
+@pytest.mark.parametrize("answered", [False, True], ids=["before the answer", "with the answer"])
+async def test_whoever_gives_up_while_asking_for_a_lease_does_not_keep_it(
+    url: str, monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    """An exclusive queue lasts as long as the connection: two workers had one half of a mailbox each, for ever."""
+    call = OpenChannel.call
+
+    async def given_up(channel: OpenChannel, method: Callable[..., Any], /, **arguments: Any) -> object:
+        asking = asyncio.current_task()
+        assert asking is not None
+        if not answered:
+            asking.cancel()
+        answer = await call(channel, method, **arguments)
+        asking.cancel()
+        await asyncio.sleep(0)
+        return answer
+
+    async def hold(leases: Leases) -> None:
+        async with leases.hold(first, _LEASE):
+            raise AssertionError("it was to be given up")
+
+    first, second = await connect(quick(url), url, "test"), await connect(quick(url), url, "test")
+    try:
+        with monkeypatch.context() as while_asking:
+            while_asking.setattr(OpenChannel, "call", given_up)
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(hold(Leases(10)))
+
+        async with Leases(10).hold(second, _LEASE):
+            assert first.amqp.is_open
+    finally:
+        await close(first)
+        await close(second)
+
+
+async def test_a_lease_whose_channel_the_broker_closed_is_not_kept(url: str) -> None:
+    """Nor by the connection, which lives on."""
+    first, second = await connect(quick(url), url, "test"), await connect(quick(url), url, "test")
+    channels: list[int] = []
+    try:
+        async with Leases(0.2).hold(first, _LEASE) as lost:
+            channels += first.amqp._channels
+            channel = first.amqp._channels[channels[0]]
+            channel.basic_publish("no.such.exchange", "", b"")
+            async with asyncio.timeout(10):
+                await lost.wait()
+
+        async with Leases(10).hold(second, _LEASE):
+            assert first.amqp.is_open
+    finally:
+        await close(first)
+        await close(second)
+
+
 async def test_nobody_holds_a_lease_without_a_connection() -> None:
     async with RabbitPublisher(quick("amqp://localhost:1/")) as publisher:
         with pytest.raises(BrokerUnavailable):
