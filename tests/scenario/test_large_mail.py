@@ -203,6 +203,7 @@ def test_stored_attachments_too_large_for_one_call_are_sent_one_by_one(site: Sit
         "elsewhere": ("outbound.failed", "invalid_request"),
     }
     assert [one["request_id"] for one in site.sandbox.admin("/sends")] == ["plans"]
+    until(lambda: site.count() == 1, "the mail to arrive")
     [mail] = site.sandbox.admin(f"/mailboxes/{ADDRESS}/folders/inbox/mails")["mails"]
     mime = site.sandbox.admin_bytes(f"/mailboxes/{ADDRESS}/folders/inbox/mails/{mail['item_id']}/mime")
     found = [part for part in email.message_from_bytes(mime).walk() if part.get_filename()]
