@@ -15,7 +15,7 @@ from tests.chaos.plant import Plant
 from tests.chaos.privacy import leaks
 from tests.chaos.repeats import SHARED, Faults
 from tests.chaos.run import calm
-from tests.soak.samples import Bound, Watch, grown, growth, settled
+from tests.soak.samples import Bound, Watch, grown, growth, most, settled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +35,9 @@ _SANDBOX_KIB_PER_MESSAGE = 6
 """It is a mailbox: what it took in it keeps, the bytes on disk and what it looks things up by in memory."""
 _FLAT = 4.0
 """
-Of threads, descriptors and connections of a worker, and of the sandbox for each worker: pools are filled as they are
-used, and emptied by what cuts them. Far more faults happen in the time, and a leak grows with each.
+Of threads, descriptors and connections of the workers of a role, and of the sandbox for each worker: pools are filled
+as they are used, and emptied by what cuts them. Far more faults happen in the time, and a leak grows with each. Of two
+workers the one that holds more counts: work goes from one to the other, and who takes it over fills its pools then.
 """
 _SETTINGS = {
     # The processes' age is what is looked at; how fast they notice trouble is the business of others.
@@ -147,7 +148,7 @@ def _is_there(plant: Plant, name: str) -> bool:
 
 
 def _judge(watch: Watch) -> list[str]:
-    problems = []
+    problems, roles = [], dict[str, list[Sequence[Sample]]]()
     for name, samples in watch.samples.items():
         late = settled(samples)
         if len(late) < _FEWEST_SAMPLES:
@@ -155,12 +156,12 @@ def _judge(watch: Watch) -> list[str]:
             continue
         seconds = late[-1].seconds - late[0].seconds
         messages = seconds * (MAILS_PER_SECOND + REQUESTS_PER_SECOND)
-        if name == "sandbox":
-            memory, flat = _SANDBOX_KIB_PER_MESSAGE * messages, _FLAT * (len(watch.samples) - 1)
-        else:
-            memory, flat = _WORKER_KIB_PER_HOUR * seconds / 3600, _FLAT
-        bounds = [Bound("memory_kib", memory + _ALLOCATOR_KIB), *(Bound(one, flat) for one in _FIGURES[1:])]
-        problems += grown(name, late, bounds)
+        memory = _SANDBOX_KIB_PER_MESSAGE * messages if name == "sandbox" else _WORKER_KIB_PER_HOUR * seconds / 3600
+        problems += grown(name, late, [Bound("memory_kib", memory + _ALLOCATOR_KIB)])
+        roles.setdefault(name.partition("-")[0], []).append(late)
+    for role, every in roles.items():
+        flat = _FLAT * (len(watch.samples) - 1) if role == "sandbox" else _FLAT
+        problems += grown(role, most(every), [Bound(one, flat) for one in _FIGURES[1:]])
     return problems
 
 

@@ -7,7 +7,7 @@ import json
 import re
 import statistics
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,6 +103,11 @@ def growth(samples: Sequence[Sample], figure: str) -> float:
     points = [(sample.seconds, float(getattr(sample, figure))) for sample in samples[::step]]
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in combinations(points, 2) if t > s]
     return statistics.median(slopes) * (points[-1][0] - points[0][0]) if slopes else 0.0
+
+
+def most(every: Sequence[Sequence[Sample]]) -> list[Sample]:
+    """Return the most that any of several processes held at a time; they were looked at together."""
+    return [Sample(*map(max, zip(*map(astuple, together), strict=True))) for together in zip(*every, strict=False)]
 
 
 def grown(name: str, samples: Sequence[Sample], bounds: Sequence[Bound]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.samples import Bound, Sample, Watch, grown, growth, settled
+from tests.soak.samples import Bound, Sample, Watch, grown, growth, most, settled
 
 BOUNDS = [Bound("memory_kib", 1_000), Bound("threads", 2), Bound("descriptors", 2), Bound("connections", 2)]
 
@@ -44,6 +44,19 @@ def test_a_peak_that_passes_and_what_the_start_takes_are_no_growth() -> None:
 
     assert grown("ingest-0", settled(samples(memory_kib=peak)), BOUNDS) == []
     assert grown("ingest-0", settled(samples(memory_kib=start)), BOUNDS) == []
+
+
+def test_work_that_goes_to_another_worker_is_no_growth_of_both_and_a_leak_of_either_is_told() -> None:
+    before, after = [6.0] * 45 + [0.0] * 55, [0.0] * 45 + [6.0] * 55
+    leak = [0.05 * number for number in range(100)]
+
+    def told(first: list[float], second: list[float]) -> list[str]:
+        return grown("egress", settled(most([samples(threads=first), samples(threads=second)])), BOUNDS)
+
+    assert grown("egress-1", settled(samples(threads=after)), BOUNDS) != []
+    assert told(before, after) == []
+    assert len(told(before, [one + more for one, more in zip(after, leak, strict=True)])) == 1
+    assert len(told([6.0 + one for one in leak], [0.0] * 100)) == 1
 
 
 def test_growth_is_that_over_all_samples() -> None:
