@@ -47,7 +47,7 @@ def test_a_peak_that_passes_and_what_the_start_takes_are_no_growth() -> None:
 
 
 def test_work_that_goes_to_another_worker_is_no_growth_of_both_and_a_leak_of_either_is_told() -> None:
-    before, after = [6.0] * 45 + [0.0] * 55, [0.0] * 45 + [6.0] * 55
+    before, after = [6.0] * 100, [0.06 * number for number in range(100)]
     leak = [0.05 * number for number in range(100)]
 
     def told(first: list[float], second: list[float]) -> list[str]:
