@@ -18,6 +18,7 @@ from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
     CredentialsRejected,
+    MailboxThrottled,
     MailboxUnavailable,
     ParkingStopped,
     PublishUnroutable,
@@ -65,6 +66,7 @@ _BACKLOG_COUNT = 1_000
 _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
 _QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
+_LAST_WAIT_SECONDS = 1.0
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
 
@@ -187,6 +189,8 @@ class MailboxReader:
             async with any_of(stop, lost) as ended, self.aside.running(ended):
                 with self._notices.watching(self._woken) if self._notices else contextlib.nullcontext():
                     wait = await self._read(ended)
+                if stop.is_set():
+                    await self._remove_what_is_held(stop, lost)
                 why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
         finally:
             self._emit(MailboxLeft(self.alias, why))
@@ -220,6 +224,20 @@ class MailboxReader:
                         self._calm = self._is_told
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
+
+    async def _remove_what_is_held(self, stop: asyncio.Event, lost: asyncio.Event) -> None:
+        """
+        Return once every mail that is published is removed, or the mailbox is lost.
+
+        Whoever reads it next would publish the others again. Who stops the worker says for how long this may be tried.
+        """
+        while self._memory.held_count and not lost.is_set():
+            try:
+                await self._transfer().run((), stop)
+            except BridgeError as error:
+                wait = self._failed(error)
+                # Exchange may be back any moment, and there is little time; but what it states counts.
+                await wait_for_any(wait if isinstance(error, MailboxThrottled) else min(wait, _LAST_WAIT_SECONDS), lost)
 
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():

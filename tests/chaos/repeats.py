@@ -19,6 +19,7 @@ SHARED = "shared"
 _PUBLISHED = "ingest.mail_published"
 _MAY_REPEAT = frozenset({
     "kill ingest",
+    "cut short ingest",
     "freeze ingest",
     "cut amqp of ingest",
     "black-hole amqp of ingest",
@@ -26,7 +27,10 @@ _MAY_REPEAT = frozenset({
     "freeze broker",
     "alarm",
 })  # fmt: skip
-"""What takes from a reader what it knows, or from its publishes their confirms. Exchange can do neither."""
+"""
+What takes from a reader what it knows, or from its publishes their confirms. Exchange can do neither, unless a reader
+was stopped and could remove nothing for all the time that a stop may take.
+"""
 _NOTICED_WITHIN_SECONDS = 5.0
 """A lost link is noticed by a missing heartbeat or confirm, so long after it at most."""
 

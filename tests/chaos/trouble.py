@@ -103,7 +103,8 @@ class Trouble:
                 raise AssertionError(f"{station.name} ended with {code}")
             self.stop.wait(chance.uniform(0, 1))
             station.worker.start()
-        return "stop"
+        # It says itself that it had to leave something unfinished: Exchange was not there for all of its time.
+        return "cut short" if code == 5 else "stop"
 
     def _freeze(self, chance: random.Random, station: Station) -> str:
         with station.lock:

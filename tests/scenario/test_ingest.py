@@ -6,7 +6,9 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 import random
+import signal
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -104,6 +106,31 @@ def test_graceful_stop_makes_no_repeat(site: Site) -> None:
             worker.url()  # one that has not begun to listen for signals is ended by them
             assert worker.stop() == 0
             worker.start()
+        _empty(site, worker)
+        worker.stop()
+
+    ids, raws = _arrived(site)
+    assert raws == delivered
+    assert repeats(ids) == 0
+
+
+def test_graceful_stop_while_exchange_removes_nothing_makes_no_repeat(site: Site) -> None:
+    """It goes on trying, as long as it may: whoever reads next would publish the mails again."""
+
+    def refused() -> int:
+        return int(site.sandbox.fault_report()[0]["fired"])
+
+    with site.worker("ingest") as worker:
+        until(worker.ready, "the worker to read")
+        site.sandbox.faults({"match": {"operation": "DeleteItem"}, "fault": "unavailable"})
+        delivered = _deliver(site, 20)
+        until(lambda: refused() > 0, "a removal to fail")
+        os.kill(worker.pid, signal.SIGTERM)
+        before = refused()
+        until(lambda: refused() > before + 1, "it to be tried again")
+        site.sandbox.faults()
+        assert worker.wait() == 0
+    with site.worker("ingest") as worker:
         _empty(site, worker)
         worker.stop()
 

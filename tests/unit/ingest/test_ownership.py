@@ -199,3 +199,29 @@ async def test_a_mailbox_is_not_left_while_receipts_are_held() -> None:
         del bench.inbox.fails["remove"]
         await eventually(lambda: bench.left == [])
     assert bench.publisher.ids == ["m1"]
+
+
+async def test_a_worker_that_is_stopped_removes_what_it_published_before_it_leaves_the_mailbox() -> None:
+    """Also where Exchange does not let it at that moment; it takes nothing new meanwhile."""
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["remove"] = MailboxUnavailable()
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(ReadingFailed)))
+        bench.inbox.mails.append(a_mail(2))
+        bench.stop.set()
+        failed = len(bench.told(ReadingFailed))
+        await eventually(lambda: len(bench.told(ReadingFailed)) >= failed + 3)
+        assert bench.told(MailboxLeft) == []
+        del bench.inbox.fails["remove"]
+    assert bench.left == ["m2"]
+    assert bench.publisher.ids == ["m1"]
+
+
+async def test_a_worker_that_is_stopped_and_loses_the_mailbox_ends() -> None:
+    bench = Bench(a_mail(1), options=QUICK)
+    bench.inbox.fails["remove"] = MailboxUnavailable()
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(ReadingFailed)))
+        bench.stop.set()
+        bench.publisher.leases[LEASE].set()
+    assert bench.left == ["m1"]
