@@ -137,7 +137,7 @@ lint() {
 }
 
 extra=("$@")
-scenario="-n 3 tests/scenario"
+scenario="-n 2 tests/scenario"
 identity="-n 3 -rP --show-capture=stdout tests/identity"
 for suite in "${suites[@]}"; do
   case $suite in
