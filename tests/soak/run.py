@@ -148,7 +148,8 @@ def _is_there(plant: Plant, name: str) -> bool:
 
 
 def _judge(watch: Watch) -> list[str]:
-    problems, roles = [], dict[str, list[Sequence[Sample]]]()
+    problems: list[str] = []
+    roles: dict[str, list[Sequence[Sample]]] = {}
     for name, samples in watch.samples.items():
         late = settled(samples)
         if len(late) < _FEWEST_SAMPLES:
