@@ -193,9 +193,6 @@ class EntraTokens:
                 self._held = replace(self._held, rejected=rejected)
 
     def _try(self, held: _Held | None) -> AccessToken | None:
-        if held is not None and held.rejected:
-            with self._state:
-                self._replacements -= 1
         try:
             self.take(self._ask())
         except BridgeError as error:
@@ -205,12 +202,16 @@ class EntraTokens:
             self._ask_again_at = self._elapsed() + self._wait(error, held)
             self._failures += 1
             return None
+        if held is not None and held.rejected:
+            with self._state:  # one that Entra did not give is none: for those there are the waits
+                self._replacements -= 1
         newest = self._held
         return newest.token if newest is not None else None
 
     def _wait(self, error: BridgeError, held: _Held | None) -> float:
         """Return for how long to leave Entra alone after a failure; without a token mail waits."""
-        refused, usable = isinstance(error, CredentialsRejected), held is not None and self._lives(held)
+        refused = isinstance(error, CredentialsRejected)
+        usable = held is not None and not held.rejected and self._lives(held)
         longest = _LONGEST_WAITS[refused, usable]
         wait = min(longest, _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 10)) * (0.75 + 0.5 * self._chance())
         if held is not None and usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -236,6 +237,30 @@ def test_a_refused_token_goes_on_while_entra_gives_no_other(bench: Bench) -> Non
     with pytest.raises(TokenUnavailable):
         bench.tokens.token()
     assert bench.value() == "token-1"
+
+
+@pytest.mark.parametrize("trouble", [_DOWN, CredentialsRejected()], ids=["away", "refuses"])
+def test_a_refused_token_is_replaced_soon_after_entra_gives_one_again(bench: Bench, trouble: BridgeError) -> None:
+    """However often it was asked in vain meanwhile: what gave no token is no replacement."""
+
+    def call() -> None:
+        """A call to Exchange, which takes no token but a new one."""
+        with contextlib.suppress(TokenUnavailable, CredentialsRejected):
+            token = bench.tokens.token()
+            if token.value == "token-1":
+                bench.tokens.reject(token)
+
+    bench.tokens.token()
+    bench.trouble = trouble
+    for _ in range(120):
+        call()
+        bench.tend(1)
+    bench.trouble = None
+
+    for _ in range(40):
+        call()
+        bench.tend(1)
+    assert bench.value() != "token-1"
 
 
 def test_a_token_is_not_used_up_to_its_very_end(bench: Bench) -> None:
