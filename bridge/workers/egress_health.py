@@ -70,6 +70,8 @@ class DrainHealth:
             self.urgent_told.set()
             if isinstance(error, QueueTaken):
                 self.urgent_taken.set()
+            else:  # nobody knows any more; set, it would end each attempt at the ordinary one at once
+                self.urgent_taken.clear()
         self.report()
 
     def mend(self, what: str) -> None:
