@@ -12,10 +12,9 @@ from bridge.telemetry.health import Health
 from bridge.workers.egress_health import DrainHealth
 
 if TYPE_CHECKING:
-    from bridge.workers.egress_pause import Pauses
-
     from bridge.errors import BridgeError
     from bridge.ports.broker import Consumer
+    from bridge.workers.egress_pause import Pauses
 
 
 def a_health() -> DrainHealth:
