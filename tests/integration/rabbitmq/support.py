@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.adapters.rabbitmq.settings import RabbitSettings
@@ -12,6 +13,11 @@ if TYPE_CHECKING:
     from bridge.wire.topology import Topology
 
 TOPOLOGY: Topology = topology(["dispatch"])
+
+
+def patient(*urls: str) -> RabbitSettings:
+    """Settings for what a test stands on, and is not about: a machine that does other things may take its time."""
+    return replace(quick(*urls), connect_timeout_seconds=20, answer_timeout_seconds=20)
 
 
 def quick(

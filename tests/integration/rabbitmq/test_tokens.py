@@ -29,7 +29,7 @@ from bridge.telemetry.broker_events import (
 from bridge.wire.broker_replies import RESOURCE_LOCKED
 from bridge.wire.rights import ROLES, scopes
 from bridge.wire.topology import EVENTS, OUTBOUND, OUTBOUND_RETURNED, outbound_queue, reader_lease
-from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
+from tests.integration.rabbitmq.support import TOPOLOGY, mail, patient, quick
 from tests.integration.rabbitmq.work import WORK, prepare
 from tests.support.certificates import TestAuthority
 from tests.support.rabbit import a_channel, publish_plain, take_all
@@ -127,7 +127,7 @@ def at(place: Place) -> Place:
     name = f"v{time.monotonic_ns()}"
     place.broker.node.create_vhosts([name])
     own = replace(place, vhost=name)
-    asyncio.run(RabbitTopology(quick(own.admin_url)).apply(TOPOLOGY))
+    asyncio.run(RabbitTopology(patient(own.admin_url)).apply(TOPOLOGY))
     return own
 
 

@@ -17,7 +17,7 @@ from bridge.client import Address, BridgeClient, BrokerUnavailable, OutboundRequ
 from bridge.errors import BrokerAccessRefused
 from bridge.wire.topology import INBOUND, OUTBOUND_RETURNED
 from tests.integration.rabbitmq.reading import reading_to, wait_until
-from tests.integration.rabbitmq.support import TOPOLOGY, quick
+from tests.integration.rabbitmq.support import TOPOLOGY, patient, quick
 from tests.support.rabbit import take_all
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import bridge
@@ -48,7 +48,7 @@ def _open(node: BrokerNode, vhost: str) -> None:
 @pytest.fixture
 def closed_url(own_broker: BrokerNode, own_vhost: str, own_url: str) -> str:
     """The address of a virtual host that is declared in, and closed."""
-    asyncio.run(RabbitTopology(quick(own_url)).apply(TOPOLOGY))
+    asyncio.run(RabbitTopology(patient(own_url)).apply(TOPOLOGY))
     _close(own_broker, own_vhost)
     return own_url
 
@@ -57,7 +57,7 @@ async def test_mail_waits_for_a_virtual_host_that_closes_and_passes_once_it_is_o
     own_broker: BrokerNode, own_vhost: str, own_url: str
 ) -> None:
     """The worker says what is wrong, removes nothing, and needs no help."""
-    await RabbitTopology(quick(own_url)).apply(TOPOLOGY)
+    await RabbitTopology(patient(own_url)).apply(TOPOLOGY)
     async with AsyncExitStack() as stack:
         reading = await stack.enter_async_context(reading_to(own_url))
         consumer = await stack.enter_async_context(RabbitConsumer(quick(own_url)))
