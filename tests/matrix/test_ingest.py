@@ -61,13 +61,7 @@ def test_mail_without_mime_arrives_whatever_is_cut_wherever(site: Site, at: Cell
     refused = {"kind": "item_error", "code": "ErrorMimeContentConversionFailed"}
     match = {"operation": "GetItem", "mailbox": site.address, "item": 1}
     site.sandbox.add_fault({"name": site.address, "match": match, "fault": refused, "times": 1})
-    worker = site.start("ingest", point=f"{at.step} {at.moment}")
-    site.await_point()
-
-    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
-
-    site.end()
-    arrived = site.taken("mail.inbound")
+    arrived = _arrived_though_cut(site, at)
     assert len(arrived) == len({one["message_id"] for one in arrived}) == 2
     assert {one["subject"] for one in arrived} == {"0", "1"}
     assert len(site.folder("deleteditems")) == 2
@@ -83,16 +77,19 @@ def test_large_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> No
     large, small = _mail_with_attachment(_ATTACHED), _mail(1)
     site.sandbox.deliver(site.address, large)
     site.sandbox.deliver(site.address, small)
-    worker = site.start("ingest", point=f"{at.step} {at.moment}")
-    site.await_point()
-
-    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
-
-    site.end()
-    arrived = site.taken("mail.inbound")
+    arrived = _arrived_though_cut(site, at)
     assert Counter(_bytes_of(one["raw"]) for one in arrived) == Counter([large, small])
     assert [_bytes_of(part) for one in arrived for part in one["attachments"]] == [_ATTACHED]
     assert len(site.folder("deleteditems")) == 2
+
+
+def _arrived_though_cut(site: Site, at: Cell) -> list[dict[str, Any]]:
+    """Return what is in the queue once the inbox is empty, of a reader that was cut there."""
+    worker = site.start("ingest", point=f"{at.step} {at.moment}")
+    site.await_point()
+    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
+    site.end()
+    return site.taken("mail.inbound")
 
 
 def _mail_with_attachment(content: bytes) -> bytes:
@@ -116,13 +113,7 @@ def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
     delivered = [_mail(number) for number in range(_MAILS)]
     for mail in delivered:
         site.sandbox.deliver(site.address, mail)
-    worker = site.start("ingest", point=f"{at.step} {at.moment}")
-    site.await_point()
-
-    site.happen(at.cut, worker, "ingest", lambda: not site.folder())
-
-    site.end()
-    arrived = site.taken("mail.inbound")
+    arrived = _arrived_though_cut(site, at)
     by_id = {one["message_id"]: base64.b64decode(one["raw"]["content"]) for one in arrived}
     assert Counter(by_id.values()) == Counter(delivered)
     assert len(site.folder(removed_to)) == _MAILS

@@ -43,6 +43,16 @@ class Place:
         self.over = threading.Event()
         self.server: RawServer
 
+    def hanging(self, mailbox: str, *, seconds: float) -> Callable[[socket.socket, bytes], None]:
+        """Return what answers all but calls for this mailbox, which it keeps waiting."""
+
+        def answer(connection: socket.socket, request: bytes) -> None:
+            if mailbox.encode() in request:
+                self.over.wait(seconds)
+            connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
+
+        return answer
+
     def client(
         self,
         answer: Callable[[socket.socket, bytes], None],
@@ -258,12 +268,10 @@ async def test_a_ca_file_that_is_gone_is_trouble_and_no_bug(place: Place, tmp_pa
 
 
 async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place: Place) -> None:
-    def by_mailbox(connection: socket.socket, request: bytes) -> None:
-        if b"stuck@" in request:
-            place.over.wait(10)
-        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
-
-    client = place.client(by_mailbox, connections=4, call_timeout_seconds=8.0, impersonate=True)
+    hanging = place.hanging("stuck@", seconds=10)
+    client = place.client(hanging, connections=4, call_timeout_seconds=8.0, impersonate=True)
+        place.hanging("stuck@", seconds=10), connections=4, call_timeout_seconds=8.0, impersonate=True
+    )
     await client.call("dispatch@example.org", element("m:GetItem"))
     stuck = [asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem"))) for _ in range(20)]
     await asyncio.sleep(0.2)
@@ -316,13 +324,8 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
 async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_mailbox(connection: socket.socket, request: bytes) -> None:
-        if b"stuck-" in request:
-            place.over.wait(20)
-        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
-
     monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 0.1)
-    client = place.client(by_mailbox, connections=4, call_timeout_seconds=30, impersonate=True)
+    client = place.client(place.hanging("stuck-", seconds=20), connections=4, call_timeout_seconds=30, impersonate=True)
     with unhurried():
         stuck = [
             asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem")))
@@ -380,12 +383,7 @@ async def test_a_mailbox_that_exchange_throttles_has_fewer_calls_in_progress_and
 async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Place) -> None:
     """A notice comes while the mailbox is about to be listed by the clock."""
 
-    def by_mailbox(connection: socket.socket, request: bytes) -> None:
-        if b"stuck@" in request:
-            place.over.wait(20)
-        connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
-
-    client = place.client(by_mailbox, connections=2, call_timeout_seconds=30, impersonate=True)
+    client = place.client(place.hanging("stuck@", seconds=20), connections=2, call_timeout_seconds=30, impersonate=True)
     notice = asyncio.Event()
     with unhurried():
         stuck = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
