@@ -270,8 +270,6 @@ async def test_a_ca_file_that_is_gone_is_trouble_and_no_bug(place: Place, tmp_pa
 async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place: Place) -> None:
     hanging = place.hanging("stuck@", seconds=10)
     client = place.client(hanging, connections=4, call_timeout_seconds=8.0, impersonate=True)
-        place.hanging("stuck@", seconds=10), connections=4, call_timeout_seconds=8.0, impersonate=True
-    )
     await client.call("dispatch@example.org", element("m:GetItem"))
     stuck = [asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem"))) for _ in range(20)]
     await asyncio.sleep(0.2)
