@@ -291,13 +291,13 @@ def test_a_phone_shows_folders_then_mails_then_the_mail_and_finds_back(
     browser.size(375, 740)
     browser.open(f"{url}/#/mail")
     browser.wait(".folders a", text="Inbox")
-    assert not browser.run("return document.querySelector('.list').checkVisibility()")
+    assert browser.texts(".list") == []
     browser.click(".folders a")
     browser.wait(".mails a")
-    assert not browser.run("return document.querySelector('.places').checkVisibility()")
+    assert browser.texts(".places") == []
     browser.click(".mails a")
-    browser.wait(".letter h2")
-    assert browser.run("return document.querySelector('article.mail').checkVisibility()")
+    browser.wait("article.mail .letter h2")
+    assert browser.texts(".places") == browser.texts(".list") == []
     browser.click("article .back")
     browser.click(".list .back")
     browser.wait(".folders a", text="Inbox")

@@ -94,8 +94,10 @@ class Browser(AbstractContextManager["Browser"]):
         self._call("POST", self._path("/url"), {"url": url})
 
     def click(self, selector: str) -> None:
-        """Click the first element of a selector, once it is there."""
-        self._on(selector, "/click", {})
+        """Click the first element of a selector that can be seen, once there is one."""
+        script = "return [...document.querySelectorAll(arguments[0])].find((one) => one.checkVisibility()) ?? null"
+        element: dict[str, str] = self.until(lambda: self.run(script, selector), f"{selector} in sight")
+        self._call("POST", self._path(f"/element/{element[_ELEMENT]}/click"), {})
 
     def type(self, selector: str, text: str) -> None:
         """Replace what is in a field."""
@@ -129,8 +131,9 @@ class Browser(AbstractContextManager["Browser"]):
         return self._call("POST", self._path("/execute/sync"), {"script": script, "args": list(arguments)})
 
     def texts(self, selector: str) -> list[str]:
-        """Return the visible text of each element of a selector."""
-        script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText)"
+        """Return the visible text of each element of a selector that can be seen; options count as seen."""
+        script = """return [...document.querySelectorAll(arguments[0])]
+          .filter((one) => one.checkVisibility() || one.matches("option")).map((one) => one.innerText)"""
         found: list[str] = self.run(script, selector)
         return found
 
