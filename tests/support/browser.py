@@ -45,7 +45,7 @@ class Browser(AbstractContextManager["Browser"]):
         self.downloads = directory / "downloads"
         self._profile = directory / "profile"
         self._rules = ",".join(f"MAP {host} 127.0.0.1" for host in resolve)
-        self._driver: subprocess.Popen[str] | None = None
+        self._driver: subprocess.Popen[bytes] | None = None
         self._port = 0
         self._session = ""
 
@@ -57,7 +57,6 @@ class Browser(AbstractContextManager["Browser"]):
             ["chromedriver", "--port=0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
             env=environment,
             start_new_session=True,
         )
@@ -255,17 +254,20 @@ class _Frame(AbstractContextManager[None]):
         self._browser.switch_frame(None)
 
 
-def _port(driver: subprocess.Popen[str]) -> int:
+def _port(driver: subprocess.Popen[bytes]) -> int:
     if driver.stdout is None:
         raise WebDriverError("no standard output")
     until = time.monotonic() + _START_SECONDS
+    said = b""
     with selectors.DefaultSelector() as selector:
         selector.register(driver.stdout, selectors.EVENT_READ)
         while selector.select(timeout=max(0.0, until - time.monotonic())):
-            line = driver.stdout.readline()
-            if not line:
+            # Not line by line: lines that come together would wait in a buffer of which the selector knows nothing.
+            more = os.read(driver.stdout.fileno(), 4096)
+            if not more:
                 break
-            found = re.search(r"started successfully on port (\d+)", line)
+            said += more
+            found = re.search(rb"started successfully on port (\d+)\D", said)
             if found:
                 return int(found[1])
     raise WebDriverError("chromedriver did not start")
