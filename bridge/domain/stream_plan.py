@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bridge.domain.disposition import Pause, Retry, disposition
 from bridge.domain.notices import Affinity, Notice, StreamRefused, StreamSilent, Subscribed
 from bridge.domain.stream_state import Close, End, Group, Member, Open, Subscribe
-from bridge.errors import BridgeError, MailboxUnavailable, OperatorError
+from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +121,7 @@ class StreamPlan:
         member.ticket, member.why = None, error.code
         member.attempts += 1
         wait = self._wait(error, member.attempts)
-        if member.attempts >= self._limits.tries and (isinstance(error, OperatorError | StreamRefused)):
+        if member.attempts >= self._limits.tries and _is_refusal(error):
             wait = max(wait, self._limits.slowly_seconds)
         member.not_before = now + wait
         group = self._group(member)
@@ -162,7 +162,7 @@ class StreamPlan:
             return 0.0
         group.attempts += 1
         wait = self._wait(error or MailboxUnavailable(), group.attempts)
-        if not heard and isinstance(error, StreamRefused | StreamSilent | OperatorError):
+        if error is not None and not heard and (_is_refusal(error) or isinstance(error, StreamSilent)):
             wait = max(wait, self._refused(group, error))
         if self._may_be_gone(group) and not heard and isinstance(error, MailboxUnavailable):
             for member in self._of(group):
@@ -389,3 +389,8 @@ class StreamPlan:
     def _number(self) -> int:
         self._numbers += 1
         return self._numbers
+
+
+def _is_refusal(error: BridgeError) -> bool:
+    """Whether streaming is refused; a refused login refuses every call, and streaming is well when reading is."""
+    return isinstance(error, StreamRefused | OperatorError) and not isinstance(error, CredentialsRejected)

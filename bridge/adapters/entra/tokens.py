@@ -24,8 +24,9 @@ _MARGIN_SHARE: Final = 0.05
 _RENEW_SHARES: Final = (0.4, 0.5)
 """The part of its life after which a token is renewed; drawn anew each time, so that workers spread."""
 _REPLACEMENTS: Final = 5.0
-_REPLACEMENT_SECONDS: Final = 300.0
-"""So many refused tokens are replaced at once, then one in so long: a new token gives an app no right that it lacks."""
+_REPLACEMENT_SECONDS: Final = 30.0
+"""So many refused tokens are replaced at once, then one in so long: a new token gives an app no right that it lacks,
+but while a revoked one is shown no mail passes."""
 _FIRST_WAIT_SECONDS: Final = 1.0
 _LONGEST_WAITS: Final = {(False, False): 5.0, (False, True): 60.0, (True, False): 30.0, (True, True): 300.0}
 """By whether Entra refused, and whether a token is left. What was refused is asked for at once when a file changes."""

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
 from bridge.domain.stream_plan import CONNECTED, NOTIFIED, StreamPlan
 from bridge.domain.stream_state import Action, Close, End, Open, StreamLimits, Subscribe
-from bridge.errors import BridgeError, EwsBlocked, MailboxAccessDenied, MailboxThrottled, MailboxUnavailable
+from bridge.errors import (
+    BridgeError,
+    CredentialsRejected,
+    EwsBlocked,
+    MailboxAccessDenied,
+    MailboxThrottled,
+    MailboxUnavailable,
+)
 
 
 @dataclass
@@ -347,6 +354,20 @@ def test_where_streams_are_refused_they_are_tried_slowly_and_come_back(error: Br
     world.refuses = None
     world.run(700, each=1)
     assert world.told(names)
+
+
+@pytest.mark.parametrize("where", ["stream", "subscription"])
+def test_after_a_refused_login_streams_come_back_within_a_minute_as_reading_does(where: str) -> None:
+    error = CredentialsRejected("HTTP 401", code="token_expired")
+    denied = {f"m{number}": error for number in range(4)} if where == "subscription" else {}
+    world, names = _world(4, refuses=error if where == "stream" else None, denies=denied)
+    world.run(600, each=1)
+    assert world.plan.untold
+
+    world.refuses, world.denies = None, {}
+    world.run(75, each=1)
+    assert world.told(names)
+    assert world.count(Open) + world.count(Subscribe) <= 4 * 25
 
 
 def test_where_subscriptions_are_never_known_they_are_made_slowly_and_come_back() -> None:
