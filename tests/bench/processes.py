@@ -40,8 +40,13 @@ def cpu_seconds(pid: int) -> float:
 
 
 def resident_megabytes(pid: int) -> float:
-    """Return what a process and its children hold in memory."""
-    return sum(_resident_kib(one) for one in family(pid)) / 1024
+    """
+    Return what a process and its children hold in memory.
+
+    A child that is just being made is not counted: until it runs its own program, its memory is its parent's, seen twice.
+    """
+    own = _command(pid)
+    return sum(_resident_kib(one) for one in family(pid) if one == pid or _command(one) != own) / 1024
 
 
 def connections(pid: int) -> int:
@@ -155,6 +160,14 @@ class Peak:
         self.megabytes = max(self.megabytes, self.samples[-1])
         if self._with_connections:
             self.connections = max(self.connections, connections(self._pid))
+
+
+def _command(pid: int) -> bytes | None:
+    """Return what a process was started with; None where it has ended."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _children(pid: int) -> list[int]:
