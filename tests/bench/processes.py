@@ -43,7 +43,7 @@ def resident_megabytes(pid: int) -> float:
     """
     Return what a process and its children hold in memory.
 
-    A child that is just being made is not counted: until it runs its own program, its memory is its parent's, seen twice.
+    A child that is just being made is not counted: until it runs its own program it shows its parent's memory.
     """
     own = _command(pid)
     return sum(_resident_kib(one) for one in family(pid) if one == pid or _command(one) != own) / 1024
