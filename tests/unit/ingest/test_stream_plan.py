@@ -365,7 +365,7 @@ def test_after_a_refused_login_streams_come_back_within_a_minute_as_reading_does
     assert world.plan.untold
 
     world.refuses, world.denies = None, {}
-    world.run(75, each=1)
+    world.run(62, each=1)
     assert world.told(names)
     assert world.count(Open) + world.count(Subscribe) <= 4 * 25
 
