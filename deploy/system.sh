@@ -99,3 +99,14 @@ ensure_environment() {
     echo "$stamp" >"$folder/.stamp"
   fi
 }
+
+# install_bridge FOLDER BUILD: the checkout as a wheel, made by the environment BUILD, in the environment FOLDER.
+install_bridge() {
+  local folder=$1 build=$2 wheels
+  wheels=$(mktemp -d)
+  "$build/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir "$wheels" . >&2 &&
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$wheels"/*.whl >&2
+  local status=$?
+  rm -rf "$wheels"
+  return $status
+}

@@ -17,7 +17,10 @@ def run_sandbox(arguments: Sequence[str]) -> int:
             raise
         from bridge.cli.exits import Exit, say  # noqa: PLC0415
 
-        say(f"the sandbox needs {error.name}: pip install 'exchange-mail-bridge[sandbox]'")
+        say(
+            f"the sandbox needs {error.name}, which workers do without; "
+            "in a checkout of the bridge: pip install --require-hashes -r deploy/requirements-sandbox.txt"
+        )
         return Exit.USAGE
     return main(list(arguments))
 

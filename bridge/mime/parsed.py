@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bridge.mime.defects import Defect
+    from bridge.domain.defects import Defect
 
 Importance = Literal["low", "normal", "high"]
 

@@ -20,9 +20,9 @@ from bridge.wire import inbound_v1, topology
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bridge.domain.defects import Defect
     from bridge.domain.mail import FetchedMail, MailProperties, MailRef
     from bridge.mime import Address, Attachment, Kind, Report
-    from bridge.mime.defects import Defect
     from bridge.ports.broker import HeaderValue
     from bridge.wire.claims import Claims
 

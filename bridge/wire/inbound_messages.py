@@ -13,8 +13,8 @@ from bridge.wire.claims import Claims
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bridge.domain.defects import Defect
     from bridge.domain.mail import FetchedMail, MailRef
-    from bridge.mime.defects import Defect
     from bridge.ports.broker import Message
     from bridge.wire.claims import ClaimRules, PendingBlob
     from bridge.wire.inbound_build import RawMime

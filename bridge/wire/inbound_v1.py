@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from bridge.mime.defects import DEFECTS
+from bridge.domain.defects import DEFECTS
 
 NAME = "mail.inbound.v1"
 CONTENT_TYPE = "application/json"

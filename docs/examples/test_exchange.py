@@ -2,7 +2,7 @@
 A test of a program that talks to Exchange, for a project of your own.
 
 In its conftest.py: pytest_plugins = ["bridge.sandbox.testing"]
-Once: pip install 'exchange-mail-bridge[sandbox]' pytest
+Once: pip install '/path/to/the/checkout/of/the/bridge[sandbox]' pytest
 """
 
 import requests

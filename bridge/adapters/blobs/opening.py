@@ -55,7 +55,7 @@ def _object_store(settings: BlobSettings, scheme: str, bucket: str, prefix: str 
 
         from bridge.adapters.blobs.objects import ObjectBlobs  # noqa: PLC0415
     except ImportError as error:
-        text = f"blobs.url: {scheme}:// needs the extra: pip install 'exchange-mail-bridge[blobs]'"
+        text = f"blobs.url: {scheme}:// needs {error.name}; in a checkout of the bridge: pip install '.[blobs]'"
         raise ConfigurationError(text) from error
     client: Any = {
         "connect_timeout": timedelta(seconds=min(_CONNECT_SECONDS, settings.timeout_seconds)),

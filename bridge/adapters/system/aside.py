@@ -28,8 +28,8 @@ from bridge.wire.inbound_messages import Composed, composed_bytes_alone, compose
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from bridge.domain.defects import Defect
     from bridge.domain.mail import MimeFile, SpooledMail, UnconvertibleMail
-    from bridge.mime.defects import Defect
     from bridge.wire.claims import ClaimRules, PendingBlob
 
 _CHILD: Final = "bridge.adapters.system.aside_child"

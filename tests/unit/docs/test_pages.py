@@ -59,3 +59,13 @@ def test_every_file_that_the_architecture_names_exists() -> None:
 
     assert named
     assert [name for name in named if not list((ROOT / "bridge").glob(name))] == []
+
+
+def test_nothing_tells_to_install_a_name_that_is_published_nowhere() -> None:
+    """Whoever took the name at a registry would run on the machines of all who followed."""
+    name = re.search(r'^name = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    assert name is not None
+    files = [*PAGES, *(file for part in ("bridge", "deploy", "docs/examples") for file in (ROOT / part).rglob("*.*"))]
+
+    told = re.compile(rf"pip install [^\n]*{re.escape(name[1])}")
+    assert [name_of(file) for file in files if file.is_file() and told.search(file.read_text("utf-8", "replace"))] == []

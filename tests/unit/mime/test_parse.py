@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from bridge.domain.defects import DEFECTS, MEANINGS
 from bridge.mime import Address, Limits, ParsedMail, kind_of, parse
-from bridge.mime.defects import DEFECTS, MEANINGS
 from tests.support.mails import sample, samples
 
 
