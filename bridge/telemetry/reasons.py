@@ -42,7 +42,10 @@ _REASONS: dict[str, tuple[str, str]] = {
         "Entra gives no token at the moment",
         "check the network to the Entra host and Entra's service health",
     ),
-    "publish_refused": ("RabbitMQ refused a message", "look at the queue's length limit and at the broker's log"),
+    "publish_refused": (
+        "RabbitMQ refused a message: a queue that it is routed to has reached its limit, or has no leader",
+        "look at the exchange's bindings: one of the queues bound for it is full; consume it, or raise its limit",
+    ),
     "publish_unconfirmed": (
         "RabbitMQ does not confirm in time",
         "look whether the quorum queue has its majority of nodes",

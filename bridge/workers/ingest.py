@@ -21,6 +21,7 @@ from bridge.errors import (
     MailboxThrottled,
     MailboxUnavailable,
     ParkingStopped,
+    PublishRefused,
     PublishUnroutable,
     QueueTaken,
     RemovalImpossible,
@@ -357,7 +358,7 @@ class MailboxReader:
 
     def _failed(self, error: BridgeError) -> float:
         after = self._patience.after(error)
-        paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable)
+        paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable | PublishRefused)
         if self._failing_since is None:
             self._failing_since = self._clock.monotonic()
         # What is wrong with a single mail cannot be set aside where a whole pass failed of it.
@@ -368,6 +369,13 @@ class MailboxReader:
 
     def _passed(self, published: int) -> None:
         self._patience.forget()
+        if refused := self._staying[PublishRefused.code]:
+            # Of all that stays this is told first: queues that take mail wait for some of it, and may get copies.
+            kinds = ", ".join(self._memory.refused_keys) or "none any more"
+            self._health.trouble(
+                self.part, PublishRefused.code, f"{refused} mails stay; refused now: {kinds}; others pass"
+            )
+            return
         if self._staying and not published:  # whatever waits stays, for now or for good: nothing is drained
             [(code, _)] = self._staying.most_common(1)
             self._health.trouble(

@@ -6,13 +6,15 @@ import sys
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from bridge.errors import MessageError, OperatorError, PublishUnroutable, RemovalImpossible
+from bridge.domain.refusals import RefusedKey, may_repeat, recent
+from bridge.errors import MessageError, OperatorError, PublishRefused, PublishUnroutable, RemovalImpossible
 from bridge.telemetry.ingest_events import MailKept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from bridge.domain.mail import MailRef
     from bridge.errors import BridgeError
@@ -24,7 +26,8 @@ _REMOVED_REMEMBERED = 5_000
 _KEPT_REMEMBERED = 10_000
 _UNWANTED_REMEMBERED = 100_000
 _DUE_WHEN_FULL = 100
-"""Where more mails than are remembered are wanted by no queue, so many of a listing are fetched again each time."""
+"""Where more mails stay than are remembered, so many of a listing are fetched again each time."""
+_REFUSED_REMEMBERED = 100_000
 _BLAME_LIMIT = 3
 _UNWANTED_AT_FIRST = 10
 _LOOK_FURTHER = 4
@@ -48,9 +51,10 @@ class MailMemory:
 
     Held: confirmed, not removed yet; removal is retried without a second publish. Kept: stays in the inbox and is
     passed over until it is due again. Unwanted: kept because no queue takes its routing key; of all that are kept for
-    one key a single mail is tried now and then, and they are due when it passes. Stuck: confirmed, and Exchange refuses
-    to let just this one go; its removal is tried again later, it is never published again. Removed: seen in a stale
-    listing, it is removed again, not published again.
+    one key a single mail is tried now and then, and they are due when it passes. Refused: kept because a queue of its
+    routing key refused it; others may hold copies, so it is tried again as seldom as `bridge.domain.refusals` says.
+    Stuck: confirmed, and Exchange refuses to let just this one go; its removal is tried again later, it is never
+    published again. Removed: seen in a stale listing, it is removed again, not published again.
     """
 
     def __init__(self, alias: str, clock: Clock, emit: Emit, *, keep_seconds: float) -> None:
@@ -65,7 +69,10 @@ class MailMemory:
         self._unwanted_mails: OrderedDict[int, tuple[str, float]] = OrderedDict()
         """There may be very many: of each only the hash of its id, its routing key, and when it is due."""
         self.unwanted_limit = _UNWANTED_AT_FIRST
-        """After so many mails in a row that no queue wants a page ends."""
+        """After so many mails in a row that no queue wants, or that are refused, a page ends."""
+        self._refused_keys: dict[str, RefusedKey] = {}
+        self._refused: OrderedDict[int, tuple[str, tuple[float, ...]]] = OrderedDict()
+        """Of each mail only the hash of its id, its routing key, and when it was published."""
         self._stuck: dict[str, _Stuck] = {}
         self._removed: OrderedDict[str, tuple[PublishReceipt, int]] = OrderedDict()
         self._blamed: OrderedDict[str, int] = OrderedDict()
@@ -143,9 +150,27 @@ class MailMemory:
             self._unwanted_mails.popitem(last=False)
         self._emit(MailKept(self._alias, ref.message_id, code))
 
+    def refuse(self, ref: MailRef, routing_key: str) -> None:
+        """Pass over a mail that was published and refused; it is tried again seldom."""
+        now = self._clock.monotonic()
+        _, before = self._refused.pop(hash(ref.item_id), ("", ()))
+        self._drop(ref)
+        self._refused[hash(ref.item_id)] = (sys.intern(routing_key), (*recent(before, now), now))
+        while len(self._refused) > _REFUSED_REMEMBERED:
+            self._refused.popitem(last=False)
+        self._refused_keys.setdefault(routing_key, RefusedKey(now)).refuse(now)
+        self._emit(MailKept(self._alias, ref.message_id, PublishRefused.code))
+
+    @property
+    def refused_keys(self) -> Sequence[str]:
+        """The routing keys whose latest publish was refused."""
+        return sorted(key for key, state in self._refused_keys.items() if not state.passed)
+
     def wanted(self, routing_key: str) -> None:
-        """Note that a queue took a mail of this routing key: whatever was kept for it may pass, too."""
+        """Note that every queue took a mail of this routing key: whatever was kept for it may pass, too."""
         self._unwanted.pop(routing_key, None)
+        if (state := self._refused_keys.get(routing_key)) is not None:
+            state.confirm()
         self.unwanted_limit = _UNWANTED_AT_FIRST
 
     def look_further(self) -> None:
@@ -155,6 +180,7 @@ class MailMemory:
     def forget(self, ref: MailRef) -> None:
         """Drop what was held against a mail."""
         self._drop(ref)
+        self._refused.pop(hash(ref.item_id), None)
         self._blamed.pop(ref.item_id, None)
         self._suspects.pop(ref.item_id, None)
 
@@ -193,6 +219,8 @@ class MailMemory:
             return self._stuck[ref.item_id].code
         if hash(ref.item_id) in self._unwanted_mails:
             return PublishUnroutable.code
+        if hash(ref.item_id) in self._refused:
+            return PublishRefused.code
         kept = self._kept.get(ref.item_id)
         return kept[0] if kept is not None else None
 
@@ -203,6 +231,7 @@ class MailMemory:
         A mail that was removed and is listed again goes back to the held ones.
         """
         publish, now = {}, self._clock.monotonic()
+        repeats = self._repeats(refs, now)
         for ref in refs:
             if ref.item_id in self._held:
                 continue
@@ -215,10 +244,28 @@ class MailMemory:
                 self._removed[ref.item_id] = (receipt, seen + 1)
                 self._held[ref.item_id] = (ref, receipt)
                 continue
+            if hash(ref.item_id) in self._refused and ref.item_id not in repeats:
+                continue
             if self._is_due(ref, now):
                 publish[ref.item_id] = ref
-        most = _DUE_WHEN_FULL if len(self._unwanted_mails) >= _UNWANTED_REMEMBERED else len(publish)
-        return list(publish.values())[:most]
+        full = len(self._unwanted_mails) >= _UNWANTED_REMEMBERED or len(self._refused) >= _REFUSED_REMEMBERED
+        return list(publish.values())[: _DUE_WHEN_FULL if full else None]
+
+    def _repeats(self, refs: Sequence[MailRef], now: float) -> Set[str]:
+        """Return the ids of the refused mails that are tried again now."""
+        waiting: dict[str, list[tuple[int, MailRef]]] = {}
+        for ref in refs:
+            if (refused := self._refused.get(hash(ref.item_id))) is not None and ref.item_id not in self._held:
+                key, published_at = refused
+                if may_repeat(published_at, now, is_open=self._refused_keys[key].is_open):
+                    waiting.setdefault(key, []).append((len(recent(published_at, now)), ref))
+        chosen: set[str] = set()
+        for key, mails in waiting.items():
+            state = self._refused_keys[key]
+            if not state.passed:
+                mails.sort(key=itemgetter(0))  # not always the same one: each try may leave a copy of it
+            chosen.update(ref.item_id for _, ref in mails[: state.take(now, len(mails))])
+        return chosen
 
     def _is_due(self, ref: MailRef, now: float) -> bool:
         unwanted = self._unwanted_mails.get(hash(ref.item_id))

@@ -27,6 +27,7 @@ from bridge.errors import (
     MessageError,
     MessageTooLarge,
     OperatorError,
+    PublishRefused,
     PublishUnconfirmed,
     PublishUnroutable,
     RemovalImpossible,
@@ -96,7 +97,7 @@ class Transfer:
         self._outstanding = 0
         self._changed = asyncio.Event()
         self._feeding = True
-        self._unroutable_streak = 0
+        self._untaken_streak = 0
         self.published = 0
 
     @property
@@ -285,7 +286,7 @@ class Transfer:
                 self._memory.hold(ref, answer.result())
                 self._memory.wanted(message.routing_key)
                 self._window.widen()
-                self._unroutable_streak = 0
+                self._untaken_streak = 0
                 self.published += 1
                 waited = (self._clock.now() - ref.received_at).total_seconds() if ref.received_at is not None else None
                 self._emit(
@@ -300,11 +301,10 @@ class Transfer:
                 )
             case PublishUnroutable() as error:
                 self._memory.keep(ref, error.code, unwanted_key=message.routing_key)
-                self._unroutable_streak += 1
-                if self._unroutable_streak == self._memory.unwanted_limit and self.published == 0:
-                    self._memory.look_further()
-                    self._unroutable_streak = 0  # for those that are under way still
-                    self._fail(error)
+                self._note_untaken(error)
+            case PublishRefused() as error:
+                self._memory.refuse(ref, message.routing_key)
+                self._note_untaken(error)
             case MessageTooLarge() as error:
                 self._parking.wants(ref, error.code)
             case MessageError() as error:
@@ -313,6 +313,14 @@ class Transfer:
                 self._fail(error)
             case bug:
                 self._bug = self._bug or bug
+
+    def _note_untaken(self, error: BridgeError) -> None:
+        """End the page where many mails in a row are taken by no queue, or refused, and none has passed."""
+        self._untaken_streak += 1
+        if self._untaken_streak == self._memory.unwanted_limit and self.published == 0:
+            self._memory.look_further()
+            self._untaken_streak = 0  # for those that are under way still
+            self._fail(error)
 
     async def _settle(self) -> None:
         """Wait for the outstanding confirms, though not for ever."""

@@ -89,3 +89,14 @@ def publish_plain(url: str, amqp_exchange: str, routing_key: str, message_ids: l
                 ),
                 mandatory=True,
             )
+
+
+def bind_a_full_queue(url: str, queue: str, amqp_exchange: str, routing_key: str) -> None:
+    """Bind a queue that is at its limit: RabbitMQ refuses whatever is published under this key from now on."""
+    arguments = {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-max-length": 1}
+    with a_channel(url) as channel:
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+        with contextlib.suppress(pika.exceptions.NackError):
+            for _ in range(100):  # the limit is approximate
+                channel.basic_publish("", queue, b"it was there before")
+        channel.queue_bind(queue, amqp_exchange, routing_key)

@@ -25,7 +25,6 @@ from bridge.errors import (
     MailUnreadable,
     MessageError,
     MessageTooLarge,
-    PublishRefused,
     PublishUnconfirmed,
     PublishUnroutable,
     RemovalImpossible,
@@ -95,7 +94,7 @@ async def test_mails_are_published_in_the_order_received_and_removed() -> None:
     assert len(bench.told(MailPublished)) == 20
 
 
-@pytest.mark.parametrize("error", [PublishRefused(), PublishUnconfirmed(), BrokerUnavailable()])
+@pytest.mark.parametrize("error", [PublishUnconfirmed(), BrokerUnavailable()])
 async def test_mail_stays_in_inbox_when_broker_does_not_confirm(error: Exception) -> None:
     """No confirm, no removal."""
     bench = Bench(a_mail(1))
