@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,7 @@ from bridge.adapters.entra.identities import Identities
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.adapters.rabbitmq.announcements import RabbitAnnouncements
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.own_certificate import OwnCertificate
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
@@ -22,6 +24,7 @@ from bridge.assembly import apps_of_the_broker, blob_store, entra_tokens, ews_cl
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
+from bridge.domain.roster import Roster
 from bridge.domain.send_rate import RateLimits
 from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
@@ -35,6 +38,7 @@ from bridge.tellers import Tellers
 from bridge.wire import topology
 from bridge.wire.claims import ClaimRules
 from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.announcing import Announcing
 from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
@@ -95,6 +99,7 @@ async def run_workers(
                 process.watch(readers),
                 watch_loop(process.metrics),
                 process.tellers.run(),
+                process.announce(readers, senders, role),
                 process.follow(renewed or asyncio.Queue(), senders),
                 *(process.sweeps() if ingest else ()),
                 *beside,
@@ -139,6 +144,9 @@ class _Process:
         self.large_budget = ByteBudget(settings.ingest.in_flight_bytes)
         self.aside = Aside()
         self.blobs: BlobStore | None = blob_store(settings.blobs) if settings.blobs is not None else None
+        self.roster = Roster(
+            uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic
+        )
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
 
@@ -147,11 +155,18 @@ class _Process:
         process = cls(settings)
         count_lines_in(process.metrics)
         process.metrics.set_build(__version__, role)
-        about = {"version": __version__, "role": role, "python": platform.python_version()}
+        about = {
+            "version": __version__,
+            "role": role,
+            "worker": process.roster.own,
+            "python": platform.python_version(),
+        }
         server = TelemetryServer(process.metrics, process.health, about)
         await server.start(settings.http.host, settings.http.port)
         stack.push_async_callback(server.close)
-        logger().info("process.started", role=role, version=__version__, health=f"{server.url}/health")
+        logger().info(
+            "process.started", role=role, version=__version__, worker=process.roster.own, health=f"{server.url}/health"
+        )
         process.identities.start()
         stack.callback(process.identities.close)
         stack.callback(process.close_clients)
@@ -288,6 +303,26 @@ class _Process:
         self.tellers.close()
         for client in self._clients.values():
             client.close()
+
+    async def announce(
+        self, readers: Sequence[MailboxReader], senders: Sequence[MailboxSender | ReturnedDrain], role: str
+    ) -> None:
+        """Announce this worker to the others, and hear them."""
+        announcing = Announcing(
+            self.roster,
+            release=__version__,
+            role=role,
+            readers=readers,
+            senders=[sender for sender in senders if isinstance(sender, MailboxSender)],
+            health=self.health,
+            emit=self.emit,
+        )
+        async with RabbitAnnouncements(
+            self.rabbit, say=announcing.say, hear=announcing.hear, emit=self.emit
+        ) as announcements:
+            while True:
+                announcing.show(announcements.trouble)
+                await self.clock.sleep(_LOOK_SECONDS)
 
     async def topology_verified(self, stop: asyncio.Event, *, ingest: bool, egress: bool) -> None:
         """Return once everything that all mailboxes need is declared; until then health says what is missing."""

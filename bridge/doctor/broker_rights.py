@@ -87,6 +87,7 @@ class BrokerRights:
 
 def needed_by(role: str, mailboxes: tuple[MailboxSettings, ...]) -> Iterator[Right]:
     """Yield the rights that a worker of this role needs for these mailboxes."""
+    yield from _announcing()
     if role in {"run", "ingest"}:
         for mailbox in mailboxes:
             if mailbox.read:
@@ -103,6 +104,16 @@ def needed_by(role: str, mailboxes: tuple[MailboxSettings, ...]) -> Iterator[Rig
         yield Right("publish", names.DEAD)
         yield from (Right("publish", step.amqp_exchange) for step in names.RETRY_STEPS)
         yield from (Right("publish", names.EVENTS, event) for event in sorted({*TERMINAL, "outbound.delayed"}))
+
+
+def _announcing() -> Iterator[Right]:
+    """Yield the rights to announce oneself, and to bind and read a queue for what others announce."""
+    queue = names.announcements_queue("0")
+    yield Right("declare queue", queue)
+    for name in (names.WORKERS, queue):
+        # Binding needs the right to publish to the queue and to read from the exchange; they are asked for by name.
+        yield Right("publish", name)
+        yield Right("consume", name)
 
 
 def _for_others(mailboxes: tuple[MailboxSettings, ...]) -> Iterator[Right]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge.telemetry.events import Event
 
@@ -18,7 +18,7 @@ class BrokerConnected(Event):
     name = "broker.connection_opened"
 
     role: str
-    """`publish` or `consume`."""
+    """`publish`, `consume` or `announce`."""
     node: str
     """Host and port."""
     seconds: float
@@ -143,3 +143,19 @@ class PublishSettled(Event):
         metrics.broker_publishes.labels(self.outcome).inc()
         metrics.broker_confirm_seconds.observe(self.seconds)
         metrics.broker_confirms_outstanding.set(self.outstanding)
+
+
+@dataclass(frozen=True)
+class AnnouncementHeard(Event):
+    """Something came on the amqp_exchange on which workers announce themselves."""
+
+    name = "broker.announcement_heard"
+    level = "debug"
+
+    outcome: Literal["ok", "garbled"]
+    others: int
+    """How many other workers there are by now."""
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_announcements.labels(self.outcome).inc()
+        metrics.broker_other_workers.set(self.others)

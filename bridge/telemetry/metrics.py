@@ -254,6 +254,12 @@ class Metrics:
         self.broker_publishes = self._counter("broker_publishes", "Publishes, by outcome", "outcome")
         self.broker_confirms_outstanding = self._gauge("broker_outstanding_confirms", "Publishes without an answer yet")
         self.broker_confirm_seconds = self._histogram("broker_confirm_seconds", "Publish to its answer", CALL_BUCKETS)
+        self.broker_other_workers = self._gauge(
+            "broker_other_workers", "Other workers that announce themselves on the broker"
+        )
+        self.broker_announcements = self._counter(
+            "broker_announcements", "Announcements of workers that came, one's own too, by outcome", "outcome"
+        )
 
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "1; the labels say what runs", "version", "python", "role")

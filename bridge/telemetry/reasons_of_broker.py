@@ -103,6 +103,11 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "start the consumer; where consumers bind queues of their own, set rabbitmq.default_queue = false and delete "
         "this one",
     ),
+    "announcements_unheard": entry(
+        "workers do not hear each other's announcements, so that one that stands by cannot tell whether anybody works",
+        "nothing, if RabbitMQ takes no publishes at the moment; otherwise bridge check, and look at the exchange "
+        "mail.workers",
+    ),
     "queue_taken": entry(
         "another worker has this queue or mailbox",
         "nothing, as long as that worker works: this one takes over when it ends",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bridge.wire.event_v1 import TERMINAL, EventName
 from bridge.wire.inbound_v1 import InboundMail
-from bridge.wire.topology import EVENTS, INBOUND
+from bridge.wire.topology import EVENTS, INBOUND, WORKERS
 
 _KINDS: tuple[str, ...] = get_args(InboundMail.model_fields["kind"].annotation)
 _OF_INGEST: tuple[EventName, ...] = ("inbound.parked", "outbound.bounced")
@@ -38,10 +38,19 @@ class Role:
 
 _READERS_LEASES = r"mail\.lease\.inbound\.[a-z0-9-]+"
 _SENDERS_LEASES = r"mail\.lease\.outbound\.(?!returned$)[a-z0-9-]+(\.urgent)?"
+# A worker announces itself at `mail.workers`, and hears the others in a queue of its own, which it binds there.
+_ANNOUNCEMENTS = r"mail\.lease\.workers\.[0-9a-f]+"
+_ANNOUNCING = rf"mail\.workers|{_ANNOUNCEMENTS}"
 _REQUESTS = r"mail\.outbound\.[a-z0-9-]+(\.urgent)?"
 _FAILED_OR_WAITING = r"mail\.(dead|outbound\.retry\.[0-9a-z]+)"
 
 _MAILS = TopicRight(INBOUND, rf"^[a-z0-9-]+\.({'|'.join(_KINDS)})$")
+
+
+_ANNOUNCING_SCOPES = (
+    "configure:mail.lease.workers.*",
+    *(f"{right}:{name}" for right in ("write", "read") for name in (WORKERS, "mail.lease.workers.*")),
+)
 
 
 def _events(*names: str) -> TopicRight:
@@ -50,20 +59,22 @@ def _events(*names: str) -> TopicRight:
 
 _INGEST = Role(
     "bridge-ingest",
-    configure=f"^{_READERS_LEASES}$",
-    write=r"^mail\.(inbound|events)$",
+    configure=f"^({_READERS_LEASES}|{_ANNOUNCEMENTS})$",
+    write=rf"^(mail\.(inbound|events)|{_ANNOUNCING})$",
+    read=f"^({_ANNOUNCING})$",
     topics=(_MAILS, _events(*_OF_INGEST)),
     scopes=(
         "configure:mail.lease.inbound.*",
         f"write:{INBOUND}/*",
         *(f"write:{EVENTS}/{name}" for name in _OF_INGEST),
+        *_ANNOUNCING_SCOPES,
     ),
 )
 _EGRESS = Role(
     "bridge-egress",
-    configure=f"^{_SENDERS_LEASES}$",
-    write=rf"^({_FAILED_OR_WAITING}|mail\.events)$",
-    read=f"^{_REQUESTS}$",
+    configure=f"^({_SENDERS_LEASES}|{_ANNOUNCEMENTS})$",
+    write=rf"^({_FAILED_OR_WAITING}|mail\.events|{_ANNOUNCING})$",
+    read=f"^({_REQUESTS}|{_ANNOUNCING})$",
     topics=(_events(*_OF_EGRESS),),
     scopes=(
         "configure:mail.lease.outbound.*",
@@ -71,15 +82,16 @@ _EGRESS = Role(
         "write:mail.outbound.retry.*",
         *(f"write:{EVENTS}/{name}" for name in _OF_EGRESS),
         "read:mail.outbound.*",
+        *_ANNOUNCING_SCOPES,
     ),
 )
 _RUN = Role(
     "bridge-run",
-    configure=f"^({_READERS_LEASES}|{_SENDERS_LEASES})$",
-    write=rf"^({_FAILED_OR_WAITING}|mail\.(inbound|events))$",
+    configure=f"^({_READERS_LEASES}|{_SENDERS_LEASES}|{_ANNOUNCEMENTS})$",
+    write=rf"^({_FAILED_OR_WAITING}|mail\.(inbound|events)|{_ANNOUNCING})$",
     read=_EGRESS.read,
     topics=(_MAILS, _events(*_OF_INGEST, *_OF_EGRESS)),
-    scopes=(*_INGEST.scopes, *_EGRESS.scopes),
+    scopes=tuple(dict.fromkeys((*_INGEST.scopes, *_EGRESS.scopes))),
 )
 _CAD_PUBLISHER = Role("bridge-cad-publisher", write=r"^mail\.outbound$", scopes=("write:mail.outbound",))
 # Consumers declare queues of their own below `cad.` and bind them; these may dead-letter to the bridge's.

@@ -2,7 +2,8 @@
 What is declared on the broker, as plain data; the only place where names of amqp_exchanges and queues are made.
 
 Everything is durable. Every queue is a quorum queue with its delivery limit, consumer timeout and dead-lettering set
-on purpose. Nothing here is refused by a later 4.x (no transient queues, no priorities, no global prefetch).
+on purpose. Nothing here is refused by a later 4.x: no priorities, no global prefetch, no transient queues but exclusive
+ones.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ OUTBOUND = "mail.outbound"
 OUTBOUND_RETURNED = "mail.outbound.returned"
 EVENTS = "mail.events"
 DEAD = "mail.dead"
+WORKERS = "mail.workers"
+"""Where workers announce themselves to each other."""
 
 RESERVED_ALIASES = frozenset({"retry", "dead", "returned", "urgent"})
 _ALIAS = re.compile(r"[a-z0-9-]{1,64}")
@@ -87,6 +90,16 @@ def lease_queue(queue: str) -> str:
 def reader_lease(alias: str) -> str:
     """Return the name of the exclusive queue that a worker holds while it alone reads a mailbox."""
     return f"mail.lease.inbound.{alias}"
+
+
+def announcements_queue(name: str) -> str:
+    """Return the name of the exclusive queue in which a worker hears the announcements of all; `name` is random."""
+    return f"mail.lease.workers.{name}"
+
+
+def is_alias(text: str) -> bool:
+    """Tell whether a mailbox can have this alias."""
+    return _ALIAS.fullmatch(text) is not None and text not in RESERVED_ALIASES
 
 
 def parse_outbound_key(routing_key: str) -> tuple[str, bool]:
@@ -180,6 +193,8 @@ def topology(aliases: Sequence[str], options: TopologyOptions = DEFAULT_OPTIONS)
         _retries(options),
         _events(options),
         _terminal(DEAD, options),
+        # No queue: each worker brings its own, which goes with its connection.
+        Topology([AmqpExchange(WORKERS, "fanout")], [], []),
     )
     return Topology(
         [one for part in parts for one in part.amqp_exchanges],

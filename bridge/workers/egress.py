@@ -66,7 +66,7 @@ class MailboxSender:
         health: Health,
         options: EgressOptions | None = None,
     ) -> None:
-        self._alias = alias
+        self.alias = alias
         self._clock = clock
         self._emit = emit
         self._options = options or EgressOptions()
@@ -118,7 +118,12 @@ class MailboxSender:
     @property
     def part(self) -> str:
         """The name of this sender in `/health`."""
-        return f"mailbox:{self._alias}:egress"
+        return f"mailbox:{self.alias}:egress"
+
+    @property
+    def holds(self) -> bool:
+        """Whether this worker consumes the mailbox's queues."""
+        return self._health.drains
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop` is set; what is in flight is finished first, within the stated time."""
@@ -129,7 +134,7 @@ class MailboxSender:
             tasks.create_task(self._queues.drain("ordinary", stop))
             tasks.create_task(self._proof.keep_proving(stop))
             tasks.create_task(
-                keep_sweeping(self._mailbox, self._pauses, self._options, alias=self._alias, emit=self._emit, stop=stop)
+                keep_sweeping(self._mailbox, self._pauses, self._options, alias=self.alias, emit=self._emit, stop=stop)
             )
             tasks.create_task(self._close_gate(stop))
 
@@ -150,7 +155,7 @@ class MailboxSender:
         ticket = read_ticket(delivery, limits=self._options.limits, now=self._clock.now())
         if end_as is not None:
             ticket = replace(ticket, end_as=end_as)
-        self._emit(RequestReceived(self._alias, source))
+        self._emit(RequestReceived(self.alias, source))
         self._hold(1)
         try:
             async with self._alone(ticket.request_id):
@@ -162,7 +167,7 @@ class MailboxSender:
                 await self._settle(ticket, conclusion)
         except BridgeError as error:
             # What has to outlive the request is not confirmed: it stays in its queue.
-            self._emit(RequestLeft(self._alias, ticket.request_id, error.code))
+            self._emit(RequestLeft(self.alias, ticket.request_id, error.code))
         finally:
             self._hold(-1)
 
@@ -197,7 +202,7 @@ class MailboxSender:
                 except MessageTooLarge as error:
                     await self._do_not_wait(ticket, error, its_own_trouble=counts)
             case _:
-                self._emit(RequestLeft(self._alias, ticket.request_id, "lost" if ticket.delivery.lost else "stopping"))
+                self._emit(RequestLeft(self.alias, ticket.request_id, "lost" if ticket.delivery.lost else "stopping"))
 
     async def _do_not_wait(self, ticket: Ticket, error: MessageTooLarge, *, its_own_trouble: bool) -> None:
         """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
@@ -221,7 +226,7 @@ class MailboxSender:
     def _hold(self, change: int) -> None:
         self._held += change
         tokens, recipients = self._pace.left()
-        self._emit(RequestsHeld(self._alias, self._held, tokens, recipients))
+        self._emit(RequestsHeld(self.alias, self._held, tokens, recipients))
         self._health.counted(recipients)
 
     def _settling(self, error: BridgeError | None) -> None:

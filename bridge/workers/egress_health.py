@@ -47,6 +47,11 @@ class DrainHealth:
         code, _ = self._trouble.get("urgent", ("", ""))
         return code == QueueTaken.code or (not code and "urgent" in self._unproved)
 
+    @property
+    def drains(self) -> bool:
+        """Whether this worker consumes both queues, for all that it knows."""
+        return not self._unproved and not self._trouble.keys() & {"urgent", "ordinary"}
+
     def expect(self) -> None:
         """Let health miss this part from now on."""
         self._health.expect(self._part)

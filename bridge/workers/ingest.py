@@ -141,6 +141,7 @@ class MailboxReader:
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
         self._standing_by, self._removed_before = False, 0
+        self._holds = False
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
@@ -158,6 +159,11 @@ class MailboxReader:
     def part(self) -> str:
         """The name of this reader in `/health`."""
         return reading_part(self.alias)
+
+    @property
+    def holds(self) -> bool:
+        """Whether this worker has the mailbox's lease."""
+        return self._holds
 
     @property
     def in_flight(self) -> int:
@@ -184,6 +190,7 @@ class MailboxReader:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
         self._standing_by, self._removed_before = False, self._memory.removed_count
         self._health.begin(self.part)
+        self._holds = True
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
@@ -194,6 +201,7 @@ class MailboxReader:
                     await self._remove_what_is_held(stop, lost)
                 why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
         finally:
+            self._holds = False
             self._emit(MailboxLeft(self.alias, why))
             if why == "lost":
                 self._health.trouble(self.part, BrokerUnavailable.code, "the mailbox's lease was lost")

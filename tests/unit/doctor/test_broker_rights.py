@@ -10,6 +10,7 @@ import pytest
 from bridge.config import MailboxSettings
 from bridge.doctor.broker_rights import Right, needed_by
 from bridge.wire.rights import ROLES
+from bridge.wire.topology import WORKERS, announcements_queue
 
 if TYPE_CHECKING:
     from bridge.wire.rights import Role
@@ -45,7 +46,17 @@ def test_a_worker_of_both_roles_needs_what_each_does() -> None:
 
 
 def test_neither_has_the_other_s_rights() -> None:
-    assert not any(grants(role("ingest"), right) for right in needed_by("egress", MAILBOXES))
+    """But those to announce itself, which each worker has."""
+    announcing = set(needed_by("ingest", MAILBOXES)) & set(needed_by("egress", MAILBOXES))
+    assert {right.name for right in announcing} == {WORKERS, announcements_queue("0")}
+    assert not any(grants(role("ingest"), right) for right in set(needed_by("egress", MAILBOXES)) - announcing)
+    assert not any(grants(role("egress"), right) for right in set(needed_by("ingest", MAILBOXES)) - announcing)
+
+
+def test_nobody_but_workers_and_operators_may_announce() -> None:
+    announcing = [right for right in needed_by("ingest", MAILBOXES) if right.name == WORKERS]
+    may = {user.user for user in ROLES if any(grants(user, right) for right in announcing)}
+    assert may == {"bridge-ingest", "bridge-egress", "bridge-run", "bridge-operator"}
 
 
 def test_a_mailbox_that_is_not_sent_from_needs_no_queue() -> None:
