@@ -38,12 +38,17 @@ _CONNECT_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 30
 _LOOK_SECONDS = 20.0
 
+_NO_AMQP = "what answers there does not speak AMQP; to a port with TLS the url is amqps://"
+_NO_TLS = "the TLS handshake failed; to a port without TLS the url is amqp://"
+_CODES = {_NO_AMQP: "broker_protocol_mismatch", _NO_TLS: "tls_failed"}
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (amqp.UnroutableError, PublishUnroutable, "no queue is bound for it"),
     (amqp.NackError, PublishRefused, "the broker answered nack; a queue may be full"),
     (amqp.ProbableAuthenticationError, BrokerAccessRefused, "the broker refuses the login"),
     (amqp.ProbableAccessDeniedError, BrokerAccessRefused, "the broker refuses the virtual host"),
+    (amqp.IncompatibleProtocolError, BrokerUnavailable, _NO_AMQP),
     (ssl.SSLCertVerificationError, BrokerAccessRefused, "the broker's certificate is not trusted"),
+    (ssl.SSLError, BrokerUnavailable, _NO_TLS),
     (TimeoutError, PublishUnconfirmed, "no answer in time; whether the broker has it is not known"),
     (amqp.AMQPError, BrokerUnavailable, "the connection failed"),
     (OSError, BrokerUnavailable, "the connection failed"),
@@ -173,5 +178,5 @@ def _meaning(error: BaseException) -> BridgeError:
         return meaning_of_reply(*reply)
     for vendor, ours, text in _MEANINGS:
         if isinstance(error, vendor):
-            return ours(text)
+            return ours(text, code=_CODES.get(text))
     return BrokerUnavailable(type(error).__name__)

@@ -38,7 +38,8 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
     ),
     "tls_failed": entry(
         "the host does not get as far as a certificate",
-        "check that the port speaks TLS 1.2 or later, and what stands in between",
+        "check that this is a port for TLS 1.2 or later (RabbitMQ: 5671 for amqps://; 5672 is for amqp://), and what "
+        "stands in between",
     ),
     "ca_file_unusable": entry(
         "ca_file cannot be read, or holds no CA certificate",
@@ -47,6 +48,12 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
     "proxy_failed": entry(
         "the proxy of the environment does not connect to the host",
         "correct HTTPS_PROXY, allow the host and port on the proxy, or put the host into NO_PROXY",
+    ),
+    "page_instead_of_answer": entry(
+        "a web page comes in the place of the answer: a login page of the network, a filtering proxy, or another "
+        "server at this address",
+        "look at it from this machine: curl -v URL; have the network and the proxy let the host through without a "
+        "login; check ews.url or entra.authority_url",
     ),
 }
 

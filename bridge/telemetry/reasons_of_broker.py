@@ -11,6 +11,11 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "there is no connection to RabbitMQ",
         "check that the broker runs, its address, and the network",
     ),
+    "broker_protocol_mismatch": entry(
+        "what answers at the broker's address does not speak AMQP without TLS",
+        "for a port with TLS (usually 5671) write amqps:// in rabbitmq.urls; else look whether it is RabbitMQ's port "
+        "for AMQP (5672), and whether a proxy or load balancer in front of it has a broker behind",
+    ),
     "broker_vhost_down": entry(
         "RabbitMQ's node has not opened the virtual host, or closed it after a failure",
         "a node that starts, or has joined a cluster, opens it within a minute; if it lasts, rabbitmqctl "
@@ -115,6 +120,7 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
 }
 
 GENERAL: Final[dict[str, str]] = {
+    "broker_protocol_mismatch": "broker_unavailable",
     "broker_vhost_down": "broker_unavailable",
     "broker_limit_reached": "broker_unavailable",
     "broker_backend_failed": "broker_unavailable",

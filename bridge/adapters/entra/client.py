@@ -182,7 +182,8 @@ class EntraClient:
             text = f"the machine's metadata endpoint gives no token ({type(error).__name__})"
             return TokenUnavailable(text, retry_after_seconds=retry_after, code="managed_identity_unavailable")
         if isinstance(error, UnusableAnswerError):
-            return TokenUnavailable(f"Entra gives no usable answer ({error})", retry_after_seconds=retry_after)
+            text = f"Entra gives no usable answer ({error})"
+            return TokenUnavailable(text, retry_after_seconds=retry_after, code=error.code)
         failure = network_failure(error)
         if failure is not None:
             told = f" ({failure.detail})" if failure.detail else ""

@@ -18,6 +18,7 @@ from requests.utils import get_environ_proxies
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import until
 from bridge.adapters.http_trust import Trust, TrustingAdapter
+from bridge.adapters.web_page import PAGE, web_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,9 +42,11 @@ class UnusableAnswerError(requests.RequestException):
     configuration, and also 429, for a tenant that does not exist, which pauses mailboxes until a person acts.
     """
 
-    def __init__(self, text: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, text: str, *, retry_after_seconds: float | None = None, code: str | None = None) -> None:
         super().__init__(text)
         self.retry_after_seconds = retry_after_seconds
+        self.code = code
+        """Why, where that is known; None else."""
 
 
 class Heard:
@@ -91,7 +94,10 @@ class _Adapter(TrustingAdapter):
             stated = _retry_after(response.headers)
             if stated is None and status == 429:
                 stated = _BUSY_SECONDS
-            raise UnusableAnswerError(f"HTTP {status}", retry_after_seconds=stated)
+            page = web_page(response)
+            raise UnusableAnswerError(
+                page or f"HTTP {status}", retry_after_seconds=stated, code=PAGE if page is not None else None
+            )
         return response
 
 

@@ -14,6 +14,7 @@ import requests
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.adapters.network_failures import network_failure
+from bridge.adapters.web_page import PAGE, web_page
 from bridge.errors import CredentialsRejected, TokenUnavailable
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def look_at_tenant(authority_url: str, *, ca_file: Path | None, timeout_seconds:
         try:
             response = session.get(url, timeout=timeout_seconds, stream=True, allow_redirects=False)
             read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
+            if (page := web_page(response)) is not None:
+                raise TokenUnavailable(page, code=PAGE)
             told = json.loads(response.content)
         except (OSError, ValueError, RecursionError) as error:
             failure = network_failure(error)

@@ -25,6 +25,7 @@ from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import until
 from bridge.adapters.http_trust import Trust, TrustingAdapter
 from bridge.adapters.network_failures import network_failure
+from bridge.adapters.web_page import PAGE, web_page
 from bridge.errors import CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -123,10 +124,14 @@ class EwsHttpAdapter(TrustingAdapter):
             read_body(response, deadline=deadline, largest_bytes=self._largest_answer_bytes)
         except requests.exceptions.RequestException as error:
             raise MailboxUnavailable(type(error).__name__) from error
+        if (page := web_page(response)) is not None:
+            raise MailboxUnavailable(page, code=PAGE)
         return response
 
     def _raise_for_status(self, request: requests.PreparedRequest, response: requests.Response) -> None:
         error = error_for_status(response.status_code, response.headers)
+        if type(error) is MailboxUnavailable and (page := web_page(response)) is not None:
+            error = MailboxUnavailable(page, code=PAGE)
         if error is None:
             return
         response.close()

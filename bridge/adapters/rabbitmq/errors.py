@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 _LOGIN_REFUSED, _VHOST_REFUSED = "the broker refuses the login", "the broker refuses the virtual host"
 _UNTRUSTED, _NO_TLS = "the broker's certificate is not trusted", "the TLS handshake failed"
 _NO_NAME = "the broker's host name is not known"
+_NO_AMQP = "what answers there does not speak AMQP 0-9-1"
 
 _MEANINGS: tuple[tuple[type[BaseException], type[BridgeError], str], ...] = (
     (amqp.AuthenticationError, BrokerAccessRefused, "the broker takes none of the login methods offered"),
     (amqp.ProbableAuthenticationError, BrokerAccessRefused, _LOGIN_REFUSED),
     (amqp.ProbableAccessDeniedError, BrokerAccessRefused, _VHOST_REFUSED),
-    # A proxy with no broker behind it does the same, so waiting may help.
-    (amqp.IncompatibleProtocolError, BrokerUnavailable, "what answers there does not speak AMQP 0-9-1"),
+    # A port for TLS closes the connection at once. A proxy with no broker behind it does the same: waiting may help.
+    (amqp.IncompatibleProtocolError, BrokerUnavailable, _NO_AMQP),
     (ssl.SSLCertVerificationError, BrokerAccessRefused, _UNTRUSTED),
     (ssl.SSLError, BrokerUnavailable, _NO_TLS),
     (socket.gaierror, BrokerUnavailable, _NO_NAME),
@@ -47,6 +48,7 @@ _EXACTLY: dict[str, str] = {
     _VHOST_REFUSED: "broker_vhost_refused",
     _NO_TLS: "tls_failed",
     _NO_NAME: "name_unresolved",
+    _NO_AMQP: "broker_protocol_mismatch",
 }
 """Codes that say more than their class does."""
 

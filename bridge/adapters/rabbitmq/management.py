@@ -12,6 +12,7 @@ import requests
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.adapters.network_failures import network_failure
+from bridge.adapters.web_page import PAGE, web_page
 from bridge.errors import BrokerAccessRefused, BrokerUnavailable
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ class RabbitManagement:
                     allow_redirects=False,
                 )
                 read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
+                if response.status_code not in {401, 403} and (page := web_page(response)) is not None:
+                    raise BrokerUnavailable(f"the management API is not at its address ({page})", code=PAGE)
                 told = response.json()
             except (OSError, ValueError, RecursionError) as error:
                 failure = network_failure(error)

@@ -130,6 +130,11 @@ PLANTS = [
         ),
     ),
     Plant(
+        "amqp:// to the port with TLS",
+        "broker_protocol_mismatch",
+        with_variables(lambda g: {_URLS: g.amqps().replace("amqps://", "amqp://")}),
+    ),
+    Plant(
         "what listens there is no broker",
         "broker_unavailable",
         with_variables(

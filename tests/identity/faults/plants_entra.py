@@ -147,6 +147,11 @@ PLANTS = [
         "tls_wrong_host",
         within(lambda g: g.fault("certificate_wrong_host", match=_ENTRA)),
     ),
+    Plant(
+        "the login page of a network answers in the place of Entra",
+        "page_instead_of_answer",
+        within(lambda g: g.fault("html_page", match=_ENTRA)),
+    ),
     Plant("Entra's port answers without TLS", "tls_failed", within(lambda g: g.fault("tls_plaintext", match=_ENTRA))),
     Plant(
         "HTTPS_PROXY leads to Entra and EWS (works, and is shown)",

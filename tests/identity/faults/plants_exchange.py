@@ -164,6 +164,11 @@ PLANTS = [
         within(lambda g: g.fault("http_error", match=_EWS, status=502)),
     ),
     Plant(
+        "the login page of a network answers in the place of EWS",
+        "page_instead_of_answer",
+        within(lambda g: g.fault("html_page", match=_EWS)),
+    ),
+    Plant(
         "EWS is that of Exchange Online, which ends on 1 April 2027",
         "ews_ends",
         lambda g: proxied(g, *MICROSOFT),

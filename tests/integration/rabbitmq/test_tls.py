@@ -16,6 +16,7 @@ from bridge.client import Address, BridgeClient, BrokerAccessRefused, OutboundRe
 from bridge.errors import BrokerUnavailable, ConfigurationError
 from bridge.ports.broker import PublishReceipt
 from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed
+from bridge.telemetry.reasons import hint_for
 from tests.integration.rabbitmq.support import TOPOLOGY, mail, quick
 from tests.support.certificates import TestAuthority
 from tests.support.secured_broker import SecuredBroker
@@ -285,3 +286,29 @@ async def test_authorities_may_stand_side_by_side_in_the_ca_file_while_the_nodes
     for content in (other + own, own):
         file.write_bytes(content)
         assert await _look(settings) == []
+
+
+async def test_tls_and_none_in_each_others_place_are_told_with_the_scheme_to_write(secured: SecuredBroker) -> None:
+    """Whoever mistakes one port for the other sees nothing but a connection that ends."""
+    request = OutboundRequest(request_id="r-1", to=(Address(address="crew@example.org"),))
+    told = {}
+    for scheme, port in (("amqp", secured.port), ("amqps", secured.node.amqp_port)):
+        url = f"{scheme}://{secured.administrator}@127.0.0.1:{port}/"
+        with pytest.raises(BrokerUnavailable) as worker:
+            await _look(replace(quick(url), ca_file=secured.authority.file))
+        with (
+            BridgeClient(url, ca_file=secured.authority.file) as client,
+            pytest.raises(BrokerUnavailable) as others,
+        ):
+            client.publish_request(request, mailbox="dispatch")
+        assert worker.value.code == others.value.code
+        told[scheme] = worker.value.code, hint_for(worker.value.code), others.value.detail
+
+    code, hint, detail = told["amqp"]
+    assert code == "broker_protocol_mismatch"
+    assert "amqps://" in hint
+    assert "amqps://" in detail
+    code, hint, detail = told["amqps"]
+    assert code == "tls_failed"
+    assert "amqp://" in hint
+    assert "amqp://" in detail

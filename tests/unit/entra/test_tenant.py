@@ -26,7 +26,7 @@ class Entra:
     """A server that answers as it is told."""
 
     def __init__(self, authority: TestAuthority) -> None:
-        self.status, self.body, self.date = 200, b"", ""
+        self.status, self.body, self.date, self.kind = 200, b"", "", "application/json"
         self.asked: list[str] = []
         self.ca_file = authority.file
         entra = self
@@ -37,6 +37,7 @@ class Entra:
                 self.send_response_only(entra.status)
                 self.send_header("Date", entra.date or self.date_time_string())
                 self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Type", entra.kind)
                 self.send_header("Content-Length", str(len(entra.body)))
                 self.end_headers()
                 self.wfile.write(entra.body)
@@ -160,3 +161,13 @@ def test_a_ca_that_is_not_trusted(entra: Entra, tmp_path_factory: pytest.TempPat
         entra.look()
 
     assert raised.value.code == "tls_untrusted"
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, "text/html"), (302, ""), (511, "")])
+def test_a_page_in_place_of_a_tenant_is_told_as_that(entra: Entra, status: int, kind: str) -> None:
+    entra.status, entra.body, entra.kind = status, b"<html>Sign in</html>", kind
+
+    with pytest.raises(TokenUnavailable) as caught:
+        entra.look()
+
+    assert caught.value.code == "page_instead_of_answer"
