@@ -234,6 +234,12 @@ class ParkingStopped(OperatorError):
     code = "parking_stopped"
 
 
+class PublishedTooOften(OperatorError):
+    """A mail was published again and again: whatever brings it back, it stays where it is for now."""
+
+    code = "published_too_often"
+
+
 class TopologyMissing(OperatorError):
     """An amqp_exchange or queue is missing or differs; `bridge topology apply` makes it."""
 

@@ -85,6 +85,10 @@ _REASONS: dict[str, tuple[str, str]] = {
         "so many mails could not be read or carried that parking them stopped; they stay in the inbox, others pass",
         "see what they have in common (bridge parked list, the log); it goes on once they can be read, or in an hour",
     ),
+    "published_too_often": (
+        "a mail was published 10 times at once or 20 times in an hour, and is still there: it goes slowly, others pass",
+        "find what brings it back (after_publish, a rule, a program) or why RabbitMQ did not confirm it (see the log)",
+    ),
     "skipped": ("was not tried", ""),
     "configuration_doubtful": ("may be right, and rarely is", "bridge config show"),
     "proxied": ("is reached through the proxy of the environment", ""),

@@ -80,6 +80,7 @@ Code = Literal[
     "folder_not_found",
     "removal_impossible",
     "parking_stopped",
+    "published_too_often",
     "topology_missing",
     "broker_access_refused",
     "queue_taken",

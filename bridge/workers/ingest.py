@@ -14,6 +14,7 @@ from bridge.domain.batches import Window
 from bridge.domain.disposition import Pause, RetryPolicy
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.polling import Pace
+from bridge.domain.publish_brake import PublishBrake
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
@@ -21,6 +22,7 @@ from bridge.errors import (
     MailboxThrottled,
     MailboxUnavailable,
     ParkingStopped,
+    PublishedTooOften,
     PublishRefused,
     PublishUnroutable,
     QueueTaken,
@@ -137,6 +139,7 @@ class MailboxReader:
             emit=emit,
             limit=self._options.parking,
         )
+        self._brake = PublishBrake()
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
@@ -338,6 +341,7 @@ class MailboxReader:
             publisher=self._publisher,
             memory=self._memory,
             parking=self._parking,
+            brake=self._brake,
             window=self._window,
             budget=self._budget,
             large=self._large,
@@ -389,6 +393,9 @@ class MailboxReader:
             self._health.trouble(
                 self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
             )
+            return
+        if repeated := self._staying[PublishedTooOften.code]:
+            self._health.trouble(self.part, PublishedTooOften.code, f"{repeated} mail(s); others pass")
             return
         for_store = {code: count for code, count in self._staying.items() if code in STORE_TROUBLES}
         if for_store:

@@ -27,6 +27,7 @@ from bridge.errors import (
     MessageError,
     MessageTooLarge,
     OperatorError,
+    PublishedTooOften,
     PublishRefused,
     PublishUnconfirmed,
     PublishUnroutable,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from bridge.domain.batches import Window
     from bridge.domain.mail import Fetched, MailRef, ReadMail
+    from bridge.domain.publish_brake import PublishBrake
     from bridge.ports.broker import Message, Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -70,6 +72,7 @@ class Transfer:
         publisher: Publisher,
         memory: MailMemory,
         parking: ParkingAttendant,
+        brake: PublishBrake,
         window: Window,
         budget: ByteBudget,
         large: LargeMails,
@@ -83,6 +86,7 @@ class Transfer:
         self._publisher = publisher
         self._memory = memory
         self._parking = parking
+        self._brake = brake
         self._window = window
         self._budget = budget
         self._large = large
@@ -119,7 +123,7 @@ class Transfer:
         self._stop = stop
         remover = asyncio.create_task(self._remove_to_the_end())
         try:
-            await self._feed(refs, stop)
+            await self._feed([ref for ref in refs if self._may_be_published(ref)], stop)
             await self._settle()
         finally:
             self._feeding = False
@@ -208,6 +212,9 @@ class Transfer:
 
     async def _publish(self, mail: ReadMail, settled: Callable[[], None]) -> None:
         ref = mail.ref
+        if not self._may_be_published(ref):  # copies of a mail have its message_id, and may be on one page
+            settled()
+            return
         *announcements, message = await self._composed(mail) or (None,)
         if message is not None:
             await self._until_there_is_room()
@@ -218,6 +225,7 @@ class Transfer:
             self._large.when_done(ref, settled)
             return
         started = self._clock.monotonic()
+        self._brake.count(ref.message_id, started)
         confirm = self._publisher.publish(message)
         self._outstanding += 1
 
@@ -228,6 +236,13 @@ class Transfer:
             self._changed.set()
 
         confirm.add_done_callback(on_answer)
+
+    def _may_be_published(self, ref: MailRef) -> bool:
+        """Whether a mail may be published; one that was, again and again, stays, and the others pass."""
+        allowed = self._brake.allows(ref.message_id, self._clock.monotonic())
+        if not allowed:
+            self._memory.keep(ref, PublishedTooOften.code)
+        return allowed
 
     async def _announce(self, announcements: Sequence[Message]) -> None:
         """Publish what is told of a mail before the mail itself; whoever dies in between tells it again."""
@@ -300,6 +315,7 @@ class Transfer:
                     )
                 )
             case PublishUnroutable() as error:
+                self._brake.take_back(ref.message_id)
                 self._memory.keep(ref, error.code, unwanted_key=message.routing_key)
                 self._note_untaken(error)
             case PublishRefused() as error:
