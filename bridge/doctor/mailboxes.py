@@ -15,16 +15,19 @@ from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
 from bridge.doctor.rights import Rights
 from bridge.doctor.sending import Sending
+from bridge.domain.mailbox_state import MailboxState
 from bridge.errors import BridgeError, EwsBlocked, MailboxAccessDenied, MailboxNotFound
+from bridge.telemetry.reasons import count_known
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.config import MailboxSettings
     from bridge.doctor.apps import Apps
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
+    from bridge.domain.mailbox_state import Concern, MailboxSize
     from bridge.ports.tokens import TokenSource
 
 EWS_ENDS: Final = date(2027, 4, 1)
@@ -99,6 +102,8 @@ class Mailboxes:
         async with aclosing(Rights(self._examination, f"{step}, rights", client, mailbox.address).try_all()) as found:
             async for finding in found:
                 yield finding
+        async for finding in self._aside(mailbox, inbox):
+            yield finding
         if mailbox.send:
             async for finding in Sending(self._examination, mailbox, client).examine():
                 yield finding
@@ -119,10 +124,25 @@ class Mailboxes:
             told = f"{listing.total} mail(s) wait" + (f", the oldest for {_duration(age)}" if listing.refs else "")
             old = listing.total >= _MANY or age >= _OLD_SECONDS
             yield doubtful(step, tried, "old_mail_waits", told) if old else ok(step, tried, told)
-        if mailbox.read and "junkemail" not in mailbox.folders:
-            yield await _junk(f"mailbox {mailbox.alias}, junk folder", inbox)
         if mailbox.read and mailbox.move_to is not None:
             yield await _exists(f"mailbox {mailbox.alias}, folder of after_publish", inbox, mailbox.move_to)
+
+    async def _aside(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
+        """Yield how full it is, and for one that is read, what lies where nobody looks."""
+        step = f"mailbox {mailbox.alias}, "
+        self._examination.begin(step + "size", "measure it")
+        try:
+            seen = await inbox.count_aside()
+        except BridgeError as error:
+            yield failed(step + "size", "measure it", error)
+            return
+        yield _size(step + "size", seen.size)
+        if not mailbox.read:
+            return
+        parked = MailboxState(parked=seen.parked or 0, parked_codes=count_known(seen.parked_codes or {}))
+        yield _found(step + "parked mail", parked.concerns(junk_is_read=True))
+        if "junkemail" not in mailbox.folders:
+            yield _found(step + "junk folder", MailboxState(junk=seen.junk or 0).concerns(junk_is_read=False))
 
     async def _bounds(self, mailbox: MailboxSettings, client: EwsClient) -> AsyncGenerator[Finding, None]:
         """Yield whether the app is kept out of the mailboxes that must stay closed to it."""
@@ -155,14 +175,20 @@ def _end_of_ews() -> Finding:
     return doubtful("ews, end", "look how long Exchange Online offers EWS", "ews_ends", told)
 
 
-async def _junk(step: str, inbox: EwsInbox) -> Finding:
+def _size(step: str, size: MailboxSize | None) -> Finding:
+    tried = "compare what it holds with its quota"
+    if size is None or size.limit_bytes is None:
+        return skipped(step, tried, "Exchange does not tell both")
+    for concern in MailboxState(size=size).concerns(junk_is_read=True):
+        return (wrong if concern.stops_mail else doubtful)(step, tried, concern.code, concern.detail)
+    return ok(step, tried, size.words)
+
+
+def _found(step: str, concerns: Sequence[Concern]) -> Finding:
     tried = "count what lies there"
-    try:
-        number = await inbox.count("junkemail")
-    except BridgeError as error:
-        return failed(step, tried, error)
-    told = f"{number} mail(s)"
-    return doubtful(step, tried, "junk_waits", f"{told} that nobody reads") if number else ok(step, tried, told)
+    for concern in concerns:
+        return doubtful(step, tried, concern.code, concern.detail)
+    return ok(step, tried, "nothing")
 
 
 async def _exists(step: str, inbox: EwsInbox, folder: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,13 +127,6 @@ class Removal:
 
     ref: MailRef
     error: BridgeError | None = field(default=None)
-
-
-class LeftAside(NamedTuple):
-    """How many mails lie where the bridge does not read; None where that cannot be told just now."""
-
-    junk: int | None
-    parked: int | None
 
 
 def derive_message_id(address: str, search_key: bytes, received_at: datetime | None) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.domain.mail import Fetched, LeftAside, Listing, MailRef, Removal
+    from bridge.domain.mail import Fetched, Listing, MailRef, Removal
+    from bridge.domain.mailbox_state import LeftAside
     from bridge.ports.broker import PublishReceipt
 
 
@@ -51,4 +52,7 @@ class Inbox(Protocol):
         """Return how many mails a folder holds."""
 
     async def count_aside(self) -> LeftAside:
-        """Return how many mails lie in the junk folder and in `Bridge Parked`, none where there is no such folder."""
+        """
+        Return what lies in the junk folder and in `Bridge Parked` (nothing where there is no such folder), how full the
+        mailbox is, and whether the folder into which published mails are moved is there.
+        """

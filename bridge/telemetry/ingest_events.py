@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.telemetry.events import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from bridge.telemetry.metrics import Metrics
@@ -225,10 +226,33 @@ class ParkedCounted(Event):
 
     mailbox: str
     count: int
+    codes: Mapping[str, int]
+    """How many for each reason; 0 for a reason that no mail has any more."""
 
     def record(self, metrics: Metrics) -> None:
-        """Set the gauge."""
+        """Set the gauges."""
         metrics.ingest_in_parking.labels(self.mailbox).set(self.count)
+        for code, count in self.codes.items():
+            metrics.ingest_parked_waiting.labels(self.mailbox, code).set(count)
+
+
+@dataclass(frozen=True)
+class MailboxMeasured(Event):
+    """The mailbox was measured."""
+
+    name = "ingest.mailbox_measured"
+    level = "debug"
+
+    mailbox: str
+    held_bytes: int
+    limit_bytes: int | None
+    """From here on Exchange sends, or receives, no more; None where it tells no limit."""
+
+    def record(self, metrics: Metrics) -> None:
+        """Set the gauges."""
+        metrics.ingest_mailbox_bytes.labels(self.mailbox).set(self.held_bytes)
+        if self.limit_bytes is not None:
+            metrics.ingest_mailbox_quota.labels(self.mailbox).set(self.limit_bytes)
 
 
 @dataclass(frozen=True)
@@ -307,8 +331,14 @@ class MailboxElsewhere(Event):
     def record(self, metrics: Metrics) -> None:
         """Show no more what the other one knows better: its values are the true ones."""
         metrics.ingest_paused.labels(self.mailbox).set(0)
-        for gauge in (metrics.ingest_waiting, metrics.ingest_junk, metrics.ingest_in_parking):
-            gauge.labels(self.mailbox)  # one that is not there cannot be removed
-            gauge.remove(self.mailbox)
+        for gauge in (
+            metrics.ingest_waiting,
+            metrics.ingest_junk,
+            metrics.ingest_in_parking,
+            metrics.ingest_parked_waiting,
+            metrics.ingest_mailbox_bytes,
+            metrics.ingest_mailbox_quota,
+        ):
+            gauge.remove_by_labels({"mailbox": self.mailbox})
         metrics.ingest_listing_age.forget(self.mailbox)
         metrics.ingest_oldest_waiting_age.forget(self.mailbox)

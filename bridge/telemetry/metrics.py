@@ -110,6 +110,17 @@ class Metrics:
         self.ingest_in_parking = self._gauge(
             "ingest_parking_waiting_mails", "Mails in the folder Bridge Parked", "mailbox"
         )
+        self.ingest_parked_waiting = self._gauge(
+            "ingest_parked_waiting_mails", "Mails in the folder Bridge Parked, by reason", "mailbox", "code"
+        )
+        self.ingest_mailbox_bytes = self._gauge(
+            "ingest_mailbox_bytes", "What the visible folders of a mailbox hold", "mailbox"
+        )
+        self.ingest_mailbox_quota = self._gauge(
+            "ingest_mailbox_quota_bytes",
+            "From how much on Exchange sends or receives no more, where it tells",
+            "mailbox",
+        )
         self.ingest_pauses = self._counter(
             "ingest_pauses", "Times reading a mailbox paused, by reason", "mailbox", "code"
         )

@@ -7,7 +7,13 @@ where it is known.
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 from bridge.telemetry import reasons_of_access, reasons_of_blobs, reasons_of_broker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _REASONS: dict[str, tuple[str, str]] = {
     "ok": ("works", ""),
@@ -130,3 +136,11 @@ def hint_for(code: str) -> str:
 def general_of(code: str) -> str:
     """Return the code that says the same less exactly, for readers that know only those; the code itself else."""
     return _GENERAL.get(code, code)
+
+
+def count_known(codes: Mapping[str, int]) -> dict[str, int]:
+    """Return counts by code with those that are not in the table as one: they were written by somebody else."""
+    counts = Counter[str]()
+    for code, count in codes.items():
+        counts[code if code in CODES else "bridge_error"] += count
+    return dict(counts)

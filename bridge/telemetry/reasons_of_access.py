@@ -235,6 +235,14 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "much or old mail waits in a watched folder, and all of it would be published",
         "set ignore_before for this mailbox to leave old mail where it is",
     ),
+    "mailbox_nearly_full": entry(
+        "the mailbox holds nine tenths of what it may, or more; once it is full Exchange refuses mail to it",
+        "make room: let a retention policy empty Deleted Items (docs/exchange-setup.md), or raise the quota",
+    ),
+    "mail_parked": entry(
+        "mails that could be neither fetched nor carried lie in Bridge Parked, where nobody reads them",
+        "bridge parked list shows them with their reasons; mend those, then bridge parked retry",
+    ),
     "junk_waits": entry(
         "mail waits in the junk folder, which nobody reads",
         "look through it; add junkemail to folders to have it read as well",

@@ -83,7 +83,8 @@ class IngestOptions:
     told_seconds: float = 30.0
     """Between two listings while a stream tells."""
     page_count: int = 1_000
-    junk_seconds: float = 60.0
+    aside_seconds: float = 55.0
+    """Between two looks at what listing does not show: what is wrong there is told within a minute."""
     keep_seconds: float = 30.0
     """How long a mail that stays is passed over before it is tried again."""
     standby_seconds: float = 1.0
@@ -148,7 +149,14 @@ class MailboxReader:
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
-        self.aside = AsideWatch(alias, inbox, emit, every_seconds=self._options.junk_seconds)
+        self.aside = AsideWatch(
+            alias,
+            inbox,
+            emit,
+            every_seconds=self._options.aside_seconds,
+            junk_is_read=_JUNK in self._options.folders,
+            changed=self.wake.set,  # the next pass says so
+        )
         self._calm = False
         """Whether a stream tells of the mailbox, and it is listed by the clock alone."""
         self._pace = Pace(
@@ -408,7 +416,13 @@ class MailboxReader:
         if self._failing_since is not None:
             self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
             self._failing_since = None
-        if self.aside.junk and _JUNK not in self._options.folders:
-            self._health.warn(self.part, "junk_waits", f"{self.aside.junk} mail(s) that nobody reads")
-        else:
+        self._report_concerns()
+
+    def _report_concerns(self) -> None:
+        """Say what a person should see to, under the code of the worst; all is well where there is nothing."""
+        if not (concerns := self.aside.concerns):
             self._health.ok(self.part)
+            return
+        worst, *others = concerns
+        detail = "; ".join([worst.detail, *(f"{one.code}: {one.detail}" for one in others)])
+        (self._health.trouble if worst.stops_mail else self._health.warn)(self.part, worst.code, detail)

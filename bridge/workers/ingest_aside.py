@@ -1,4 +1,4 @@
-"""Counts now and then what of one mailbox lies where the bridge does not read: junk, and parked mail."""
+"""Looks now and then at what of one mailbox the listing of its folders does not show: junk, parked mail, its size."""
 
 from __future__ import annotations
 
@@ -7,32 +7,49 @@ import contextlib
 import random
 from typing import TYPE_CHECKING
 
+from bridge.domain.mailbox_state import MailboxState
 from bridge.errors import BridgeError
 from bridge.ports.unhurried import unhurried
-from bridge.telemetry.ingest_events import JunkCounted, JunkFound, ParkedCounted
+from bridge.telemetry.ingest_events import JunkCounted, JunkFound, MailboxMeasured, ParkedCounted
+from bridge.telemetry.reasons import count_known
 from bridge.workers.loop import wait_for_any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from bridge.domain.mailbox_state import Concern
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
 
 
 class AsideWatch:
-    """Of one mailbox, while this worker reads it. It warns of new junk: nobody else looks there."""
+    """Of one mailbox, while this worker reads it; `changed` is called when there is other news for people."""
 
-    def __init__(self, alias: str, inbox: Inbox, emit: Emit, *, every_seconds: float) -> None:
+    def __init__(
+        self,
+        alias: str,
+        inbox: Inbox,
+        emit: Emit,
+        *,
+        every_seconds: float,
+        junk_is_read: bool = False,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._alias = alias
         self._inbox = inbox
         self._emit = emit
         self._every_seconds = every_seconds
-        self.junk = 0
-        """How many mails were seen in the junk folder last."""
+        self._junk_is_read = junk_is_read
+        self._changed = changed
+        self._state = MailboxState()
+        self._junk_announced = 0
+        """How many mails in the junk folder people know of by now."""
+        self.concerns: Sequence[Concern] = ()
+        """What a person should see to, the worst first."""
 
     @contextlib.asynccontextmanager
     async def running(self, ended: asyncio.Event) -> AsyncIterator[None]:
-        """Count within the context."""
+        """Look within the context."""
         watching = asyncio.create_task(self.run(ended))
         try:
             yield
@@ -41,24 +58,31 @@ class AsideWatch:
             await asyncio.gather(watching, return_exceptions=True)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Count until `stop` is set."""
-        told, least = 0, 0.2
+        """Look until `stop` is set."""
+        self._junk_announced, least = 0, 0.2
         while not stop.is_set():
             with contextlib.suppress(BridgeError), unhurried():  # reading the inbox meets the same trouble, and tells
-                told = await self._count(told)
+                await self._look()
             # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
             await wait_for_any(self._every_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
             least = 0.9
 
-    async def _count(self, told: int) -> int:
-        """Tell what lies there; return the number of junk mails that people know of by now."""
-        aside = await self._inbox.count_aside()
-        if aside.parked is not None:
-            self._emit(ParkedCounted(self._alias, aside.parked))
-        if aside.junk is None:
-            return told
-        self._emit(JunkCounted(self._alias, aside.junk))
-        if aside.junk > told:
-            self._emit(JunkFound(self._alias, aside.junk))
-        self.junk = aside.junk
-        return aside.junk
+    async def _look(self) -> None:
+        seen = await self._inbox.count_aside()
+        if seen.parked_codes:
+            seen = seen._replace(parked_codes=count_known(seen.parked_codes))
+        codes_before = dict.fromkeys(self._state.parked_codes, 0)
+        self._state.update(seen)
+        if seen.parked is not None:
+            self._emit(ParkedCounted(self._alias, seen.parked, codes_before | self._state.parked_codes))
+        if seen.size is not None:
+            self._emit(MailboxMeasured(self._alias, seen.size.held_bytes, seen.size.limit_bytes))
+        if seen.junk is not None:
+            self._emit(JunkCounted(self._alias, seen.junk))
+            if seen.junk > self._junk_announced:
+                self._emit(JunkFound(self._alias, seen.junk))
+            self._junk_announced = seen.junk
+        concerns = tuple(self._state.concerns(junk_is_read=self._junk_is_read))
+        if concerns != self.concerns:
+            self.concerns = concerns
+            self._changed()

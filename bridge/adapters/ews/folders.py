@@ -43,18 +43,28 @@ async def folder_id(client: EwsClient, address: str, folder: str) -> etree._Elem
     Raises:
         FolderNotFound: No folder of that name is there.
     """
+    return (await folder_path(client, address, folder))[-1]
+
+
+async def folder_path(client: EwsClient, address: str, folder: str) -> list[etree._Element]:
+    """
+    Return the ids of the folders that a path leads through, the distinguished one that it begins in first.
+
+    Raises:
+        FolderNotFound: No folder of that name is there.
+    """
     if folder.lower() in DISTINGUISHED:
-        return distinguished(folder.lower())
-    parent = distinguished("msgfolderroot")
+        return [distinguished(folder.lower())]
+    path = [distinguished("msgfolderroot")]
     for name in filter(None, folder.split("/")):
-        if name.lower() in DISTINGUISHED and parent.get("Id") == "msgfolderroot":
-            parent = distinguished(name.lower())
+        if name.lower() in DISTINGUISHED and path[-1].get("Id") == "msgfolderroot":
+            path = [distinguished(name.lower())]
             continue
-        found = await find_child(client, address, parent, name)
+        found = await find_child(client, address, path[-1], name)
         if found is None:
             raise FolderNotFound("a configured folder does not exist")
-        parent = found
-    return parent
+        path.append(found)
+    return path
 
 
 async def find_child(

@@ -24,7 +24,6 @@ from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
-    LeftAside,
     Listing,
     Removal,
     SpooledMail,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.domain.mail import MailRef
+    from bridge.domain.mailbox_state import LeftAside
     from bridge.ports.broker import PublishReceipt
 
 from bridge.adapters.ews.soap import M, T
@@ -87,7 +87,7 @@ class EwsInbox:
         self._target_folder: tuple[etree._Element, float] | None = None
         """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
-        self._aside = EwsAside(client, address)
+        self._aside = EwsAside(client, address, target=self._remove_by.move_to)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
@@ -141,7 +141,7 @@ class EwsInbox:
         return number_of(total.text, 0)
 
     async def count_aside(self) -> LeftAside:
-        """Return how many mails lie in the junk folder and in `Bridge Parked`."""
+        """Return what lies in the junk folder and in `Bridge Parked`, and how the mailbox stands; see the port."""
         return await self._aside.count()
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:

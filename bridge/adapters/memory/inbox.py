@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,6 @@ from bridge.domain.mail import (
     FailedFetch,
     Fetched,
     FetchedMail,
-    LeftAside,
     Listing,
     MailProperties,
     MailRef,
@@ -17,6 +17,7 @@ from bridge.domain.mail import (
     UnconvertibleMail,
     VanishedMail,
 )
+from bridge.domain.mailbox_state import LeftAside, MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, MailUnreadable
 
@@ -52,6 +53,8 @@ class MemoryInbox:
         self.fetches: list[Sequence[str]] = []
         self.removals: list[Sequence[str]] = []
         self.parked: dict[str, str] = {}
+        self.size: MailboxSize | None = None
+        self.target_missing = False
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first."""
@@ -65,9 +68,11 @@ class MemoryInbox:
         return sum(mail.folder == folder for mail in self.mails)
 
     async def count_aside(self) -> LeftAside:
-        """Return how many mails are junk or parked."""
+        """Return what is junk or parked, and what a test says of the mailbox."""
         self._fail("count")
-        return LeftAside(await self.count("junkemail"), await self.count(PARKED_FOLDER))
+        parked = [mail.ref.message_id for mail in self.mails if mail.folder == PARKED_FOLDER]
+        codes = Counter(self.parked.get(message_id, "") for message_id in parked)
+        return LeftAside(await self.count("junkemail"), len(parked), codes, self.size, self.target_missing)
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref."""

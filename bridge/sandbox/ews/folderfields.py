@@ -53,6 +53,9 @@ _MAPI: Final = {
     p.tag_key(0x3603, "Integer"): "unread",
 }
 _SIZES: Final = (p.tag_key(0x0E08, "Integer"), p.tag_key(0x0E08, "Long"))
+_QUOTAS: Final = (p.tag_key(0x666A, "Integer"), p.tag_key(0x666E, "Integer"))
+"""What a mailbox may hold before it receives, and before it sends, no more: in kilobytes, shown on its root folder."""
+_MOST_KILOBYTES: Final = (1 << 31) - 1
 _SHOWN_PERMISSIONS: Final = "shown:permissions"
 """Where a folder that is shown carries its PermissionSet; never stored."""
 _HAS_SUBFOLDERS: Final = p.tag_key(0x360A, "Boolean")
@@ -101,9 +104,11 @@ class FolderShape:
         return "".join(shown for uri, shown in parts if not uri or uri in self.uris)
 
 
-def measured(db: sqlite3.Connection, folder: Folder, shape: FolderShape) -> Folder:
-    """Return the folder with what a shape asks for that is read from elsewhere: its size, its permissions."""
+def measured(db: sqlite3.Connection, folder: Folder, shape: FolderShape, *, quota_bytes: int | None = None) -> Folder:
+    """Return the folder with what a shape asks for that is read from elsewhere: its size, its permissions, a quota."""
     more: p.Bag = {}
+    if folder.distinguished == "root" and quota_bytes is not None:
+        more |= dict.fromkeys(_QUOTAS, min(quota_bytes // 1024, _MOST_KILOBYTES))
     if any(one.key in _SIZES for one in shape.extended):
         size = f"sum(json_extract(props, '$.\"{p.MESSAGE_SIZE}\"'))"
         row = db.execute(f"SELECT coalesce({size}, 0) FROM items WHERE folder = ?", (folder.id,)).fetchone()  # noqa: S608 - constants

@@ -74,6 +74,11 @@ class Temper:
         if quota.is_full(db, mailbox.id, self.book.of("mailbox_bytes", mailbox.address)):
             raise EwsError("ErrorQuotaExceeded", _FULL)
 
+    def quota_bytes(self, address: str) -> int | None:
+        """Return how much a mailbox may hold; None for any amount."""
+        limit = self.book.of("mailbox_bytes", address)
+        return None if limit is None else int(limit)
+
     def check_conversion(self, view: View) -> None:
         """
         Make sure that the MIME of an item can be had.

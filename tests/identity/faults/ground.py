@@ -127,9 +127,18 @@ class Ground:
         """Return a client for the mailbox that knows nothing of the bridge."""
         return EwsClient(self.sandbox, MAILBOX)
 
-    def deliver(self) -> None:
+    def deliver(self, line: bytes = b"text\r\n", *, times: int = 1) -> None:
         """Have a mail wait in the inbox."""
-        self.sandbox.deliver(MAILBOX, b"From: a@example.net\r\nTo: b@example.org\r\nSubject: s\r\n\r\ntext\r\n")
+        header = b"From: a@example.net\r\nTo: b@example.org\r\nSubject: s\r\n\r\n"
+        self.sandbox.deliver(MAILBOX, header + line * times)
+
+    def move_mail(self, folder: str) -> None:
+        """Move the one mail of the inbox, as a person does."""
+        [mail] = self.sandbox.mails(MAILBOX)
+        self.soap().call(
+            f"<m:MoveItem><m:ToFolderId>{folder}</m:ToFolderId>"
+            f'<m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds></m:MoveItem>'
+        )
 
     def request(self) -> None:
         """Have a request for a send wait."""

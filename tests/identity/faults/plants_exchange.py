@@ -12,6 +12,7 @@ from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.trial import EwsTrial
 from bridge.config import load
 from bridge.domain.outbound_records import Stamp
+from bridge.domain.parking import PARKED_FOLDER
 from tests.identity.faults.ground import CLOSED, MAILBOX, closed_port
 from tests.identity.faults.plant import IN_THE_LOG, IN_USE, NO_FILE, Plant, only_check, with_variables, within
 from tests.identity.faults.plants_entra import MICROSOFT, proxied
@@ -43,15 +44,42 @@ def _refused(operation: str, code: str) -> Planting:
 @contextmanager
 def _junk(ground: Ground) -> Iterator[Environment]:
     ground.deliver()
-    [mail] = ground.sandbox.mails(MAILBOX)
-    ground.soap().call(
-        '<m:MoveItem><m:ToFolderId><t:DistinguishedFolderId Id="junkemail"/></m:ToFolderId>'
-        f'<m:ItemIds><t:ItemId Id="{mail["item_id"]}"/></m:ItemIds></m:MoveItem>'
-    )
+    ground.move_mail('<t:DistinguishedFolderId Id="junkemail"/>')
     try:
         yield {}
     finally:
         ground.empty("junkemail")
+
+
+@contextmanager
+def _parked(ground: Ground) -> Iterator[Environment]:
+    ground.deliver()
+    soap = ground.soap()
+    soap.call(
+        '<m:CreateFolder><m:ParentFolderId><t:DistinguishedFolderId Id="msgfolderroot"/></m:ParentFolderId>'
+        f"<m:Folders><t:Folder><t:DisplayName>{PARKED_FOLDER}</t:DisplayName></t:Folder></m:Folders></m:CreateFolder>"
+    )
+    [folder] = [one["id"] for one in ground.sandbox.folders(MAILBOX) if one["name"] == PARKED_FOLDER]
+    ground.move_mail(f'<t:FolderId Id="{folder}"/>')
+    try:
+        yield {}
+    finally:
+        soap.call(
+            f'<m:DeleteFolder DeleteType="HardDelete"><m:FolderIds><t:FolderId Id="{folder}"/></m:FolderIds>'
+            "</m:DeleteFolder>"
+        )
+
+
+@contextmanager
+def _nearly_full(ground: Ground) -> Iterator[Environment]:
+    """Most of its quota lies in a folder that nobody reads; there is room for what check makes."""
+    ground.deliver(b"x" * 70 + b"\r\n", times=140_000)
+    ground.move_mail('<t:DistinguishedFolderId Id="sentitems"/>')
+    try:
+        with ground.sandbox.settings(mailboxes={MAILBOX: {"mailbox_bytes": 10_700_000}}):
+            yield {}
+    finally:
+        ground.empty("sentitems")
 
 
 @contextmanager
@@ -276,7 +304,6 @@ PLANTS = [
         "the folder of after_publish does not exist",
         "folder_not_found",
         with_variables(lambda _: {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:Nowhere"}),
-        worker=IN_USE,
     ),
     Plant(
         "no right to make a draft",
@@ -292,9 +319,11 @@ PLANTS = [
         worker=IN_USE,
     ),
     Plant("no right to move a mail", "mailbox_access_denied", _refused("MoveItem", "ErrorAccessDenied"), worker=IN_USE),
-    Plant("the mailbox is full", "mailbox_full", _settings(mailboxes={MAILBOX: {"mailbox_bytes": 0}}), worker=IN_USE),
+    Plant("the mailbox is full", "mailbox_full", _settings(mailboxes={MAILBOX: {"mailbox_bytes": 0}})),
+    Plant("the mailbox is nearly full", "mailbox_nearly_full", _nearly_full, state="warning"),
     Plant("the mailbox is being moved", "mailbox_unavailable", _moving),
     Plant("mail waits in the junk folder", "junk_waits", _junk, state="warning"),
+    Plant("mail lies in Bridge Parked", "mail_parked", _parked, state="warning"),
     Plant(
         "a mail has waited in the inbox for a month", "old_mail_waits", _old_mail, state="warning", worker=IN_THE_LOG
     ),

@@ -167,6 +167,10 @@ _MET_AT_THE_START = (
     "nothing is declared in the virtual host",
     "this machine's clock is an hour behind",
     "mail waits in the junk folder",
+    "mail lies in Bridge Parked",
+    "the folder of after_publish does not exist",
+    "the mailbox is full",
+    "the mailbox is nearly full",
     "the client secret expires in five days, by the configuration",
 )
 
@@ -210,7 +214,6 @@ def _traffic(ground: Ground) -> Iterator[None]:
 _MET_ELSEWHERE = {
     "no right to publish mails",  # above
     "no right to put requests off",  # only a request that was begun is put off
-    "the mailbox is full",  # takes no mail either, so there is none here
     "the broker's memory alarm is on",  # would stop whoever requests
 }
 _MOVES = {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:drafts", "BRIDGE_INGEST__KEEP_SECONDS": "1"}

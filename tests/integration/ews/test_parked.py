@@ -10,7 +10,6 @@ from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import element
-from bridge.domain.mail import LeftAside
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.ports.broker import PublishReceipt
 from tests.support.ews import ews_client
@@ -89,13 +88,14 @@ async def test_a_mail_is_parked_where_it_is_found_whatever_became_of_the_folder(
 
     assert len(await parked.list_parked()) == 1
     assert await inbox.count(PARKED_FOLDER) == 1
-    assert await inbox.count_aside() == LeftAside(junk=0, parked=1)
+    seen = await inbox.count_aside()
+    assert (seen.junk, seen.parked, seen.parked_codes) == (0, 1, {"mail_unreadable": 1})
 
 
 async def test_parked_mail_and_junk_are_counted_by_whoever_looks(sandbox: SandboxProcess, client: EwsClient) -> None:
     """One that has looked before anything was parked, and another one."""
     inbox = EwsInbox(client, _ADDRESS)
-    assert await inbox.count_aside() == LeftAside(junk=0, parked=0)
+    assert (await inbox.count_aside())[:2] == (0, 0)
     junk = f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: one\r\n\r\nx\r\n".encode()
     sandbox.deliver(_ADDRESS, junk)
     [ref] = (await inbox.list_waiting("inbox", limit=10)).refs
@@ -105,5 +105,23 @@ async def test_parked_mail_and_junk_are_counted_by_whoever_looks(sandbox: Sandbo
 
     await _park(sandbox, inbox, "two")
 
-    assert await inbox.count_aside() == LeftAside(junk=1, parked=1)
-    assert await EwsInbox(client, _ADDRESS).count_aside() == LeftAside(junk=1, parked=1)
+    assert (await inbox.count_aside())[:2] == (1, 1)
+    assert (await EwsInbox(client, _ADDRESS).count_aside())[:2] == (1, 1)
+
+
+async def test_a_mailbox_is_measured_against_its_quota(sandbox: SandboxProcess, client: EwsClient) -> None:
+    """Whatever folder it lies in, and each time anew."""
+    await _park(sandbox, EwsInbox(client, _ADDRESS), "parked")
+    inbox = EwsInbox(client, _ADDRESS)
+    sandbox.deliver(_ADDRESS, f"From: cad@example.com\r\nTo: {_ADDRESS}\r\n\r\n".encode() + b"x" * 100_000)
+    before = (await inbox.count_aside()).size
+    sandbox.deliver(_ADDRESS, f"From: cad@example.com\r\nTo: {_ADDRESS}\r\n\r\n".encode() + b"x" * 100_000)
+
+    with sandbox.settings(mailboxes={_ADDRESS: {"mailbox_bytes": 1 << 20}}):
+        after = (await inbox.count_aside()).size
+
+    assert before is not None
+    assert after is not None
+    assert (before.limit_bytes, after.limit_bytes) == (100 << 30, 1 << 20)
+    assert 100_000 <= before.held_bytes <= 110_000
+    assert 100_000 <= after.held_bytes - before.held_bytes <= 110_000

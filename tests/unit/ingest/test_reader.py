@@ -12,6 +12,7 @@ from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.mail import FailedFetch, Fetched, MailRef, ReadMail, UnconvertibleMail, VanishedMail
+from bridge.domain.mailbox_state import MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import (
     BridgeError,
@@ -39,6 +40,7 @@ from bridge.telemetry.ingest_events import (
     JunkFound,
     MailKept,
     MailPublished,
+    ParkedCounted,
     ReadingFailed,
     ReadingResumed,
 )
@@ -580,7 +582,7 @@ async def test_mail_in_the_junk_folder_is_a_warning_until_somebody_takes_it_away
     folders: tuple[str, ...], code: str
 ) -> None:
     """Unless it is read as well."""
-    options = IngestOptions(folders=folders, poll_seconds=0.01, junk_seconds=0.01)
+    options = IngestOptions(folders=folders, poll_seconds=0.01, aside_seconds=0.01)
     bench = Bench(a_mail(1, folder="junkemail"), options=options)
     counting = asyncio.create_task(bench.reader.aside.run(bench.stop))
     while not bench.told(JunkCounted):
@@ -602,6 +604,54 @@ async def test_mail_in_the_junk_folder_is_a_warning_until_somebody_takes_it_away
             await asyncio.sleep(0.001)
     bench.stop.set()
     await asyncio.gather(counting, running)
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "ready"),
+    [
+        ("parked", "mail_parked", True),
+        ("nearly full", "mailbox_nearly_full", True),
+        ("full", "mailbox_full", False),
+        ("target gone", "folder_not_found", False),
+    ],
+)
+async def test_what_is_wrong_beside_the_inbox_is_told_without_any_mail_until_it_is_mended(
+    what: str, code: str, ready: bool
+) -> None:
+    """At once, though no listing is due for long; a mailbox that takes no more mail, or lets none go, is not ready."""
+    options = IngestOptions(poll_seconds=1_000, aside_seconds=0.01)
+    bench = Bench(options=options)
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    async def until_told(wanted: str) -> None:
+        async with asyncio.timeout(10):
+            while (state := bench.health.state(bench.reader.part)) is None or state.code != wanted:
+                await asyncio.sleep(0.001)
+
+    await until_told("ok")
+    if what == "parked":
+        parked = a_mail(1, folder=PARKED_FOLDER)
+        bench.inbox.mails.append(parked)
+        bench.inbox.parked[parked.ref.message_id] = "mail_unreadable"
+    elif what == "target gone":
+        bench.inbox.target_missing = True
+    else:
+        bench.inbox.size = MailboxSize(95 if what.startswith("nearly") else 100, 100, 100)
+    await until_told(code)
+
+    assert bench.health.ready == ready
+    if what == "parked":
+        assert ParkedCounted("dispatch", 1, {"mail_unreadable": 1}) in bench.events
+    bench.inbox.mails.clear()
+    bench.inbox.target_missing, bench.inbox.size = False, MailboxSize(1, 100, 100)
+    await until_told("ok")
+    if what == "parked":
+        assert bench.told(ParkedCounted)[-1] in (
+            ParkedCounted("dispatch", 0, {"mail_unreadable": 0}),
+            ParkedCounted("dispatch", 0, {}),
+        )
+    bench.stop.set()
+    await running
 
 
 async def test_mails_between_publish_and_removal_are_counted() -> None:

@@ -45,6 +45,8 @@ def example(annotation: Any) -> object:  # noqa: ANN401 - types of every kind
         return arguments[0]
     if origin in {typing.Union, types.UnionType}:
         return example(next(argument for argument in arguments if argument is not type(None)))
+    if origin is collections.abc.Mapping:
+        return {example(arguments[0]): example(arguments[1])}
     if origin is not None and issubclass(origin, typing.Iterable):
         return (example(arguments[0]),)
     raise NotImplementedError(annotation)

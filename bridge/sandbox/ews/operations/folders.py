@@ -49,7 +49,8 @@ def get_folder(context: Context, request: etree._Element) -> str:
         if isinstance(shape, EwsError):
             raise shape
         mailbox, folder = context.folder_of(db, node)
-        return f"<m:Folders>{shape.show(mailbox, measured(db, folder, shape))}</m:Folders>"
+        quota = context.temper.quota_bytes(mailbox.address)
+        return f"<m:Folders>{shape.show(mailbox, measured(db, folder, shape, quota_bytes=quota))}</m:Folders>"
 
     with context.store.reading() as db:
         return batch(context, "GetFolder", children(child(request, "FolderIds")), get, on_error="<m:Folders/>")

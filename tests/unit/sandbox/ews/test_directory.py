@@ -362,3 +362,16 @@ def test_a_folder_tells_its_size(ews: Ews) -> None:
     )
 
     assert texts(answer, "Value") == [str(size), str(size), "0", "0"]
+
+
+@pytest.mark.parametrize(("quota", "shown"), [(1 << 20, ["1024", "1024"]), (0, ["0", "0"]), (None, [])])
+def test_the_root_folder_tells_what_the_mailbox_may_hold(ews: Ews, quota: int | None, shown: list[str]) -> None:
+    """In kilobytes, before it receives and before it sends no more; no other folder tells."""
+    ews.service.book.put({"mailbox_bytes": quota})
+    tags = "".join(f'<t:ExtendedFieldURI PropertyTag="{tag}" PropertyType="Integer"/>' for tag in ("0x666A", "0x666E"))
+
+    answer = ews.call(
+        f'<m:GetFolder><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>{tags}</t:AdditionalProperties></m:FolderShape><m:FolderIds><t:DistinguishedFolderId Id="root"/><t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>'
+    )
+
+    assert texts(answer, "Value") == shown
