@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # So a shell starts what runs in the background, and processes hand it on: Ctrl-C would reach none of a test's.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # `nohup` does the same with SIGHUP, at which a worker reads its configuration again unless it was started so.
+    # `nohup` does the same with SIGHUP.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not hasattr(config, "workerinput"):

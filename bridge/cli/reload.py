@@ -24,16 +24,21 @@ class Reloads:
     def __init__(self, load: Callable[[], Loaded[Settings]], settings: Settings) -> None:
         self._load, self._settings = load, settings
         self._asked = asyncio.Event()
+        self._outlives_terminal = False
         self.renewed: asyncio.Queue[Settings] = asyncio.Queue()
 
     def listen(self) -> None:
-        """Take SIGHUP for a wish to reload from now on, on the running loop."""
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            return  # nohup
+        """
+        Take SIGHUP for a wish to reload from now on, on the running loop.
+
+        Also where it was ignored so far, as `nohup` does: the worker must outlive its terminal, and does, for a
+        terminal that goes costs no more than a reload.
+        """
+        self._outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._told)
 
     def _told(self) -> None:
-        if sys.stdin is not None and sys.stdin.isatty():
+        if not self._outlives_terminal and sys.stdin is not None and sys.stdin.isatty():
             os.kill(os.getpid(), signal.SIGTERM)  # the terminal is gone: nobody is there to be told anything
         else:
             self._asked.set()

@@ -123,10 +123,15 @@ def _validate(given: Given, model: type[S], tree: dict[str, Any], *, has_file: b
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        if not has_file and not given.tree:
-            given.problems.append(Problem("", "", "no configuration file was given", "--config FILE or BRIDGE_CONFIG"))
-            return None
-        for key, (what, fix, code) in _told(error, model).items():
+        told = _told(error, model)
+        if not has_file and any(code == "setting_missing" for _, _, code in told.values()):
+            what = "no configuration file was given" + (
+                ", and the variables alone are not enough" if given.tree else ""
+            )
+            given.problems.append(Problem("", "", what, "--config FILE or BRIDGE_CONFIG"))
+            if not given.tree:
+                return None
+        for key, (what, fix, code) in told.items():
             # A secret whose file could not be read is missing as well; one complaint is enough.
             if not {dotted(key), dotted(key) + "_file"} & complained:
                 given.complain(key, what, fix, code)
@@ -199,6 +204,8 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     """By place in the file, each once; the order in which a person would mend them."""
 
     def order(problem: Problem) -> tuple[str, int]:
+        if not problem.key:
+            return "", 0  # the configuration as a whole comes first
         path, _, line = problem.place.rpartition(":")
         return (path, int(line)) if line.isdigit() else (problem.place or "~", 0)
 

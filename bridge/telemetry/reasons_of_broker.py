@@ -62,6 +62,11 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ; bridge topology export --users has what "
         "each worker needs",
     ),
+    "topology_right_missing": entry(
+        "this login may not declare the bridge's exchanges and queues; a worker's login is not meant to",
+        "run bridge topology apply with the login of an operator in BRIDGE_RABBITMQ__URLS: bridge-operator of bridge "
+        "topology export --users, or an administrator",
+    ),
     "broker_certificate_missing": entry(
         "RabbitMQ asks for a client certificate, and none is configured",
         "give client_certificate_file (and client_key_file) in the section rabbitmq",
@@ -132,5 +137,6 @@ GENERAL: Final[dict[str, str]] = {
     "broker_vhost_missing": "broker_access_refused",
     "broker_vhost_refused": "broker_access_refused",
     "broker_right_missing": "broker_access_refused",
+    "topology_right_missing": "broker_access_refused",
 }
 """For codes that the events do not know: the one that says the same less exactly."""

@@ -80,11 +80,17 @@ class RabbitTopology:
             BrokerUnavailable: Nobody answers; may be repeated.
             BrokerAccessRefused: This login may not declare or bind something.
         """
-        async with self._desk() as desk:
-            findings = [await desk.declare(one) for one in _all(topology)]
-            for binding in topology.bindings:
-                await desk.bind(binding.queue, binding.amqp_exchange, binding.routing_key)
-            return findings
+        try:
+            async with self._desk() as desk:
+                findings = [await desk.declare(one) for one in _all(topology)]
+                for binding in topology.bindings:
+                    await desk.bind(binding.queue, binding.amqp_exchange, binding.routing_key)
+                return findings
+        except BrokerAccessRefused as error:
+            if error.code != "broker_right_missing":
+                raise
+            # A worker's login lacks it on purpose: it is another login that is needed, not more rights for this one.
+            raise BrokerAccessRefused(error.detail, code="topology_right_missing") from error
 
     async def show(self, topology: Topology) -> list[Finding]:
         """

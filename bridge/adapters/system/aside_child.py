@@ -29,8 +29,8 @@ _BEYOND_SECONDS = 10
 def main() -> None:
     """Read mails until the worker closes the input."""
     # The worker says when it is over; signals to its process group are meant for the worker.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # What a mail brings to fall must not lie on a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
+from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.rights import rabbit_rights
-from bridge.errors import BrokerBlocked
-from tests.integration.rabbitmq.support import quick
+from bridge.errors import BrokerAccessRefused, BrokerBlocked
+from bridge.telemetry.reasons import hint_for
+from bridge.wire.rights import ROLES
+from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.rabbit import a_channel
 
 if TYPE_CHECKING:
@@ -119,3 +122,19 @@ async def test_a_question_that_is_given_up_says_nothing_more(broker_url: str) ->
     gc.collect()
 
     assert told == []
+
+
+async def test_a_workers_login_that_applies_the_topology_is_sent_to_an_operators(
+    broker: BrokerNode, vhost: str, broker_url: str
+) -> None:
+    """More rights for the worker would be the wrong advice: it needs no right but to its leases."""
+    role = next(role for role in ROLES if role.user == "bridge-run")
+    broker.create_user("worker", _PASSWORD, vhost=vhost, configure=role.configure, write=role.write, read=role.read)
+
+    for there in (False, True):
+        with pytest.raises(BrokerAccessRefused) as caught:
+            await RabbitTopology(quick(broker.vhost_url(vhost, username="worker", password=_PASSWORD))).apply(TOPOLOGY)
+        assert caught.value.code == "topology_right_missing"
+        assert "bridge-operator" in hint_for(caught.value.code)
+        if not there:
+            await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)

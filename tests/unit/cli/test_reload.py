@@ -81,3 +81,40 @@ async def test_a_wrong_configuration_changes_nothing_and_is_told(tmp_path: Path,
     line = json.loads(lines.getvalue().splitlines()[-1])
     assert line["event"] == "configuration.reload_refused"
     assert any(problem.startswith("entra.client_secret") for problem in line["problems"])
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_a_worker_that_was_started_with_nohup_reloads_at_sighup_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every nohup takes the terminal away from standard input; the worker must outlive it all the same."""
+    path = tmp_path / "bridge.toml"
+    path.write_text(_TEXT.format(secret="old", port=1))
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        (settings,) = await _reloaded(path, changed=_TEXT.format(secret="new", port=1))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert settings.entra.client_secret.get_secret_value() == "new"
+
+
+async def test_a_worker_whose_terminal_is_gone_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bridge.toml"
+    path.write_text(_TEXT.format(secret="old", port=1))
+    monkeypatch.setattr("sys.stdin", _Terminal())
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    try:
+        reloads = Reloads(lambda: load(path, {}), load(path, {}).settings)
+        reloads.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.wait_for(stopped.wait(), 10)
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)

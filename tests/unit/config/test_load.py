@@ -392,6 +392,35 @@ def test_a_missing_configuration_says_how_to_give_one() -> None:
         load(None, {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")})
 
 
+def test_where_no_file_was_given_that_comes_before_what_the_variables_lack() -> None:
+    """A forgotten BRIDGE_CONFIG used to be told as a file without mailboxes."""
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(None, {"BRIDGE_RABBITMQ__URLS": "amqp://user:pass@broker/vhost"})
+
+    first, *others = caught.value.problems
+    assert str(first) == (
+        "no configuration file was given, and the variables are not enough: --config FILE or BRIDGE_CONFIG"
+    )
+    assert "mailboxes" in {problem.key for problem in others}
+
+
+def test_a_wrong_value_among_variables_that_are_enough_is_told_alone() -> None:
+    environ = {
+        "BRIDGE_ENTRA__TENANT_ID": TENANT,
+        "BRIDGE_ENTRA__CLIENT_ID": CLIENT,
+        "BRIDGE_ENTRA__CLIENT_SECRET": SECRET,
+        "BRIDGE_MAILBOXES__0__ALIAS": "dispatch",
+        "BRIDGE_MAILBOXES__0__ADDRESS": "dispatch@example.org",
+        "BRIDGE_RABBITMQ__URLS": "amqp://user:pass@broker/vhost",
+    }
+    assert load(None, environ).path is None
+
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(None, environ | {"BRIDGE_MAILBOXES__0__SEND_RATE_PER_MINUTE": "many"})
+
+    assert [problem.key for problem in caught.value.problems] == ["mailboxes[0].send_rate_per_minute"]
+
+
 def test_a_date_alone_means_midnight_in_utc(folder: Path) -> None:
     for written in ("2026-01-31", '"2026-01-31"', "2026-01-31T01:00:00+01:00"):
         text = GOOD.replace("[rabbitmq]", f"ignore_before = {written}\n[rabbitmq]")

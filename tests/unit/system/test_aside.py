@@ -144,6 +144,27 @@ def test_processes_that_died_while_they_waited_are_not_held_against_a_mail() -> 
     assert asyncio.run(read()) == _expected(_MAIL)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signals_to_the_whole_group_are_for_the_worker_alone(number: signal.Signals) -> None:
+    """A reload by `pkill -HUP`, or a terminal that goes, ends no process that reads a mail."""
+
+    async def read() -> tuple[Sequence[Message], list[int], list[int]]:
+        aside = Aside()
+        await aside.composed(_MAIL, "dispatch")
+        before = [process.pid for process in aside._idle]
+        for pid in before:
+            os.kill(pid, number)
+        try:
+            return (await aside.composed(_MAIL, "dispatch")).messages, before, [one.pid for one in aside._idle]
+        finally:
+            await aside.close()
+
+    messages, before, after = asyncio.run(read())
+
+    assert messages == _expected(_MAIL)
+    assert before == after
+
+
 def test_a_machine_without_room_for_a_process_reads_the_mail_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError
