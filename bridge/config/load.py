@@ -125,9 +125,7 @@ def _validate(given: Given, model: type[S], tree: dict[str, Any], *, has_file: b
     except ValidationError as error:
         told = _told(error, model)
         if not has_file and any(code == "setting_missing" for _, _, code in told.values()):
-            what = "no configuration file was given" + (
-                ", and the variables alone are not enough" if given.tree else ""
-            )
+            what = "no configuration file was given" + (", and the variables are not enough" if given.tree else "")
             given.problems.append(Problem("", "", what, "--config FILE or BRIDGE_CONFIG"))
             if not given.tree:
                 return None

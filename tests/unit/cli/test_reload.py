@@ -95,12 +95,16 @@ async def test_a_worker_that_was_started_with_nohup_reloads_at_sighup_too(
     path = tmp_path / "bridge.toml"
     path.write_text(_TEXT.format(secret="old", port=1))
     monkeypatch.setattr("sys.stdin", _Terminal())
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         (settings,) = await _reloaded(path, changed=_TEXT.format(secret="new", port=1))
     finally:
         signal.signal(signal.SIGHUP, before)
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
 
+    assert not stopped.is_set()
     assert settings.entra.client_secret.get_secret_value() == "new"
 
 
