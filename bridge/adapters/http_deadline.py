@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import io
 import socket
+import threading
 import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +43,57 @@ def until(deadline: float) -> Iterator[float]:
         _deadline.reset(kept)
 
 
+class Interruption:
+    """Ends the HTTP of another thread, as if the connection had broken; see `interruptible`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._over = False
+        self.done = False
+        """Whether it was ended."""
+
+    def interrupt(self) -> None:
+        """End it; nothing where it has ended by itself: the connection may be another call's by then."""
+        with self._lock:
+            if self._over:
+                return
+            self.done = True
+            if self._socket is not None:
+                _shut(self._socket)
+
+    def waits_on(self, connection: socket.socket) -> None:
+        """
+        Note on which socket the next wait is.
+
+        Raises:
+            TimeoutError: It is to end.
+        """
+        with self._lock:
+            self._socket = connection
+            if self.done:
+                raise TimeoutError("the call was cut short")
+
+    def end(self) -> None:
+        """Have no later interruption count."""
+        with self._lock:
+            self._over, self._socket = True, None
+
+
+_interruption: ContextVar[Interruption | None] = ContextVar("http_interruption", default=None)
+
+
+@contextlib.contextmanager
+def interruptible(interruption: Interruption) -> Iterator[None]:
+    """Let HTTP of this thread be ended by another one; the making of a connection ends first, or with its own time."""
+    kept = _interruption.set(interruption)
+    try:
+        yield
+    finally:
+        interruption.end()
+        _interruption.reset(kept)
+
+
 @contextlib.contextmanager
 def looking(look: Callable[[], None]) -> Iterator[None]:
     """
@@ -64,6 +116,9 @@ def _give_what_is_left(connection: socket.socket) -> None:
     Raises:
         TimeoutError: Nothing is left.
     """
+    interruption = _interruption.get()
+    if interruption is not None:
+        interruption.waits_on(connection)
     deadline = _deadline.get()
     if deadline is not None:
         connection.settimeout(_left(deadline))
@@ -122,7 +177,7 @@ class _Deadlined(urllib3.connection.HTTPConnection):
                     if number == len(addresses) - 1:
                         raise
                 else:
-                    connected.settimeout(_left(deadline))  # for the handshake
+                    connected.settimeout(_left(end))  # for the handshake
                     return connected
         finally:
             self._dns_host = name
@@ -177,9 +232,13 @@ def interrupt(response: requests.Response) -> None:
     reader = getattr(getattr(getattr(response.raw, "_fp", None), "fp", None), "raw", None)
     connection = getattr(reader, "_sock", None)
     if isinstance(connection, socket.socket):
-        with contextlib.suppress(OSError):
-            # Not the TLS socket's own method, which would have the other thread read the rest as if it were plain.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        _shut(connection)
+
+
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        # Not the TLS socket's own method, which would have the other thread read the rest as if it were plain.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _addresses(name: str, port: int) -> list[str]:

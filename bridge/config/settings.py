@@ -39,7 +39,7 @@ class EwsSettings(Section):
     connections: int = Field(default=8, ge=1, le=200)
     """Most calls in progress at a time, over all mailboxes of one app; each takes a thread and a connection. A mailbox
     has half of them at most where there are several, never more than Exchange's 27, and fewer by itself while Exchange
-    throttles or is slow."""
+    throttles or is slow. Calls without an answer for 3 s do not count; of these there are as many again at most."""
     connections_in_all: int = Field(default=64, ge=2, le=1000)
     """Most calls in progress at a time over all apps, or all logins on-premises; where there are so many that
     `connections` for each would be more, each has its share of these, and two at least."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.bench.backlog import broker
 from tests.bench.drain import corpus, cpu, drain, drain_lan
 from tests.bench.figures import Figure, table
+from tests.bench.hung import hung
 from tests.bench.large import large
 from tests.bench.latency import latency, latency_busy
 from tests.bench.processes import machine
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "drain": drain,
     "latency": latency,
     "latency-busy": latency_busy,
+    "hung": hung,
     "large": large,
     "idle": idle,
     "egress": egress,

@@ -71,10 +71,10 @@ def _rate(stage: Stage, who: str, run: str, requests: int) -> float:
             process = stack.enter_context(stage.naive("naive_sending.py", requests=1 + requests))
             pid, running = process.pid, lambda: process.poll() is None
         mails = Outgoing(stage, running)
-        _publish(stage, [f"{run}-first"])
+        publish(stage, [f"{run}-first"])
         mails.until(1)
         meter, begun = stage.meter(pid), time.time()
-        _publish(stage, ids)
+        publish(stage, ids)
         sent = mails.until(1 + requests)[1:]
         shares = meter.shares()
         if who == "bridge":
@@ -103,13 +103,13 @@ def egress_limited(*, quick: bool) -> list[Figure]:
         until(worker.ready, "the worker to drain", seconds=120)
         mails = Outgoing(stage, lambda: worker.running)
         meter = stage.meter(worker.pid)
-        _publish(stage, [f"ordinary-{number}" for number in range((_PER_MINUTE + 5) * (minutes + 1))])
+        publish(stage, [f"ordinary-{number}" for number in range((_PER_MINUTE + 5) * (minutes + 1))])
         begun = mails.until(1)[0].at
         for number, moment in enumerate(_moments(minutes)):
             time.sleep(max(0.0, begun + moment - time.time()))
             request_id = f"urgent-{number}"
             urgent[request_id] = time.time()
-            _publish(stage, [request_id], urgent=True)
+            publish(stage, [request_id], urgent=True)
         time.sleep(max(0.0, begun + seconds - time.time()))
         # The last urgent ones may wait for slots of the minute that follows.
         until(lambda: {one.request_id for one in mails.look()} >= set(urgent), "all urgent mails", seconds=90)
@@ -174,13 +174,14 @@ class Outgoing:
         return self._sent
 
 
-def _publish(stage: Stage, request_ids: Iterable[str], *, urgent: bool = False) -> None:
+def publish(stage: Stage, request_ids: Iterable[str], *, urgent: bool = False, alias: str = ALIAS) -> None:
+    """Ask for a mail for each id."""
     with contextlib.closing(pika.BlockingConnection(pika.URLParameters(as_user(stage.broker.url, "bridge-cad")))) as at:
         channel = at.channel()
         for request_id in request_ids:
             body = {"request_id": request_id, "to": [{"address": _TO}], "subject": "Landing zone", "text": _TEXT}
             properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
-            key = f"{ALIAS}.urgent" if urgent else ALIAS
+            key = f"{alias}.urgent" if urgent else alias
             channel.basic_publish("mail.outbound", key, json.dumps(body).encode(), properties, mandatory=True)
         # Without confirms: closing the channel waits until the broker has read all of it.
         channel.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING
 
 import pika
@@ -78,3 +79,35 @@ def test_a_page_does_not_wait_for_the_ten_thousand_mails_of_other_mailboxes(
     passed = [place - before for place, before in zip(pages, gone_before, strict=True)]
     print(f"mails of others that went before each page: {passed}, of {len(keys)} that were read in all")
     assert max(passed) <= _PASSED_AT_MOST
+
+
+def test_mailboxes_that_hang_hold_up_no_page_and_no_urgent_send_of_another(tmp_path: Path, broker_url: str) -> None:
+    """Their calls would hang for longer than anything here waits for: none ends before the pages are through."""
+    hung = [f"hung-{number}@example.org" for number in range(4)]
+    patient = {"EWS__CALL_TIMEOUT_SECONDS": "600", "EWS__CONNECTIONS": "4"}
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, *hung]) as sandbox:
+        site = make_site(tmp_path, sandbox, broker_url)
+        with site.worker("run", **patient) as worker:
+            until(worker.ready, "the worker to read and to drain")
+            _ask(site.amqp_url, "dispatch", "first")
+            until(lambda: len(sandbox.sends()) == 1, "the first send, with its proof")
+            stall = {"kind": "stall_before", "seconds": 3600}
+            rules = [{"match": {"mailbox": address}, "fault": stall} for address in hung]
+            sandbox.admin("/faults", method="PUT", body=rules)
+            for number in range(_PAGES):
+                for address in hung:
+                    sandbox.deliver(address, _mail(f"{number}@hung"))
+                    _ask(site.amqp_url, address.partition("@")[0], f"{address}-{number}")
+                sandbox.deliver(ADDRESS, _mail(f"{number}@page"))
+                _ask(site.amqp_url, "dispatch.urgent", f"urgent-{number}")
+                until(lambda: site.count(address=ADDRESS) == 0, "the page to pass")
+                until(lambda: len(sandbox.sends()) == 2 + number, "the urgent send")  # noqa: B023 - now
+            assert all(site.count(address=address) > 0 for address in hung)
+            sandbox.admin("/faults", method="DELETE")
+
+
+def _ask(amqp_url: str, routing_key: str, request_id: str) -> None:
+    body = {"request_id": request_id, "to": [{"address": "crew@elsewhere.example"}], "subject": "x", "text": "x"}
+    properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as connection:
+        connection.channel().basic_publish("mail.outbound", routing_key, json.dumps(body).encode(), properties)

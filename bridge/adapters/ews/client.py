@@ -2,22 +2,22 @@
 Calls to Exchange: a fixed number of connections and threads, whatever the number of mailboxes.
 
 Exchange calls block, for minutes when Exchange is slow; they never run on the event loop's thread. Each connection
-(a lane) is used by one thread at a time. Nothing is ever repeated here: retries belong to the workers.
+(a lane) is used by one thread at a time. As many again are there for calls without an answer, so that these keep none
+from the mailboxes that answer. Nothing is ever repeated here: retries belong to the workers.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import functools
 import math
 import queue
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from exchangelib import DELEGATE, IMPERSONATION, Build, Configuration, FailFast, Version
 from exchangelib.account import Identity
@@ -25,6 +25,7 @@ from exchangelib.errors import EWSError, UnauthorizedError
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
+from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.room import Room
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from bridge.ports.tokens import TokenSource
 
 # Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
-_Result = TypeVar("_Result")
 _REST_AFTER_SECONDS = 10.0
 """A connection that was not needed for so long is closed; the last one used is the next one taken."""
 _SLOWEST_BYTES_PER_SECOND = 1 << 20
@@ -112,7 +112,7 @@ class EwsClient:
         self._connection = connection
         self._observe = observe
         self._ahead = timedelta()
-        self._threads = ThreadPoolExecutor(connection.connections, thread_name_prefix="ews")
+        self._threads = Lanes(connection.connections, name="ews")
         self._turns: dict[str, Turns] = {}
         self._answered_at: dict[str, float] = {}
         self._answer = threading.local()
@@ -127,7 +127,7 @@ class EwsClient:
             tokens=tokens,
             login=login,
         )
-        for _ in range(connection.connections):
+        for _ in range(self._threads.most):
             configuration = Configuration(
                 service_endpoint=connection.url,
                 auth_type=NOAUTH,
@@ -155,7 +155,10 @@ class EwsClient:
             BridgeError: The meaning of a refusal of the whole call.
         """
         async with self._room.enough():
-            return await self._in_turn(address, lambda: self._call(address, payload, timeout_seconds, look))
+            operation = _operation(payload)
+            reads = operation.startswith(("Find", "Get"))
+            work = functools.partial(self._call, address, payload, timeout_seconds, look)
+            return await self._in_turn(address, operation, work, reads=reads)
 
     async def call_for_mime(
         self, address: str, payload: etree._Element, mime: StreamedMime, *, size_bytes: int
@@ -167,7 +170,9 @@ class EwsClient:
             BridgeError: As for `call`.
         """
         seconds = self._connection.call_timeout_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
-        return await self._in_turn(address, lambda: self._exchange(address, payload, seconds, mime))
+        work = functools.partial(self._exchange, address, payload, seconds, mime)
+        # It may take long, and be no less of an answer.
+        return await self._in_turn(address, _operation(payload), work, reads=False)
 
     @property
     def call_timeout_seconds(self) -> float:
@@ -188,7 +193,9 @@ class EwsClient:
         messages[0].raise_error()
         return messages[0]
 
-    async def _in_turn(self, address: str, work: Callable[[], list[ResponseMessage]]) -> list[ResponseMessage]:
+    async def _in_turn(
+        self, address: str, operation: str, work: Callable[[], list[ResponseMessage]], *, reads: bool
+    ) -> list[ResponseMessage]:
         """Return the answer to a call, made when its mailbox may have one more."""
 
         def answered() -> tuple[list[ResponseMessage], tuple[str, int]]:
@@ -196,7 +203,7 @@ class EwsClient:
             return work(), self._answer.kind
 
         async with self._turns_of(address).one() as turn:
-            messages, turn.kind = await self.run(answered)
+            messages, turn.kind = await self._threads.run(address, operation, answered, reads=reads)
             turn.throttled = any(isinstance(message.error, MailboxThrottled) for message in messages)
             return messages
 
@@ -231,10 +238,6 @@ class EwsClient:
             if abs(ahead) < _FARTHEST_AHEAD:
                 self._ahead = ahead
 
-    async def run(self, work: Callable[[], _Result]) -> _Result:
-        """Return the result of blocking work done on one of the client's threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
     def _call(
         self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
     ) -> list[ResponseMessage]:
@@ -248,7 +251,7 @@ class EwsClient:
         timeout_seconds: float | None,
         mime: StreamedMime | None = None,
     ) -> list[ResponseMessage]:
-        operation = str(payload.tag).rpartition("}")[2]
+        operation = _operation(payload)
         started = time.monotonic()
         lane = self._lanes.get()
         code = "ok"
@@ -303,12 +306,16 @@ class EwsClient:
 
     def close(self) -> None:
         """Close the connections; calls under way end first or with their timeout."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         while True:
             try:
                 self._lanes.get_nowait().close()
             except queue.Empty:
                 return
+
+
+def _operation(payload: etree._Element) -> str:
+    return str(payload.tag).rpartition("}")[2]
 
 
 def _outcome(messages: Sequence[ResponseMessage]) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import copy
+import functools
 import queue
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
 from bridge.adapters.ews.folders import folder_id, folder_ids
+from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.soap import SOAP, M, element, parse_answer
 from bridge.adapters.ews.stream_thread import StreamThread, StreamTimes, stream_error
 from bridge.adapters.ews.transport import SessionFactory, session_factory
@@ -50,14 +50,14 @@ class _Route:
 class _Counter:
     """Makes some calls at a time, on connections of its own."""
 
-    threads: ThreadPoolExecutor
+    threads: Lanes
     sessions: queue.LifoQueue[requests.Session] = field(default_factory=queue.LifoQueue)
     pending: int = 0
     """Calls that are under way or wait, counted on the event loop."""
 
     def close(self) -> None:
         """Make no more calls."""
-        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.close()
         with contextlib.suppress(queue.Empty):
             while True:
                 self.sessions.get_nowait().close()
@@ -176,8 +176,8 @@ class EwsNotifications:
         self._ending.close()
 
     def _counter(self, name: str) -> _Counter:
-        made = _Counter(ThreadPoolExecutor(_CALLS_AT_A_TIME, thread_name_prefix=name))
-        for _ in range(_CALLS_AT_A_TIME):
+        made = _Counter(Lanes(_CALLS_AT_A_TIME, name=name))
+        for _ in range(made.threads.most):
             made.sessions.put(self._make_session())
         return made
 
@@ -186,8 +186,8 @@ class EwsNotifications:
     ) -> tuple[ResponseMessage, Affinity | None]:
         counter.pending += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(counter.threads, self._answer, counter, route, request)
+            work = functools.partial(self._answer, counter, route, request)
+            return await counter.threads.run(route.mailbox, str(request.tag), work, reads=False)
         finally:
             counter.pending -= 1
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+from bridge.domain.lane_shares import SILENT_SECONDS
 from bridge.ports.unhurried import as_unhurried
 
 if TYPE_CHECKING:
@@ -33,6 +34,19 @@ class Room:
             return
         waiting = asyncio.ensure_future(self._free.acquire())
         told = asyncio.ensure_future(how.until.wait()) if how.until is not None else None
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if given_back:
+                return
+            given_back = True
+            # It may have come late, while the call was made without it.
+            if waiting.done() and not waiting.cancelled():
+                self._free.release()
+            else:
+                waiting.cancel()
+
         try:
             either = [waiting] if told is None else [waiting, told]
             for _ in range(_MOST_WAITS):
@@ -40,13 +54,11 @@ class Room:
                 done, _ = await asyncio.wait(either, timeout=_LONGEST_WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if done or self._ended == ended:
                     break
+            # A call that hangs keeps no room from the others.
+            asyncio.get_running_loop().call_later(SILENT_SECONDS, give_back)
             yield
         finally:
             self._ended += 1
             if told is not None:
                 told.cancel()
-            # It may have come late, while the call was made without it.
-            if waiting.done() and not waiting.cancelled():
-                self._free.release()
-            else:
-                waiting.cancel()
+            give_back()

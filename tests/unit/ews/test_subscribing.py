@@ -95,3 +95,36 @@ async def test_subscriptions_whose_server_does_not_end_them_hold_up_no_new_ones(
             await asyncio.gather(*ends, return_exceptions=True)
 
     assert made.subscription == "one"
+
+
+async def test_mailboxes_whose_subscriptions_hang_hold_up_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
+    over = threading.Event()
+
+    def answer(connection: socket.socket, request: bytes) -> None:
+        if b"stuck-" in request and b"Subscribe" in request:
+            over.wait(120)
+            connection.close()
+        else:
+            _answer(connection)
+
+    with _open(answer) as notifications:
+        stuck = [
+            asyncio.create_task(
+                notifications.subscribe(f"stuck-{number}@example.org", ["inbox"], anchor="a@example.org", affinity=None)
+            )
+            for number in range(4)
+        ]
+        try:
+            await asyncio.sleep(0.1)
+            made = await asyncio.wait_for(
+                notifications.subscribe("a@example.org", ["inbox"], anchor="a@example.org", affinity=None), 60
+            )
+            assert not any(task.done() for task in stuck)
+        finally:
+            over.set()
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+
+    assert made.subscription == "one"

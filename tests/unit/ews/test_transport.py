@@ -286,6 +286,73 @@ async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place
     assert took < 2
 
 
+async def test_any_number_of_mailboxes_that_hang_leave_connections_to_one_that_answers(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted and not timed: all of its calls are answered before any that hangs comes to its own end."""
+    monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
+    client = place.client(
+        place.hanging("stuck-", seconds=120), connections=2, call_timeout_seconds=120, impersonate=True
+    )
+    await client.call("dispatch@example.org", element("m:GetItem"))
+    stuck = [
+        asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem"))) for number in range(12)
+    ]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        for _ in range(10):
+            await client.call("dispatch@example.org", element("m:GetItem"))
+
+    ended = [task for task in stuck if task.done()]
+    for task in stuck:
+        task.cancel()
+    outcomes = await asyncio.gather(*ended, return_exceptions=True)
+    await asyncio.gather(*stuck, return_exceptions=True)
+    assert {str(outcome) for outcome in outcomes} == {"no answer, and others needed the connection"}
+
+
+async def test_a_change_that_hangs_is_not_cut_short_for_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been made. It has a connection beside the others instead."""
+    monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
+    client = place.client(
+        place.hanging("stuck-", seconds=120), connections=2, call_timeout_seconds=120, impersonate=True
+    )
+    await client.call("dispatch@example.org", element("m:GetItem"))
+    stuck = [
+        asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:CreateItem")))
+        for number in range(2)
+    ]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        for _ in range(10):
+            await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert not any(task.done() for task in stuck)
+    place.over.set()
+    await asyncio.gather(*stuck, return_exceptions=True)
+
+
+async def test_a_call_that_was_given_up_counts_until_its_end(place: Place) -> None:
+    """Whoever gave it up does not free its connection."""
+    client = place.client(
+        place.hanging("stuck@", seconds=120), connections=1, call_timeout_seconds=120, impersonate=True
+    )
+    given_up = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
+    async with asyncio.timeout(30):
+        while not place.server.connections:
+            await asyncio.sleep(0.01)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+
+    waiting = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
+    await asyncio.sleep(0.2)
+    assert place.server.connections == 1
+    place.over.set()
+    await asyncio.wait_for(waiting, 30)
+
+
 async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
