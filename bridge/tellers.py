@@ -89,6 +89,8 @@ class Tellers:
         if not aliases:
             if self._all_elsewhere(health):
                 health.standby(PART)
+            elif (code := self._why_nothing_is_read(health)) is not None:
+                health.trouble(PART, code, "no mailbox is read here, so there is none to be told of")
             else:
                 health.begin(PART)
         elif troubles:
@@ -96,8 +98,8 @@ class Tellers:
             health.warn(PART, str(troubles[0][0]), f"{untold} of {len(aliases)} mailboxes are listed instead")
         elif all(aliases.values()):
             health.ok(PART)
-        elif (state := health.state(PART)) is not None and state.status == "standby":
-            health.begin(PART)
+        elif (state := health.state(PART)) is not None and state.status in {"standby", "trouble"}:
+            health.expect(PART)  # a mailbox is read here again
         else:
             health.progress(PART)
 
@@ -105,6 +107,11 @@ class Tellers:
         """Whether other workers read all of the mailboxes; that this one reads none may have other reasons."""
         states = [health.state(part) for part in self._readers]
         return all(state is not None and state.status == "standby" for state in states)
+
+    def _why_nothing_is_read(self, health: Health) -> str | None:
+        """Return what keeps a reader from its work, which keeps this from it too; None where nothing is known."""
+        states = [state for part in sorted(self._readers) if (state := health.state(part)) is not None]
+        return next((state.code for state in states if state.status in {"trouble", "stale"}), None)
 
     def change_password(self, mailbox: MailboxSettings, password: str) -> None:
         """Sign in with this password from the next call on."""

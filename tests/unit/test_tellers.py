@@ -10,6 +10,7 @@ import pytest
 from bridge.config import load
 from bridge.telemetry.health import Health, reading_part
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.reasons import words_for
 from bridge.tellers import PART, Tellers
 
 if TYPE_CHECKING:
@@ -73,8 +74,32 @@ async def test_standby_is_said_only_while_another_worker_reads(bench: Bench) -> 
 async def test_who_reads_nothing_for_reasons_of_its_own_does_not_stand_by(bench: Bench) -> None:
     bench.health.trouble(_READER, "broker_unavailable")
 
-    assert bench.said() == "starting"
+    assert bench.said() == "trouble"
     assert not bench.health.ready
+
+
+async def test_what_worked_and_has_no_mailbox_any_more_says_why_and_not_that_it_has_not_reported_yet(
+    bench: Bench,
+) -> None:
+    """The broker is away: the reader has lost its mailbox, and nothing is wrong with notifications."""
+    with bench.notices.watching(Mock()):
+        bench.health.ok(PART)
+        assert bench.said() == "ok"
+    bench.health.trouble(_READER, "broker_unavailable")
+
+    bench.said()
+
+    state = bench.health.state(PART)
+    assert state is not None
+    assert (state.status, state.code) == ("trouble", "broker_unavailable")
+    assert state.reason == words_for("broker_unavailable")
+    assert state.detail == "no mailbox is read here, so there is none to be told of"
+
+    bench.health.ok(_READER)
+    with bench.notices.watching(Mock()):
+        assert bench.said() == "starting"
+        bench.health.ok(PART)
+        assert bench.said() == "ok"
 
 
 async def test_the_telling_goes_on_as_it_was_when_nothing_changes(bench: Bench) -> None:
