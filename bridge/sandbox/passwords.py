@@ -46,9 +46,10 @@ class OnPremisesAuthenticator:
 
     def write_users(self) -> None:
         """Let those sign in by NTLM who are users now; the library reads the file at each handshake."""
-        # DOMAIN\name: the library takes a domain only where a line has it.
-        domains = ["", *sorted({domain.partition(".")[0].upper() for domain in self._tenant.domains()})]
-        lines = (f"{domain}:{user.username}:{user.password}\n" for user in self._accounts() for domain in domains)
+        # DOMAIN\name: the library takes a domain only where a line has it, and the first line of a name.
+        domains = ["", *sorted({_netbios(domain) for domain in self._tenant.domains()})]
+        lines = [f"{domain}:{user.username}:{user.password}\n" for user in self._accounts() for domain in domains]
+        lines += [f"{domain}:{name}:{user.password}\n" for user in self._accounts() for domain, name in _logons(user)]
         write_atomically(self._ntlm_file, "".join(lines).encode())
 
     async def __call__(self, request: web.Request) -> Caller:
@@ -101,16 +102,28 @@ class OnPremisesAuthenticator:
         return caller
 
     def _account(self, name: str) -> UserCaller | None:
-        # DOMAIN\name and the bare name mean the same account to Exchange Server.
-        bare = name.rpartition("\\")[2].lower()
-        return next(
-            (UserCaller(user, self._tenant) for user in self._accounts() if user.username.lower() == bare), None
+        # user@domain, or DOMAIN\user with the name before the @; either with any domain before the whole name.
+        domain, _, bare = name.rpartition("\\")
+        accounts = list(self._accounts())
+        found = next((user for user in accounts if user.username.lower() == bare.lower()), None) or next(
+            (user for user in accounts if (domain.upper(), bare.lower()) in _logons(user)), None
         )
+        return UserCaller(found, self._tenant) if found is not None else None
 
     def _accounts(self) -> Iterator[User]:
         """Yield all who may sign in."""
         everybody = (*self._tenant.users, self._tenant.service_account)
         return (user for user in everybody if user is not None and user.enabled)
+
+
+def _netbios(domain: str) -> str:
+    return domain.partition(".")[0].upper()
+
+
+def _logons(user: User) -> list[tuple[str, str]]:
+    """Return DOMAIN and user, as Active Directory names the owner of a mailbox beside the address."""
+    local, _, domain = user.address.lower().rpartition("@")
+    return [(_netbios(domain), local)] if local else []
 
 
 def _name_and_password(credentials: str) -> tuple[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bridge.sandbox.ews.operations import OPERATIONS
+from bridge.wire.event_v1 import EventName
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -52,6 +54,12 @@ def test_the_sandbox_s_page_tells_the_state_of_every_operation() -> None:
     rows = text.partition("\n## Operations\n")[2].partition("\n## ")[0]
 
     assert [name for name in OPERATIONS if not re.search(rf"^\|[^|]*\b{name}\b[^|]*\|", rows, re.MULTILINE)] == []
+
+
+def test_the_readme_names_every_event_by_its_whole_name() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+
+    assert [name for name in get_args(EventName) if f"`{name}`" not in text] == []
 
 
 def test_every_file_that_the_architecture_names_exists() -> None:

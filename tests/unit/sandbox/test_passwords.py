@@ -170,6 +170,32 @@ async def test_ntlm_with_a_wrong_password_proves_nothing(authenticator: OnPremis
     await _refusal(authenticator, None, connection)
 
 
+_LOGONS = {_CREW: _CREW, "EXAMPLE\\crew": _CREW, "example\\Crew": _CREW, "DEPOT\\crew": "crew@depot.example"}
+_NO_LOGONS = ("OTHER\\crew", "EXAMPLE\\nobody", "crew", "\\crew")
+
+
+@pytest.mark.parametrize("way", ["basic", "ntlm"])
+@pytest.mark.parametrize("name", [*_LOGONS, *_NO_LOGONS])
+async def test_users_sign_in_by_address_or_by_domain_and_name(
+    authenticator: OnPremisesAuthenticator, tenant: Tenant, way: str, name: str
+) -> None:
+    """As docs/exchange-server.md has an administrator write it; the same name in two domains is two users."""
+    tenant.add_users(["crew@depot.example"])
+    authenticator.write_users()
+    owner = next(user for user in tenant.users if user.address == _LOGONS.get(name, _CREW))
+    connection = _Transport()
+    proof = (
+        _basic(name, owner.password)
+        if way == "basic"
+        else await _handshake(authenticator, connection, name, owner.password)
+    )
+
+    if name in _LOGONS:
+        assert (await _call(authenticator, proof, connection)).mailbox == owner.address
+    else:
+        assert await _refusal(authenticator, proof, connection)
+
+
 def test_the_passwords_on_disk_are_private(authenticator: OnPremisesAuthenticator, tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ntlm_users").stat().st_mode) == 0o600
     assert os.environ["NTLM_USER_FILE"] == str(tmp_path / "ntlm_users")
