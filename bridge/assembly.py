@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.config.rabbitmq import RabbitMqSettings
     from bridge.config.settings import ExchangeSettings, MailboxSettings, Settings
     from bridge.ports.blobs import BlobStore
+    from bridge.ports.server_time import ServerTime
     from bridge.ports.tokens import TokenSource
 
 
@@ -93,10 +94,16 @@ def ews_client(
     mailbox: MailboxSettings,
     tokens: TokenSource | None,
     observe: Callable[..., None] = lambda **_: None,
+    server_time: ServerTime | None = None,
 ) -> EwsClient:
     """Return a client for Exchange: with tokens, or with the mailbox's login."""
-    login = _login(settings, mailbox, tokens)
-    return EwsClient(_connection(settings, mailbox, tokens), tokens=tokens, login=login, observe=observe)
+    return EwsClient(
+        _connection(settings, mailbox, tokens),
+        tokens=tokens,
+        login=_login(settings, mailbox, tokens),
+        observe=observe,
+        server_time=server_time,
+    )
 
 
 def ews_notifications(

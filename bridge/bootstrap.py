@@ -7,6 +7,7 @@ import platform
 import uuid
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from bridge import __version__
 from bridge.adapters.entra.identities import Identities
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["entra_tokens", "ews_client", "rabbit_settings", "run_workers"]
 
 _LOOK_SECONDS = 1.0
+_CLOCK = "clock"
 _MOST_ATTACHED_BYTES = 1 << 40
 _DELETE_TYPES = {
     "deleted_items": RemoveBy("MoveToDeletedItems"),
@@ -129,15 +131,21 @@ class _Process:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.metrics = Metrics()
-        self.health = Health()
         self.clock = SystemClock()
+        self.metrics = Metrics(wall=lambda: self.clock.now().timestamp())
+        self.health = Health()
         self.metrics.registry.register(self.health)
         self.emit = Emitter(self.metrics)
-        self.identities = Identities({**settings.apps_in_use, **apps_of_the_broker(settings)}, self.emit)
+        self.identities = Identities(
+            {**settings.apps_in_use, **apps_of_the_broker(settings)}, self.emit, server_time=self.clock.server("Entra")
+        )
         self.rabbit = rabbit_settings(settings.rabbitmq, name="bridge", tokens=self._broker_tokens())
         certificate = settings.rabbitmq.client_certificate_file
-        self.certificate = OwnCertificate(certificate, self.emit) if certificate is not None else None
+        self.certificate = (
+            OwnCertificate(certificate, self.emit, wall_clock=lambda: self.clock.now().timestamp())
+            if certificate is not None
+            else None
+        )
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         # What lies in files or goes to a store may take long, and must not hold up what does not.
@@ -148,6 +156,7 @@ class _Process:
             uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic
         )
         self._clients: dict[tuple[str, str], EwsClient] = {}
+        self._clock_code = "ok"
         self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
 
     @classmethod
@@ -259,7 +268,7 @@ class _Process:
             mailbox.alias: MailboxSender(
                 alias=mailbox.alias,
                 sender=Mailbox(mailbox.address),
-                mailbox=EwsSender(self.client(mailbox), mailbox.address),
+                mailbox=EwsSender(self.client(mailbox), mailbox.address, certain_now=self.clock.certain_now),
                 publisher=self.publisher,
                 consumer=consumer,
                 clock=self.clock,
@@ -286,7 +295,8 @@ class _Process:
         app = self.settings.app_name(mailbox)
         key = (app if app is not None else mailbox.alias, self.settings.ews_url(mailbox))
         if key not in self._clients:
-            self._clients[key] = ews_client(self.settings, mailbox, self._tokens(mailbox), self._observe)
+            server_time = self.clock.server(f"Exchange at {urlsplit(key[1]).hostname}")
+            self._clients[key] = ews_client(self.settings, mailbox, self._tokens(mailbox), self._observe, server_time)
         return self._clients[key]
 
     def _tokens(self, mailbox: MailboxSettings) -> TokenSource | None:
@@ -362,11 +372,28 @@ class _Process:
                 self.health.trouble("broker:publish", self.publisher.trouble)
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
+            self._show_clock()
             allowed = (client.calls_allowed for client in self._clients.values())
             self.metrics.ews_calls_allowed.set(min(filter(None, allowed), default=self.settings.connections_each))
             if self.certificate is not None:
                 await self.certificate.show(self.health, self.metrics)
             await self.clock.sleep(_LOOK_SECONDS)
+
+    def _show_clock(self) -> None:
+        told = self.clock.state().told()
+        if told is None:
+            return
+        status, code, detail = told
+        if code not in {self._clock_code, "ok"}:
+            logger().warning("process.clock_doubted", code=code, detail=detail)
+        self._clock_code = code
+        match status:
+            case "ok":
+                self.health.ok(_CLOCK)
+            case "warning":
+                self.health.warn(_CLOCK, code, detail)
+            case "trouble":
+                self.health.trouble(_CLOCK, code, detail)
 
     async def follow(self, renewed: asyncio.Queue[Settings], senders: Sequence[MailboxSender | ReturnedDrain]) -> None:
         """Take up each configuration that comes, as far as `bridge.config.changes` says."""

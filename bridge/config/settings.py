@@ -165,7 +165,8 @@ class EgressSettings(Section):
     attempts_limit: int = Field(default=100, ge=1, le=10_000)
     """Attempts after which a request fails for good, with its event."""
     give_up_after_seconds: Annotated[float, Field(gt=0, le=30 * 86_400, allow_inf_nan=False)] = 86_400
-    """Age at which a request that still meets trouble fails for good, with its event; `expires_at` may be earlier."""
+    """How long a request that meets trouble is tried, its waits between included, before it fails for good, with its
+    event; `expires_at` may be earlier."""
     unknown_after_seconds: Seconds = 120
     """How long a begun send whose draft is gone is looked for before its outcome is called unknown."""
     ledger_days: int = Field(default=14, ge=1, le=365)

@@ -63,6 +63,19 @@ def is_own(key: str) -> bool:
     return _OWN.fullmatch(key) is not None
 
 
+def is_own_before(key: str, moment: datetime) -> bool:
+    """
+    Tell whether a key is one that the bridge made, of a mail that was received before the day of this moment.
+
+    What a store says of a blob's age may come from the clock of the machine that wrote it. The day in the key comes
+    from Exchange; no blob is older than its mail.
+    """
+    if not is_own(key):
+        return False
+    day = key.split("/")[1]
+    return day == UNDATED or day < moment.strftime("%Y-%m-%d").zfill(10)
+
+
 def url_of(store_url: str, key: str) -> str:
     """Return what a payload says of a blob."""
     return f"{store_url}/{key}"

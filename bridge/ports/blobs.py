@@ -56,9 +56,10 @@ class BlobStore(Protocol):
 
     async def remove_older(self, moment: datetime, *, limit: int) -> int:
         """
-        Delete up to `limit` blobs that the bridge wrote before this moment, as the store's clock says; return how many.
+        Delete up to `limit` blobs that the bridge wrote before this moment; return how many.
 
-        Blobs under keys of others stay, whatever their age.
+        Old is what both the store's clock and the day in the key call old: the store's may be that of a worker. Blobs
+        under keys of others stay, whatever their age.
         """
 
     async def close(self) -> None:

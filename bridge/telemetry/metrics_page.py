@@ -24,7 +24,7 @@ code (`bridge schemas write`).
 - `/health/live`: 200 as long as the event loop turns.
 - `/health/ready`: 200 when every part works, otherwise 503 with one line for each part that does not.
 - `/health`: JSON. Each part (`mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:...`, `entra`, `entra:<app>`,
-  `exchange:notifications`) has a status (`starting`, `ok`, `warning`, `standby`, `trouble`, `stale`), a code,
+  `exchange:notifications`, `clock`) has a status (`starting`, `ok`, `warning`, `standby`, `trouble`, `stale`), a code,
   the reason in words and what to do. A part with a `warning` works and counts as ready; a person should see to it
   before it does not.
 

@@ -118,6 +118,14 @@ ENTRA: Final[dict[str, tuple[str, str]]] = {
         "this machine's clock is wrong: it differs from the other side's by minutes",
         "timedatectl set-ntp true (or chronyc makestep); in a virtual machine, let the host keep its time",
     ),
+    "time_unknown": entry(
+        "nobody has said what time it is, so requests with expires_at wait and nothing is deleted by age",
+        "look for a proxy that leaves the Date header out of the answers of Exchange and Entra",
+    ),
+    "clocks_disagree": entry(
+        "answers of Exchange and Entra tell times that differ; requests whose expires_at lies in between wait",
+        "set the clocks of the Exchange servers, and look for a proxy with a cache, or one that writes its own Date",
+    ),
     "federation_mismatch": entry(
         "the federated token is not one that the app trusts: its issuer, subject or audience differs",
         f"{_SECRETS} > Federated credentials: Issuer, Subject identifier (system:serviceaccount:NAMESPACE:NAME) and "

@@ -6,6 +6,7 @@ import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from bridge.domain.trusted_time import TIME_UNKNOWN
 from bridge.errors import BridgeError
 from bridge.telemetry.ingest_events import BlobsRemoved, BlobSweepFailed
 
@@ -42,10 +43,14 @@ class BlobSweep:
 
     async def once(self) -> float:
         """Remove all that is old now; return for how long nothing is to be done then."""
+        now = self._clock.certain_now()
+        if now is None:
+            self._emit(BlobSweepFailed(TIME_UNKNOWN))
+            return _AT_FIRST_SECONDS
         removed, found = 0, _AT_A_TIME
         try:
             while found == _AT_A_TIME:
-                found = await self._store.remove_older(self._clock.now() - self._keep, limit=_AT_A_TIME)
+                found = await self._store.remove_older(now - self._keep, limit=_AT_A_TIME)
                 removed += found
         except BridgeError as error:
             self._emit(BlobSweepFailed(error.code))

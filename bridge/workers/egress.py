@@ -152,7 +152,7 @@ class MailboxSender:
             room.give_back(taken)
 
     async def _take_on(self, delivery: Delivery, source: Source, end_as: EndReason | None) -> None:
-        ticket = read_ticket(delivery, limits=self._options.limits, now=self._clock.now())
+        ticket = read_ticket(delivery, limits=self._options.limits, clock=self._clock)
         if end_as is not None:
             ticket = replace(ticket, end_as=end_as)
         self._emit(RequestReceived(self.alias, source))

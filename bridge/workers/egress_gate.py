@@ -8,6 +8,7 @@ import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from bridge.domain.trusted_time import is_over
 from bridge.workers.egress_conclusion import Deferred, Left
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class RateGate:
         place = self._line.join(urgent=urgent)
         try:
             while True:
-                if expires_at is not None and self._clock.now() >= expires_at:
+                if expires_at is not None and is_over(self._clock.known(), expires_at):
                     return None
                 if self._closed:
                     return Left()
@@ -188,7 +189,8 @@ class RateGate:
         self._line.move()
 
     def _until(self, expires_at: datetime | None, wait: float | None = None) -> float | None:
-        if expires_at is None:
+        known = self._clock.known()
+        if expires_at is None or known is None:
             return wait
-        left = (expires_at - self._clock.now()).total_seconds()
+        left = (expires_at - known.earliest).total_seconds()
         return left if wait is None else min(left, wait)

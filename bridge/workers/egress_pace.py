@@ -15,6 +15,7 @@ from bridge.domain.send_rate import (
     begun_of,
     wait_in_line,
 )
+from bridge.ports.clock import most_since
 from bridge.telemetry.egress_events import LedgerLost
 from bridge.workers.egress_gate import RateGate
 from bridge.workers.reads import read_again
@@ -45,9 +46,10 @@ class Pace:
         self._limits = limits
         self._clock = clock
         self._window = SendWindow(limits)
-        self._exchange_offset: timedelta | None = None
+        self._exchange_told: tuple[datetime, float] | None = None
+        """What time it was at Exchange, and when that was, by the clock that only ever grows."""
         self.gate = RateGate(self._window, clock)
-        self._entered: dict[str, tuple[float, datetime]] = {}
+        self._entered: dict[str, tuple[float, ...]] = {}
         """The attempts in flight here that are in the ledger, or may be, and since when."""
         self._known: set[str] = set()
         """Whose entries are no news."""
@@ -81,7 +83,7 @@ class Pace:
             self._window.read_anew((Begun(now + at, recipients) for at, recipients in others), since=started)
             self._known = {one.attempt for one in begun.sends} | self._entered.keys()
             self.others_sent = False
-        self._exchange_offset = begun.now - self._clock.now()
+        self._exchange_told = begun.now, now
 
     @property
     def used_seconds_ago(self) -> float:
@@ -95,7 +97,7 @@ class Pace:
 
     def begins(self, attempt: str) -> None:
         """The attempt is about to be entered in the ledger."""
-        self._entered[attempt] = self._clock.monotonic(), self._clock.now()
+        self._entered[attempt] = self._clock.readings()
         self._known.add(attempt)
 
     def settle(self, turn: Begun, attempt: str | None) -> None:
@@ -108,17 +110,14 @@ class Pace:
         """
         Whether a send that was entered may go out yet.
 
-        Later, an entry that is still open may not be counted any more where others read it. The wall clock is asked as
-        well: the other one stands still while a machine sleeps.
+        Later, an entry that is still open may not be counted any more where others read it.
         """
         if not self.limited:
             return True
         entered = self._entered.get(attempt)
         if entered is None:
             return False  # its visit has ended, and its turn is counted no more
-        at, moment = entered
-        passed = max(self._clock.monotonic() - at, (self._clock.now() - moment).total_seconds())
-        return passed <= _ENTRY_GOOD_SECONDS
+        return most_since(self._clock, entered) <= _ENTRY_GOOD_SECONDS
 
     async def wait_to_send(self, attempt: str) -> float | None:
         """
@@ -155,7 +154,10 @@ class Pace:
 
     def exchange_now(self) -> datetime:
         """Return what time it is at Exchange, as far as that is known."""
-        return self._clock.now() + (self._exchange_offset or timedelta())
+        if self._exchange_told is None:
+            return self._clock.now()
+        told, at = self._exchange_told
+        return told + timedelta(seconds=self._clock.monotonic() - at)
 
     def left(self) -> tuple[float, float]:
         """Return how many mails may go at once, and how many recipients are left of the day; inf is unlimited."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
+from bridge.domain.trusted_time import is_over
 from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
 from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, parse_outbound_key
@@ -97,7 +98,7 @@ class ReturnedDrain:
                     delivery.requeue()
 
     async def _fail_unknown(self, delivery: Delivery) -> None:
-        ticket = read_ticket(delivery, limits=self._limits, now=self._clock.now())
+        ticket = read_ticket(delivery, limits=self._limits, clock=self._clock)
         self._emit(RequestReceived(NOBODY, "returned"))
         if await self._settler.ready(ticket):
             await self._settler.end(ticket, Ended("failed", "unknown_alias", "no mailbox has this alias"))
@@ -105,8 +106,8 @@ class ReturnedDrain:
     async def _try_again(self, delivery: Delivery, alias: str, sender: MailboxSender) -> None:
         """The mailbox is there and its queue is not; `bridge topology apply` makes it, meanwhile the request waits."""
         self._emit(QueueMissing(alias))
-        ticket = read_ticket(delivery, limits=self._limits, now=self._clock.now())
-        over = ticket.expires_at is not None and self._clock.now() >= ticket.expires_at
+        ticket = read_ticket(delivery, limits=self._limits, clock=self._clock)
+        over = ticket.expires_at is not None and is_over(self._clock.known(), ticket.expires_at)
         if ticket.request is None or over:
             await sender.handle(delivery, "returned")
             return
@@ -118,7 +119,7 @@ class ReturnedDrain:
         """Send it home to be ended: only who has its mailbox can look, and nobody may have it any more."""
         self._emit(RequestReceived(NOBODY, "returned"))
         end_as = GIVEN_UP.get(reason, GIVEN_UP["delivery_limit"])
-        ticket = replace(read_ticket(delivery, limits=self._limits, now=self._clock.now()), end_as=end_as)
+        ticket = replace(read_ticket(delivery, limits=self._limits, clock=self._clock), end_as=end_as)
         if await self._settler.ready(ticket):
             await self._settler.defer(ticket, Deferred(end_as.code), counts=False)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bridge.domain import send_protocol as protocol
 from bridge.domain.outbound_records import CreatedDraft, DraftState, EndReason, Findings, SeenDraft, Stamp
 from bridge.domain.send_protocol import Outcome, Progress, Step
+from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.errors import (
     BridgeError,
     CallRefused,
@@ -44,6 +45,8 @@ T = TypeVar("T")
 
 _CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
 _CLOCKS_DIFFER = timedelta(minutes=10)
+TIME_UNKNOWN_WAIT_SECONDS = 30.0
+"""How long a request waits of which nobody knows whether it has expired."""
 _LEDGER_LOST = EndReason(
     "unknown", "outcome_unknown", "the folder Bridge Sends was deleted or emptied while this request was in hand"
 )
@@ -176,7 +179,11 @@ class SendRun:
 
     async def _held_back(self, progress: Progress[str]) -> Progress[str] | Deferred | Left | None:
         """Return what to do instead of a send whose turn it is not, None where nothing is to be waited for."""
-        if progress.step is not Step.SEND or self.cleared is None:
+        if progress.step is not Step.SEND:
+            return None
+        if not (self._over() or self._still_wanted()):
+            return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS)
+        if self.cleared is None:
             return None
         cleared = await self.cleared(self._own(progress).stamp.attempt)
         if isinstance(cleared, Deferred | Left):
@@ -209,7 +216,12 @@ class SendRun:
         if self.end_as is not None:
             return True
         expires_at = self.request.expires_at
-        return expires_at is not None and self.clock.now() >= expires_at
+        return expires_at is not None and is_over(self.clock.known(), expires_at)
+
+    def _still_wanted(self) -> bool:
+        """Whether the request has surely not expired."""
+        expires_at = self.request.expires_at
+        return self.end_as is None and (expires_at is None or is_to_come(self.clock.known(), expires_at))
 
     async def _timed(self, progress: Progress[str]) -> Progress[str]:
         started, code = self.clock.monotonic(), "ok"
@@ -251,7 +263,7 @@ class SendRun:
 
     def _in_time(self, own: CreatedDraft) -> bool:
         """Tell whether what was decided before the call that sends holds: this process may have been frozen since."""
-        return not self._over() and self.in_time(own.stamp.attempt)
+        return self._still_wanted() and self.in_time(own.stamp.attempt)
 
     async def _create(self) -> Progress[str]:
         self._draft = await create_draft(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +15,7 @@ from bridge.telemetry.egress_events import RequestDeferred, RequestEnded
 from bridge.telemetry.reasons import general_of
 from bridge.wire import event_v1, outbound_v1, topology
 from bridge.workers.egress_gate import first_of
-from bridge.workers.egress_ticket import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON, UNTOUCHED
+from bridge.workers.egress_ticket import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON, UNTOUCHED, WAITED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,11 +117,12 @@ class Settler:
         now = self._clock.now()
         delay_told = ticket.delay_told or await self._tell_delay(ticket, deferred.code, now)
         attempts = ticket.attempts + (1 if counts else 0)
-        step = self._step(ticket, deferred, attempts if counts else 1, now)
+        step = self._step(ticket, deferred, attempts if counts else 1)
         headers: dict[str, HeaderValue] = {
             **ticket.traces(),
+            **_seen(ticket),
             ATTEMPTS: attempts,
-            FIRST_SEEN: ticket.first_seen.isoformat(),
+            WAITED: math.ceil(ticket.tried_seconds(self._clock) + step.seconds),
             REASON: deferred.code,
         }
         if delay_told:
@@ -133,9 +135,11 @@ class Settler:
         ticket.delivery.ack()
         self._emit(RequestDeferred(self._label, ticket.request_id, deferred.code, attempts, step.seconds))
 
-    def _step(self, ticket: Ticket, deferred: Deferred, attempt: int, now: datetime) -> topology.RetryStep:
-        steps = topology.RETRY_STEPS
-        left = None if ticket.expires_at is None else (ticket.expires_at - now).total_seconds()
+    def _step(self, ticket: Ticket, deferred: Deferred, attempt: int) -> topology.RetryStep:
+        steps, known = topology.RETRY_STEPS, self._clock.known()
+        left = None
+        if ticket.expires_at is not None and known is not None:
+            left = (ticket.expires_at - known.earliest).total_seconds()
         return steps[
             choose_step(
                 [step.seconds for step in steps],
@@ -147,7 +151,7 @@ class Settler:
         ]
 
     async def _tell_delay(self, ticket: Ticket, code: str, now: datetime) -> bool:
-        if ticket.age_seconds(now) < self._options.delayed_after_seconds:
+        if ticket.age_seconds(self._clock) < self._options.delayed_after_seconds:
             return False
         event = event_v1.build(
             "outbound.delayed",
@@ -212,13 +216,17 @@ def _event_message(ticket: Ticket, event: MailEvent) -> Message:
     return event_v1.message_of(event, traceparent=traceparent if isinstance(traceparent, str) else None)
 
 
+def _seen(ticket: Ticket) -> dict[str, HeaderValue]:
+    return {FIRST_SEEN: ticket.first_seen.isoformat()} if ticket.first_seen is not None else {}
+
+
 def _dead_message(ticket: Ticket, ended: Ended, now: datetime) -> Message:
     headers: dict[str, HeaderValue] = {
         **ticket.traces(),
         REASON: ended.code,
         DETAIL: ended.detail,
         ATTEMPTS: ticket.attempts + 1,
-        FIRST_SEEN: ticket.first_seen.isoformat(),
+        **_seen(ticket),
         "x-bridge-ended-at": now.isoformat(),
         "x-bridge-event": f"outbound.{ended.event}",
     }

@@ -15,11 +15,13 @@ from bridge.wire.topology import parse_outbound_key
 
 if TYPE_CHECKING:
     from bridge.ports.broker import Delivery, HeaderValue
+    from bridge.ports.clock import Clock
     from bridge.wire.outbound_v1 import OutboundLimits, OutboundRequest
 
 # Headers of the bridge's own; a request gets them anew each time it waits.
 ATTEMPTS: Final = "x-bridge-attempts"
 FIRST_SEEN: Final = "x-bridge-first-seen"
+WAITED: Final = "x-bridge-waited-seconds"
 DELAY_TOLD: Final = "x-bridge-delay-told"
 END: Final = "x-bridge-end"
 UNTOUCHED: Final = "x-bridge-untouched"
@@ -38,6 +40,7 @@ GIVEN_UP: Final = {
 _IDENTIFIER = re.compile(r"[!-~]{1,200}")
 _TRACE = re.compile(r"[ -~]{1,512}")
 _MOST_ATTEMPTS = 1_000_000
+_MOST_SECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,12 @@ class Ticket:
     correlation_id: str | None
     attempts: int
     """Visits before this one that ended in a wait of the request's own."""
-    first_seen: datetime
+    first_seen: datetime | None
+    """When a worker saw it first, by the trusted time; None where nobody knew that."""
+    waited_seconds: float
+    """How long it has waited in the broker and been in hand since, counted by durations: no clock can make it more."""
+    taken_at: float
+    """When this visit began, by the clock that only ever grows."""
     delay_told: bool
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
@@ -93,9 +101,16 @@ class Ticket:
         found = ((name, self.delivery.headers.get(name)) for name in TRACE)
         return {name: value for name, value in found if isinstance(value, str) and _TRACE.fullmatch(value)}
 
-    def age_seconds(self, now: datetime) -> float:
-        """Return the time since the bridge saw the request first."""
-        return max(0.0, (now - self.first_seen).total_seconds())
+    def tried_seconds(self, clock: Clock) -> float:
+        """Return for how long the request has been tried; its time in its queue is not counted."""
+        return self.waited_seconds + clock.monotonic() - self.taken_at
+
+    def age_seconds(self, clock: Clock) -> float:
+        """Return the time since the bridge saw the request first, as far as that can be told."""
+        known = clock.known()
+        if known is None or self.first_seen is None:
+            return self.tried_seconds(clock)
+        return (known.earliest - self.first_seen).total_seconds()
 
     def delivery_seconds(self, now: datetime) -> float | None:
         """Return the time since the request was published, None where it does not tell."""
@@ -103,7 +118,7 @@ class Ticket:
         return None if published is None else max(0.0, (now - published).total_seconds())
 
 
-def read_ticket(delivery: Delivery, *, limits: OutboundLimits, now: datetime) -> Ticket:
+def read_ticket(delivery: Delivery, *, limits: OutboundLimits, clock: Clock) -> Ticket:
     """Read a delivery; nothing that it can hold makes this raise."""
     alias, urgent = parse_outbound_key(delivery.routing_key)
     request, invalid = None, None
@@ -124,8 +139,10 @@ def read_ticket(delivery: Delivery, *, limits: OutboundLimits, now: datetime) ->
         request_id=request.request_id if request is not None else _identifier(delivery.message_id),
         correlation_id=(request.correlation_id if request is not None else None)
         or _identifier(delivery.correlation_id),
-        attempts=_attempts(delivery),
-        first_seen=_first_seen(delivery, now),
+        attempts=_count(delivery, ATTEMPTS, most=_MOST_ATTEMPTS),
+        first_seen=_first_seen(delivery, clock),
+        waited_seconds=_count(delivery, WAITED, most=_MOST_SECONDS),
+        taken_at=clock.monotonic(),
         delay_told=delivery.headers.get(DELAY_TOLD) is True,
         end_as=GIVEN_UP.get(str(delivery.headers.get(END))),
     )
@@ -142,15 +159,18 @@ def _identifier(text: str | None) -> str | None:
     return text if text is not None and _IDENTIFIER.fullmatch(text) else None
 
 
-def _attempts(delivery: Delivery) -> int:
-    value = delivery.headers.get(ATTEMPTS)
-    return min(value, _MOST_ATTEMPTS) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+def _count(delivery: Delivery, header: str, *, most: int) -> int:
+    value = delivery.headers.get(header)
+    return min(value, most) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
-def _first_seen(delivery: Delivery, now: datetime) -> datetime:
-    value = delivery.headers.get(FIRST_SEEN)
+def _first_seen(delivery: Delivery, clock: Clock) -> datetime | None:
+    value, known = delivery.headers.get(FIRST_SEEN), clock.known()
+    now = clock.now() if known is not None else None
     try:
-        seen = datetime.fromisoformat(value) if isinstance(value, str) else now
-        return min(seen.astimezone(UTC), now) if seen.tzinfo is not None else now
+        seen = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if seen is None or seen.tzinfo is None:
+            return now
+        return min(seen.astimezone(UTC), now) if now is not None else seen.astimezone(UTC)
     except (ValueError, OverflowError):
         return now

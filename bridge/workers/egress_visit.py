@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.domain.outbound_records import EndReason
+from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.errors import (
     BridgeError,
     MailboxThrottled,
@@ -18,7 +19,7 @@ from bridge.errors import (
 )
 from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import RATE_LIMITED, Slots
-from bridge.workers.egress_send import SendRun
+from bridge.workers.egress_send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
 from bridge.workers.egress_ticket import GIVEN_UP
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Visits:
 
     def counts(self, deferred: Deferred) -> bool:
         """Tell whether a wait is the request's own trouble."""
-        return deferred.code != RATE_LIMITED
+        return deferred.code not in {RATE_LIMITED, TIME_UNKNOWN}
 
     async def _go_on(self, ticket: Ticket, request: OutboundRequest, slot: Slot) -> Conclusion:
         """
@@ -131,6 +132,8 @@ class Visits:
         async with self._reading:
             if self._pace.others_sent:
                 await self._pace.read(window=True)
+        if self._in_doubt(ticket):
+            return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS, untouched=True)
         try:
             conclusion = await self._send(ticket, request, slot, ticket.end_as)
         except OperatorError as error:
@@ -220,6 +223,17 @@ class Visits:
         after = None if ticket.urgent or throttled.after_seconds is None else self._pauses.quiet_seconds
         return replace(throttled, after_seconds=after, end_as=end_as)
 
+    def _in_doubt(self, ticket: Ticket) -> bool:
+        """Tell whether nobody knows if the request has expired: it is neither sent late nor told too early."""
+        moment, known = ticket.expires_at, self._clock.known()
+        return (
+            moment is not None
+            and ticket.end_as is None
+            and not is_over(known, moment)
+            and not is_to_come(known, moment)
+        )
+
     def _gives_up(self, ticket: Ticket) -> bool:
-        age = ticket.age_seconds(self._clock.now())
-        return ticket.attempts + 1 >= self._options.attempts_limit or age >= self._options.give_up_after_seconds
+        # By durations alone: one header from a worker with a wrong clock must not end a request at its first trouble.
+        tried = ticket.tried_seconds(self._clock)
+        return ticket.attempts + 1 >= self._options.attempts_limit or tried >= self._options.give_up_after_seconds

@@ -6,6 +6,7 @@ import base64
 import json
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -63,11 +64,67 @@ def test_a_worker_whose_clock_is_hours_off_loses_no_mail_and_no_request(site: Si
     assert len({message_id for message_id, _ in mails}) == len(mails) == 3
 
 
-def _request(site: Site, request_ids: list[str]) -> None:
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_whether_a_request_has_expired_does_not_go_by_the_clock_of_the_worker(site: Site, hours: int) -> None:
+    """Three hours ahead it sends what has two hours to live; three hours behind it does not send what expired."""
+    ahead = {f"{whose}_clock_ahead_seconds": hours * 3600 for whose in ("exchange", "entra")}
+    site.sandbox.admin("/settings", method="PUT", body=ahead)
+    now = datetime.now(UTC) + timedelta(hours=hours)
+    _request(site, ["r-living"], expires_at=now + timedelta(hours=2))
+    _request(site, ["r-expired"], expires_at=now - timedelta(hours=1))
+    events: list[dict[str, Any]] = []
+
+    def finished() -> bool:
+        events.extend(json.loads(body) for _, body in take(site.amqp_url, "mail.events"))
+        return len(events) >= 2
+
+    with site.worker("egress") as worker:
+        until(finished, "both requests to end")
+        until(lambda: "clock" in worker.health(), "the clocks to be told of")
+        clock = worker.health()["clock"]
+        worker.stop()
+
+    assert {event["request_id"]: event["event"] for event in events} == {
+        "r-living": "outbound.sent",
+        "r-expired": "outbound.expired",
+    }
+    assert [send["request_id"] for send in site.sandbox.sends()] == ["r-living"]
+    assert (clock["status"], clock["code"]) == ("warning", "clock_skew")
+
+
+def test_a_request_waits_that_has_expired_by_exchanges_clock_and_not_by_entras(site: Site) -> None:
+    """Nobody can tell which of them is right; a person is told, and requests that live by both go out."""
+    site.sandbox.admin("/settings", method="PUT", body={"entra_clock_ahead_seconds": -240})
+    now = datetime.now(UTC)
+    _request(site, ["r-doubt"], expires_at=now - timedelta(seconds=120))
+    _request(site, ["r-living"], expires_at=now + timedelta(hours=2))
+    events: list[dict[str, Any]] = []
+
+    def sent() -> bool:
+        events.extend(json.loads(body) for _, body in take(site.amqp_url, "mail.events"))
+        return bool(events)
+
+    with site.worker("egress") as worker:
+        until(
+            lambda: "time_unknown" in {line["code"] for line in worker.told("egress.request_deferred")}, "one to wait"
+        )
+        until(sent, "the other to be sent")
+        until(lambda: "clock" in worker.health(), "the clocks to be told of")
+        clock = worker.health()["clock"]
+        worker.stop()
+
+    assert [send["request_id"] for send in site.sandbox.sends()] == ["r-living"]
+    assert [event["event"] for event in events] == ["outbound.sent"]
+    assert (clock["status"], clock["code"]) == ("warning", "clocks_disagree")
+
+
+def _request(site: Site, request_ids: list[str], *, expires_at: datetime | None = None) -> None:
     with closing(pika.BlockingConnection(pika.URLParameters(site.amqp_url))) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         for request_id in request_ids:
             body = {"request_id": request_id, "to": [{"address": "crew@elsewhere.example"}], "text": "x"}
+            if expires_at is not None:
+                body["expires_at"] = expires_at.isoformat()
             properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
             channel.basic_publish("mail.outbound", "dispatch", json.dumps(body).encode(), properties, mandatory=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from bridge.domain.trusted_time import TimeSpan
+
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
 
@@ -13,9 +15,20 @@ class InstantClock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.unsure: timedelta | None = timedelta()
+        """How far it may be from the time; None: nobody has told what time it is."""
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
+
+    def known(self) -> TimeSpan | None:
+        return TimeSpan(self.now() - self.unsure, self.now() + self.unsure) if self.unsure is not None else None
+
+    def certain_now(self) -> datetime | None:
+        return self.now() - self.unsure if self.unsure is not None else None
+
+    def readings(self) -> tuple[float, ...]:
+        return (self.seconds,)
 
     def monotonic(self) -> float:
         return self.seconds

@@ -106,7 +106,7 @@ class FileBlobs(BlockingStore):
     def _remove_older(self, moment: datetime, limit: int, deadline: Deadline) -> int:
         try:
             with self._root_open() as root:
-                return _Sweep(moment.timestamp(), limit, deadline).below(root)
+                return _Sweep(moment, limit, deadline).below(root)
         except OSError as error:
             raise meaning_of(error) from error
 
@@ -172,7 +172,7 @@ def _kept(pieces: Iterator[bytes], kept: list[bytes]) -> Iterator[bytes]:
 class _Sweep:
     """Deletes what is old in a directory and below, up to a number of blobs."""
 
-    def __init__(self, before: float, limit: int, deadline: Deadline) -> None:
+    def __init__(self, before: datetime, limit: int, deadline: Deadline) -> None:
         self._before = before
         self._deadline = deadline
         self._left = limit
@@ -199,11 +199,10 @@ class _Sweep:
             if removed:
                 with contextlib.suppress(OSError):  # something is in it still, or comes into it just now
                     os.rmdir(name, dir_fd=directory)
-        elif stat.S_ISREG(status.st_mode) and status.st_mtime < self._before and _is_ours(at, name):
+        elif stat.S_ISREG(status.st_mode) and self._is_old(status, at, name):
             os.unlink(name, dir_fd=directory)
             self._left -= 1
 
-
-def _is_ours(at: str, name: str) -> bool:
-    digest = "0" * 64 if name.startswith(".") and name.endswith(_UNFINISHED) else name
-    return blobs.is_own(at + digest)
+    def _is_old(self, status: os.stat_result, at: str, name: str) -> bool:
+        digest = "0" * 64 if name.startswith(".") and name.endswith(_UNFINISHED) else name
+        return status.st_mtime < self._before.timestamp() and blobs.is_own_before(at + digest, self._before)

@@ -94,7 +94,8 @@ class ObjectBlobs(BlockingStore):
                 old = [
                     found["path"]
                     for found in page
-                    if found["last_modified"] < moment and blobs.is_own(found["path"].removeprefix(self._prefix))
+                    if found["last_modified"] < moment
+                    and blobs.is_own_before(found["path"].removeprefix(self._prefix), moment)
                 ][: limit - removed]
                 if old:
                     obstore.delete(self._store, old)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.entra.app import EntraApp
     from bridge.adapters.entra.credentials import Credential
+    from bridge.ports.server_time import ServerTime
 
 # msal logs URLs and answers at DEBUG.
 logging.getLogger("msal").propagate = False
@@ -59,12 +60,15 @@ class EntraClient:
         *,
         wall_clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = elapsed_seconds,
+        server_time: ServerTime | None = None,
     ) -> None:
         self._app = app
         self._wall_clock, self._elapsed = wall_clock, elapsed
         self._trust = Trust(app.ca_file)
         self._heard = Heard()
-        self._session = session(self._trust, app.timeout_seconds, self._heard, wall_clock=wall_clock)
+        self._session = session(
+            self._trust, app.timeout_seconds, self._heard, wall_clock=wall_clock, server_time=server_time
+        )
         self._http = _RemembersDiscovery(self._session, elapsed)
         self._swapped: bool | None = None
         self._entra_began: float | None = None

@@ -22,17 +22,25 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from bridge.config.entra import EntraAppSettings
+    from bridge.ports.server_time import ServerTime
     from bridge.telemetry.events import Emit
 
 
-def sign_in(name: str, settings: EntraAppSettings, emit: Emit = lambda _: None) -> SignIn:
-    """Return the place where an app's tokens come from."""
+def sign_in(
+    name: str,
+    settings: EntraAppSettings,
+    emit: Emit = lambda _: None,
+    *,
+    server_time: ServerTime | None = None,
+) -> SignIn:
+    """Return the place where an app's tokens come from; `server_time` is told of Entra's answers."""
     return SignIn(
         name,
         entra_app(settings),
         credential_sources(settings),
         probe_seconds=settings.credential_probe_seconds,
         emit=emit,
+        server_time=server_time,
     )
 
 

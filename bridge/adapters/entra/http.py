@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.adapters.entra.app import EntraApp
+    from bridge.ports.server_time import ServerTime
 
 _LARGEST_ANSWER_BYTES: Final = 4 << 20
 _LONGEST_STATED_SECONDS: Final = 3600.0
@@ -67,8 +68,16 @@ class Heard:
 
 class _Adapter(TrustingAdapter):
     def __init__(
-        self, trust: Trust, timeout_seconds: float, heard: Heard, *, metadata: bool, wall_clock: Callable[[], float]
+        self,
+        trust: Trust,
+        timeout_seconds: float,
+        heard: Heard,
+        *,
+        metadata: bool,
+        wall_clock: Callable[[], float],
+        server_time: ServerTime | None,
     ) -> None:
+        self._server_time = server_time
         self._timeout = timeout_seconds
         self._heard = heard
         self._metadata = metadata
@@ -79,9 +88,12 @@ class _Adapter(TrustingAdapter):
         # The metadata endpoint is at a link-local address, which no proxy reaches.
         proxies = {} if self._metadata else get_environ_proxies(str(request.url))
         kwargs.update(proxies=proxies, timeout=self._timeout, stream=True)
+        asked_at = self._server_time.elapsed() if self._server_time is not None else 0.0
         with until(time.monotonic() + self._timeout) as deadline:
             try:
                 response = super().send(request, **kwargs)
+                if self._server_time is not None and str(request.url).startswith("https://"):
+                    self._server_time.note(response.headers, asked_at=asked_at)
                 read_body(response, deadline=deadline, largest_bytes=_LARGEST_ANSWER_BYTES)
             except ValueError as error:  # such as a length that is given twice
                 raise UnusableAnswerError(type(error).__name__) from error
@@ -108,11 +120,12 @@ def session(
     *,
     metadata: bool = False,
     wall_clock: Callable[[], float] = time.time,
+    server_time: ServerTime | None = None,
 ) -> requests.Session:
     """Return a session that ends each request in time, with a usable answer or a `requests.RequestException`."""
     made = requests.Session()
     made.trust_env = False
-    adapter = _Adapter(trust, timeout_seconds, heard, metadata=metadata, wall_clock=wall_clock)
+    adapter = _Adapter(trust, timeout_seconds, heard, metadata=metadata, wall_clock=wall_clock, server_time=server_time)
     for scheme in ("https://", "http://"):
         made.mount(scheme, adapter)
     return made

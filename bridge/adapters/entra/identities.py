@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.entra.sign_in import SignIn, SignInState
     from bridge.config.entra import EntraAppSettings
+    from bridge.ports.server_time import ServerTime
     from bridge.telemetry.events import Emit
     from bridge.telemetry.health import Health
     from bridge.telemetry.metrics import Metrics
@@ -26,8 +27,10 @@ _UNNAMED: Final = "default"
 class Identities:
     """Every app that signs in for something, by name. Close it at the end."""
 
-    def __init__(self, apps: Mapping[str, EntraAppSettings], emit: Emit) -> None:
-        self._sign_ins = {name: sign_in(name, app, emit) for name, app in apps.items()}
+    def __init__(
+        self, apps: Mapping[str, EntraAppSettings], emit: Emit, *, server_time: ServerTime | None = None
+    ) -> None:
+        self._sign_ins = {name: sign_in(name, app, emit, server_time=server_time) for name, app in apps.items()}
         self._over = threading.Event()
         self._failure: BaseException | None = None
 

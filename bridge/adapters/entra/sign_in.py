@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.adapters.entra.client import Answer
     from bridge.adapters.entra.credentials import Credential, CredentialSource
     from bridge.adapters.entra.slots import Slot
+    from bridge.ports.server_time import ServerTime
     from bridge.ports.tokens import TokenSource
     from bridge.telemetry.events import Emit
 
@@ -79,6 +80,7 @@ class SignIn:
         probe_seconds: float = 1800.0,
         emit: Emit = lambda _: None,
         client: EntraClient | None = None,
+        server_time: ServerTime | None = None,
         wall_clock: Callable[[], float] = time.time,
         elapsed: Callable[[], float] = elapsed_seconds,
         chance: Callable[[], float] = random.random,
@@ -86,7 +88,7 @@ class SignIn:
         self.name, self.app = name, app
         self._emit = emit
         self._wall_clock, self._elapsed, self._chance = wall_clock, elapsed, chance
-        self._client = client or EntraClient(app, wall_clock=wall_clock, elapsed=elapsed)
+        self._client = client or EntraClient(app, wall_clock=wall_clock, elapsed=elapsed, server_time=server_time)
         self._lock = threading.RLock()
         self._slots = Slots(sources)
         self._registration = Registration(app, self._client, elapsed=elapsed, chance=chance)

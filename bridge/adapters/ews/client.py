@@ -15,8 +15,6 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
 from exchangelib import DELEGATE, IMPERSONATION, Build, Configuration, FailFast, Version
@@ -34,9 +32,11 @@ from bridge.adapters.ews.turns import Turns
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
 from bridge.errors import BridgeError, CredentialsRejected, MailboxThrottled, MailboxUnavailable
+from bridge.ports.server_time import ServerTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from lxml import etree
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 _REST_AFTER_SECONDS = 10.0
 """A connection that was not needed for so long is closed; the last one used is the next one taken."""
 _SLOWEST_BYTES_PER_SECOND = 1 << 20
-_FARTHEST_AHEAD = timedelta(days=365)
 _API_VERSION = Version(build=Build(15, 0, 847, 0), api_version="Exchange2013_SP1")
 
 
@@ -88,14 +87,14 @@ class _Service(EWSAccountService):  # type: ignore[misc]  # exchangelib publishe
 
     SERVICE_NAME = "any"
 
-    def post(self, payload: etree._Element) -> tuple[bytes, str]:
+    def post(self, payload: etree._Element) -> bytes:
         try:
             response = self._get_response(payload=payload, api_version=_API_VERSION.api_version)
         except (BridgeError, EWSError):
             raise
         except Exception as error:  # the login libraries raise whatever an odd answer makes them stumble over
             raise MailboxUnavailable(type(error).__name__) from error
-        return bytes(response.content), str(response.headers.get("Date", ""))
+        return bytes(response.content)
 
 
 class EwsClient:
@@ -108,10 +107,12 @@ class EwsClient:
         tokens: TokenSource | None = None,
         login: tuple[str, str, str] | None = None,
         observe: CallObserver = lambda **_: None,
+        server_time: ServerTime | None = None,
     ) -> None:
         self._connection = connection
         self._observe = observe
-        self._ahead = timedelta()
+        self.time = server_time or ServerTime("Exchange")
+        """Exchange's clock, as its answers tell it."""
         self._threads = Lanes(connection.connections, name="ews")
         self._turns: dict[str, Turns] = {}
         self._answered_at: dict[str, float] = {}
@@ -126,6 +127,7 @@ class EwsClient:
             largest_answer_bytes=connection.largest_answer_bytes,
             tokens=tokens,
             login=login,
+            server_time=self.time,
         )
         for _ in range(self._threads.most):
             configuration = Configuration(
@@ -227,16 +229,8 @@ class EwsClient:
         return time.monotonic() - self._answered_at.get(address, -math.inf)
 
     def now(self) -> datetime:
-        """Return the time by Exchange's clock, as its last answer told it, to the second."""
-        return datetime.now(UTC) + self._ahead
-
-    def _note_date(self, date: str) -> None:
-        # A proxy may leave the header out, write it its own way, or have no idea of the time.
-        with contextlib.suppress(ValueError, OverflowError):
-            told = parsedate_to_datetime(date)
-            ahead = told - datetime.now(UTC) if told.tzinfo is not None else _FARTHEST_AHEAD
-            if abs(ahead) < _FARTHEST_AHEAD:
-                self._ahead = ahead
+        """Return the time by Exchange's clock, which goes on between its answers whatever is done to this machine's."""
+        return self.time.now()
 
     def _call(
         self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
@@ -262,8 +256,7 @@ class EwsClient:
             # One deadline, though a login takes several requests and a token may have to be had first.
             stream = StreamedAnswer(mime) if mime is not None else None
             with until(time.monotonic() + timeout), bodies_into(stream.feed) if stream else contextlib.nullcontext():
-                answer, date = service.post(payload)
-            self._note_date(date)
+                answer = service.post(payload)
             messages = stream.close(operation) if stream and stream.fed else parse_answer(answer, operation)
             code = _outcome(messages)
             if code == "ok":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
@@ -25,7 +24,7 @@ from bridge.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from lxml import etree
 
@@ -55,9 +54,13 @@ class EwsSender:
     out in one call, and each has its own answer in it.
     """
 
-    def __init__(self, client: EwsClient, address: str) -> None:
+    def __init__(
+        self, client: EwsClient, address: str, *, certain_now: Callable[[], datetime | None] | None = None
+    ) -> None:
+        """Prepare it; `certain_now` tells a time that has surely come, for what is deleted by age."""
         self._client = client
         self._address = address
+        self._certain_now = certain_now or client.time.earliest
         line = Line()
         self._ledger = EwsLedger(client, address, line)
         self._creations = Together(self._create, line)
@@ -238,9 +241,12 @@ class EwsSender:
         Delete old drafts, then old entries of the ledger.
 
         In this order: a draft without its entry would be taken for one whose send was never begun. A clock that is
-        wrong must not take away what is needed: old is only what both Exchange's and one's own call old.
+        wrong must not take away what is needed: old is only what every clock calls old, Exchange's among them.
         """
-        now = min(self._client.now(), datetime.now(UTC))
+        times = self._client.time.earliest(), self._certain_now()
+        if None in times:
+            return 0
+        now = min(moment for moment in times if moment is not None)
         old = await self._old_drafts(now - age, limit=limit)
         if len(old) < limit:
             old += await self._ledger.older(now, age, limit=limit - len(old))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from exchangelib import Configuration, Version
 
+    from bridge.ports.server_time import ServerTime
     from bridge.ports.tokens import AccessToken, TokenSource
 
 # On an unexpected error exchangelib logs the whole request, and at DEBUG the bearer token: silenced at the source.
@@ -78,9 +79,16 @@ class EwsHttpAdapter(TrustingAdapter):
     """One connection; verification by the configured CA only, whatever the environment says."""
 
     def __init__(
-        self, trust: Trust, *, largest_answer_bytes: int, bearer: BearerAuth | None, whole: bool = True
+        self,
+        trust: Trust,
+        *,
+        largest_answer_bytes: int,
+        bearer: BearerAuth | None,
+        whole: bool = True,
+        server_time: ServerTime | None = None,
     ) -> None:
         self._whole = whole
+        self._server_time = server_time
         self._largest_answer_bytes = largest_answer_bytes
         self._bearer = bearer
         super().__init__(trust, pool_connections=1, pool_maxsize=1, max_retries=0, pool_block=True)
@@ -107,6 +115,7 @@ class EwsHttpAdapter(TrustingAdapter):
         self, request: requests.PreparedRequest, deadline: float, timeout: float, kwargs: dict[str, Any]
     ) -> requests.Response:
         kwargs.update(stream=True, timeout=(min(timeout, 15.0), timeout))
+        asked_at = self._server_time.elapsed() if self._server_time is not None else 0.0
         try:
             response = super().send(request, **kwargs)
         except OSError as error:  # what requests raises, and what it says of a CA file that is gone
@@ -114,6 +123,8 @@ class EwsHttpAdapter(TrustingAdapter):
             if failure is None:
                 raise MailboxUnavailable(type(error).__name__) from error
             raise MailboxUnavailable(failure.detail, code=failure.code) from error
+        if self._server_time is not None and str(request.url).startswith("https://"):
+            self._server_time.note(response.headers, asked_at=asked_at)
         if response.status_code == 401 and self._bearer is None:
             # requests_ntlm answers the challenge itself: it needs the 401, unread, for the socket under it.
             return response
@@ -194,11 +205,12 @@ def session_factory(
     tokens: TokenSource | None,
     login: tuple[str, str, str] | None,
     whole: bool = True,
+    server_time: ServerTime | None = None,
 ) -> SessionFactory:
     """
     Return a maker of sessions: with bearer tokens, or with a login (kind `basic` or `ntlm`, user name, password).
 
-    Answers are read whole before anybody sees them, unless told otherwise.
+    Answers are read whole before anybody sees them, unless told otherwise; `server_time` is told of their dates.
     """
     if (tokens is None) == (login is None):
         raise ValueError("either tokens or a login")
@@ -206,7 +218,9 @@ def session_factory(
     trust = Trust(ca_file)
     return SessionFactory(
         endpoint,
-        lambda: EwsHttpAdapter(trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer, whole=whole),
+        lambda: EwsHttpAdapter(
+            trust, largest_answer_bytes=largest_answer_bytes, bearer=bearer, whole=whole, server_time=server_time
+        ),
         bearer,
         login,
     )

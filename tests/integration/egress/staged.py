@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from bridge.domain.outbound import Mailbox
 from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView
 from bridge.domain.send_rate import Begun
+from bridge.domain.trusted_time import TimeSpan
 from bridge.errors import SendOutcomeUnknown, SendRefused
 from bridge.workers.egress_conclusion import Ended
 from bridge.workers.egress_send import SendOptions, SendRun
@@ -41,6 +42,15 @@ class MovingClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def known(self) -> TimeSpan | None:
+        return TimeSpan(self.now(), self.now())
+
+    def certain_now(self) -> datetime | None:
+        return self.now()
+
+    def readings(self) -> tuple[float, ...]:
+        return self.monotonic(), self.now().timestamp()
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
+from bridge.domain.trusted_time import TimeSpan
 from bridge.workers.egress_conclusion import Deferred, Left
 from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots
 from tests.support.clock import START
@@ -20,6 +21,15 @@ class HeldClock:
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
+
+    def known(self) -> TimeSpan | None:
+        return TimeSpan(self.now(), self.now())
+
+    def certain_now(self) -> datetime | None:
+        return self.now()
+
+    def readings(self) -> tuple[float, ...]:
+        return (self.seconds,)
 
     def monotonic(self) -> float:
         return self.seconds

@@ -302,7 +302,7 @@ async def test_after_a_hand_over_one_call_finds_out_that_exchange_wants_quiet() 
 async def test_a_request_that_is_too_old_and_throttled_again_is_ended_after_the_quiet_time() -> None:
     bench, watched = _bench()
     watched.fail_next("create_draft", _BUSY)
-    bench.request(headers={"x-bridge-first-seen": "2026-11-22T03:00:00+00:00"})
+    bench.request(headers={"x-bridge-first-seen": "2026-11-22T03:00:00+00:00", "x-bridge-waited-seconds": 2 * 86_400})
 
     async with bench.running():
         await eventually(lambda: bool(bench.waiting()))

@@ -347,6 +347,7 @@ async def test_history_of_a_request_travels_with_it_and_other_headers_do_not() -
         "x-bridge-first-seen": "2026-11-24T02:59:00+00:00",
         "x-bridge-reason": "mailbox_throttled",
         "x-bridge-untouched": True,
+        "x-bridge-waited-seconds": 30,
     }
     assert bench.retried().routing_key == ALIAS
 
@@ -955,7 +956,7 @@ async def test_bug_in_one_request_ends_neither_the_process_nor_the_others(monkey
 
 async def test_request_that_alone_meets_an_operator_error_ends_in_the_end() -> None:
     bench = Bench()
-    bench.request(headers={"x-bridge-first-seen": "2026-11-22T03:00:00+00:00"})
+    bench.request(headers={"x-bridge-waited-seconds": 2 * 86_400})
     bench.mailbox.fail_next("create_draft", *[MailboxFull()] * 5)
 
     async with bench.running():

@@ -31,7 +31,7 @@ class Shown:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.states = {"default": _WELL, "billing": _WELL}
         self.health, self.metrics = Health(), Metrics()
-        monkeypatch.setattr("bridge.adapters.entra.identities.sign_in", lambda name, _app, _emit: _App(self, name))
+        monkeypatch.setattr("bridge.adapters.entra.identities.sign_in", lambda name, _app, _emit, **_: _App(self, name))
         apps = cast("dict[str, EntraAppSettings]", dict.fromkeys(self.states))
         self.identities = Identities(apps, lambda _: None)
 

@@ -14,6 +14,7 @@ from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
+from bridge.adapters.system.clock import SystemClock
 from bridge.domain.outbound import Attachment
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
 from bridge.errors import (
@@ -144,6 +145,17 @@ def _draft(name: str) -> CreatedDraft:
     return CreatedDraft(Stamp(name, "attempt", "digest"), name, "of-creation")
 
 
+def _dated(ahead: timedelta) -> dict[str, str]:
+    return {"Date": format_datetime(datetime.now(UTC) + ahead, usegmt=True)}
+
+
+def _told(**answers: list[list[tuple[str, str]]]) -> Scripted:
+    """Return a client that knows what time it is at Exchange."""
+    client = Scripted(**answers)
+    client.time.note(_dated(timedelta()), asked_at=client.time.elapsed())
+    return client
+
+
 def _sender(client: EwsClient) -> EwsSender:
     return EwsSender(client, "dispatch@example.org")
 
@@ -167,20 +179,20 @@ async def test_search_that_never_ends_is_given_up() -> None:
 
 async def test_sweep_says_how_many_were_deleted_and_not_how_many_were_asked_for() -> None:
     answers = [("NoError", ""), ("ErrorItemNotFound", ""), ("ErrorAccessDenied", "")]
-    client = Scripted(FindItem=[_found(), _found(*[_entry()] * 3)], DeleteItem=[answers])
+    client = _told(FindItem=[_found(), _found(*[_entry()] * 3)], DeleteItem=[answers])
 
     assert await _sender(client).sweep(timedelta(days=14), limit=3) == 2
 
 
 async def test_sweep_that_deletes_nothing_says_why() -> None:
-    client = Scripted(FindItem=[_found(), _found(_entry())], DeleteItem=[[("ErrorServerBusy", "")]])
+    client = _told(FindItem=[_found(), _found(_entry())], DeleteItem=[[("ErrorServerBusy", "")]])
 
     with pytest.raises(MailboxThrottled):
         await _sender(client).sweep(timedelta(days=14), limit=1)
 
 
 async def test_sweep_with_another_number_of_answers_raises() -> None:
-    client = Scripted(FindItem=[_found(), _found(_entry(), _entry())], DeleteItem=[[("NoError", "")]])
+    client = _told(FindItem=[_found(), _found(_entry(), _entry())], DeleteItem=[[("NoError", "")]])
 
     with pytest.raises(BridgeError):
         await _sender(client).sweep(timedelta(days=14), limit=2)
@@ -188,13 +200,26 @@ async def test_sweep_with_another_number_of_answers_raises() -> None:
 
 async def test_clock_of_an_answer_that_is_months_ahead_sweeps_nothing_that_is_needed() -> None:
     client = Scripted(FindItem=[_found()], DeleteItem=[[("NoError", "")]])
-    client._note_date(format_datetime(datetime.now(UTC) + timedelta(days=100)))
+    clock = SystemClock()
+    clock.server("Entra").note(_dated(timedelta()), asked_at=client.time.elapsed())
+    client.time.note(_dated(timedelta(days=100)), asked_at=client.time.elapsed())
 
-    await _sender(client).sweep(timedelta(days=14), limit=1)
+    await EwsSender(client, "dispatch@example.org", certain_now=clock.certain_now).sweep(timedelta(days=14), limit=1)
 
     latest = (datetime.now(UTC) - timedelta(days=14) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     before = [one.get("Value", "") for call in client.calls for one in call.iter(f"{{{TYPES}}}Constant")]
     assert [value <= latest for value in before if value.startswith("20")] == [True, True, True]
+
+
+@pytest.mark.parametrize("told", ["Entra", "Exchange"])
+async def test_nothing_is_swept_while_one_of_those_who_must_say_has_not_said_what_time_it_is(told: str) -> None:
+    client, clock = Scripted(FindItem=[_found(_entry())], DeleteItem=[[("NoError", "")]]), SystemClock()
+    server = clock.server("Entra") if told == "Entra" else client.time
+    server.note(_dated(timedelta(days=100)), asked_at=client.time.elapsed())
+    sender = EwsSender(client, "dispatch@example.org", certain_now=clock.certain_now)
+
+    assert await sender.sweep(timedelta(days=14), limit=1) == 0
+    assert not client.calls
 
 
 @pytest.mark.parametrize(
@@ -209,7 +234,7 @@ async def test_clock_of_an_answer_that_is_months_ahead_sweeps_nothing_that_is_ne
 async def test_date_of_an_answer_that_can_be_no_time_is_ignored(date: str) -> None:
     client = Scripted(FindItem=[_found()])
 
-    client._note_date(date)
+    client.time.note({"Date": date}, asked_at=client.time.elapsed())
 
     assert abs(client.now() - datetime.now(UTC)) < timedelta(minutes=1)
     await _sender(client).begun_since(timedelta(days=1))
