@@ -18,6 +18,7 @@ from bridge.adapters.rabbitmq.announcements import RabbitAnnouncements
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.own_certificate import OwnCertificate
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
+from bridge.adapters.rabbitmq.queue_looks import RabbitQueueLooks
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
 from bridge.adapters.system.composer import Claims, Composer
@@ -25,9 +26,10 @@ from bridge.assembly import apps_of_the_broker, blob_store, entra_tokens, ews_cl
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
+from bridge.domain.queue_states import Watched
 from bridge.domain.roster import Roster
 from bridge.domain.send_rate import RateLimits
-from bridge.errors import BridgeError, ConfigurationError, TopologyMissing
+from bridge.errors import BridgeError, BrokerBlocked, ConfigurationError, TopologyMissing
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
 from bridge.telemetry.http import TelemetryServer
@@ -40,6 +42,7 @@ from bridge.wire import topology
 from bridge.wire.claims import ClaimRules
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.announcing import Announcing
+from bridge.workers.blob_probe import BlobProbe
 from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
@@ -50,6 +53,7 @@ from bridge.workers.egress_send import SendOptions
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.queue_watch import QueueWatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -102,6 +106,8 @@ async def run_workers(
                 watch_loop(process.metrics),
                 process.tellers.run(),
                 process.announce(readers, senders, role),
+                process.queue_watch(ingest=ingest, egress=egress).run(),
+                *process.blob_probes(ingest=ingest),
                 process.follow(renewed or asyncio.Queue(), senders),
                 *(process.sweeps() if ingest else ()),
                 *beside,
@@ -155,6 +161,7 @@ class _Process:
         self.roster = Roster(
             uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic
         )
+        self.announcements: RabbitAnnouncements | None = None
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self._clock_code = "ok"
         self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
@@ -254,6 +261,22 @@ class _Process:
             return []
         return [BlobSweep(self.blobs, settings.keep_days, self.clock, self.emit).run()]
 
+    def queue_watch(self, *, ingest: bool, egress: bool) -> QueueWatch:
+        """Return what looks at the queues that no worker of this process consumes."""
+        watched = Watched()
+        if ingest:
+            watched += topology.ingest_watched(default_queue=self.settings.rabbitmq.default_queue)
+        if egress:
+            watched += topology.egress_watched([one.alias for one in self.settings.mailboxes if one.send])
+        looks = RabbitQueueLooks(lambda: self.publisher.connection, lambda: self.publisher.blocked)
+        return QueueWatch(watched, looks, self.clock, self.health, self.emit)
+
+    def blob_probes(self, *, ingest: bool) -> list[Awaitable[None]]:
+        """Return what tries the blob store now and then, where there is one."""
+        if self.blobs is None:
+            return []
+        return [BlobProbe(self.blobs, self.clock, self.health, writes=ingest).run()]
+
     def claims(self) -> Claims | None:
         """Return where large mails go; None where there is no such place."""
         if self.blobs is None or self.settings.blobs is None:
@@ -330,6 +353,7 @@ class _Process:
         async with RabbitAnnouncements(
             self.rabbit, say=announcing.say, hear=announcing.hear, emit=self.emit
         ) as announcements:
+            self.announcements = announcements
             while True:
                 announcing.show(announcements.trouble)
                 await self.clock.sleep(_LOOK_SECONDS)
@@ -366,10 +390,13 @@ class _Process:
             for reader in readers:
                 self.metrics.ingest_in_flight.labels(reader.alias).set(reader.in_flight)
             self.metrics.ingest_in_flight_bytes.set(self.budget.taken_bytes)
-            if self.publisher.trouble is None:
+            trouble = self.publisher.trouble
+            if trouble is None and self.announcements is not None and self.announcements.blocked:
+                trouble = BrokerBlocked.code  # which the publisher would be told with the next mail
+            if trouble is None:
                 self.health.ok("broker:publish")
             else:
-                self.health.trouble("broker:publish", self.publisher.trouble)
+                self.health.trouble("broker:publish", trouble)
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
             self._show_clock()

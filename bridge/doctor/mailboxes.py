@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from bridge.doctor.apps import Apps
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
-    from bridge.domain.mailbox_state import Concern, MailboxSize
+    from bridge.domain.concern import Concern
+    from bridge.domain.mailbox_state import MailboxSize
     from bridge.ports.tokens import TokenSource
 
 EWS_ENDS: Final = date(2027, 4, 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bridge.domain.concern import Concern
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -54,16 +56,6 @@ class LeftAside(NamedTuple):
     size: MailboxSize | None = None
     target_missing: bool = False
     """Whether the folder into which published mails are moved is not there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """Something in a mailbox that a person should see to."""
-
-    code: str
-    detail: str
-    stops_mail: bool = False
-    """Whether mail does not pass for it."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
+    from bridge.domain.queue_states import Looked
+
 HeaderValue = str | int | bool | bytes | None
 
 
@@ -169,3 +171,19 @@ class Topology(Protocol):
             BrokerUnavailable: Nobody answers.
             BrokerAccessRefused: The broker refuses the login or the virtual host.
         """
+
+
+class QueueLooks(Protocol):
+    """
+    Looks at what is declared on the broker, often and at no cost to it; nothing is taken or changed.
+
+    Raises:
+        BrokerUnavailable: Nobody answers.
+        BrokerBlocked: The broker answers nothing on this connection at the moment.
+    """
+
+    async def look(self, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> Sequence[Looked]:
+        """Return what each of them is like; those that this login may not look at are left out."""
+
+    async def not_quorum(self, queues: Sequence[str]) -> Sequence[str]:
+        """Return which of these are of another type, as far as this login may ask; rarely, the broker logs it."""

@@ -159,3 +159,19 @@ class AnnouncementHeard(Event):
     def record(self, metrics: Metrics) -> None:
         metrics.broker_announcements.labels(self.outcome).inc()
         metrics.broker_other_workers.set(self.others)
+
+
+@dataclass(frozen=True)
+class QueueCounted(Event):
+    """A queue of the bridge that it does not consume was looked at."""
+
+    name = "broker.queue_counted"
+    level = "debug"
+
+    queue: str
+    messages: int
+    consumers: int
+
+    def record(self, metrics: Metrics) -> None:
+        metrics.broker_queue_messages.labels(self.queue).set(self.messages)
+        metrics.broker_queue_consumers.labels(self.queue).set(self.consumers)

@@ -250,6 +250,10 @@ class Metrics:
     def _broker(self) -> None:
         self.broker_connection_up = self._gauge("broker_connection_up", "1 while connected", "role")
         self.broker_blocked = self._gauge("broker_blocked", "1 while the broker takes no publishes", "role")
+        self.broker_queue_messages = self._gauge(
+            "broker_queue_messages", "What waits in a queue that workers fill or watch, and do not consume", "queue"
+        )
+        self.broker_queue_consumers = self._gauge("broker_queue_consumers", "Consumers of such a queue", "queue")
         self.broker_certificate_expiry = self._gauge(
             "broker_certificate_expiry_timestamp_seconds",
             "When the certificate that the broker is shown ends, where there is one",

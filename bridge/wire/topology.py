@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from bridge.domain.queue_states import Watched
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -176,6 +178,29 @@ def egress_needs(aliases: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     for alias in aliases:
         queues += [outbound_queue(alias), outbound_urgent_queue(alias)]
     return (EVENTS, DEAD, *(step.amqp_exchange for step in RETRY_STEPS)), queues
+
+
+def ingest_watched(*, default_queue: bool) -> Watched:
+    """Return what an ingest worker looks at while no mail shows it."""
+    return Watched(
+        amqp_exchanges=(INBOUND, EVENTS),
+        needed=(INBOUND,) if default_queue else (),
+        expected=(INBOUND_DEAD, EVENTS),
+        dead=(INBOUND_DEAD,),
+        unread=(INBOUND,) if default_queue else (),
+    )
+
+
+def egress_watched(aliases: Sequence[str]) -> Watched:
+    """Return what an egress worker looks at while no request shows it."""
+    retries = [step.amqp_exchange for step in RETRY_STEPS]
+    return Watched(
+        amqp_exchanges=(OUTBOUND, EVENTS, DEAD, *retries),
+        needed=(DEAD, OUTBOUND_RETURNED, *retries),
+        expected=(EVENTS,),
+        dead=(DEAD,),
+        quorum=[queue for alias in aliases for queue in (outbound_queue(alias), outbound_urgent_queue(alias))],
+    )
 
 
 def topology(aliases: Sequence[str], options: TopologyOptions = DEFAULT_OPTIONS) -> Topology:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
+from bridge.domain.concern import in_words
 from bridge.domain.disposition import Pause, RetryPolicy
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.polling import Pace
@@ -423,6 +424,5 @@ class MailboxReader:
         if not (concerns := self.aside.concerns):
             self._health.ok(self.part)
             return
-        worst, *others = concerns
-        detail = "; ".join([worst.detail, *(f"{one.code}: {one.detail}" for one in others)])
-        (self._health.trouble if worst.stops_mail else self._health.warn)(self.part, worst.code, detail)
+        say = self._health.trouble if concerns[0].stops_mail else self._health.warn
+        say(self.part, concerns[0].code, in_words(concerns))

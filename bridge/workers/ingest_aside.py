@@ -17,7 +17,7 @@ from bridge.workers.loop import wait_for_any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bridge.domain.mailbox_state import Concern
+    from bridge.domain.concern import Concern
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
 

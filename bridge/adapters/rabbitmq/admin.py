@@ -119,10 +119,10 @@ class RabbitTopology:
         return [f"{one.kind} {one.name}" for one in looked if one.state == "missing"]
 
     @asynccontextmanager
-    async def _desk(self) -> AsyncIterator[_Desk]:
+    async def _desk(self) -> AsyncIterator[Desk]:
         connection = await self._connect()
         try:
-            yield _Desk(connection)
+            yield Desk(connection)
         finally:
             await close(connection)
 
@@ -154,7 +154,7 @@ _ARGUMENTS_THAT_MAY_BE_ADDED = frozenset(
 )
 
 
-class _Desk:
+class Desk:
     """Asks one question after the other; the broker closes the channel at every "no", so it is opened again."""
 
     def __init__(self, connection: Connection) -> None:
@@ -179,6 +179,30 @@ class _Desk:
             return Finding(kind, name, "missing")
         except BrokerAccessRefused:
             return Finding(kind, name, "refused")
+
+    async def is_quorum(self, queue: str) -> bool | None:
+        """
+        Tell whether a queue is a quorum queue; None where this login may not ask, which takes the right to configure.
+
+        The question is a declaration that cannot succeed: with an argument that no queue can have nothing is made
+        where the queue is missing, and RabbitMQ compares the type before it.
+        """
+        channel = await self._open()
+        arguments = {"x-queue-type": "quorum", "x-quorum-initial-group-size": "no number, on purpose"}
+        try:
+            await channel.call(channel.amqp.queue_declare, queue=queue, durable=True, arguments=arguments)
+        except BrokerAccessRefused:
+            return None
+        except BridgeError as error:
+            if error.__cause__ is None or reply_code(error.__cause__) != PRECONDITION_FAILED:
+                raise
+            return _difference(error.detail).argument not in {"x-queue-type", "durable"}
+        raise BrokerUnavailable("the broker accepted what it should have refused")
+
+    def close(self) -> None:
+        """Close the channel, where the connection goes on."""
+        if self._channel is not None:
+            self._channel.close()
 
     async def compare(self, wanted: AmqpExchange | Queue) -> Finding:
         found = await self.look(_kind(wanted), wanted.name)

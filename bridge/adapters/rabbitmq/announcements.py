@@ -20,6 +20,7 @@ from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import close_channel
 from bridge.domain.roster import ANNOUNCE_SECONDS
 from bridge.errors import BridgeError, BrokerAccessRefused, OperatorError
+from bridge.telemetry.broker_events import BrokerBlockedChanged
 from bridge.wire import worker_v1
 from bridge.wire.topology import WORKERS, announcements_queue
 
@@ -68,6 +69,7 @@ class RabbitAnnouncements:
         self._hear = hear
         self._every_seconds = every_seconds
         self._link = Link(settings, _PURPOSE, self._session, emit, silent=lambda: self._blocked)
+        self._emit = emit
         self._blocked = False
         self._refused: BridgeError | None = None
 
@@ -87,8 +89,18 @@ class RabbitAnnouncements:
         """Why nothing is announced or heard at the moment, None if it is."""
         return self._link.down or self._refused
 
+    @property
+    def blocked(self) -> bool:
+        """
+        Whether the broker takes no publishes (memory or disk alarm).
+
+        RabbitMQ tells a connection so only when it publishes; this one does it all the time.
+        """
+        return self._blocked
+
     async def _session(self, connection: Connection) -> BridgeError:
-        self._blocked = False
+        if self._blocked:
+            self._set_blocked(blocked=False)
         connection.amqp.add_on_connection_blocked_callback(lambda *_: self._set_blocked(blocked=True))
         connection.amqp.add_on_connection_unblocked_callback(lambda *_: self._set_blocked(blocked=False))
         while True:
@@ -138,3 +150,4 @@ class RabbitAnnouncements:
 
     def _set_blocked(self, *, blocked: bool) -> None:
         self._blocked = blocked
+        self._emit(BrokerBlockedChanged(_PURPOSE, blocked))

@@ -114,6 +114,16 @@ class RabbitPublisher:
         """How many publishes have no answer yet."""
         return len(self._outstanding)
 
+    @property
+    def connection(self) -> Connection | None:
+        """The connection that is open at the moment, for looks that need none of their own."""
+        return self._connection
+
+    @property
+    def blocked(self) -> bool:
+        """Whether RabbitMQ reads nothing from it (memory or disk alarm)."""
+        return self._blocked
+
     async def wait_ready(self) -> None:
         """
         Return as soon as a publish can be written; publish before awaiting anything else, or ask again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.identity.faults import plants_broker, plants_configuration, plants_entra, plants_exchange
+from tests.identity.faults import plants_blobs, plants_broker, plants_configuration, plants_entra, plants_exchange
 
 if TYPE_CHECKING:
     from tests.identity.faults.plant import Plant
@@ -14,5 +14,6 @@ CHAPTERS: dict[str, list[Plant]] = {
     "Entra": plants_entra.PLANTS,
     "Exchange": plants_exchange.PLANTS,
     "RabbitMQ": plants_broker.PLANTS,
+    "Blob store": plants_blobs.PLANTS,
 }
 PLANTS = [plant for plants in CHAPTERS.values() for plant in plants]

@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 _URLS = "BRIDGE_RABBITMQ__URLS"
 _ASKS_FOR_NO_OTHER = only_check("it asks for no right that it does not need")
 _MAY_NOT_COMPARE = only_check("RabbitMQ compares a queue for those alone who may declare it, which a worker may not")
-_MAY_NOT_LOOK = only_check(
-    "later releases of RabbitMQ (4.2.6) show a queue to those alone who have a right to it, and it has none to those "
-    "that others read; each request that it puts there is an event"
-)
 _WIDE = frozenset({"broker_rights_too_wide"})
 """The administrator, who alone sees how queues differ, may do too much for a worker."""
 _LEASES = r"^mail\.lease\."
@@ -222,7 +218,6 @@ PLANTS = [
         "queue_type_wrong",
         _queue("mail.dead", {"x-queue-type": "classic"}),
         also=_WIDE | {"topology_differs"},
-        worker=_MAY_NOT_COMPARE,
     ),
     Plant(
         "a policy limits the length of the bridge's queues",
@@ -235,14 +230,12 @@ PLANTS = [
         "inbound_unread",
         within(lambda g: g.message_in("mail.inbound")),
         state="warning",
-        worker=_MAY_NOT_LOOK,
     ),
     Plant(
         "a request that failed for good waits",
         "dead_letters_wait",
         within(lambda g: g.message_in("mail.dead")),
         state="warning",
-        worker=_MAY_NOT_LOOK,
     ),
-    Plant("the broker's memory alarm is on", "broker_blocked", _alarm, worker=IN_USE),
+    Plant("the broker's memory alarm is on", "broker_blocked", _alarm),
 ]

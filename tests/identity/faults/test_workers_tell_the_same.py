@@ -171,6 +171,11 @@ _MET_AT_THE_START = (
     "the folder of after_publish does not exist",
     "the mailbox is full",
     "the mailbox is nearly full",
+    "a queue is a classic one",
+    "mails wait, and nobody consumes them",
+    "a request that failed for good waits",
+    "the broker's memory alarm is on",
+    "the blob store's directory is missing",
     "the client secret expires in five days, by the configuration",
 )
 
@@ -214,7 +219,6 @@ def _traffic(ground: Ground) -> Iterator[None]:
 _MET_ELSEWHERE = {
     "no right to publish mails",  # above
     "no right to put requests off",  # only a request that was begun is put off
-    "the broker's memory alarm is on",  # would stop whoever requests
 }
 _MOVES = {"BRIDGE_MAILBOXES__0__AFTER_PUBLISH": "move:drafts", "BRIDGE_INGEST__KEEP_SECONDS": "1"}
 _MET_IN_USE = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.domain.mailbox_state import Concern, LeftAside, MailboxSize, MailboxState
+from bridge.domain.concern import Concern
+from bridge.domain.mailbox_state import LeftAside, MailboxSize, MailboxState
 
 
 def _codes(state: MailboxState, *, junk_is_read: bool = False) -> list[tuple[str, bool]]:
