@@ -30,6 +30,7 @@ from bridge.domain.queue_states import Watched
 from bridge.domain.roster import Roster
 from bridge.domain.send_rate import RateLimits
 from bridge.errors import BridgeError, BrokerBlocked, ConfigurationError, TopologyMissing
+from bridge.telemetry import descriptors
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.health import Health
 from bridge.telemetry.http import TelemetryServer
@@ -397,6 +398,7 @@ class _Process:
                 self.health.ok("broker:publish")
             else:
                 self.health.trouble("broker:publish", trouble)
+            descriptors.show(self.health)
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
             self._show_clock()

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import urllib3.exceptions
 
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,13 +32,15 @@ class NetworkFailure(NamedTuple):
 def network_failure(error: BaseException) -> NetworkFailure | None:
     """Return what kept a connection from being made; None where one was made, or the reason is another."""
     causes = list(_causes(error))
+    if any(says_none_left(cause) for cause in causes):
+        return NetworkFailure(descriptors.CODE, "")
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
             return _of_tls(cause)
     if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         return NetworkFailure("proxy_failed", "the proxy does not connect")
     if any(isinstance(cause, socket.gaierror | urllib3.exceptions.NameResolutionError) for cause in causes):
-        return NetworkFailure("name_unresolved", "")
+        return NetworkFailure(descriptors.CODE if descriptors.none_left() else "name_unresolved", "")
     unreachable = (
         ConnectionRefusedError,
         urllib3.exceptions.NewConnectionError,

@@ -9,7 +9,9 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bridge.errors import BlobStoreUnusable
+from bridge.errors import BlobStoreUnavailable, BlobStoreUnusable, BridgeError
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +88,8 @@ class FileExtent:
         self._spool.close()
 
 
-def no_room(error: OSError) -> BlobStoreUnusable:
+def no_room(error: OSError) -> BridgeError:
     """Return the error of a directory for temporary files that takes nothing."""
+    if says_none_left(error):
+        return BlobStoreUnavailable(code=descriptors.CODE)
     return BlobStoreUnusable(errno.errorcode.get(error.errno or 0, type(error).__name__), code="spool_unusable")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from bridge.cli.exits import Exit
 from bridge.cli.heaps import share_heaps
 from bridge.telemetry.failures import describe
-from bridge.telemetry.logging import logger
+from bridge.telemetry.logging import LineLimit, logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _UNWIND_SECONDS = 5.0
 _THREADS_SECONDS = 1.0
+_UNATTENDED = LineLimit()
 
 
 def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
@@ -42,7 +43,7 @@ def run_until_stopped(work: Work, *, grace_seconds: float) -> int:
 
 async def _supervise(work: Work, grace_seconds: float) -> int:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_tell_of_lost_error)
+    loop.set_exception_handler(tell_of_lost_error)
     stop, force = asyncio.Event(), asyncio.Event()
 
     def told_to_stop(signal_number: int) -> None:
@@ -89,8 +90,10 @@ def _leave(code: int = Exit.UNFINISHED) -> NoReturn:
     os._exit(code)
 
 
-def _tell_of_lost_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def tell_of_lost_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what a task nobody waits for died of: asyncio's own handler would print the exception, text and all."""
     error = context.get("exception")
     fields = describe(error) if isinstance(error, BaseException) else {}
-    logger().error("process.error_unattended", **fields)
+    more = _UNATTENDED.fields(str(fields))
+    if more is not None:
+        logger().error("process.error_unattended", **fields, **more)

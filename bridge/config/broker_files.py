@@ -8,6 +8,8 @@ from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
 from bridge.config import rules
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 from bridge.telemetry.logging import logger
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class CurrentUrls:
             try:
                 self._last = self._checked(file)
             except (OSError, UnicodeDecodeError, PydanticCustomError, ValueError) as error:
-                logger().warning("broker.urls_file_unusable", reason=type(error).__name__)
+                logger().warning("broker.urls_file_unusable", reason=_reason(error))
         return tuple(url.get_secret_value() for url in self._last)
 
     def _checked(self, file: Path) -> tuple[SecretStr, ...]:
@@ -59,5 +61,9 @@ class CurrentPassphrase:
                 if text := file.read_text("utf-8-sig").strip():
                     return text
             except (OSError, UnicodeDecodeError) as error:
-                logger().warning("broker.passphrase_file_unusable", reason=type(error).__name__)
+                logger().warning("broker.passphrase_file_unusable", reason=_reason(error))
         return loaded.get_secret_value() if loaded is not None else ""
+
+
+def _reason(error: Exception) -> str:
+    return descriptors.CODE if says_none_left(error) else type(error).__name__

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,8 @@ _LONGEST_CHAIN = 8
 
 def code_of(error: BaseException) -> str:
     """Return the error's code out of the closed set; `unexpected_error` for what nobody foresaw."""
+    if says_none_left(error):
+        return descriptors.CODE
     return error.code if isinstance(error, BridgeError) else "unexpected_error"
 
 

@@ -9,8 +9,11 @@ headers or SQL. Exceptions are described without their messages (`bridge.telemet
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -19,6 +22,7 @@ import structlog
 from bridge.telemetry.failures import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
     from types import TracebackType
 
     from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
@@ -38,6 +42,9 @@ WRAPPED_LIBRARIES = ("exchangelib", "msal", "oauthlib", "pika", "requests", "req
 """Their adapters tell with events of ours what became of a call; what these say beside it shows at level debug."""
 
 _LONGEST_TEXT = 500
+_LINES_A_MINUTE = 5
+"""Of one place of a library."""
+_MINUTE_SECONDS = 60.0
 _FLOAT_DIGITS = 3
 """Milliseconds, where it is seconds."""
 _WORDS = structlog.get_logger("bridge")
@@ -101,12 +108,49 @@ class _Lines:
     debug = info = warning = error = critical = exception = msg = _write
 
 
+class LineLimit:
+    """Has what is said over and over written a few times a minute only, with the number of lines that were left out."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._said: dict[Hashable, _Said] = {}
+
+    def fields(self, key: Hashable) -> dict[str, object] | None:
+        """Return what is to be on the line beside all else; None where it is left out. Keys are few: places in code."""
+        said, now = self._said.setdefault(key, _Said()), self._monotonic()
+        if now - said.since >= _MINUTE_SECONDS:
+            said.since, said.lines = now, 0
+        said.lines += 1
+        if said.lines > _LINES_A_MINUTE:
+            said.left_out += 1
+            if _Counts.metrics is not None:
+                _Counts.metrics.left_out_log_lines.inc()
+            return None
+        left_out, said.left_out = said.left_out, 0
+        return {"left_out": left_out} if left_out else {}
+
+
+@dataclass(slots=True)
+class _Said:
+    since: float = -math.inf
+    lines: int = 0
+    left_out: int = 0
+
+
 class LibraryHandler(logging.Handler):
     """Writes that a library logged something: its name, the level, the place; never the text or its arguments."""
 
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._limit = LineLimit(monotonic)
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line for a record."""
+        """Write one line for a record, unless its place has said enough."""
         fields: dict[str, object] = {"library": record.name, "place": f"{record.module}:{record.lineno}"}
+        more = self._limit.fields(tuple(fields.values()))
+        if more is None:
+            return
+        fields |= more
         if record.exc_info and record.exc_info[1] is not None:
             fields |= describe(record.exc_info[1])
         if record.name.partition(".")[0] in WRAPPED_LIBRARIES:

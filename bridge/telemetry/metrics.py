@@ -280,10 +280,23 @@ class Metrics:
         self.build_info = self._gauge("build_info", "1; the labels say what runs", "version", "python", "role")
         self.loop_lag_seconds = self._histogram("process_loop_lag_seconds", "How late the event loop is", CALL_BUCKETS)
         self.log_lines = self._counter("process_log_lines", "Log lines, by level", "level")
+        self.left_out_log_lines = self._counter(
+            "process_left_out_log_lines",
+            "Log lines left out as repeats: of libraries, and of errors that nobody awaits",
+        )
+        self.closed_http_connections = self._counter(
+            "process_closed_http_connections",
+            "Connections to /health and /metrics that were ended here: too_many at a time, or too_slow to ask",
+            "code",
+        )
         self.lost_log_lines = self._counter("process_lost_log_lines", "Log lines that could not be written")
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def count_closed_connection(self, code: str) -> None:
+        """Count a connection to `/health` or `/metrics` that was ended here."""
+        self.closed_http_connections.labels(code).inc()
 
     def set_build(self, version: str, role: str) -> None:
         """Say what runs. A worker of one direction does not show the other's metrics, which would be zero for ever."""

@@ -45,6 +45,11 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
         "ca_file cannot be read, or holds no CA certificate",
         "give a PEM file with CA certificates that this user may read",
     ),
+    "descriptors_exhausted": entry(
+        "this process, or the machine, has as many files and connections open as it may",
+        "raise the limit (LimitNOFILE= of the service, ulimit -n; fs.file-max of the machine), and look what holds "
+        "them: ls -l /proc/PID/fd",
+    ),
     "proxy_failed": entry(
         "the proxy of the environment does not connect to the host",
         "correct HTTPS_PROXY, allow the host and port on the proxy, or put the host into NO_PROXY",

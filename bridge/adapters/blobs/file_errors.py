@@ -6,6 +6,8 @@ import errno
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BlobRefused, BlobStoreUnavailable, BlobStoreUnusable
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 
 if TYPE_CHECKING:
     from bridge.errors import BridgeError
@@ -27,6 +29,8 @@ _LINKS: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK, errno.ENXIO
 
 def meaning_of(error: OSError) -> BridgeError:
     """Return what an error on the way to the store, or in it, means; never with a path in it."""
+    if says_none_left(error):
+        return BlobStoreUnavailable(code=descriptors.CODE)
     name = errno.errorcode.get(error.errno or 0, type(error).__name__)
     code = _CODES.get(error.errno or 0)
     return BlobStoreUnavailable(name) if code is None else BlobStoreUnusable(name, code=code)

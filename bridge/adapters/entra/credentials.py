@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from bridge.adapters.entra.certificate import Certificate, read_certificate
 from bridge.adapters.entra.errors import CredentialRefusedError
-from bridge.errors import CredentialsRejected
+from bridge.errors import CredentialsRejected, TokenUnavailable
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +75,9 @@ class SecretSource:
 
     def __init__(self, value: str | None, file: Path | None, *, expires_at: float | None = None) -> None:
         self._value, self._file, self._expires_at = value, file, expires_at
-        self._first = value or self._read()
+        self._first = value
+        with contextlib.suppress(TokenUnavailable):
+            self._first = value or self._read()
 
     @property
     def files(self) -> Sequence[Path]:
@@ -204,10 +208,17 @@ def open_to_all(source: CredentialSource) -> bool:
 
 
 def _content(file: Path) -> bytes | None:
-    """Return what a file holds; None where it is missing or cannot be read: it may be in the middle of a renewal."""
+    """
+    Return what a file holds; None where it is missing or cannot be read: it may be in the middle of a renewal.
+
+    Raises:
+        TokenUnavailable: The process can open no file at all, which says nothing of this one.
+    """
     try:
         return file.read_bytes()
-    except OSError:
+    except OSError as error:
+        if says_none_left(error):
+            raise TokenUnavailable(code=descriptors.CODE) from error
         return None
 
 

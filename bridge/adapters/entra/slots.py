@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from bridge.errors import BridgeError, CredentialsRejected
+from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,10 @@ class Slot:
 
     def look(self, now: float) -> bool:
         """Read the place if it has changed and has settled; return whether there is something new."""
-        raw = self.source.raw()
+        try:
+            raw = self.source.raw()
+        except TokenUnavailable:
+            return False  # the file may be as good as ever
         # A file that is written in pieces is another at each look; half a secret would be refused, and told.
         settled, self.seen = raw == self.seen, raw
         if raw is None:
@@ -70,8 +73,8 @@ class Slot:
 
     def read(self) -> None:
         """Take what is in the place."""
-        self.raw = self.seen = self.source.raw()
         try:
+            self.raw = self.seen = self.source.raw()
             found = self.source.load()
         except BridgeError as error:
             self.trouble = error

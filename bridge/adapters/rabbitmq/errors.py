@@ -11,6 +11,8 @@ from pika.adapters.utils import connection_workflow as workflow
 
 from bridge.adapters.network_failures import network_failure
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 from bridge.wire.broker_replies import meaning_of_reply, reply_in
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ def _meaning(error: BaseException) -> BridgeError:
     for cause in causes:
         if (reply := _reply(cause)) is not None:
             return meaning_of_reply(*reply)
+    if any(says_none_left(cause) for cause in causes):
+        return BrokerUnavailable(code=descriptors.CODE)
     if (refused := _certificate_refused(causes)) is not None:
         return refused
     for vendor, ours, text in _MEANINGS:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING
 
-from bridge.errors import ConfigurationError
+from bridge.errors import BrokerUnavailable, ConfigurationError
+from bridge.telemetry import descriptors
+from bridge.telemetry.descriptors import says_none_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ def tls_context(
 
     Raises:
         ConfigurationError: A file cannot be read or used; the text names its key.
+        BrokerUnavailable: The process can open no file at all.
     """
     for key, file in (
         ("ca_file", ca_file),
@@ -38,6 +41,7 @@ def tls_context(
         # Given a file, it trusts nothing else: neither the system's certificates nor those that SSL_CERT_FILE names.
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
+        _if_none_left(error)
         raise _wrong("ca_file", "holds no certificate as PEM", error) from error
     if certificate_file is not None:
         _show(context, certificate_file, key_file, read_passphrase)
@@ -67,6 +71,7 @@ def _show(
         what = "needs a certificate and its private key, both as PEM"
         raise _wrong("client_certificate_file", what, error) from error
     except (OSError, ValueError) as error:
+        _if_none_left(error)
         raise _wrong("client_certificate_file", "cannot be used", error) from error
 
 
@@ -76,7 +81,19 @@ def _must_be_readable(key: str, file: Path) -> None:
         with file.open("rb"):
             return
     except OSError as error:
+        _if_none_left(error)
         raise _wrong(key, "cannot be read", error) from error
+
+
+def _if_none_left(error: Exception) -> None:
+    """
+    Return where the error is about the file.
+
+    Raises:
+        BrokerUnavailable: The process can open no file at all.
+    """
+    if says_none_left(error):
+        raise BrokerUnavailable(code=descriptors.CODE) from error
 
 
 def _wrong(key: str, what: str, error: Exception) -> ConfigurationError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import io
 import json
 import logging
@@ -15,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from bridge.cli.run import tell_of_lost_error
 from bridge.errors import MailboxUnavailable
 from bridge.telemetry.emitter import Emitter
 from bridge.telemetry.events import Event
 from bridge.telemetry.failures import code_of, describe
-from bridge.telemetry.logging import configure, count_lines_in, logger
+from bridge.telemetry.logging import LibraryHandler, configure, count_lines_in, logger
 from bridge.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -240,3 +243,35 @@ def test_the_level_that_is_configured_is_the_least_that_is_written(out: io.Strin
     logger().warning("y.happened")
 
     assert [line["event"] for line in lines(out)] == ["y.happened"]
+
+
+def test_what_a_library_says_over_and_over_is_written_a_few_times_a_minute(out: io.StringIO) -> None:
+    """asyncio says that it cannot accept connections as often as it tries."""
+    now = 0.0
+    logging.getLogger().handlers[:] = [LibraryHandler(lambda: now)]
+    metrics = Metrics()
+    count_lines_in(metrics)
+    library = logging.getLogger("asyncio")
+
+    for moment in (*(number / 100 for number in range(1_000)), 61.0):
+        now = moment
+        library.error("socket.accept() out of system resource")
+    library.error("something else, elsewhere")
+    count_lines_in(None)
+
+    *first, again, other = lines(out)
+    assert len(first) == 5
+    assert (again["left_out"], "left_out" in other) == (995, False)
+    assert metrics.left_out_log_lines._value.get() == 995
+
+
+def test_an_error_that_nobody_awaits_is_told_a_few_times_a_minute(out: io.StringIO) -> None:
+    loop = asyncio.new_event_loop()
+
+    for _ in range(1_000):
+        tell_of_lost_error(loop, {"exception": OSError(errno.EMFILE, "Too many open files")})
+    loop.close()
+
+    told = lines(out)
+    assert len(told) == 5
+    assert {(line["event"], line["code"]) for line in told} == {("process.error_unattended", "descriptors_exhausted")}
