@@ -236,6 +236,7 @@ class _Process:
                     parking=ParkingLimit(mails=options.parked_per_hour),
                 ),
                 notices=self.tellers.notices(mailbox, self.client(mailbox), self._tokens(mailbox)),
+                roster=self.roster,
             )
             self.health.expect(reader.part)
             self.metrics.ingest_listing_age.start(mailbox.alias)
@@ -299,6 +300,7 @@ class _Process:
                 emit=self.emit,
                 health=self.health,
                 options=self.egress_options(mailbox),
+                roster=self.roster,
             )
             for mailbox in self.settings.mailboxes
             if mailbox.send

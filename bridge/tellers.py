@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.assembly import ews_notifications
 from bridge.domain.stream_state import StreamLimits
-from bridge.telemetry.health import reading_part
+from bridge.telemetry.health import STANDING_BY, reading_part
 from bridge.workers.notified import NoticeTeller
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Tellers:
     def _all_elsewhere(self, health: Health) -> bool:
         """Whether other workers read all of the mailboxes; that this one reads none may have other reasons."""
         states = [health.state(part) for part in self._readers]
-        return all(state is not None and state.status == "standby" for state in states)
+        return all(state is not None and state.code in STANDING_BY for state in states)
 
     def _why_nothing_is_read(self, health: Health) -> str | None:
         """Return what keeps a reader from its work, which keeps this from it too; None where nothing is known."""

@@ -127,6 +127,15 @@ class Delivery(Protocol):
         """Give the message back (basic.nack with requeue)."""
 
 
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """What a queue shows to whoever looks without taking anything."""
+
+    messages: int
+    """How many wait; what consumers hold is not counted."""
+    consumers: int
+
+
 Tell = Callable[[BridgeError | None], None]
 
 
@@ -157,6 +166,16 @@ class Consumer(Protocol):
             QueueTaken: `exclusive` was asked for, and somebody else holds the queue exclusively.
             TopologyMissing: There is no such queue.
             BrokerAccessRefused: This login may not consume it.
+        """
+
+    async def look(self, queue: str) -> QueueLook:
+        """
+        Return how many messages and consumers a queue has.
+
+        Raises:
+            TopologyMissing: There is no such queue.
+            BrokerAccessRefused: This login may not look (on RabbitMQ 4.2 and later that takes the right to configure).
+            BrokerUnavailable: Not connected, or no answer.
         """
 
 

@@ -172,6 +172,15 @@ class ConsumingFailed(Event):
 
 
 @dataclass(frozen=True)
+class QueuesElsewhere(Event):
+    """Another worker is found to drain the mailbox; this one stands by. Told once, until it is otherwise."""
+
+    name = "egress.queues_elsewhere"
+
+    mailbox: str
+
+
+@dataclass(frozen=True)
 class LedgerSwept(Event):
     """Entries and drafts older than the ledger keeps were deleted."""
 

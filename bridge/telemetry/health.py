@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 STALE_AFTER_SECONDS = 45.0
 """Silence is told after this; with the interval of a scrape that stays under a minute."""
 
+STANDING_BY = frozenset({"standby", "holder_unknown", "nobody_works"})
+"""The codes of a part whose work another connection keeps from this worker."""
+
+WORKS = frozenset({"ok", "warning", "standby"})
+"""The statuses of a part whose work is done, here or elsewhere."""
+
 _Said = Literal["starting", "ok", "warning", "standby", "trouble"]
 Status = Literal["starting", "ok", "warning", "standby", "trouble", "stale"]
 
@@ -101,8 +107,9 @@ class Health:
         self._change(part, "ok", "ok", "")
 
     def begin(self, part: str) -> None:
-        """The work of the part is this worker's from now on: `starting` until proved; a trouble stands so long."""
-        if (state := self._parts.get(part)) is not None and state.status == "trouble":
+        """The work of the part is this worker's from now on: `starting` until proved; a trouble of its own stands."""
+        state = self._parts.get(part)
+        if state is not None and state.status == "trouble" and state.code not in STANDING_BY:
             self.progress(part)
         else:
             self._change(part, "starting", "starting", "")
@@ -114,9 +121,9 @@ class Health:
         else:
             self.progress(part)
 
-    def standby(self, part: str) -> None:
+    def standby(self, part: str, detail: str = "") -> None:
         """Another worker does the work of the part; this one takes over when that one ends."""
-        self._change(part, "standby", "standby", "")
+        self._change(part, "standby", "standby", detail)
 
     def warn(self, part: str, code: str, detail: str = "") -> None:
         """The part works, and will not for ever: a person should see to it. It stays ready."""
@@ -147,16 +154,18 @@ class Health:
     def ready(self) -> bool:
         """Whether every part is proved to work, or another worker does it; a process without parts is not ready."""
         report = self.report()
-        return bool(report) and all(state.status in {"ok", "warning", "standby"} for state in report)
+        return bool(report) and all(state.status in WORKS for state in report)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges for a scrape (register this object with a registry)."""
         up = GaugeMetricFamily(
-            "bridge_health_part_up", "1 while the part is proved to work in this process", labels=["part", "code"]
+            "bridge_health_part_up",
+            "1 while the part is proved to work in this process, or stands by while another one works",
+            labels=["part", "code"],
         )
         silent = GaugeMetricFamily("bridge_health_silence_seconds", "Since the part was last heard of", labels=["part"])
         for state in self.report():
-            up.add_metric([state.part, state.code], 1.0 if state.status in {"ok", "warning"} else 0.0)
+            up.add_metric([state.part, state.code], 1.0 if state.status in WORKS else 0.0)
             silent.add_metric([state.part], state.silent_seconds)
         yield up
         yield silent

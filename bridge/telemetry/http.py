@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from bridge.errors import ConfigurationError
+from bridge.telemetry.health import WORKS
 from bridge.telemetry.http_connections import Connections
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class TelemetryServer:
     async def _show_ready(self, _: web.Request) -> web.StreamResponse:
         if self._health.ready:
             return web.Response(text="ready\n")
-        lines = [_in_words(state) for state in self._health.report() if state.status not in {"ok", "warning"}]
+        lines = [_in_words(state) for state in self._health.report() if state.status not in WORKS]
         return web.Response(status=503, text="".join(lines) or "nothing has started yet\n")
 
     async def _show_health(self, _: web.Request) -> web.StreamResponse:

@@ -26,7 +26,9 @@ code (`bridge schemas write`).
 - `/health`: JSON. Each part (`mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:...`, `entra`, `entra:<app>`,
   `exchange:notifications`, `clock`) has a status (`starting`, `ok`, `warning`, `standby`, `trouble`, `stale`), a code,
   the reason in words and what to do. A part with a `warning` works and counts as ready; a person should see to it
-  before it does not.
+  before it does not. `standby` is no trouble: another worker is heard to work, and this one takes over when that
+  one ends. Where nobody is heard to work the code is `nobody_works` (not ready), or `holder_unknown` (a warning) as
+  long as nothing is left undone.
 
 A part that gives no sign of life for 45 seconds is stale, whatever it said last. The gauge `bridge_health_part_up`
 tells the same to Prometheus.
@@ -63,7 +65,7 @@ def _rows() -> Iterator[str]:
         elif isinstance(metric, Age):
             (family,) = metric.collect()
             yield f"| `{family.name}` | gauge | mailbox | {family.documentation} |\n"
-    yield "| `bridge_health_part_up` | gauge | part, code | 1 while the part is proved to work |\n"
+    yield "| `bridge_health_part_up` | gauge | part, code | 1 while the part works, here or in another worker |\n"
     yield "| `bridge_health_silence_seconds` | gauge | part | Since the part was last heard of |\n"
 
 

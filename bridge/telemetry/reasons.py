@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bridge.telemetry import reasons_of_access, reasons_of_blobs, reasons_of_broker
+from bridge.telemetry.reason_entry import entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,18 @@ _REASONS: dict[str, tuple[str, str]] = {
     "ok": ("works", ""),
     "starting": ("has not reported yet", ""),
     "standby": ("another worker has it; this one is ready to take over", ""),
+    "nobody_works": entry(
+        "another connection has the mailbox, and nobody works on it",
+        "rabbitmqctl list_queues -p VHOST name owner_pid shows which connection holds its lease, and rabbitmqctl "
+        "list_connections pid name user whose that is: end that worker or connection; of a broker node that hangs, "
+        "restart the node; this worker takes over at once",
+    ),
+    "holder_unknown": entry(
+        "another connection has the mailbox, and no worker is heard to work on it; nothing is seen to be left undone",
+        "nothing, if it is a worker of an older release that is being replaced; otherwise bridge check tells whether "
+        "workers may announce themselves; to find the connection: rabbitmqctl list_queues -p VHOST name owner_pid, "
+        "then rabbitmqctl list_connections pid name user",
+    ),
     "stalled": ("has shown no sign of life", "it hangs: look at the log for the last call, then restart the worker"),
     "stopping": ("is stopping", ""),
     # wait and try again

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from bridge.domain.outbound_records import EndReason
 from bridge.errors import BridgeError, MessageTooLarge
 from bridge.telemetry.egress_events import RequestLeft, RequestReceived, RequestsHeld
+from bridge.wire.topology import lease_queue, outbound_queue, outbound_urgent_queue
 from bridge.workers.budget import ByteBudget
 from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import first_of
@@ -25,11 +26,13 @@ from bridge.workers.egress_sweep import keep_sweeping
 from bridge.workers.egress_ticket import Ticket, read_ticket
 from bridge.workers.egress_visit import Visits
 from bridge.workers.loop import unless_set
+from bridge.workers.standing_by import StandingBy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from bridge.domain.outbound import Mailbox
+    from bridge.domain.roster import Roster
     from bridge.domain.send_rate import RateLimits
     from bridge.ports.broker import Consumer, Delivery, Publisher
     from bridge.ports.clock import Clock
@@ -65,13 +68,25 @@ class MailboxSender:
         emit: Emit,
         health: Health,
         options: EgressOptions | None = None,
+        roster: Roster | None = None,
     ) -> None:
         self.alias = alias
         self._clock = clock
         self._emit = emit
         self._options = options or EgressOptions()
         self._pauses = Pauses(alias, clock, emit, self._options.pauses)
-        self._health = DrainHealth(self.part, health, self._pauses, consumer)
+        self._consumer = consumer
+        self._standing_by = StandingBy(
+            roster,
+            "egress",
+            alias,
+            part=self.part,
+            lease=lease_queue(outbound_urgent_queue(alias)),
+            look=self._left_undone,
+            health=health,
+            emit=emit,
+        )
+        self._health = DrainHealth(self.part, health, self._pauses, consumer, self._standing_by)
         self._mailbox = mailbox = QuietMailbox(mailbox, self._pauses, self._health.report)
         self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._health.day_left = lambda: self._pace.left()[1]
@@ -129,7 +144,7 @@ class MailboxSender:
         """Drain until `stop` is set; what is in flight is finished first, within the stated time."""
         self._health.expect()
         await unless_set(stop, self._proof.prove())
-        async with asyncio.TaskGroup() as tasks:
+        async with aclosing(self._standing_by), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._queues.drain("urgent", stop))
             tasks.create_task(self._queues.drain("ordinary", stop))
             tasks.create_task(self._proof.keep_proving(stop))
@@ -137,6 +152,11 @@ class MailboxSender:
                 keep_sweeping(self._mailbox, self._pauses, self._options, alias=self.alias, emit=self._emit, stop=stop)
             )
             tasks.create_task(self._close_gate(stop))
+
+    async def _left_undone(self) -> Sequence[str]:
+        """Return the queues of the mailbox that nobody consumes."""
+        queues = (outbound_urgent_queue(self.alias), outbound_queue(self.alias))
+        return [queue for queue in queues if not (await self._consumer.look(queue)).consumers]
 
     async def handle(self, delivery: Delivery, source: Source, *, end_as: EndReason | None = None) -> None:
         """

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from bridge.ports.broker import Consumer
     from bridge.telemetry.health import Health
     from bridge.workers.egress_pause import Pauses
+    from bridge.workers.standing_by import StandingBy
 
 
 class DrainHealth:
     """Draining works when the mailbox, both queues and the settling do; or another worker does it."""
 
-    def __init__(self, part: str, health: Health, pauses: Pauses, consumer: Consumer) -> None:
+    def __init__(self, part: str, health: Health, pauses: Pauses, consumer: Consumer, standing_by: StandingBy) -> None:
         self._part = part
+        self._standing_by = standing_by
         self._health = health
         self._pauses = pauses
         self._consumer = consumer
@@ -91,10 +93,13 @@ class DrainHealth:
     def report(self) -> None:
         """Tell health how it is by now."""
         self._day_over = self.day_left() < 1
+        taken = {code for code, _ in self._trouble.values()} == {QueueTaken.code}
+        if taken and self._pauses.code is None:
+            self._standing_by.report()
+            return
+        self._standing_by.end(owned=self.drains)
         if self._pauses.code is not None:
             self._health.trouble(self._part, self._pauses.code, self._pauses.detail)
-        elif {code for code, _ in self._trouble.values()} == {QueueTaken.code}:
-            self._health.standby(self._part)
         elif self._trouble:
             self._health.trouble(self._part, *next(iter(self._trouble.values())))
         elif self._consumer.trouble is not None:

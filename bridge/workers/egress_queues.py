@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from bridge.errors import BridgeError, QueueTaken, TransientError
-from bridge.telemetry.egress_events import ConsumingFailed
+from bridge.telemetry.egress_events import ConsumingFailed, QueuesElsewhere
 from bridge.wire.topology import outbound_queue, outbound_urgent_queue
 from bridge.workers.egress_consume import take_deliveries
 from bridge.workers.egress_proof import LIFE_SECONDS
@@ -48,6 +48,7 @@ class MailboxQueues:
         self._pace = pace
         self._emit = emit
         self._options = options
+        self._elsewhere = False
 
     async def drain(self, source: QueueKind, stop: asyncio.Event) -> None:
         """Work on what comes from one of the queues until `stop` is set."""
@@ -65,7 +66,8 @@ class MailboxQueues:
             except BridgeError as error:
                 wait = wait_of(patience.after(error))
                 self._fail(source, error)
-                self._emit(ConsumingFailed(self._alias, error.code, wait))
+                if not isinstance(error, QueueTaken):
+                    self._emit(ConsumingFailed(self._alias, error.code, wait))
                 await wait_for_any(wait, stop)
 
     async def _consume(self, source: QueueKind, stop: asyncio.Event, patience: Patience) -> None:
@@ -74,12 +76,12 @@ class MailboxQueues:
             outbound_urgent_queue(self._alias) if urgent else outbound_queue(self._alias),
             prefetch=self._options.urgent_prefetch if urgent else self._options.ordinary_prefetch,
             exclusive=True,
-            tell=lambda error: self._health.mend(source) if error is None else self._fail(source, error),
+            tell=lambda error: self._mend(source) if error is None else self._fail(source, error),
         )
 
         def take(delivery: Delivery) -> Coroutine[None, None, None]:
             patience.forget()
-            self._health.mend(source)
+            self._mend(source)
             return self._handle(delivery, source)
 
         # Whoever takes the urgent queue over takes the ordinary one, too.
@@ -87,7 +89,14 @@ class MailboxQueues:
         async with any_of(*ends) as ended:
             await take_deliveries(deliveries, take, ended, stop_within_seconds=self._options.stop_within_seconds)
 
+    def _mend(self, source: QueueKind) -> None:
+        self._elsewhere = False
+        self._health.mend(source)
+
     def _fail(self, source: QueueKind, error: BridgeError) -> None:
+        if isinstance(error, QueueTaken) and not self._elsewhere:
+            self._elsewhere = True
+            self._emit(QueuesElsewhere(self._alias))
         # Also after a lost connection: another may have come and gone before this one was back to hear of it.
         if isinstance(error, QueueTaken | TransientError):
             self._pace.others_sent = True

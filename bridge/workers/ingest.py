@@ -51,12 +51,14 @@ from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
 from bridge.workers.ingest_transfer import Transfer
 from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
+from bridge.workers.standing_by import StandingBy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from bridge.domain.mail import Listing, ReadMail
+    from bridge.domain.roster import Roster
     from bridge.ports.broker import Message, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -119,6 +121,7 @@ class MailboxReader:
         health: Health,
         options: IngestOptions | None = None,
         notices: MailboxNotices | None = None,
+        roster: Roster | None = None,
     ) -> None:
         self.alias = alias
         self._notices = notices
@@ -145,8 +148,18 @@ class MailboxReader:
         self._window = Window(self._options.limits.unconfirmed)
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
-        self._standing_by, self._removed_before = False, 0
+        self._elsewhere, self._removed_before = False, 0
         self._holds = False
+        self._standing_by = StandingBy(
+            roster,
+            "ingest",
+            alias,
+            part=self.part,
+            lease=reader_lease(alias),
+            look=self._left_undone,
+            health=health,
+            emit=emit,
+        )
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
@@ -184,7 +197,7 @@ class MailboxReader:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read whenever the mailbox is this worker's, until `stop` is set; what is under way is finished first."""
-        async with contextlib.aclosing(self._large):
+        async with contextlib.aclosing(self._large), contextlib.aclosing(self._standing_by):
             while not stop.is_set():
                 wait = 0.0
                 try:
@@ -195,12 +208,14 @@ class MailboxReader:
                 except QueueTaken:
                     await self._stand_by(stop)
                 except BridgeError as error:
+                    self._standing_by.end()
                     wait = self._failed(error)
                 await wait_for_any(wait, stop)
 
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
-        self._standing_by, self._removed_before = False, self._memory.removed_count
+        self._standing_by.end(owned=True)
+        self._elsewhere, self._removed_before = False, self._memory.removed_count
         self._health.begin(self.part)
         self._holds = True
         self._emit(MailboxTaken(self.alias))
@@ -278,15 +293,21 @@ class MailboxReader:
         )
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
-        self._health.standby(self.part)
-        if not self._standing_by:
-            self._standing_by, self._failing_since = True, None
+        self._standing_by.report()
+        if not self._elsewhere:
+            self._elsewhere, self._failing_since = True, None
             self._emit(MailboxElsewhere(self.alias))
         if self._memory.held_count:
             # Confirmed while the mailbox was this worker's. The receipts are good for ever.
             with contextlib.suppress(BridgeError):  # who reads the mailbox meets the same trouble, and tells of it
                 await self._transfer().run((), stop)
         await wait_for_any(self._options.standby_seconds * random.uniform(0.5, 1.0), stop)  # noqa: S311 - spread
+
+    async def _left_undone(self) -> Sequence[str]:
+        """Return the oldest mail of each folder that waits: who works takes it away."""
+        with unhurried():
+            listings = [await self._inbox.list_waiting(folder, limit=1) for folder in self._options.folders]
+        return [listing.refs[0].message_id for listing in listings if listing.refs]
 
     async def read_once(self, stop: asyncio.Event) -> int:
         """

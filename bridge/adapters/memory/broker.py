@@ -18,7 +18,7 @@ from bridge.errors import (
     QueueTaken,
     TopologyMissing,
 )
-from bridge.ports.broker import Message, PublishReceipt
+from bridge.ports.broker import Message, PublishReceipt, QueueLook
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -327,6 +327,13 @@ class MemoryConsumer:
         finally:
             self._broker.consumers.remove(consumption)
             consumption.return_unsettled()
+
+    async def look(self, queue: str) -> QueueLook:
+        """Return how many messages and consumers a queue has."""
+        if not self._broker.has_queue(queue):
+            raise TopologyMissing(f"no queue {queue}")
+        consumers = sum(1 for one in self._broker.consumers if one.queue == queue)
+        return QueueLook(len(self._broker.messages(queue)), consumers)
 
 
 class _Consumption:

@@ -15,6 +15,7 @@ from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import Leases, close_channel
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, QueueTaken, TransientError
+from bridge.ports.broker import QueueLook
 from bridge.telemetry.broker_events import BrokerChannelLost
 from bridge.wire.topology import lease_queue
 
@@ -123,8 +124,20 @@ class RabbitConsumer:
                 error = transient
             failures += 1
             tell(error)
-            self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
+            if not isinstance(error, QueueTaken):  # to wait for a lease is no trouble
+                self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
             await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
+
+    async def look(self, queue: str) -> QueueLook:
+        """Return how many messages and consumers a queue has; see the port."""
+        if self._connection is None:
+            raise BrokerUnavailable("not connected")
+        channel = await open_channel(self._connection)
+        try:
+            answer = await channel.call(channel.amqp.queue_declare, queue=queue, passive=True)
+        finally:
+            await close_channel(channel)
+        return QueueLook(answer.method.message_count, answer.method.consumer_count)
 
     async def _session(self, connection: Connection) -> BridgeError:
         self._connection = connection

@@ -10,6 +10,7 @@ import pytest
 from bridge.errors import BrokerUnavailable, QueueTaken, TopologyMissing
 from bridge.telemetry.health import Health
 from bridge.workers.egress_health import DrainHealth
+from bridge.workers.standing_by import StandingBy
 
 if TYPE_CHECKING:
     from bridge.errors import BridgeError
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 
 def a_health() -> DrainHealth:
+    part, health = "mailbox:dispatch:egress", Health()
     pauses = cast("Pauses", SimpleNamespace(code=None, detail=""))
-    return DrainHealth("mailbox:dispatch:egress", Health(), pauses, cast("Consumer", SimpleNamespace(trouble=None)))
+    standing_by = StandingBy(
+        None, "egress", "dispatch", part=part, lease="", look=nothing, health=health, emit=lambda _: None
+    )
+    return DrainHealth(part, health, pauses, cast("Consumer", SimpleNamespace(trouble=None)), standing_by)
+
+
+async def nothing() -> tuple[str, ...]:
+    return ()
 
 
 async def test_the_ordinary_queue_is_left_to_whoever_has_the_urgent_one() -> None:

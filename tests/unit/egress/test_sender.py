@@ -32,7 +32,7 @@ from bridge.errors import (
 )
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
-from bridge.telemetry.egress_events import ConsumingFailed, DrainingPaused, RequestEnded, RequestLeft, RequestsHeld
+from bridge.telemetry.egress_events import DrainingPaused, QueuesElsewhere, RequestEnded, RequestLeft, RequestsHeld
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
 from bridge.workers import egress
 from bridge.workers.egress_pause import PauseOptions, Pauses
@@ -1048,7 +1048,7 @@ async def test_worker_that_takes_over_counts_what_the_one_before_it_sent() -> No
     one = asyncio.create_task(bench.sender().run(first))
     await eventually(lambda: len(bench.broker.consumers) == 2)
     two = asyncio.create_task(bench.sender().run(second))
-    await eventually(lambda: any(isinstance(e, ConsumingFailed) for e in bench.emitted))
+    await eventually(lambda: any(isinstance(e, QueuesElsewhere) for e in bench.emitted))
     for number in range(5):
         bench.request(f"r-{number}")
     await eventually(lambda: bench.told() == [SENT] * 5)
@@ -1064,14 +1064,36 @@ async def test_worker_that_takes_over_counts_what_the_one_before_it_sent() -> No
     assert len(bench.mailbox.submissions) == 5
 
 
-async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one() -> None:
+class _Counted(MemoryConsumer):
+    asked = 0
+
+    def deliveries(
+        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+    ) -> AsyncGenerator[MemoryDelivery, None]:
+        self.asked += 1
+        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell)
+
+
+async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one_and_told_once() -> None:
+    """Standing by is no trouble: in no log, as often as it is tried, and in no gauge."""
     bench = Bench(options=replace(PLENTY, consuming=RetryPolicy(0.01, 0.01, 0.01)))
+    consumer = _Counted(bench.broker)
     stop = asyncio.Event()
     elsewhere = MemoryConsumer(bench.broker).deliveries(outbound_urgent_queue(ALIAS), prefetch=1, exclusive=True)
     holding = asyncio.ensure_future(anext(elsewhere))
     await asyncio.sleep(0)
-    task = asyncio.create_task(bench.sender().run(stop))
-    await eventually(lambda: sum(isinstance(e, ConsumingFailed) for e in bench.emitted) >= 3)
+    sender = bench.sender(consumer)
+    task = asyncio.create_task(sender.run(stop))
+    await eventually(lambda: consumer.asked >= 10)
+    assert sum(isinstance(e, QueuesElsewhere) for e in bench.emitted) == 1
+    assert not [e for e in bench.emitted if e.level in {"warning", "error"}]
+    [up] = [
+        sample.value
+        for family in bench.health.collect()
+        for sample in family.samples
+        if sample.name == "bridge_health_part_up" and sample.labels["part"] == sender.part
+    ]
+    assert up == 1
     assert [one.queue for one in bench.broker.consumers] == [outbound_urgent_queue(ALIAS)]
 
     holding.cancel()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.disposition import RetryPolicy
+from bridge.domain.roster import Announcement, Holding, Roster
 from bridge.errors import (
     CallRefused,
     CredentialsRejected,
@@ -17,6 +19,7 @@ from bridge.errors import (
     PublishUnroutable,
     TokenUnavailable,
 )
+from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import (
     JunkCounted,
     MailboxElsewhere,
@@ -25,15 +28,21 @@ from bridge.telemetry.ingest_events import (
     ReadingFailed,
 )
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.standby_events import HolderUnknown, NobodyWorks, SomebodyWorks
 from bridge.workers.ingest import IngestOptions
+from bridge.workers.standing_by import StandingBy
+from tests.support.clock import InstantClock
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from bridge.adapters.memory.inbox import StoredMail
     from bridge.errors import BridgeError
     from bridge.ports.broker import Message
+    from bridge.telemetry.events import Event
+    from bridge.telemetry.health import PartState
 
 LEASE = "mail.lease.inbound.dispatch"
 QUICK = IngestOptions(
@@ -225,3 +234,119 @@ async def test_a_worker_that_is_stopped_and_loses_the_mailbox_ends() -> None:
         bench.stop.set()
         bench.publisher.leases[LEASE].set()
     assert bench.left == ["m1"]
+
+
+class Watched:
+    """A worker that stands by, one second after the other."""
+
+    def __init__(self, *mails: StoredMail) -> None:
+        self.clock = InstantClock()
+        self.roster = Roster("0" * 32, frozenset({"dispatch"}), self.clock.monotonic)
+        self.health = Health(monotonic=self.clock.monotonic)
+        self.inbox = MemoryInbox(*mails)
+        self.events: list[Event] = []
+        self.standing_by = StandingBy(
+            self.roster,
+            "ingest",
+            "dispatch",
+            part="part",
+            lease=LEASE,
+            look=self.look,
+            health=self.health,
+            emit=self.events.append,
+        )
+        self.away = False
+
+    async def look(self) -> list[str]:
+        if self.away:
+            raise MailboxUnavailable("away")
+        return [ref.message_id for ref in (await self.inbox.list_waiting("inbox", limit=1)).refs]
+
+    async def pass_time(self, seconds: int, *, status: str | None = None) -> PartState:
+        for _ in range(seconds):
+            self.clock.seconds += 1
+            self.roster.hear(Announcement("0" * 32, "1", "ingest", [], [], []), 10)
+            if status is not None:
+                held = Holding("ingest", "dispatch", status, "mailbox_throttled", 4.0)
+                self.roster.hear(Announcement("1" * 32, "1", "ingest", [], [], [held]), 10)
+            self.standing_by.report()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        state = self.health.state("part")
+        assert state is not None
+        return state
+
+
+async def test_nobody_who_works_is_told_once_in_the_log_and_in_health_with_how_to_find_the_holder() -> None:
+    watched = Watched(a_mail(1))
+
+    state = await watched.pass_time(60)
+
+    assert (state.status, state.code) == ("trouble", "nobody_works")
+    assert not watched.health.ready
+    assert LEASE in state.detail
+    assert "list_queues" in state.hint
+    assert "owner_pid" in state.hint
+    assert [type(event) for event in watched.events] == [HolderUnknown, NobodyWorks]
+
+    state = await watched.pass_time(1, status="ok")
+    assert (state.status, state.code) == ("standby", "standby")
+    assert watched.health.ready
+    assert isinstance(watched.events[-1], SomebodyWorks)
+
+
+async def test_an_older_release_that_does_its_work_alarms_nobody() -> None:
+    watched = Watched()
+
+    state = await watched.pass_time(600)
+
+    assert (state.status, state.code) == ("warning", "holder_unknown")
+    assert watched.health.ready
+
+
+async def test_a_holder_that_is_in_trouble_is_named_with_its_trouble() -> None:
+    watched = Watched(a_mail(1))
+
+    state = await watched.pass_time(120, status="trouble")
+
+    assert (state.status, state.detail) == ("standby", f"worker {'1' * 32} has it, and says mailbox_throttled")
+    assert watched.events == []
+
+
+async def test_a_holder_whose_work_hangs_is_named_with_since_when() -> None:
+    watched = Watched()
+    await watched.pass_time(10, status="ok")
+
+    state = await watched.pass_time(60, status="stale")
+
+    assert (state.code, state.detail) == (
+        "nobody_works",
+        f"worker {'1' * 32} has it, and its work has shown no life for 4 s",
+    )
+
+
+async def test_where_exchange_cannot_be_asked_silence_alone_is_what_counts() -> None:
+    watched = Watched()
+    watched.away = True
+
+    assert (await watched.pass_time(60)).code == "nobody_works"
+
+
+async def test_whoever_takes_over_what_nobody_worked_on_begins_anew() -> None:
+    watched = Watched(a_mail(1))
+    await watched.pass_time(60)
+
+    watched.standing_by.end(owned=True)
+    watched.health.begin("part")
+
+    state = watched.health.state("part")
+    assert state is not None
+    assert state.status == "starting"
+
+
+async def test_a_look_that_meets_a_bug_does_not_hide_it() -> None:
+    watched = Watched()
+    watched.inbox.mails.append("no mail")  # type: ignore[arg-type]
+
+    with pytest.raises(AttributeError):
+        await watched.pass_time(60)
