@@ -51,6 +51,7 @@ from bridge.workers.egress_draft import BlobReader
 from bridge.workers.egress_options import EgressOptions
 from bridge.workers.egress_returned import ReturnedDrain
 from bridge.workers.egress_send import SendOptions
+from bridge.workers.event_publisher import EventPublisher
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
@@ -154,6 +155,7 @@ class _Process:
             else None
         )
         self.publisher = RabbitPublisher(self.rabbit, self.emit)
+        self.events = EventPublisher(self.publisher, self.clock, self.emit)
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         # What lies in files or goes to a store may take long, and must not hold up what does not.
         self.large_budget = ByteBudget(settings.ingest.in_flight_bytes)
@@ -213,7 +215,7 @@ class _Process:
             reader = MailboxReader(
                 alias=mailbox.alias,
                 inbox=inbox,
-                publisher=self.publisher,
+                publisher=self.events,
                 compose=Composer(
                     mailbox.alias,
                     self.aside,
@@ -294,7 +296,7 @@ class _Process:
                 alias=mailbox.alias,
                 sender=Mailbox(mailbox.address),
                 mailbox=EwsSender(self.client(mailbox), mailbox.address, certain_now=self.clock.certain_now),
-                publisher=self.publisher,
+                publisher=self.events,
                 consumer=consumer,
                 clock=self.clock,
                 emit=self.emit,
@@ -307,7 +309,7 @@ class _Process:
         }
         returned = ReturnedDrain(
             senders=senders,
-            publisher=self.publisher,
+            publisher=self.events,
             consumer=consumer,
             clock=self.clock,
             emit=self.emit,
@@ -401,6 +403,7 @@ class _Process:
             else:
                 self.health.trouble("broker:publish", trouble)
             descriptors.show(self.health)
+            self.events.show(self.health)
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
             self._show_clock()

@@ -88,6 +88,7 @@ class BrokerRights:
 def needed_by(role: str, mailboxes: tuple[MailboxSettings, ...]) -> Iterator[Right]:
     """Yield the rights that a worker of this role needs for these mailboxes."""
     yield from _announcing()
+    yield Right("publish", names.EVENTS_DEFAULT)
     if role in {"run", "ingest"}:
         for mailbox in mailboxes:
             if mailbox.read:

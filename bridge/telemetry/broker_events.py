@@ -175,3 +175,39 @@ class QueueCounted(Event):
     def record(self, metrics: Metrics) -> None:
         metrics.broker_queue_messages.labels(self.queue).set(self.messages)
         metrics.broker_queue_consumers.labels(self.queue).set(self.consumers)
+
+
+@dataclass(frozen=True)
+class EventMissed(Event):
+    """The queue `mail.events` has an event, and another queue that is bound for it refused it or gave no answer."""
+
+    name = "broker.event_missed"
+    level = "debug"
+
+    event_name: str
+    code: str
+
+    def record(self, metrics: Metrics) -> None:
+        """Count it by event and reason."""
+        metrics.broker_events_missed.labels(self.event_name, self.code).inc()
+
+
+@dataclass(frozen=True)
+class EventSubscriberRefused(Event):
+    """From now on a queue that is bound for this event misses what is published."""
+
+    name = "broker.event_subscriber_refuses"
+    level = "warning"
+
+    event_name: str
+    code: str
+
+
+@dataclass(frozen=True)
+class EventSubscriberHealed(Event):
+    """Every queue takes this event again; some that came in between are in the queue `mail.events` alone."""
+
+    name = "broker.event_subscriber_healed"
+
+    event_name: str
+    missed: int

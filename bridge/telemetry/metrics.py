@@ -267,6 +267,12 @@ class Metrics:
         )
         self.broker_connects = self._counter("broker_connects", "Connection attempts, by outcome", "role", "outcome")
         self.broker_publishes = self._counter("broker_publishes", "Publishes, by outcome", "outcome")
+        self.broker_events_missed = self._counter(
+            "broker_events_missed",
+            "Events that the queue `mail.events` has and another queue did not take, by kind and reason",
+            "kind",
+            "code",
+        )
         self.broker_confirms_outstanding = self._gauge("broker_outstanding_confirms", "Publishes without an answer yet")
         self.broker_confirm_seconds = self._histogram("broker_confirm_seconds", "Publish to its answer", CALL_BUCKETS)
         self.broker_other_workers = self._gauge(

@@ -118,6 +118,11 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "nothing, if RabbitMQ takes no publishes at the moment; otherwise bridge check, and look at the exchange "
         "mail.workers",
     ),
+    "event_subscriber_refuses": entry(
+        "a queue that is bound to mail.events refuses events, or has no leader, so its reader misses them; the queue "
+        "mail.events has them, and sending goes on",
+        "look at the bindings of mail.events: consume the one that is full, raise its limit, or let it drop the oldest",
+    ),
     "queue_taken": entry(
         "another worker has this queue or mailbox",
         "nothing, as long as that worker works: this one takes over when it ends",

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from bridge.wire.event_v1 import TERMINAL, EventName
 from bridge.wire.inbound_v1 import InboundMail
-from bridge.wire.topology import EVENTS, INBOUND, WORKERS
+from bridge.wire.topology import EVENTS, EVENTS_DEFAULT, INBOUND, WORKERS
 
 _KINDS: tuple[str, ...] = get_args(InboundMail.model_fields["kind"].annotation)
 _OF_INGEST: tuple[EventName, ...] = ("inbound.parked", "outbound.bounced")
@@ -44,6 +44,8 @@ _ANNOUNCING = rf"mail\.workers|{_ANNOUNCEMENTS}"
 _REQUESTS = r"mail\.outbound\.[a-z0-9-]+(\.urgent)?"
 _FAILED_OR_WAITING = r"mail\.(dead|outbound\.retry\.[0-9a-z]+)"
 
+_EVENTS = r"mail\.events(\.default)?"
+
 _MAILS = TopicRight(INBOUND, rf"^[a-z0-9-]+\.({'|'.join(_KINDS)})$")
 
 
@@ -60,20 +62,21 @@ def _events(*names: str) -> TopicRight:
 _INGEST = Role(
     "bridge-ingest",
     configure=f"^({_READERS_LEASES}|{_ANNOUNCEMENTS})$",
-    write=rf"^(mail\.(inbound|events)|{_ANNOUNCING})$",
+    write=rf"^(mail\.inbound|{_EVENTS}|{_ANNOUNCING})$",
     read=f"^({_ANNOUNCING})$",
     topics=(_MAILS, _events(*_OF_INGEST)),
     scopes=(
         "configure:mail.lease.inbound.*",
         f"write:{INBOUND}/*",
         *(f"write:{EVENTS}/{name}" for name in _OF_INGEST),
+        f"write:{EVENTS_DEFAULT}",
         *_ANNOUNCING_SCOPES,
     ),
 )
 _EGRESS = Role(
     "bridge-egress",
     configure=f"^({_SENDERS_LEASES}|{_ANNOUNCEMENTS})$",
-    write=rf"^({_FAILED_OR_WAITING}|mail\.events|{_ANNOUNCING})$",
+    write=rf"^({_FAILED_OR_WAITING}|{_EVENTS}|{_ANNOUNCING})$",
     read=f"^({_REQUESTS}|{_ANNOUNCING})$",
     topics=(_events(*_OF_EGRESS),),
     scopes=(
@@ -81,6 +84,7 @@ _EGRESS = Role(
         "write:mail.dead",
         "write:mail.outbound.retry.*",
         *(f"write:{EVENTS}/{name}" for name in _OF_EGRESS),
+        f"write:{EVENTS_DEFAULT}",
         "read:mail.outbound.*",
         *_ANNOUNCING_SCOPES,
     ),
@@ -88,7 +92,7 @@ _EGRESS = Role(
 _RUN = Role(
     "bridge-run",
     configure=f"^({_READERS_LEASES}|{_SENDERS_LEASES}|{_ANNOUNCEMENTS})$",
-    write=rf"^({_FAILED_OR_WAITING}|mail\.(inbound|events)|{_ANNOUNCING})$",
+    write=rf"^({_FAILED_OR_WAITING}|mail\.inbound|{_EVENTS}|{_ANNOUNCING})$",
     read=_EGRESS.read,
     topics=(_MAILS, _events(*_OF_INGEST, *_OF_EGRESS)),
     scopes=tuple(dict.fromkeys((*_INGEST.scopes, *_EGRESS.scopes))),

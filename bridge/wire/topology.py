@@ -24,6 +24,8 @@ INBOUND_DEAD = "mail.inbound.dead"
 OUTBOUND = "mail.outbound"
 OUTBOUND_RETURNED = "mail.outbound.returned"
 EVENTS = "mail.events"
+EVENTS_DEFAULT = "mail.events.default"
+"""Leads to the queue `mail.events` alone, for an event that another queue refused."""
 DEAD = "mail.dead"
 WORKERS = "mail.workers"
 """Where workers announce themselves to each other."""
@@ -290,7 +292,11 @@ def _events(options: TopologyOptions) -> Topology:
         "x-message-ttl": options.events_kept_seconds * 1000,
         "x-max-length-bytes": options.events_kept_bytes,
     }
-    return Topology([AmqpExchange(EVENTS, "topic")], [Queue(EVENTS, arguments)], [Binding(EVENTS, EVENTS, "#")])
+    return Topology(
+        [AmqpExchange(EVENTS, "topic"), AmqpExchange(EVENTS_DEFAULT, "fanout")],
+        [Queue(EVENTS, arguments)],
+        [Binding(EVENTS, EVENTS, "#"), Binding(EVENTS_DEFAULT, EVENTS, "")],
+    )
 
 
 def _terminal(name: str, options: TopologyOptions) -> Topology:

@@ -252,8 +252,8 @@ class Transfer:
                 return
             try:
                 await self._publisher.publish(announcement)
-            except (PublishUnroutable, MessageError):
-                continue  # nobody listens: the mail itself says the same, and must not wait for that
+            except (PublishUnroutable, PublishRefused, MessageError):
+                continue  # nobody listens, or has no room: the mail itself says the same, and must not wait for that
             except BridgeError as error:
                 self._fail(error)
 

@@ -16,6 +16,7 @@ from bridge.wire.inbound_v1 import InboundMail
 from bridge.wire.topology import (
     DEAD,
     EVENTS,
+    EVENTS_DEFAULT,
     INBOUND,
     INBOUND_DEAD,
     OUTBOUND,
@@ -63,6 +64,7 @@ async def _ingest(url: str) -> None:
                 await publisher.publish(mail(amqp_exchange=INBOUND, routing_key=key))
             for key in ("inbound.parked", "outbound.bounced"):
                 await publisher.publish(mail(amqp_exchange=EVENTS, routing_key=key))
+            await publisher.publish(mail(amqp_exchange=EVENTS_DEFAULT, routing_key="inbound.parked"))
 
 
 async def _egress(url: str) -> None:
@@ -80,6 +82,7 @@ async def _egress(url: str) -> None:
         for key in KEYS[EVENTS]:
             if key not in {"inbound.parked", "outbound.bounced"}:
                 await publisher.publish(mail(amqp_exchange=EVENTS, routing_key=key))
+        await publisher.publish(mail(amqp_exchange=EVENTS_DEFAULT, routing_key="outbound.sent"))
 
 
 async def _run(url: str) -> None:

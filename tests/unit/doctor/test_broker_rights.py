@@ -10,7 +10,7 @@ import pytest
 from bridge.config import MailboxSettings
 from bridge.doctor.broker_rights import Right, needed_by
 from bridge.wire.rights import ROLES
-from bridge.wire.topology import WORKERS, announcements_queue
+from bridge.wire.topology import EVENTS_DEFAULT, WORKERS, announcements_queue
 
 if TYPE_CHECKING:
     from bridge.wire.rights import Role
@@ -46,11 +46,11 @@ def test_a_worker_of_both_roles_needs_what_each_does() -> None:
 
 
 def test_neither_has_the_other_s_rights() -> None:
-    """But those to announce itself, which each worker has."""
-    announcing = set(needed_by("ingest", MAILBOXES)) & set(needed_by("egress", MAILBOXES))
-    assert {right.name for right in announcing} == {WORKERS, announcements_queue("0")}
-    assert not any(grants(role("ingest"), right) for right in set(needed_by("egress", MAILBOXES)) - announcing)
-    assert not any(grants(role("egress"), right) for right in set(needed_by("ingest", MAILBOXES)) - announcing)
+    """But those to announce itself, and to publish an event to its default queue, which each worker has."""
+    shared = set(needed_by("ingest", MAILBOXES)) & set(needed_by("egress", MAILBOXES))
+    assert {right.name for right in shared} == {WORKERS, announcements_queue("0"), EVENTS_DEFAULT}
+    assert not any(grants(role("ingest"), right) for right in set(needed_by("egress", MAILBOXES)) - shared)
+    assert not any(grants(role("egress"), right) for right in set(needed_by("ingest", MAILBOXES)) - shared)
 
 
 def test_nobody_but_workers_and_operators_may_announce() -> None:
