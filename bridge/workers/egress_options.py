@@ -11,6 +11,7 @@ from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.egress_pause import PauseOptions
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.egress_settle import SettleOptions
+from bridge.workers.loop import ANSWER_LATE_SECONDS
 
 if TYPE_CHECKING:
     from bridge.workers.egress_draft import BlobReader
@@ -32,6 +33,8 @@ class EgressOptions:
     """How long what is in flight may take once the worker is to stop."""
     probe_seconds: float = 30.0
     """Most between two proofs that the mailbox can be used, while nothing is sent."""
+    answer_late_seconds: float = ANSWER_LATE_SECONDS
+    """After how long `/health` says that such a proof has no answer."""
     yield_after_seconds: float = 10.0
     """How long a worker finds the mailbox unusable before it leaves it to another, where there is one."""
     yield_seconds: float = 5.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
 from bridge.ports.unhurried import unhurried
-from bridge.workers.loop import unless_set, wait_for_any
+from bridge.workers.loop import called_when_late, unless_set, wait_for_any
 
 if TYPE_CHECKING:
     from bridge.workers.egress_health import DrainHealth
@@ -66,13 +66,18 @@ class MailboxProof:
         """Find out whether the mailbox can be used, and remember it; return why not."""
         trouble: BridgeError | None = None
         self._probed_at = time.monotonic()
+        late = self._options.answer_late_seconds
+        silent = MailboxUnavailable(f"a look at the ledger has had no answer for {late:g} s")
         try:
-            await self._pace.read()
+            with called_when_late(late, lambda: self._health.fail("answer", silent)):
+                await self._pace.read()
         except BridgeError as error:
             trouble = error
             self._pauses.still(error)
         else:
             self._pauses.try_again()
+        finally:
+            self._health.mend("answer")
         self._health.report()
         return trouble
 

@@ -50,7 +50,15 @@ from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.ingest_memory import MailMemory
 from bridge.workers.ingest_parking import ParkingAttendant
 from bridge.workers.ingest_transfer import Transfer
-from bridge.workers.loop import Patience, any_of, unless_set, wait_for_any, wait_of
+from bridge.workers.loop import (
+    ANSWER_LATE_SECONDS,
+    Patience,
+    any_of,
+    called_when_late,
+    unless_set,
+    wait_for_any,
+    wait_of,
+)
 from bridge.workers.standing_by import StandingBy
 
 if TYPE_CHECKING:
@@ -90,6 +98,8 @@ class IngestOptions:
     """Between two looks at what listing does not show: what is wrong there is told within a minute."""
     keep_seconds: float = 30.0
     """How long a mail that stays is passed over before it is tried again."""
+    answer_late_seconds: float = ANSWER_LATE_SECONDS
+    """After how long `/health` says that a listing has no answer."""
     standby_seconds: float = 1.0
     """How often a worker looks whether a mailbox that another one reads has become free."""
     limits: TransferLimits = field(default_factory=TransferLimits)
@@ -149,7 +159,7 @@ class MailboxReader:
         self._patience = Patience(self._options.retry)
         self._failing_since: float | None = None
         self._elsewhere, self._removed_before = False, 0
-        self._holds = False
+        self._holds = self._told_late = False
         self._standing_by = StandingBy(
             roster,
             "ingest",
@@ -345,10 +355,14 @@ class MailboxReader:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
             page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
-            with unhurried(until=self.wake) if self._calm else contextlib.nullcontext():
+            with (
+                unhurried(until=self.wake) if self._calm else contextlib.nullcontext(),
+                called_when_late(self._options.answer_late_seconds, self._answer_is_late),
+            ):
                 listing = await unless_set(stop, page)
             if listing is None:
                 break
+            self._answered()
             if offset == 0:
                 self._note(folder, listing)
             refs = self._memory.due(listing.refs)
@@ -387,6 +401,19 @@ class MailboxReader:
         says = self._health.proved if self._memory.removed_count > self._removed_before else self._health.progress
         says(self.part)
 
+    def _answer_is_late(self) -> None:
+        """Say so long before the call ends; a trouble that is known already explains it better."""
+        if (state := self._health.state(self.part)) is not None and state.status != "trouble":
+            self._told_late = True
+            detail = f"a listing has had no answer for {self._options.answer_late_seconds:g} s"
+            self._health.trouble(self.part, MailboxUnavailable.code, detail)
+
+    def _answered(self) -> None:
+        """Say no more that a listing has no answer; the end of the pass says how it is."""
+        if self._told_late:
+            self._told_late = False
+            self._health.expect(self.part)
+
     def _note(self, folder: str, listing: Listing) -> None:
         first = listing.refs[0].received_at if listing.refs else None
         if folder not in self._waiting:
@@ -399,6 +426,7 @@ class MailboxReader:
         self._health.progress(self.part)
 
     def _failed(self, error: BridgeError) -> float:
+        self._told_late = False
         after = self._patience.after(error)
         paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable | PublishRefused)
         if self._failing_since is None:

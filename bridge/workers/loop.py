@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bridge.domain.disposition import Disposition, Pause, Retry, RetryPolicy, disposition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from bridge.errors import BridgeError
 
@@ -69,6 +69,20 @@ async def unless_set(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | 
         for future in (task, told):
             future.cancel()
         await asyncio.gather(task, told, return_exceptions=True)
+
+
+ANSWER_LATE_SECONDS = 15.0
+"""After which a call without an answer is told: a listing or a probe takes a tenth of a second, and begins every 30."""
+
+
+@contextlib.contextmanager
+def called_when_late(seconds: float, late: Callable[[], None]) -> Iterator[None]:
+    """Have `late` called, once, if what is done in the context takes longer than this."""
+    timer = asyncio.get_running_loop().call_later(seconds, late)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.asynccontextmanager

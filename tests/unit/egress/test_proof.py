@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.ports.unhurried import as_unhurried
-from tests.unit.egress.harness import PLENTY, Bench, eventually
+from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -25,6 +25,20 @@ class _Probed(MemoryOutbox):
 
     async def begun_since(self, age: timedelta) -> BegunSends:
         self.asked.append((asyncio.get_running_loop().time(), as_unhurried() is None))
+        return await MemoryOutbox.begun_since(self, age)
+
+
+@dataclass(slots=True)
+class _Silent(MemoryOutbox):
+    """Answers as long as it is let."""
+
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
+
+    async def begun_since(self, age: timedelta) -> BegunSends:
+        await self.answers.wait()
         return await MemoryOutbox.begun_since(self, age)
 
 
@@ -83,3 +97,24 @@ async def test_a_mailbox_that_nobody_can_use_any_more_is_probed_as_soon_as_any()
         await eventually(lambda: probed.asked[-1][0] > last)
 
     assert probed.asked[-1][0] - last < 2 * 0.9 * 2.0
+
+
+async def test_a_proof_without_an_answer_is_told_and_forgotten_with_its_answer() -> None:
+    bench = Bench(options=replace(PLENTY, probe_seconds=0.05, answer_late_seconds=0.01))
+    bench.mailbox = silent = _Silent(bench.clock)
+
+    def status() -> str:
+        state = bench.health.state(f"mailbox:{ALIAS}:egress")
+        return state.status if state is not None else ""
+
+    async with bench.running():
+        await eventually(lambda: status() == "ok")
+        silent.answers.clear()
+        await eventually(lambda: status() == "trouble")
+        state = bench.health.state(f"mailbox:{ALIAS}:egress")
+        silent.answers.set()
+        await eventually(lambda: status() == "ok")
+
+    assert state is not None
+    assert state.code == "mailbox_unavailable"
+    assert state.detail == "a look at the ledger has had no answer for 0.01 s"
