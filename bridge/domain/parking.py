@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PARKED_FOLDER: Final = "Bridge Parked"
 """Beside the inbox. Mails lie there as they came; nothing is ever deleted from it."""
@@ -23,6 +26,10 @@ class ParkingWindow:
 
     limit: ParkingLimit
     _parked: dict[str, float] = field(default_factory=dict)
+
+    def learn(self, now: float, ages: Iterable[float]) -> None:
+        """Note mails that were parked before, by whomever; each took place so many seconds ago."""
+        self._parked |= {f"earlier {number}": now - age for number, age in enumerate(ages)}
 
     def is_open(self, now: float, mail: str = "") -> bool:
         """Whether one more may be parked, or this one, which may have been tried before."""

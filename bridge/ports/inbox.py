@@ -48,6 +48,13 @@ class Inbox(Protocol):
         announcement: without one there is no way to park. A mail already gone is not an error.
         """
 
+    async def parked_lately(self, within_seconds: float, *, limit: int) -> Sequence[float]:
+        """
+        Return how many seconds ago mails were parked within this time, by any worker, as Exchange's clock tells.
+
+        The latest first, up to `limit`; fewer where the mailbox cannot tell of more at once.
+        """
+
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
 

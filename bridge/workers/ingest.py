@@ -228,6 +228,7 @@ class MailboxReader:
         self._elsewhere, self._removed_before = False, self._memory.removed_count
         self._health.begin(self.part)
         self._holds = True
+        self._parking.begin()
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:

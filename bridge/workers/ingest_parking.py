@@ -49,10 +49,17 @@ class ParkingAttendant:
         self._memory = memory
         self._clock = clock
         self._emit = emit
-        self._window = ParkingWindow(limit or ParkingLimit())
+        self._limit = limit or ParkingLimit()
+        self.begin()
         self._waiting: dict[str, tuple[MailRef, str]] = {}
         self.stopped = False
         """Whether mails stay in the inbox for nothing but the limit."""
+
+    def begin(self) -> None:
+        """Count anew, from what lies in the folder: another worker may have parked meanwhile, or this one before."""
+        self._window = ParkingWindow(self._limit)
+        self._begun_at: float = self._clock.monotonic()
+        self._counts_all = False
 
     def wants(self, ref: MailRef, code: str) -> None:
         """Park a mail when `park` is called next."""
@@ -69,6 +76,11 @@ class ParkingAttendant:
         if not waiting:
             self.stopped = self.stopped and not self._window.is_open(self._clock.monotonic())
             return
+        if not await self._knows_how_many():
+            self.stopped = True
+            for ref, code in waiting:
+                self._memory.keep(ref, code)
+            return
         codes = {ref.item_id: code for ref, code in waiting}
         for start in range(0, len(waiting), _AT_A_TIME):
             announced = [
@@ -83,6 +95,22 @@ class ParkingAttendant:
                     self._emit(MailParked(self._alias, removal.ref.message_id, code))
                 else:
                     self._memory.keep(removal.ref, removal.error.code)
+
+    async def _knows_how_many(self) -> bool:
+        """
+        Tell whether all that was parked lately is counted; where the folder does not tell, it is after that time.
+
+        Until then nothing is parked: mails stay in the inbox, where nobody loses them, and others pass.
+        """
+        now = self._clock.monotonic()
+        if not self._counts_all and now - self._begun_at < self._limit.within_seconds:
+            try:
+                ages = await self._inbox.parked_lately(self._limit.within_seconds, limit=self._limit.mails)
+            except BridgeError:
+                return False
+            self._window.learn(now, ages)
+        self._counts_all = True
+        return True
 
     async def _announced(self, ref: MailRef, code: str, stop: asyncio.Event) -> PublishReceipt | None:
         await until_writable(self._publisher, stop.is_set)

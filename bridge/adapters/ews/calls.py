@@ -128,12 +128,15 @@ async def find(
     limit: int = _PAGE,
     offset: int = 0,
     sort_by: str | None = None,
+    last_first: bool = False,
 ) -> ResponseMessage:
     """Return one page of a search in a folder: a restriction is never answered from the search index."""
     shape = [element("t:BaseShape", text="IdOnly")]
     if fields:
         shape.append(element("t:AdditionalProperties", *fields))
-    order = element("t:FieldOrder", element("t:FieldURI", FieldURI=sort_by or ""), Order="Ascending")
+    order = element(
+        "t:FieldOrder", element("t:FieldURI", FieldURI=sort_by or ""), Order="Descending" if last_first else "Ascending"
+    )
     request = element(
         "m:FindItem",
         element("m:ItemShape", *shape),

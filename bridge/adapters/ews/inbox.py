@@ -214,6 +214,10 @@ class EwsInbox:
         self._aside.look_anew()
         return await self._parked.put([(ref, code) for ref, code, _ in announced])
 
+    async def parked_lately(self, within_seconds: float, *, limit: int) -> Sequence[float]:
+        """Return how long ago mails were parked."""
+        return await self._parked.lately(within_seconds, limit=limit)
+
     async def _call_for_each(self, refs: Sequence[MailRef], request: etree._Element) -> list[ResponseMessage]:
         messages = await self._client.call(self._address, request)
         if len(messages) != len(refs):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import find_all
+from bridge.adapters.ews.calls import find, find_all
 from bridge.adapters.ews.folders import distinguished, ensure_child, find_child, folder_ids
 from bridge.adapters.ews.refs import ref_fields, ref_of
-from bridge.adapters.ews.soap import element
+from bridge.adapters.ews.soap import T, element
+from bridge.adapters.ews.times import parse_time
 from bridge.domain.mail import Removal
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, MailboxUnavailable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.domain.mail import MailRef
 
 _AT_A_TIME = 100
+_CHANGED = "item:LastModifiedTime"
 
 
 class EwsParked:
@@ -47,6 +49,31 @@ class EwsParked:
             [(new_id, code) for (new_id, error), (_, code) in zip(moved, mails, strict=True) if new_id and not error]
         )
         return [Removal(ref, error) for (ref, _), (_, error) in zip(mails, moved, strict=True)]
+
+    async def lately(self, within_seconds: float, *, limit: int) -> list[float]:
+        """
+        Return how many seconds ago mails came here within this time, the latest first, up to `limit` or a page.
+
+        A mail that comes here is changed: it is moved, and its reason is written beside it. What a person changes here
+        counts as new: then fewer are parked, not more.
+        """
+        folder = await self._existing()
+        if folder is None or not limit:
+            return []
+        message = await find(
+            self._client,
+            self._address,
+            folder,
+            None,
+            fields=[element("t:FieldURI", FieldURI=_CHANGED)],
+            limit=limit,
+            sort_by=_CHANGED,
+            last_first=True,
+        )
+        now = self._client.now()
+        changed = (parse_time(item.findtext(f"{T}LastModifiedTime")) or now for item in stamps.items_of(message))
+        ages = (max(0.0, (now - moment).total_seconds()) for moment in changed)
+        return [age for age in ages if age < within_seconds]
 
     async def list_parked(self) -> list[ParkedMail]:
         """Return the parked mails, oldest first."""

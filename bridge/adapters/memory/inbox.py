@@ -22,7 +22,7 @@ from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, MailUnreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.ports.broker import PublishReceipt
 
@@ -43,7 +43,7 @@ class MemoryInbox:
         self.mails = list(mails)
         self.page_limit = page_limit
         self.fails: dict[str, BridgeError] = {}
-        """Operation (`list`, `fetch`, `remove`, `park`, `count`) to the error that it raises, until it is taken out."""
+        """Operation (`list`, `fetch`, `remove`, `park`, `parked_lately`, `count`) to the error that it raises."""
         self.unreadable: set[str] = set()
         """Item ids of mails that can be neither converted nor read."""
         self.denies_removal = False
@@ -53,6 +53,9 @@ class MemoryInbox:
         self.fetches: list[Sequence[str]] = []
         self.removals: list[Sequence[str]] = []
         self.parked: dict[str, str] = {}
+        self.parked_at: list[float] = []
+        self.now: Callable[[], float] = lambda: 0.0
+        """The clock by which mails are parked."""
         self.size: MailboxSize | None = None
         self.target_missing = False
 
@@ -100,8 +103,15 @@ class MemoryInbox:
         for ref, code, _ in announced:
             self.parked[ref.message_id] = code
         ids = {ref.item_id for ref, _, _ in announced} - self.stuck
+        self.parked_at += [self.now()] * len(ids)
         self.mails = [replace(mail, folder=PARKED_FOLDER) if mail.ref.item_id in ids else mail for mail in self.mails]
         return [Removal(ref, MailUnreadable() if ref.item_id in self.stuck else None) for ref, _, _ in announced]
+
+    async def parked_lately(self, within_seconds: float, *, limit: int) -> Sequence[float]:
+        """Return how long ago mails were parked."""
+        self._fail("parked_lately")
+        ages = [self.now() - at for at in reversed(self.parked_at)]
+        return [age for age in ages if age < within_seconds][:limit]
 
     def _read(self, ref: MailRef) -> Fetched:
         mail = next((mail for mail in self.mails if mail.ref.item_id == ref.item_id), None)

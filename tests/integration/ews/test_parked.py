@@ -125,3 +125,33 @@ async def test_a_mailbox_is_measured_against_its_quota(sandbox: SandboxProcess, 
     assert (before.limit_bytes, after.limit_bytes) == (100 << 30, 1 << 20)
     assert 100_000 <= before.held_bytes <= 110_000
     assert 100_000 <= after.held_bytes - before.held_bytes <= 110_000
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_what_was_parked_within_the_hour_is_told_by_exchanges_clock(sandbox: SandboxProcess, hours: int) -> None:
+    """To a worker that was just started, whose own clock is hours off."""
+    _set_clocks(sandbox, hours * 3600)
+    with ews_client(sandbox, connections=1) as client:
+        await _park(sandbox, EwsInbox(client, _ADDRESS), "long ago")
+    _set_clocks(sandbox, hours * 3600 + 4000)
+    with ews_client(sandbox, connections=1) as client:
+        inbox = EwsInbox(client, _ADDRESS)
+        for name in ("one", "two", "three"):
+            await _park(sandbox, inbox, name)
+
+        ages = await inbox.parked_lately(3600, limit=20)
+        latest = await inbox.parked_lately(3600, limit=2)
+
+    assert len(ages) == 3
+    assert ages == sorted(ages)
+    assert max(ages) < 300
+    assert len(latest) == 2
+
+
+async def test_where_nothing_was_ever_parked_nothing_was_lately(client: EwsClient) -> None:
+    assert await EwsInbox(client, _ADDRESS).parked_lately(3600, limit=20) == []
+
+
+def _set_clocks(sandbox: SandboxProcess, ahead_seconds: int) -> None:
+    ahead = {f"{whose}_clock_ahead_seconds": ahead_seconds for whose in ("exchange", "entra")}
+    sandbox.admin("/settings", method="PUT", body=ahead)

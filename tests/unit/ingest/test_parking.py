@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FailedFetch, MailRef
 from bridge.domain.parking import PARKED_FOLDER, ParkingLimit, ParkingWindow
@@ -24,6 +25,7 @@ from bridge.telemetry.ingest_events import MailKept, MailParked
 from bridge.wire import event_v1
 from bridge.workers.ingest import IngestOptions
 from bridge.workers.ingest_limits import TransferLimits
+from tests.support.clock import InstantClock
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
@@ -241,6 +243,55 @@ async def test_a_missing_right_to_the_folder_leaves_the_mail_and_tells() -> None
         await bench.once()
 
     assert bench.left == ["m1"]
+
+
+def _a_burst(*, parked: int, inbox: MemoryInbox | None = None, clock: InstantClock | None = None) -> Bench:
+    """Nine mails that cannot be read, of which so many may be parked within an hour."""
+    mails = [a_mail(number) for number in range(9)]
+    bench = Bench(*mails, options=IngestOptions(parking=ParkingLimit(mails=parked)), inbox=inbox, clock=clock)
+    bench.inbox.unreadable |= {mail.ref.item_id for mail in mails}
+    bench.inbox.now = bench.clock.monotonic
+    return bench
+
+
+@pytest.mark.parametrize("hand_over", ["restart", "another worker in between"])
+async def test_a_worker_that_is_started_again_does_not_forget_what_was_parked_within_the_hour(hand_over: str) -> None:
+    bench = _a_burst(parked=3)
+    await passes(bench, 4)
+    assert len(bench.inbox.parked) == 3
+
+    if hand_over == "restart":
+        bench = _a_burst(parked=3, inbox=bench.inbox, clock=bench.clock)
+    else:
+        bench.reader._parking.begin()
+    await passes(bench, 4)
+    assert (len(bench.inbox.parked), len(bench.left)) == (3, 6)
+
+    bench.clock.seconds += 3_600
+    await passes(bench, 4)
+    assert len(bench.inbox.parked) == 6
+
+
+async def test_only_the_parked_of_the_last_hour_count_after_a_restart() -> None:
+    bench = _a_burst(parked=3)
+    bench.inbox.parked_at = [-3_601.0, -3_000.0, -10.0]
+
+    await passes(bench, 4)
+
+    assert len(bench.inbox.parked) == 1
+
+
+async def test_while_the_folder_does_not_tell_what_was_parked_mails_stay_and_others_pass_for_an_hour_at_most() -> None:
+    bench = _a_burst(parked=3)
+    bench.inbox.mails.append(a_mail(20))
+    bench.inbox.fails["parked_lately"] = MailboxAccessDenied()
+
+    await passes(bench, 6)
+    assert (bench.inbox.parked, "m20" in bench.left, parked_events(bench)) == ({}, False, [])
+
+    bench.clock.seconds += 3_600
+    await passes(bench, 4)
+    assert len(bench.inbox.parked) == 3
 
 
 def test_the_window_opens_again_as_time_passes() -> None:

@@ -54,10 +54,17 @@ from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 class Bench:
     """A reader with everything around it."""
 
-    def __init__(self, *mails: StoredMail, options: IngestOptions | None = None, page_limit: int = 1_000) -> None:
-        self.inbox = MemoryInbox(*mails, page_limit=page_limit)
+    def __init__(
+        self,
+        *mails: StoredMail,
+        options: IngestOptions | None = None,
+        page_limit: int = 1_000,
+        inbox: MemoryInbox | None = None,
+        clock: InstantClock | None = None,
+    ) -> None:
+        self.inbox = inbox or MemoryInbox(*mails, page_limit=page_limit)
         self.publisher = ScriptedPublisher()
-        self.clock = InstantClock()
+        self.clock = clock or InstantClock()
         self.events: list[Event] = []
         self.health = Health(monotonic=self.clock.monotonic)
         self.budget = ByteBudget(10_000)
