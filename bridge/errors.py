@@ -222,6 +222,12 @@ class FolderNotFound(OperatorError):
     code = "folder_not_found"
 
 
+class SendsUnanswered(OperatorError):
+    """Several calls to send, one after the other, had no usable answer: nobody knows which mails went out."""
+
+    code = "sends_unanswered"
+
+
 class RemovalImpossible(OperatorError):
     """Mails are published but cannot be removed: reading more would repeat them for ever."""
 

@@ -72,12 +72,16 @@ class EndReason:
     """Such as Exchange's response code; never content."""
 
 
-EntryKind = Literal["begun", "done", "ended"]
+EntryKind = Literal["begun", "done", "unsent", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One item of the ledger. A begun send that was marked is `done`."""
+    """
+    One item of the ledger: a call that sends, entered before it is made, or the end of a request.
+
+    A begun send is marked `done` once Exchange took the mail, and `unsent` where the call was refused or never made.
+    """
 
     kind: EntryKind
     stamp: Stamp
@@ -89,6 +93,8 @@ class LedgerEntry:
     """When it was marked as done, where that is told."""
     reason: EndReason | None = None
     """Of an ended request."""
+    call: int = 1
+    """The number of the call that sends, of those for this attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +132,18 @@ class Findings:
             *(mail.stamp for mail in (*self.outbox, *self.sent_items)),
         ]
         done = [entry.stamp for entry in self.ledger if entry.kind == "done"]
-        begun = frozenset(entry.stamp.attempt for entry in self.ledger if entry.kind != "ended")
+        calls = frozenset((entry.stamp.attempt, entry.call) for entry in self.ledger if entry.kind in {"begun", "done"})
+        ended = self.end_reason()
         return Seen(
             drafts=by_state[DraftState.UNSENT],
             voids=by_state[DraftState.VOID],
             moved=bool(evidence),
             # A submitted draft is neither unsent nor void, and not missing either: `moved` says so already.
-            begun=begun,
+            begun=frozenset(attempt for attempt, _ in calls),
+            calls=calls,
             done=bool(done),
             ended=any(entry.kind == "ended" for entry in self.ledger),
+            ended_unknown=ended is not None and ended[0].event == "unknown",
             other_content=bool(evidence or done) and all(stamp.digest != digest for stamp in (*evidence, *done)),
             young=self.young,
             blind=self.blind,
@@ -156,6 +165,11 @@ class Findings:
         """
         ended = next((entry for entry in self.ledger if entry.kind == "ended" and entry.reason is not None), None)
         return None if ended is None or ended.reason is None else (ended.reason, ended.stamp.digest)
+
+    def entry_of(self, attempt: str, call: int) -> str | None:
+        """Return the id of the entry of one call that sends, where a look found it."""
+        found = (entry.entry_id for entry in self.ledger if (entry.stamp.attempt, entry.call) == (attempt, call))
+        return next(found, None)
 
     def oldest_begun(self, attempts: frozenset[str]) -> datetime | None:
         """Return when the first of these sends was begun."""

@@ -2,11 +2,14 @@
 What to do next with a request to send: one pure state machine, driven by the egress worker and by `tests/model`.
 
 A mail is sent at most once, whoever published its request twice and whichever worker was frozen in the middle. That
-rests on four facts about the mailbox and on no lock:
+rests on these facts about the mailbox and on no lock:
 
 - A draft can be sent only with the change key of its creation, which only its creator has. Whoever changes the draft
   (*voids* it) thereby forbids the send for good.
 - A send is *begun* by an entry in the ledger, confirmed before SendItem goes out.
+- Each SendItem call has an entry of its own, and the entries are counted before the next one is made: `MOST_CALLS` in
+  all. As long as Exchange keeps to what the rules assume, any number of calls makes one mail. Where it does not, this
+  limit still holds: the request is then ended, and its outcome unknown.
 - A request that is given up is *ended* by an entry in the ledger, confirmed before the look that precedes the report.
 - A look reads in the direction in which a mail moves, so that a mail on its way is seen at least once: Drafts, Outbox,
   the ledger, Sent Items.
@@ -23,10 +26,14 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 """What names one draft and its entry in the ledger: an attempt in the worker, a small number in the model."""
+
+
+MOST_CALLS: Final = 3
+"""SendItem calls for one request whose outcome nobody was told, over all attempts and workers; then it is given up."""
 
 
 class Step(Enum):
@@ -88,8 +95,12 @@ class Seen(Generic[K]):
     """A submitted draft, or the mail in Outbox or in Sent Items."""
     begun: frozenset[K] = frozenset()
     """Attempts with an entry in the ledger, done or not."""
+    calls: frozenset[tuple[K, int]] = frozenset()
+    """The SendItem calls that may have taken effect, by attempt and number."""
     done: bool = False
     ended: bool = False
+    ended_unknown: bool = False
+    """It was ended because too many calls had no answer, or because the ledger was lost."""
     other_content: bool = False
     """What `moved` and `done` rest on has another digest than the request in hand."""
     young: bool = False
@@ -112,8 +123,12 @@ class Progress(Generic[K]):
     """The draft that this worker made in this round."""
     begun: bool = False
     """An entry for `own` may be in the ledger, now or later."""
+    call: int = 1
+    """The number of the next SendItem call for `own`."""
     ending: bool = False
     """The request is entered as ended."""
+    unclear: bool = False
+    """It is given up because too many calls had no answer."""
     known: frozenset[K] = frozenset()
     """Begun sends that were in the ledger, and missing, before this look started."""
     to_void: tuple[K, ...] = ()
@@ -138,7 +153,7 @@ def created(own: K) -> Progress[K]:
 
 def give_up(progress: Progress[K]) -> Progress[K]:
     """End the request: it failed for good, and a draft of it may exist."""
-    return Progress(Step.END, own=progress.own, begun=progress.begun)
+    return Progress(Step.END, own=progress.own, begun=progress.begun, call=progress.call)
 
 
 def entered_end(progress: Progress[K]) -> Progress[K]:
@@ -151,7 +166,9 @@ def wants_sent_items(seen: Seen[K]) -> bool:
     return (bool(seen.missing) or seen.young) and not seen.moved and not seen.done
 
 
-def looked(progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over: bool) -> Progress[K]:
+def looked(
+    progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over: bool, most_calls: int = MOST_CALLS
+) -> Progress[K]:
     """
     Decide after a look.
 
@@ -164,20 +181,34 @@ def looked(progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over
         return _missing(progress, seen.missing, patience_over=patience_over)
     if seen.ended and not progress.ending:
         return entered_end(replace(progress, known=frozenset()))  # an entry that was read is a confirmed one
-    if seen.blind and not progress.ending:
-        return give_up(progress) if patience_over else Progress(Step.DEFER)
-    if expired and not progress.ending:
-        return give_up(progress)
+    if not progress.ending:
+        gives_up = _given_up(progress, seen, expired=expired, patience_over=patience_over, most_calls=most_calls)
+        if gives_up is not None:
+            return gives_up
     if progress.ending or seen.drafts - {progress.own}:
-        ended = Outcome.UNKNOWN if seen.blind else Outcome.ENDED
+        ended = Outcome.UNKNOWN if seen.blind or seen.ended_unknown else Outcome.ENDED
         outcome = ended if progress.ending else None
         return _clear(replace(progress, known=frozenset(), outcome=outcome), seen.drafts)
     if progress.own in seen.drafts:
-        # Likewise: nothing would be gained by a second entry of the same begun send.
-        step = Step.SEND if progress.own in seen.begun else Step.ENTER
-        return Progress(step, own=progress.own, begun=True)
+        # Likewise: nothing would be gained by a second entry of the same call.
+        step = Step.SEND if (progress.own, progress.call) in seen.calls else Step.ENTER
+        return Progress(step, own=progress.own, begun=True, call=progress.call)
     # Nothing is there: not yet in a first look, or somebody voided one's own draft.
     return Progress(Step.CREATE if progress.own is None else Step.AGAIN)
+
+
+def _given_up(
+    progress: Progress[K], seen: Seen[K], *, expired: bool, patience_over: bool, most_calls: int
+) -> Progress[K] | None:
+    """Return what to do with a request that is not to be sent from here; None for one that may be."""
+    if seen.blind:
+        return give_up(progress) if patience_over else Progress(Step.DEFER)
+    if expired:
+        return give_up(progress)
+    mine = frozenset() if progress.own is None else frozenset({(progress.own, progress.call)})
+    if len(seen.calls - mine) >= most_calls:  # the next call would be one too many
+        return replace(give_up(progress), unclear=True)
+    return None
 
 
 def _missing(progress: Progress[K], missing: frozenset[K], *, patience_over: bool) -> Progress[K]:
@@ -220,7 +251,12 @@ def submitted(progress: Progress[K]) -> Progress[K]:
 
 
 def not_submitted(progress: Progress[K]) -> Progress[K]:
-    """SendItem was refused or not answered: it may have worked, now or later."""
+    """SendItem was not answered: it may have worked, now or later. Another call is another entry."""
+    return replace(progress, step=Step.LOOK, known=frozenset(), call=progress.call + 1)
+
+
+def not_made(progress: Progress[K]) -> Progress[K]:
+    """SendItem was refused, or not called: its entry serves for the next call."""
     return replace(progress, step=Step.LOOK, known=frozenset())
 
 

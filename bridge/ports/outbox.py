@@ -122,9 +122,11 @@ class SendingMailbox(Protocol):
             SendOutcomeUnknown: It may be void, or become it later.
         """
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
         """
-        Enter a begun send in the ledger; return the entry's id. The entry is stored when this returns.
+        Enter a call that sends in the ledger; return the entry's id. The entry is stored when this returns.
+
+        `call` is the number of the call for this attempt: each has an entry of its own.
 
         Raises:
             SendOutcomeUnknown: The entry may be there, or come later.
@@ -148,12 +150,22 @@ class SendingMailbox(Protocol):
             SendTooLate: `still` said no, and there was no call.
             CallRefused: The draft is not as it was created, or gone.
             SendRefused: Exchange will never send this mail.
+            MailboxUnavailable: There was no connection, so there was no call.
             SendOutcomeUnknown: It may be sent, or be sent later.
         """
 
     async def mark_done(self, entry_id: str) -> None:
         """
         Mark a begun send as done.
+
+        Raises:
+            CallRefused: There is no such entry.
+            SendOutcomeUnknown: It may be marked.
+        """
+
+    async def mark_unsent(self, entry_id: str) -> None:
+        """
+        Mark a begun send as one whose call was refused or never made: it is not counted as a send any more.
 
         Raises:
             CallRefused: There is no such entry.

@@ -96,6 +96,10 @@ _REASONS: dict[str, tuple[str, str]] = {
         "the mailbox, or what it may send in a day, is used up",
         "make room in the mailbox, or wait until the window has passed",
     ),
+    "sends_unanswered": (
+        "the last calls to send had no usable answer: sending paused, one call is tried now and then",
+        "find out what stands between the worker and Exchange; unknown requests in mail.dead may have been sent",
+    ),
     "removal_impossible": (
         "mails are published but cannot be removed, so reading stopped",
         "give the app the right to move and delete in the mailbox",

@@ -78,6 +78,7 @@ Code = Literal[
     "mailbox_access_denied",
     "mailbox_full",
     "folder_not_found",
+    "sends_unanswered",
     "removal_impossible",
     "parking_stopped",
     "published_too_often",

@@ -6,7 +6,8 @@ import asyncio
 from math import inf
 from typing import TYPE_CHECKING
 
-from bridge.errors import QueueTaken
+from bridge.domain.unanswered_sends import UnansweredSends
+from bridge.errors import QueueTaken, SendsUnanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,8 @@ class DrainHealth:
         self.day_left: Callable[[], float] = lambda: inf
         """Returns how many recipients may yet be written to within a day."""
         self._day_over = False
+        self.sends = UnansweredSends()
+        """Of the mailbox: a pause that a probe ended says nothing of sending."""
         self.urgent_told = asyncio.Event()
         """Set whenever something is heard of the urgent queue; whoever waits for it clears it."""
         self.urgent_taken = asyncio.Event()
@@ -100,6 +103,8 @@ class DrainHealth:
         self._standing_by.end(owned=self.drains)
         if self._pauses.code is not None:
             self._health.trouble(self._part, self._pauses.code, self._pauses.detail)
+        elif self.sends.too_many:
+            self._health.trouble(self._part, SendsUnanswered.code, f"{self.sends.in_a_row} in a row")
         elif self._trouble:
             self._health.trouble(self._part, *next(iter(self._trouble.values())))
         elif self._consumer.trouble is not None:

@@ -91,9 +91,9 @@ class QuietMailbox:
         """See the port."""
         await self._call(lambda: self._mailbox.void(draft))
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
         """See the port."""
-        return await self._call(lambda: self._mailbox.enter_begun(stamp, recipients))
+        return await self._call(lambda: self._mailbox.enter_begun(stamp, recipients, call=call))
 
     async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
         """See the port."""
@@ -106,6 +106,10 @@ class QuietMailbox:
     async def mark_done(self, entry_id: str) -> None:
         """See the port."""
         await self._call(lambda: self._mailbox.mark_done(entry_id))
+
+    async def mark_unsent(self, entry_id: str) -> None:
+        """See the port."""
+        await self._call(lambda: self._mailbox.mark_unsent(entry_id))
 
     async def discard(self, draft: CreatedDraft) -> None:
         """See the port."""

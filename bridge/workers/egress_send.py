@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bridge.domain import send_protocol as protocol
 from bridge.domain.outbound_records import CreatedDraft, DraftState, EndReason, Findings, SeenDraft, Stamp
-from bridge.domain.send_protocol import Outcome, Progress, Step
+from bridge.domain.send_protocol import MOST_CALLS, Outcome, Progress, Step
 from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
+from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.errors import (
     BridgeError,
     CallRefused,
@@ -20,6 +21,8 @@ from bridge.errors import (
     MessageError,
     SendOutcomeUnknown,
     SendRefused,
+    SendsUnanswered,
+    SendTooLate,
     TransientError,
 )
 from bridge.mime.compose_message_id import message_id_of
@@ -50,6 +53,11 @@ TIME_UNKNOWN_WAIT_SECONDS = 30.0
 _LEDGER_LOST = EndReason(
     "unknown", "outcome_unknown", "the folder Bridge Sends was deleted or emptied while this request was in hand"
 )
+_CALLED_TOO_OFTEN = EndReason(
+    "unknown",
+    "outcome_unknown",
+    f"Exchange was asked {MOST_CALLS} times to send it and gave no usable answer; it is not asked again",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,10 @@ class SendOptions:
     """How long after the ledger was lost the mails themselves are asked whether a request was sent before."""
     doubt_seconds: float = 2 * 86_400.0
     """How long after it a request that may have been in hand before is not sent; longer than any is kept waiting."""
+
+
+async def _nothing() -> None:
+    """Leave them unmarked."""
 
 
 @dataclass(slots=True)
@@ -100,6 +112,12 @@ class SendRun:
     in_time: Callable[[str], bool] = lambda _: True
     """Tells whether that still counts when the call goes out; asked on any thread."""
     blobs: BlobReader | None = None
+    sends: UnansweredSends = field(default_factory=UnansweredSends)
+    """Of the mailbox."""
+    withdraw: Callable[[str], None] = lambda _: None
+    """An entry of the ledger whose call was refused or never made: to be marked as such."""
+    mark_withdrawn: Callable[[], Awaitable[None]] = field(default=_nothing)
+    """Marks them, where it can be done; they are marked as well once the visit is over."""
     giving_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
@@ -112,7 +130,10 @@ class SendRun:
     _attempt: str | None = None
     """What the turn was used for."""
     _draft: CreatedDraft | None = None
+    _open: tuple[str, int] | None = None
+    """Attempt and number of a call that has, or may have, an entry in the ledger, and was not made so far."""
     _entry_id: str | None = None
+    """Of that entry, where it is known."""
     _findings: Findings = field(default_factory=Findings)
     _reason: EndReason | None = None
     _stumbles: int = 0
@@ -120,6 +141,8 @@ class SendRun:
     """Exchange asked for less and did not say for how long: this mail may be too much for it."""
     _entered: bool = False
     """An entry of this visit may be in the ledger."""
+    _unanswered: bool = False
+    """A call that sends had no answer in this visit."""
 
     async def run(self, *, look_first: bool) -> Conclusion:
         """
@@ -147,7 +170,17 @@ class SendRun:
                 progress = following
             return Deferred(CallRefused.code)  # other workers cross this one again and again
         finally:
+            self._withdraw()
             self._end_turn()
+
+    def _withdraw(self) -> None:
+        if (entry_id := self._open_entry()) is not None:
+            self.withdraw(entry_id)
+        self._open = self._entry_id = None
+
+    def _open_entry(self) -> str | None:
+        found = None if self._open is None else self._findings.entry_of(*self._open)
+        return self._entry_id or found
 
     def _end_turn(self) -> None:
         if self._turn is not None:
@@ -162,6 +195,9 @@ class SendRun:
             case Step.DEFER:
                 return Deferred(SendOutcomeUnknown.code)
             case Step.AGAIN:
+                # Before the others look: it would count as a call for them.
+                self._withdraw()
+                await self.mark_withdrawn()
                 await self.clock.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - parts workers that cross each other
                 return protocol.begin(expired=self._over())
             case Step.CREATE if self._turn is None or self._attempt is not None:
@@ -183,12 +219,14 @@ class SendRun:
             return None
         if not (self._over() or self._still_wanted()):
             return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS)
+        if self._unanswered and self.sends.too_many:
+            return Deferred(SendsUnanswered.code)
         if self.cleared is None:
             return None
         cleared = await self.cleared(self._own(progress).stamp.attempt)
         if isinstance(cleared, Deferred | Left):
             return cleared
-        return None if cleared else protocol.not_submitted(progress)
+        return None if cleared else protocol.not_made(progress)
 
     async def _called(self, progress: Progress[str]) -> Progress[str] | Left:
         if self._entered:
@@ -201,7 +239,7 @@ class SendRun:
     ) -> Progress[str] | Conclusion:
         if isinstance(error, TransientError):
             if await self._stumbled(error):
-                return _unanswered(progress)
+                return _unanswered(progress, error)
             if isinstance(error, HeldBack):
                 return Deferred(error.code, own=self._maybe_own)
             return Deferred(error.code, error.retry_after_seconds, own=self._maybe_own)
@@ -241,7 +279,8 @@ class SendRun:
             case Step.LOOK:
                 return await self._look(progress)
             case Step.END:
-                await self.mailbox.enter_ended(self._stamp(progress.own or _attempt()), self._end_reason())
+                reason = _CALLED_TOO_OFTEN if progress.unclear else self._end_reason()
+                await self.mailbox.enter_ended(self._stamp(progress.own or _attempt()), reason)
                 return protocol.entered_end(progress)
             case Step.VOID:
                 await self.mailbox.void(self._seen_draft(progress.to_void[0]))
@@ -249,17 +288,33 @@ class SendRun:
             case Step.ENTER:
                 self._attempt = self._own(progress).stamp.attempt
                 self.begins(self._attempt)
-                self._entered = True
-                self._entry_id = await self.mailbox.enter_begun(self._own(progress).stamp, self.request.recipients)
+                self._entered, self._open = True, (self._attempt, progress.call)
+                self._entry_id = await self.mailbox.enter_begun(
+                    self._own(progress).stamp, self.request.recipients, call=progress.call
+                )
                 return protocol.entered(progress)
             case Step.SEND:
-                own = self._own(progress)
-                await self.mailbox.send(own, still=lambda: self._in_time(own))
+                await self._send(progress)
                 return protocol.submitted(progress)
             case Step.CLOSE:
                 return await self._close()
             case _:
                 return await self._discard(progress)
+
+    async def _send(self, progress: Progress[str]) -> None:
+        own, begun = self._own(progress), self.sends.begin()
+        try:
+            await self.mailbox.send(own, still=lambda: self._in_time(own))
+        except SendOutcomeUnknown:
+            self._open = self._entry_id = None  # it stands for a call that may have worked
+            self._unanswered = True
+            self.sends.unanswered(begun)
+            raise
+        except BridgeError as error:
+            if isinstance(error, SendRefused | CallRefused) and not isinstance(error, SendTooLate):
+                self.sends.answered()
+            raise
+        self.sends.answered()
 
     def _in_time(self, own: CreatedDraft) -> bool:
         """Tell whether what was decided before the call that sends holds: this process may have been frozen since."""
@@ -274,7 +329,6 @@ class SendRun:
             date=self.clock.now(),
             blobs=self.blobs,
         )
-        self._entry_id = None
         return protocol.created(self._draft.stamp.attempt)
 
     async def _look(self, progress: Progress[str]) -> Progress[str]:
@@ -310,9 +364,8 @@ class SendRun:
 
     async def _close(self) -> Progress[str]:
         # Best effort: what SendItem answered is enough.
-        entry_id = self._entry_id or next(
-            (e.entry_id for e in self._findings.ledger if self._draft and e.stamp == self._draft.stamp), None
-        )
+        entry_id = self._open_entry()
+        self._open = self._entry_id = None
         try:
             if entry_id is not None:
                 await self.mailbox.mark_done(entry_id)
@@ -364,7 +417,7 @@ class SendRun:
                 )
             case Outcome.UNKNOWN if self._findings.blind:
                 return Ended(_LEDGER_LOST.event, _LEDGER_LOST.code, _LEDGER_LOST.detail)
-            case Outcome.UNKNOWN:
+            case Outcome.UNKNOWN if not self._findings.seen(self.digest).ended_unknown:
                 return Ended("unknown", "outcome_unknown", "a send was begun, and its mail is nowhere to be found")
             case Outcome.REUSED:
                 return Ended("failed", "request_id_reused", "another mail was sent under this request_id")
@@ -399,14 +452,16 @@ def _attempt() -> str:
     return uuid.uuid4().hex
 
 
-def _unanswered(progress: Progress[str]) -> Progress[str]:
+def _unanswered(progress: Progress[str], error: TransientError) -> Progress[str]:
     """A call was refused for now, or got no answer: what it may have done is seen by a look."""
     match progress.step:
         case Step.VOID:
             return protocol.not_voided(progress)
         case Step.ENTER:
             return protocol.not_entered(progress)
-        case Step.SEND:
+        case Step.SEND if isinstance(error, SendOutcomeUnknown):
             return protocol.not_submitted(progress)
+        case Step.SEND:
+            return protocol.not_made(progress)
         case _:
             return progress  # a draft, an entry of the end, a look: make it again

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.outbound_records import EndReason
 from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
+from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.errors import (
     BridgeError,
+    CallRefused,
     MailboxThrottled,
     MailboxUnavailable,
     MessageError,
     OperatorError,
+    SendsUnanswered,
     TokenUnavailable,
     TransientError,
 )
@@ -72,6 +75,10 @@ class Visits:
         self._slots = Slots(options.concurrent_sends, clock)
         self._stopping = stopping
         self._reading = asyncio.Lock()
+        self._sends = UnansweredSends()
+        health.sends = self._sends
+        self._unsent: set[str] = set()
+        """Entries of the ledger whose calls were refused or never made, and are not marked as that yet."""
         self.giving_up = asyncio.Event()
         """Set once no answer is waited for that a request can do without."""
 
@@ -109,6 +116,10 @@ class Visits:
                 self._pauses.pause(error)
                 self._health.report()
                 return self._waits_for_mailbox(ticket)
+            if self._sends.too_many:
+                self._pauses.pause(SendsUnanswered(f"{self._sends.in_a_row} in a row"))
+                self._health.report()
+                return conclusion if isinstance(conclusion, Ended) else self._waits_for_mailbox(ticket)
             if isinstance(conclusion, Ended):
                 self._pauses.resume()
                 self._health.report()
@@ -193,6 +204,9 @@ class Visits:
             blobs=self._options.blobs,
             untouched=ticket.untouched,
             begun_after=ticket.begun_after,
+            sends=self._sends,
+            withdraw=self._unsent.add,
+            mark_withdrawn=self._mark_unsent,
         )
         try:
             return await run.run(look_first=ticket.met_before or end_as is not None)
@@ -201,6 +215,21 @@ class Visits:
         except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
             asyncio.get_running_loop().call_exception_handler({"message": "a request was not sent", "exception": bug})
             return Deferred(BridgeError.code)
+        finally:
+            await self._mark_unsent()
+
+    async def _mark_unsent(self) -> None:
+        """Best effort: an entry without its mark counts as a send, which is the safe side."""
+        if not self._unsent or self._pauses.quiet_seconds:
+            return
+        entry_ids = list(self._unsent)
+        self._unsent.clear()
+        marks = (self._mailbox.mark_unsent(entry_id) for entry_id in entry_ids)
+        for entry_id, error in zip(entry_ids, await asyncio.gather(*marks, return_exceptions=True), strict=True):
+            if isinstance(error, TransientError | OperatorError) and not isinstance(error, CallRefused):
+                self._unsent.add(entry_id)
+            elif isinstance(error, BaseException) and not isinstance(error, BridgeError):
+                raise error
 
     def _waits_for_mailbox(self, ticket: Ticket, *, untouched: bool = False) -> Deferred:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.

@@ -32,10 +32,10 @@ FOLDER: Final = ledger_folder.FOLDER
 
 _CREATED: Final = "item:DateTimeCreated"
 _CHANGED: Final = "item:LastModifiedTime"
-_RECIPIENTS_DIGITS: Final = 6
+_MOST_DIGITS: Final = 6
 _TRIES: Final = 3
-_KINDS: Final = frozenset({"begun", "done", "ended"})
-_FIELDS: Final = (*stamps.STAMP_NAMES, stamps.ENTRY, stamps.RECIPIENTS, stamps.REASON)
+_KINDS: Final = frozenset({"begun", "done", "unsent", "ended"})
+_FIELDS: Final = (*stamps.STAMP_NAMES, stamps.ENTRY, stamps.RECIPIENTS, stamps.CALL, stamps.REASON)
 
 
 class EwsLedger:
@@ -63,9 +63,10 @@ class EwsLedger:
         """Find the folder, or make it."""
         await self._home.ids()
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
-        """Enter a begun send; return the entry's id."""
-        return await self._enter(stamp, {stamps.ENTRY: "begun", stamps.RECIPIENTS: str(recipients)})
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int) -> str:
+        """Enter a call that sends; return the entry's id."""
+        values = {stamps.ENTRY: "begun", stamps.RECIPIENTS: str(recipients)}
+        return await self._enter(stamp, values if call == 1 else {**values, stamps.CALL: str(call)})
 
     async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
         """Enter a request as ended."""
@@ -74,9 +75,13 @@ class EwsLedger:
 
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done, whatever else became of its entry."""
-        await self._marks.ask(entry_id, entry_id)
+        await self._marks.ask(entry_id, (entry_id, "done"))
 
-    async def _mark_all(self, entry_ids: Sequence[str]) -> Sequence[ResponseMessage | BridgeError]:
+    async def mark_unsent(self, entry_id: str) -> None:
+        """Mark a begun send as one whose call was refused or never made."""
+        await self._marks.ask(entry_id, (entry_id, "unsent"))
+
+    async def _mark_all(self, marks: Sequence[tuple[str, str]]) -> Sequence[ResponseMessage | BridgeError]:
         request = element(
             "m:UpdateItem",
             element(
@@ -85,15 +90,15 @@ class EwsLedger:
                     element(
                         "t:ItemChange",
                         element("t:ItemId", Id=entry_id),
-                        element("t:Updates", stamps.set_field(stamps.ENTRY, "done")),
+                        element("t:Updates", stamps.set_field(stamps.ENTRY, kind)),
                     )
-                    for entry_id in entry_ids
+                    for entry_id, kind in marks
                 ),
             ),
             ConflictResolution="AlwaysOverwrite",
             MessageDisposition="SaveOnly",
         )
-        return await changes(self._client, self._address, request, len(entry_ids))
+        return await changes(self._client, self._address, request, len(marks))
 
     async def entries(self, request_id: str) -> LedgerView:
         """Return the entries of a request, oldest first, and since when there are all of them."""
@@ -127,7 +132,7 @@ class EwsLedger:
         begun = [
             BegunSend(entry.at, entry.recipients, entry.stamp.attempt, entry.done_at)
             for entry in entries
-            if entry.kind != "ended"
+            if entry.kind in {"begun", "done"}
         ]
         return BegunSends(now, [send for send in begun if send.at > now - age])
 
@@ -228,16 +233,20 @@ def _entry(item: etree._Element) -> LedgerEntry | None:
     at = parse_time(item.findtext(f"{T}DateTimeCreated"))
     if stamp is None or kind not in _KINDS or at is None:
         return None  # nothing of ours
-    recipients = properties.get(stamps.RECIPIENTS, "")
     return LedgerEntry(
         kind=cast("EntryKind", kind),
         stamp=stamp,
         at=at,
-        recipients=int(recipients) if recipients.isdecimal() and len(recipients) <= _RECIPIENTS_DIGITS else 0,
+        recipients=_number(properties.get(stamps.RECIPIENTS), 0),
+        call=_number(properties.get(stamps.CALL), 1),
         entry_id=stamps.item_id_of(item)[0],
         done_at=parse_time(item.findtext(f"{T}LastModifiedTime")) if kind == "done" else None,
         reason=_reason(properties.get(stamps.REASON)) if kind == "ended" else None,
     )
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else otherwise
 
 
 def _reason(text: str | None) -> EndReason | None:

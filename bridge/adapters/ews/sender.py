@@ -40,6 +40,7 @@ LARGEST_MIME_BYTES: Final = 48 * 1000 * 1000
 LARGEST_MAIL_BYTES: Final = 150 * 1024 * 1024
 """Exchange Online's own limit (message size limits); a mailbox may have a lower one, which it tells."""
 
+_NO_CONNECTION: Final = frozenset({"host_unreachable", "name_unresolved"})
 _DELETED: Final = ("deleteditems", "recoverableitemsdeletions")
 
 VOID_SUBJECT: Final = "Void draft of the mail bridge: do not send"
@@ -173,9 +174,9 @@ class EwsSender:
         )
         await change(self._client, self._address, request)
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
-        """Enter a begun send; return the entry's id."""
-        return await self._ledger.enter_begun(stamp, recipients)
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
+        """Enter a call that sends; return the entry's id."""
+        return await self._ledger.enter_begun(stamp, recipients, call=call)
 
     async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
         """Enter a request as ended."""
@@ -188,6 +189,10 @@ class EwsSender:
             await self._sends.ask(draft.stamp.request_id, (draft, still))
         except MailUnreadable as error:
             raise SendRefused(error.detail) from error
+        except SendOutcomeUnknown as error:
+            if isinstance(error.__cause__, MailboxUnavailable) and error.__cause__.code in _NO_CONNECTION:
+                raise error.__cause__ from error  # nothing of the request has left this machine
+            raise
         except MailboxAccessDenied as error:
             if error.detail == "ErrorAccessDenied":
                 # Also the answer for an item that was submitted before; a look tells which it is. A mailbox that
@@ -223,6 +228,10 @@ class EwsSender:
     async def mark_done(self, entry_id: str) -> None:
         """Mark a begun send as done."""
         await self._ledger.mark_done(entry_id)
+
+    async def mark_unsent(self, entry_id: str) -> None:
+        """Mark a begun send as one whose call was refused or never made."""
+        await self._ledger.mark_unsent(entry_id)
 
     async def discard(self, draft: CreatedDraft) -> None:
         """Delete a draft of one's own; one that is gone is no error."""

@@ -56,6 +56,7 @@ class _Entry:
     recipients: int = 0
     reason: EndReason | None = None
     done_at: datetime | None = None
+    call: int = 1
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ class MemoryOutbox:
     largest_mail_bytes: int = 150 * 1024 * 1024
     copies: Place = "sent"
     """Where a submitted mail is right away: in `sent`, still in `outbox`, or `nowhere` for a while."""
+    drafts_stay: bool = False
+    """Set: a submitted draft stays as it was, as with an Exchange that is broken."""
     items: dict[str, MemoryItem] = field(default_factory=dict)
     entries: dict[str, _Entry] = field(default_factory=dict)
     submissions: list[Stamp] = field(default_factory=list)
@@ -171,7 +174,16 @@ class MemoryOutbox:
 
         def execute() -> LedgerView:
             entries = [
-                LedgerEntry(entry.kind, entry.stamp, entry.at, entry.recipients, entry_id, entry.done_at, entry.reason)
+                LedgerEntry(
+                    entry.kind,
+                    entry.stamp,
+                    entry.at,
+                    entry.recipients,
+                    entry_id,
+                    entry.done_at,
+                    entry.reason,
+                    entry.call,
+                )
                 for entry_id, entry in self.entries.items()
                 if entry.stamp.request_id == request_id
             ]
@@ -189,10 +201,10 @@ class MemoryOutbox:
 
         await self._call("void", execute)
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
-        """Enter a begun send."""
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
+        """Enter a call that sends."""
         return await self._call(
-            "enter_begun", lambda: self._enter(_Entry("begun", stamp, self.clock.now(), recipients))
+            "enter_begun", lambda: self._enter(_Entry("begun", stamp, self.clock.now(), recipients, call=call))
         )
 
     async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
@@ -204,7 +216,8 @@ class MemoryOutbox:
 
         def execute() -> None:
             item = self._unsent(draft.item_id, draft.change_key)
-            item.state, item.place = DraftState.SUBMITTED, self.copies
+            if not self.drafts_stay:
+                item.state, item.place = DraftState.SUBMITTED, self.copies
             self.submissions.append(item.stamp)
             self.submitted_at.append(self.clock.now())
 
@@ -221,6 +234,16 @@ class MemoryOutbox:
 
         await self._call("mark_done", execute)
 
+    async def mark_unsent(self, entry_id: str) -> None:
+        """Mark a begun send as one whose call was refused or never made."""
+
+        def execute() -> None:
+            if entry_id not in self.entries:
+                raise CallRefused("no such entry")
+            self.entries[entry_id].kind = "unsent"
+
+        await self._call("mark_unsent", execute)
+
     async def discard(self, draft: CreatedDraft) -> None:
         """Delete a draft."""
 
@@ -236,7 +259,7 @@ class MemoryOutbox:
         def execute() -> BegunSends:
             now = self.clock.now()
             entries = sorted(self.entries.values(), key=lambda entry: entry.at)
-            recent = (e for e in entries if e.kind != "ended" and e.at > now - age)
+            recent = (e for e in entries if e.kind in {"begun", "done"} and e.at > now - age)
             sends = [BegunSend(one.at, one.recipients, one.stamp.attempt, one.done_at) for one in recent]
             return BegunSends(now, sends)
 

@@ -102,6 +102,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "sent_copy_delay_seconds": _seconds(0, of_mailboxes=True),
     "sent_copy_keeps_named_properties": _switch(default=True),
     "replaces_message_id": _switch(default=False),
+    "sent_draft_stays": _switch(default=False),
     "request_bytes": _count(64 * _MB, none=False, of_mailboxes=False),
     "send_bytes": _count(35 * _MB),
     "receive_bytes": _count(36 * _MB),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews.errors import EwsError
-from bridge.sandbox.store import folders, sends
+from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.temper import ledger, quota
 from bridge.sandbox.temper.connections import Connections
@@ -118,7 +118,7 @@ class Temper:
         submitted = sends.submit(
             db,
             mailbox,
-            item,
+            self._leaving(db, mailbox, item),
             save_to=save_to,
             waits_in=waits_in,
             message_id=sends.new_message_id(mailbox) if self.book.of("replaces_message_id", address) else None,
@@ -126,6 +126,12 @@ class Temper:
         self.check_stored(db, mailbox, item)
         ledger.note_accepted(db, mailbox.id, now, recipients)
         return submitted
+
+    def _leaving(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item) -> Item:
+        """Return what leaves: the item, or a copy, where a sent draft is to stay as it was."""
+        if not self.book.of("sent_draft_stays", mailbox.address):
+            return item
+        return items.insert(db, mailbox.id, item.folder, dict(item.bag), mime=items.mime_of(db, item))
 
     # What the mail flow asks
 

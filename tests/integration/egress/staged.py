@@ -144,10 +144,10 @@ class StagedMailbox:
             created = CreatedDraft(draft.stamp, draft.item_id, draft.change_key)
             await self._call("void", lambda: self._inner.discard(created))
 
-    async def enter_begun(self, stamp: Stamp, recipients: int) -> str:
+    async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
         if not self._rules.ledger:
             return ""
-        return await self._call("begin", lambda: self._inner.enter_begun(stamp, recipients))
+        return await self._call("begin", lambda: self._inner.enter_begun(stamp, recipients, call=call))
 
     async def enter_ended(self, stamp: Stamp, reason: EndReason) -> None:
         if self._rules.end_entry:

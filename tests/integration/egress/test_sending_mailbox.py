@@ -211,6 +211,23 @@ class SendingMailboxContract:
         await mailbox.mark_done(entry_id)
         assert [entry.kind for entry in (await mailbox.find_in_ledger(first.request_id)).entries] == ["done", "ended"]
 
+    async def test_each_call_that_sends_has_an_entry_with_its_number(self, mailbox: SendingMailbox) -> None:
+        stamp = a_stamp()
+        await mailbox.enter_begun(stamp, 1)
+        await mailbox.enter_begun(stamp, 1, call=2)
+
+        assert [entry.call for entry in (await mailbox.find_in_ledger(stamp.request_id)).entries] == [1, 2]
+
+    async def test_call_that_was_never_made_counts_as_no_send(self, mailbox: SendingMailbox) -> None:
+        before = len((await mailbox.begun_since(timedelta(minutes=5))).sends)
+        stamp = a_stamp()
+        entry_id = await mailbox.enter_begun(stamp, 1)
+
+        await mailbox.mark_unsent(entry_id)
+
+        assert [entry.kind for entry in (await mailbox.find_in_ledger(stamp.request_id)).entries] == ["unsent"]
+        assert len((await mailbox.begun_since(timedelta(minutes=5))).sends) == before
+
     async def test_rate_window_shows_begun_sends_with_their_recipients(self, mailbox: SendingMailbox) -> None:
         before = len((await mailbox.begun_since(timedelta(minutes=5))).sends)
         await mailbox.enter_begun(a_stamp(), 3)

@@ -549,6 +549,8 @@ async def test_two_workers_with_the_same_request_send_once_however_they_interlea
 
     assert len(mailbox.submissions) <= 1
     expected = {"outbound.sent", "outbound.unknown"} if mailbox.submissions else {"outbound.expired"}
+    if any(entry.reason is not None and entry.reason.event == "unknown" for entry in mailbox.entries.values()):
+        expected |= {"outbound.unknown"}  # given up after so many calls that were entered and not known to have failed
     assert {name for name, _ in (*one.told(), *two.told())} <= expected
     assert one.told()
     assert two.told()

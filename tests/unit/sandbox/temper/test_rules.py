@@ -253,6 +253,17 @@ async def test_the_message_id_may_be_replaced_everywhere(sandbox: _Sandbox) -> N
     assert b"X-Last: 1" in mime
 
 
+async def test_a_sent_draft_may_stay_as_it_was_and_be_sent_again(sandbox: _Sandbox) -> None:
+    sandbox.book.put({"sent_draft_stays": True})
+    sandbox.send("once")
+    sandbox.flow.settle_pending()
+
+    (draft,) = sandbox.store.mails(_DISPATCH, "drafts").mails
+    (copy,) = sandbox.store.mails(_DISPATCH, "sentitems").mails
+    assert len(sandbox.store.mails(_CREW, "inbox").mails) == 1
+    assert draft.item_id != copy.item_id
+
+
 def _stored(store: Store) -> Iterator[sends.SubmittedMail]:
     with store.reading() as db:
         yield from sends.pending(db)

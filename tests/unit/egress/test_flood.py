@@ -1,0 +1,235 @@
+"""An Exchange that sends and does not say so: the brake that holds when what the protocol assumes turns out wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.domain.send_protocol import MOST_CALLS
+from bridge.domain.unanswered_sends import MOST_IN_A_ROW, UnansweredSends
+from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable
+from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
+from bridge.workers.egress_pause import PauseOptions
+from tests.unit.egress.harness import PLENTY, Bench, eventually
+
+if TYPE_CHECKING:
+    from bridge.adapters.memory.outbox import Loss
+
+UNKNOWN = ("outbound.unknown", "outcome_unknown")
+SENT = ("outbound.sent", None)
+_PART = "mailbox:dispatch:egress"
+
+
+def _flooding(bench: Bench) -> None:
+    bench.mailbox.drafts_stay = True
+    _lose_answers(bench, "executed", 50)
+
+
+def _lose_answers(bench: Bench, loss: Loss, times: int, method: str = "send") -> None:
+    for _ in range(times):
+        bench.mailbox.lose_answer(method, loss)
+
+
+def _back(*benches: Bench) -> bool:
+    for bench in benches:
+        bench.come_back()
+    return True
+
+
+def _later(bench: Bench) -> bool:
+    """Let what Exchange asked for be over, and requests be back."""
+    if bench.waiting():
+        bench.clock.seconds += 41
+    return _back(bench)
+
+
+def _code(bench: Bench) -> str:
+    state = bench.health.state(_PART)
+    return "" if state is None else state.code
+
+
+def _noted(bench: Bench, codes: list[str]) -> bool:
+    codes.append(_code(bench))
+    return True
+
+
+def _pauses(bench: Bench) -> int:
+    return sum(isinstance(event, DrainingPaused) for event in bench.emitted)
+
+
+async def test_no_more_than_three_calls_go_out_for_one_request_whatever_its_attempts() -> None:
+    bench = Bench()
+    _flooding(bench)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert len(bench.mailbox.submissions) == MOST_CALLS == 3
+    assert bench.told() == [UNKNOWN]
+    assert "3 times" in bench.events()[0].detail
+    assert [message.headers["x-bridge-reason"] for message in bench.dead()] == ["outcome_unknown"]
+    assert bench.drafts_left() == 0
+
+
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+async def test_the_limit_outlives_the_workers_that_made_the_calls(deaths: int) -> None:
+    """It is counted in the mailbox before each call: who dies right after one has told nobody of it."""
+    bench = Bench()
+    _flooding(bench)
+    bench.request()
+    for death in range(1, deaths + 1):
+        await bench.killed(lambda least=death: len(bench.mailbox.submissions) == least)  # type: ignore[misc]
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert len(bench.mailbox.submissions) == 3
+    assert bench.told() == [UNKNOWN]
+
+
+async def test_a_call_is_in_the_ledger_before_it_is_made() -> None:
+    bench = Bench()
+    reached, go = bench.mailbox.freeze("send")
+    bench.request()
+
+    async with bench.running():
+        await reached.wait()
+        entered = [(entry.kind, entry.call) for entry in bench.mailbox.entries.values()]
+        go.set()
+        await eventually(lambda: bool(bench.events()))
+
+    assert entered == [("begun", 1)]
+
+
+async def test_two_workers_together_make_no_more_calls_than_one() -> None:
+    """Each on a broker of its own, as if the request had been published to both."""
+    one, two = Bench(), Bench()
+    two.mailbox, two.clock = one.mailbox, one.clock
+    _flooding(one)
+    one.request()
+    two.request()
+
+    async with one.running(), two.running():
+        await eventually(lambda: _back(one, two) and bool(one.events() and two.events()))
+
+    assert len(one.mailbox.submissions) <= 3
+    assert one.told() == two.told() == [UNKNOWN]
+
+
+async def test_calls_that_were_refused_do_not_count() -> None:
+    """Nothing is unknown of them, however many there were."""
+    bench = Bench()
+    bench.mailbox.fail_next("send", *[CallRefused("ErrorStaleObject")] * 20)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert bench.told() == [SENT]
+    assert bench.mailbox.calls.count("send") == 21
+
+
+async def test_calls_that_were_throttled_do_not_count() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("send", *[MailboxThrottled(retry_after_seconds=40.0)] * 6)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _later(bench) and SENT in bench.told())
+
+    assert bench.told() == [SENT]
+    assert bench.mailbox.calls.count("send") == 7
+
+
+async def test_calls_without_a_connection_do_not_count() -> None:
+    bench = Bench()
+    bench.mailbox.fail_next("send", *[MailboxUnavailable(code="host_unreachable")] * 12)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert bench.told() == [SENT]
+
+
+async def test_an_entry_whose_answer_was_lost_counts_once() -> None:
+    """It is found by the look that follows, and serves for the call."""
+    bench = Bench()
+    _lose_answers(bench, "executed", 3, "enter_begun")
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [SENT]
+    assert len(bench.mailbox.entries) == 1
+
+
+async def test_mailbox_whose_calls_have_no_answers_pauses_says_so_and_heals_by_itself() -> None:
+    bench = Bench(options=replace(PLENTY, pauses=PauseOptions(0.01, 0.01, 0.05, 0.05), concurrent_sends=1))
+    _lose_answers(bench, "never", MOST_IN_A_ROW)
+    for number in range(4):
+        bench.request(f"r-{number}")
+
+    async with bench.running():
+        await eventually(lambda: _code(bench) == "sends_unanswered")
+        paused = len(bench.mailbox.submissions)
+        await eventually(lambda: _back(bench) and len(bench.events()) == 4)
+        await eventually(lambda: _code(bench) != "sends_unanswered")
+
+    codes = [event.code for event in bench.emitted if isinstance(event, DrainingPaused)]
+    assert paused == 0
+    assert set(codes) == {"sends_unanswered"}
+    assert any(isinstance(event, DrainingResumed) for event in bench.emitted)
+    assert bench.told().count(SENT) >= 3
+
+
+async def test_mailbox_that_still_gives_no_answers_is_tried_with_one_call_at_a_time() -> None:
+    bench = Bench()
+    _flooding(bench)
+    for number in range(30):
+        bench.request(f"r-{number}")
+
+    async with bench.running():
+        # Those that were on their way when it paused have come to an end by then.
+        await eventually(lambda: _back(bench) and _pauses(bench) >= 3)
+        sent = len(bench.mailbox.submissions)
+        tries = _pauses(bench)
+        await eventually(lambda: _back(bench) and _pauses(bench) >= tries + 8)
+        more = len(bench.mailbox.submissions) - sent
+
+    assert more <= 8 + 1
+
+
+async def test_health_says_so_until_a_call_is_answered_though_the_mailbox_can_be_read() -> None:
+    bench = Bench()
+    _flooding(bench)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _pauses(bench) > 0)
+        probes = bench.mailbox.calls.count("begun_since")
+        seen: list[str] = []
+        await eventually(lambda: _noted(bench, seen) and bench.mailbox.calls.count("begun_since") >= probes + 5)
+
+    assert set(seen) == {"sends_unanswered"}
+
+
+def test_calls_under_way_together_count_as_one_and_any_answer_ends_the_row() -> None:
+    sends = UnansweredSends()
+    together = [sends.begin() for _ in range(20)]
+    for begun in together:
+        sends.unanswered(begun)
+
+    assert sends.in_a_row == 1
+
+    for _ in range(MOST_IN_A_ROW - 1):
+        assert not sends.too_many
+        sends.unanswered(sends.begin())
+
+    assert sends.too_many
+    sends.answered()
+    assert not sends.too_many
