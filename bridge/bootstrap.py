@@ -315,6 +315,7 @@ class _Process:
             emit=self.emit,
             health=self.health,
             limits=self.limits(),
+            roster=self.roster,
         )
         return [*senders.values(), returned]
 

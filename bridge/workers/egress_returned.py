@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.trusted_time import is_over
-from bridge.errors import BridgeError, MessageTooLarge
+from bridge.errors import BridgeError, BrokerAccessRefused, MessageTooLarge, TopologyMissing, TransientError
 from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
-from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, parse_outbound_key
+from bridge.wire.topology import (
+    OUTBOUND_RETURNED,
+    is_alias,
+    outbound_queue,
+    outbound_urgent_queue,
+    parse_outbound_key,
+)
 from bridge.workers.egress_conclusion import Deferred, Ended
 from bridge.workers.egress_consume import take_deliveries
 from bridge.workers.egress_gate import first_of
@@ -21,6 +27,7 @@ from bridge.workers.loop import Patience, wait_for_any, wait_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bridge.domain.roster import Roster
     from bridge.ports.broker import Consumer, Delivery, Publisher
     from bridge.ports.clock import Clock
     from bridge.telemetry.events import Emit
@@ -40,8 +47,9 @@ class ReturnedDrain:
     """
     The queue of requests that came back. Any number of workers drain it; none needs to.
 
-    Whoever drains it must be given every mailbox that the configuration sends from: an alias that is not among them
-    is unknown, and its requests fail.
+    Whoever drains it must be given every mailbox that the configuration sends from. An alias that is not among them may
+    be one of another configuration on the same virtual host: it is unknown, and its requests fail, only if it has no
+    queue and no worker announced it.
     """
 
     def __init__(
@@ -54,8 +62,10 @@ class ReturnedDrain:
         emit: Emit,
         health: Health,
         limits: OutboundLimits,
+        roster: Roster | None = None,
         stop_within_seconds: float = 20.0,
     ) -> None:
+        self._roster = roster
         self._senders = senders
         self._consumer = consumer
         self._clock = clock
@@ -82,6 +92,8 @@ class ReturnedDrain:
         try:
             if sender is None and died_at_home:
                 await self._leave_to_others(delivery, reason)
+            elif sender is None and self._roster is not None and await self._may_be_others(alias, self._roster):
+                await self._let_wait(delivery, alias, self._roster)
             elif sender is None:
                 await self._fail_unknown(delivery)
             elif died_at_home and reason == "expired":
@@ -96,6 +108,38 @@ class ReturnedDrain:
                 await first_of(self._clock, _LARGE_WAIT_SECONDS, self._stopping)
                 if not delivery.lost:
                     delivery.requeue()
+
+    async def _may_be_others(self, alias: str, roster: Roster) -> bool:
+        """Whether the alias may be one of a worker with another configuration, as far as is known by now."""
+        if not is_alias(alias):
+            return False
+        if roster.sends(alias) is not False:
+            return True
+        for queue in (outbound_queue(alias), outbound_urgent_queue(alias)):
+            try:
+                await self._consumer.look(queue)
+            except TopologyMissing:
+                continue
+            except BrokerAccessRefused:  # it may not look; that the request came back says as much
+                return False
+            except TransientError:
+                return True  # it cannot be told now
+            return True  # there by now, or without its binding
+        return False
+
+    async def _let_wait(self, delivery: Delivery, alias: str, roster: Roster) -> None:
+        """Let a request go round until its queue is there, or nobody turns out to have its mailbox."""
+        ticket = read_ticket(delivery, limits=self._limits, clock=self._clock)
+        self._emit(RequestReceived(NOBODY, "returned"))
+        if roster.sends(alias):  # one that nobody announced may be anything that a publisher wrote
+            self._emit(QueueMissing(alias))
+        if not await self._settler.ready(ticket):
+            return
+        if ticket.invalid is not None and ticket.invalid.field.startswith("headers."):
+            # These are made anew for a wait, and what is wrong with them would be gone.
+            await self._settler.end(ticket, Ended("failed", "invalid_request", str(ticket.invalid)))
+        else:
+            await self._settler.defer(ticket, Deferred("queue_missing", untouched=True), counts=False)
 
     async def _fail_unknown(self, delivery: Delivery) -> None:
         ticket = read_ticket(delivery, limits=self._limits, clock=self._clock)

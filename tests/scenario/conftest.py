@@ -55,10 +55,10 @@ def site(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Site:
     return make_site(tmp_path, sandbox, broker_url)
 
 
-def make_site(directory: Path, sandbox: SandboxProcess, amqp_url: str) -> Site:
-    """Apply the topology and return the joint settings."""
+def make_site(directory: Path, sandbox: SandboxProcess, amqp_url: str, *, config: Path | None = None) -> Site:
+    """Apply the topology of the sandbox's configuration, or another one, and return the joint settings."""
     environment = {
-        "BRIDGE_CONFIG": str(sandbox.directory / "bridge.toml"),
+        "BRIDGE_CONFIG": str(config or sandbox.directory / "bridge.toml"),
         "BRIDGE_RABBITMQ__URLS": amqp_url,
         "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
     }

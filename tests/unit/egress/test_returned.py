@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
+from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
+from bridge.domain.roster import Announcement, Roster
 from bridge.errors import MailboxFull
 from bridge.ports.broker import Message
 from bridge.telemetry.egress_events import QueueMissing, RequestEnded
 from bridge.wire.outbound_v1 import OutboundLimits
-from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue
+from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, topology
 from bridge.workers.egress_returned import NOBODY, ReturnedDrain
 from tests.support.clock import START
 from tests.unit.egress.harness import ALIAS, Bench, a_body, eventually
@@ -27,7 +28,7 @@ HOME = outbound_queue(ALIAS)
 
 
 @contextlib.asynccontextmanager
-async def draining(bench: Bench) -> AsyncIterator[None]:
+async def draining(bench: Bench, roster: Roster | None = None) -> AsyncIterator[None]:
     """A drain beside a sender that does not consume by itself."""
     drain = ReturnedDrain(
         senders={ALIAS: bench.sender()},
@@ -37,6 +38,7 @@ async def draining(bench: Bench) -> AsyncIterator[None]:
         emit=bench.emitted.append,
         health=bench.health,
         limits=OutboundLimits(),
+        roster=roster,
     )
     stop = asyncio.Event()
     task = asyncio.create_task(drain.run(stop))
@@ -69,6 +71,87 @@ async def test_request_of_an_unknown_alias_fails_and_its_name_becomes_no_label()
     assert bench.events()[0].mailbox == "nobody"
     assert len(bench.dead()) == 1
     assert [e.mailbox for e in bench.emitted if isinstance(e, RequestEnded)] == [NOBODY]
+
+
+def a_roster(*announced: str, gathered: bool = True) -> Roster:
+    """What a worker knows that hears the others, and one that announced these aliases."""
+    seconds = 0.0
+    roster = Roster("0" * 32, frozenset({ALIAS}), lambda: seconds)
+    for _ in range(10 if gathered else 1):
+        seconds += 5
+        roster.hear(Announcement("0" * 32, "1", "egress", [], [ALIAS], []), 10)
+    if announced:
+        roster.hear(Announcement("1" * 32, "1", "egress", [], announced, []), 10)
+    return roster
+
+
+async def test_request_for_a_mailbox_of_another_configuration_waits_until_its_queue_is_there() -> None:
+    """The other worker is heard, and its queue is still to be made: the request is no unknown alias."""
+    bench = Bench()
+    bench.request(alias="fleet")
+
+    async with draining(bench, a_roster("fleet")):
+        for _ in range(3):
+            await eventually(lambda: bench.waiting() == {"5s": 1})
+            assert bench.retried().headers["x-bridge-reason"] == "queue_missing"
+            bench.come_back()
+
+    assert not bench.events()
+    assert {e.mailbox for e in bench.emitted if isinstance(e, QueueMissing)} == {"fleet"}
+
+
+async def test_request_of_an_alias_that_nobody_announced_fails_once_everybody_was_heard() -> None:
+    bench = Bench()
+    bench.request(alias="fleet")
+
+    async with draining(bench, a_roster("others-2")):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "unknown_alias")]
+
+
+async def test_while_announcements_gather_no_alias_is_unknown_and_its_name_is_in_no_log() -> None:
+    bench = Bench()
+    bench.request(alias="fleet")
+
+    async with draining(bench, a_roster(gathered=False)):
+        await eventually(lambda: bench.waiting() == {"5s": 1})
+
+    assert not bench.events()
+    assert "fleet" not in str(bench.emitted)
+
+
+async def test_what_cannot_be_an_alias_fails_at_once() -> None:
+    bench = Bench()
+    bench.request(alias="Fleet@example.org")
+
+    async with draining(bench, a_roster(gathered=False)):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "unknown_alias")]
+
+
+async def test_an_alias_whose_queue_is_there_is_not_unknown() -> None:
+    """It was made meanwhile, or has lost its binding."""
+    bench = Bench()
+    bench.broker = MemoryBroker(topology([ALIAS, "fleet"]))
+    bench.publisher = MemoryPublisher(bench.broker)
+    bench.broker.publish(Message(OUTBOUND_RETURNED, "fleet.urgent", a_body(), "r-1", "mail.outbound.v1"))
+
+    async with draining(bench, a_roster()):
+        await eventually(lambda: bool(bench.waiting()))
+
+    assert not bench.events()
+
+
+async def test_request_that_asks_for_copies_does_not_lose_what_is_wrong_with_it_by_waiting() -> None:
+    bench = Bench()
+    bench.request(alias="fleet", headers={"CC": "x"})
+
+    async with draining(bench, a_roster("fleet")):
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "invalid_request")]
 
 
 async def test_request_whose_queue_is_missing_is_tried_again_with_an_alarm() -> None:
