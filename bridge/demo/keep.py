@@ -59,7 +59,7 @@ def _lines(
         "RabbitMQ, as its administrator": administrator,
         "mail for " + sandbox["mailboxes"][0]["address"]: f"smtp://{sandbox['smtp']}",
         "EWS": sandbox["ews_url"],
-        "sandbox's admin API": sandbox["admin_url"],
+        "sandbox's page and admin API": sandbox["admin_url"],
         **{f"{name}'s health": f"{url} (and /metrics)" for name, url in health.items()},
         "logs": f"{directory}/*.log",
     }
@@ -79,5 +79,7 @@ def _lines(
         "In another shell, for the bridge's commands, the examples and curl:",
         *(f"  export {name}={value}" for name, value in exports.items()),
         "That is a worker's login. A CAD system has another, which bridge send and bridge tail need:",
-        "  BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge tail",
+        "  BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge tail       events: what became of requests",
+        "  python docs/examples/consume.py                   mails, as JSON from a queue of its own",
+        "Reply, beside a sent mail on the sandbox's page, shows what `answers` in that JSON is for.",
     ]

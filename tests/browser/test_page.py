@@ -9,14 +9,14 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.conftest import CREW, DISPATCH
+from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.browser import Browser
-    from tests.support.sandbox import SandboxProcess
 
-_VIEWS = ("mail", "compose", "sends", "calls", "faults", "tokens")
+_VIEWS = ("mail", "compose", "sends", "calls", "faults", "tokens", "bridge")
 _MAIL = (
     b"From: Ada Example <ada@elsewhere.example>\r\nTo: dispatch@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
     b"Message-ID: <first@elsewhere.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n"
@@ -301,6 +301,71 @@ def test_a_phone_shows_folders_then_mails_then_the_mail_and_finds_back(
     browser.click("article .back")
     browser.click(".list .back")
     browser.wait(".folders a", text="Inbox")
+
+
+def test_a_phone_shows_no_piece_of_a_table_s_head(sandbox: SandboxProcess, browser: Browser, url: str) -> None:
+    """Cards name their columns themselves; a head beside them was wider than what hid it."""
+    assert _token_status(sandbox) == 200
+    browser.size(375, 740)
+    browser.open(f"{url}/#/tokens")
+    browser.wait("tbody tr", text="full_access_as_app")
+
+    seen = """const one = document.querySelector("thead").getBoundingClientRect();
+      return one.width > 1 && one.height > 1 && one.right > 0 && one.left < innerWidth"""
+    assert browser.run(seen) is False
+
+
+def test_the_page_opens_where_mail_is(browser: Browser, tmp_path: Path) -> None:
+    """A bridge empties the inbox at once; an empty list says nothing of what went through."""
+    with SandboxProcess(tmp_path / "sandbox", mailboxes=[DISPATCH, CREW]) as sandbox:
+        page = sandbox.info["admin_url"].rstrip("/")
+        browser.open(f"{page}/#/mail")
+        browser.wait(".list .note", text="No mails in this folder.")
+        sandbox.deliver(CREW, b"Subject: to the crew\r\n\r\n")
+        browser.open("about:blank")
+        browser.open(f"{page}/#/mail")
+
+        browser.wait(".mails a", text="to the crew")
+        assert browser.run("return document.getElementById('mailbox').value") == CREW
+        browser.open("about:blank")
+
+
+def test_a_mail_is_answered_so_that_it_belongs_to_what_it_answers(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    sandbox.deliver(
+        CREW,
+        b"From: Dispatch <dispatch@example.org>\r\nTo: crew@example.org\r\nSubject: Flight 7/8\r\n"
+        b"Message-ID: <" + b"long" * 40 + b"@example.org>\r\nReferences: <before@example.org>\r\n\r\nReady?\r\n",
+    )
+    browser.open(f"{url}/#/mail/{quote(CREW)}/inbox/1")
+    browser.wait(".mails a", text="Flight 7/8")
+    browser.click(".mails li:first-child a")
+    browser.click(".tools a[href^='#/compose/']")
+    browser.wait("#answered", text="In reply to")
+    browser.type("#text", "On our way")
+    browser.click("form[aria-label='Write a mail'] button")
+    browser.click("#said a")
+    browser.wait(".letter h2", text="Re: Flight 7/8")
+
+    [mail] = [one for one in sandbox.mails(DISPATCH) if one["subject"] == "Re: Flight 7/8"]
+    source = sandbox.mime(DISPATCH, mail["item_id"])
+    assert b"From: crew@example.org\r\n" in source
+    identity = b"<" + b"long" * 40 + b"@example.org>"
+    assert b"In-Reply-To: " + identity + b"\r\n" in source
+    assert b"References: <before@example.org>\r\n " + identity + b"\r\n" in source
+    assert b"On our way" in source
+
+
+def test_a_mail_from_outside_has_no_reply_for_it_would_reach_nobody(
+    sandbox: SandboxProcess, browser: Browser, url: str
+) -> None:
+    sandbox.deliver(DISPATCH, _MAIL)
+    browser.open(f"{url}/#/mail/{quote(DISPATCH)}/inbox/1")
+    browser.click(".mails li:first-child a")
+    browser.wait(".letter h2", text="Grüße")
+
+    assert browser.texts(".tools .button")[0].startswith("Download")
 
 
 def test_the_keyboard_alone_reads_a_mail_and_throws_a_switch(

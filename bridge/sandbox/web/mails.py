@@ -9,8 +9,11 @@ from urllib.parse import quote, unquote
 
 from bridge.sandbox.store.mime import attachments, bodies
 from bridge.sandbox.store.structure import decode_words, parse
+from bridge.sandbox.tenant import is_address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.sandbox.store.mime import Attachment
 
 _MAX_TEXT: Final = 500_000
@@ -19,6 +22,11 @@ _MAX_SOURCE_BYTES: Final = 500_000
 _MAX_HEADER: Final = 10_000
 _MAX_ATTACHMENTS: Final = 500
 _MAX_INLINE_BYTES: Final = 10_000_000
+_MAX_REFERENCES: Final = 20
+_MAX_SUBJECT: Final = 500
+_BARE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
+_IN_BRACKETS: Final = re.compile(rf"<({_BARE.pattern})>")
+_ID: Final = re.compile(r"<[!-;=?-~]{1,900}>")
 _PICTURES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 _CID: Final = re.compile(r"cid:([^\"'\s<>()]{1,200})", re.IGNORECASE)
 
@@ -30,6 +38,7 @@ def view_of(mime: bytes) -> dict[str, Any]:
     found = attachments(mime)
     return {
         "headers": [[name, decode_words(value)[:_MAX_HEADER]] for name, value in root.headers],
+        "reply": _reply_to(root.headers),
         "size": len(mime),
         "text": None if text is None else text[:_MAX_TEXT],
         "cut": text is not None and len(text) > _MAX_TEXT,
@@ -46,6 +55,33 @@ def view_of(mime: bytes) -> dict[str, Any]:
         ],
         "more_attachments": max(0, len(found) - _MAX_ATTACHMENTS),
     }
+
+
+def _reply_to(headers: Sequence[tuple[str, str]]) -> dict[str, str] | None:
+    """Return what an answer to the mail would hold; None where it has no Message-ID, or nobody to answer to."""
+    first: dict[str, str] = {}
+    for name, value in headers:
+        first.setdefault(name.lower(), value[:_MAX_HEADER])
+    author = _address(first.get("from", ""))
+    ids = _ID.findall(first.get("message-id", ""))
+    if not ids or not author:
+        return None
+    before = _ID.findall(first.get("references", "") or first.get("in-reply-to", ""))[-_MAX_REFERENCES:]
+    subject = "".join(one for one in decode_words(first.get("subject", "")) if one.isprintable())[:_MAX_SUBJECT]
+    return {
+        "from": author,
+        "to": _address(first.get("reply-to", "")) or author,
+        "recipient": _address(first.get("to", "")),
+        "subject": subject if subject.lower().startswith("re:") else f"Re: {subject}".rstrip(),
+        "in_reply_to": ids[0],
+        "references": " ".join([*(one for one in before if one != ids[0]), ids[0]]),
+    }
+
+
+def _address(field: str) -> str:
+    """Return the first address of a field, empty where there is none that a mail can be from."""
+    found = (*_IN_BRACKETS.findall(field), *_BARE.findall(field))
+    return next((address for address in found if is_address(address)), "")
 
 
 def html_of(mime: bytes) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 _RECENT: Final = 200
 _RECENT_MOST: Final = 1000
 _MAIL_LIMIT_BYTES: Final = 150 << 20
-_COMPOSED: Final = ("from", "subject", "text", "html")
+_COMPOSED: Final = ("from", "subject", "text", "html", "in_reply_to", "references")
+_MESSAGE_IDS: Final = re.compile(r"[!-~]{1,990}(?: [!-~]{1,990}){0,99}")
 
 
 class WebViews:
@@ -195,7 +197,18 @@ def _compose(given: Mapping[str, Any], recipient: str) -> bytes:
     mail.set_content(text(fields, "text"))
     if text(fields, "html"):
         mail.add_alternative(text(fields, "html"), subtype="html")
-    return mail.as_bytes()
+    return _thread(fields) + mail.as_bytes()
+
+
+def _thread(fields: dict[str, Any]) -> bytes:
+    """Return the header lines that make a mail an answer; the library would encode ids that are long."""
+    lines = b""
+    for name, key in (("In-Reply-To", "in_reply_to"), ("References", "references")):
+        ids = text(fields, key)
+        if ids and _MESSAGE_IDS.fullmatch(ids) is None:
+            raise RefusedError(f"{key} holds something else than message ids")
+        lines += f"{name}: {ids.replace(' ', chr(13) + chr(10) + ' ')}\r\n".encode() if ids else b""
+    return lines
 
 
 def _iso(seconds: float) -> str:

@@ -1,6 +1,7 @@
 // Shows the view that the address names, and tells it when something that it follows has changed.
 
 import { get } from "./api.js";
+import { bridge } from "./bridge.js";
 import { calls } from "./calls.js";
 import { compose } from "./compose.js";
 import { el, fill } from "./dom.js";
@@ -9,7 +10,7 @@ import { mail } from "./mail.js";
 import { sends } from "./sends.js";
 import { tokens } from "./tokens.js";
 
-const VIEWS = { mail, compose, sends, calls, faults, tokens };
+const VIEWS = { mail, compose, sends, calls, faults, tokens, bridge };
 const EVERY_MILLISECONDS = 1000;
 
 const main = document.getElementById("main");

@@ -1,7 +1,7 @@
 // Delivers a mail to a mailbox: one written here, or one that exists, byte for byte.
 
 import { get, mailboxPath, part, send, sendMail } from "./api.js";
-import { el, fill } from "./dom.js";
+import { el, fill, foreign } from "./dom.js";
 
 export function compose(root) {
   const to = el("select", { id: "to", required: true });
@@ -11,6 +11,8 @@ export function compose(root) {
   const html = el("textarea", { id: "html", rows: "4", spellcheck: "false" });
   const raw = el("textarea", { id: "raw", rows: "8", spellcheck: "false", placeholder: "From: …" });
   const file = el("input", { id: "file", type: "file", accept: ".eml,message/rfc822" });
+  const answered = el("p", { class: "note", id: "answered" });
+  let thread = {};
   const said = el("p", { role: "status", id: "said" });
   const field = (label, input) => el("div", { class: "field" }, el("label", { for: input.id }, label), input);
 
@@ -37,8 +39,8 @@ export function compose(root) {
     el("div", { class: "field to" }, el("label", { for: "to" }, "Mailbox"), to), said,
     el("div", { class: "two" },
       form("Write a mail", (path) => send("POST", path, {
-        from: from.value, subject: subject.value, text: text.value, html: html.value,
-      }), field("From", from), field("Subject", subject), field("Text", text), field("HTML, if any", html)),
+        from: from.value, subject: subject.value, text: text.value, html: html.value, ...thread,
+      }), answered, field("From", from), field("Subject", subject), field("Text", text), field("HTML, if any", html)),
       form("Deliver one as it is", async (path) => {
         const [chosen] = file.files;
         if (!chosen && !raw.value) throw new Error("There is no file and no source.");
@@ -46,10 +48,15 @@ export function compose(root) {
         return sendMail(path, chosen ?? raw.value.replaceAll(/\r?\n/g, "\r\n"));
       }, field("File", file), field("or its source", raw))));
 
-  async function show() {
+  async function show([box = "", author = "", about = "", inReplyTo = "", references = ""] = []) {
     const boxes = await get("/mailboxes");
-    const chosen = to.value;
-    fill(to, boxes.map((box) => el("option", { value: box.address, selected: box.address === chosen }, box.address)));
+    const chosen = box || to.value;
+    fill(to, boxes.map((one) => el("option", { value: one.address, selected: one.address === chosen }, one.address)));
+    if (author) from.value = author;
+    if (box) subject.value = about;
+    thread = inReplyTo ? { in_reply_to: inReplyTo, references } : {};
+    fill(answered, inReplyTo ? ["In reply to ", foreign(inReplyTo)] : []);
+    if (inReplyTo) text.focus();
   }
-  return { follows: [], show, refresh: show };
+  return { follows: [], show, refresh: () => {} };
 }

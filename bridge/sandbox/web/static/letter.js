@@ -1,12 +1,13 @@
 // One mail. Its HTML is never part of this page: it is shown in a frame of no origin, without scripts, from an
 // address whose policy lets it load nothing.
 
-import { get } from "./api.js";
+import { get, part } from "./api.js";
 import { bytes, el, fill, foreign } from "./dom.js";
 
 const SHOWN = ["From", "To", "Cc", "Bcc", "Reply-To", "Date"];
 
-export function letter(mail, path) {
+// `boxes` are the addresses of the sandbox's mailboxes, `owner` is the one that the mail lies in.
+export function letter(mail, path, owner, boxes) {
   const value = (name) => mail.headers.find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1];
   const body = el("div", { class: "body", id: "mail-body" });
   const forms = { Text: () => text(mail), HTML: () => frame(path), Headers: () => headers(mail), Source: () => source(path) };
@@ -30,8 +31,23 @@ export function letter(mail, path) {
     mail.attachments.length > 0 && attachments(mail, path),
     el("div", { class: "bar" },
       el("div", { class: "forms", role: "group", "aria-label": "Show the mail as" }, buttons),
-      el("a", { class: "button", href: `${path}/mime`, download: "mail.eml" }, `Download (${bytes(mail.size)})`)),
+      el("div", { class: "tools" }, reply(mail, owner, boxes),
+        el("a", { class: "button", href: `${path}/mime`, download: "mail.eml" }, `Download (${bytes(mail.size)})`))),
     body);
+}
+
+// An answer reaches a mailbox of the sandbox, or nobody: a mail that was sent from one is answered as its recipient
+// would, one that came from one as its owner would. Others have no button.
+function reply(mail, owner, boxes) {
+  if (!mail.reply) return false;
+  const known = (address) => boxes.find((box) => box.toLowerCase() === address.toLowerCase());
+  const mine = mail.reply.from.toLowerCase() === owner.toLowerCase();
+  const to = known(mail.reply.to) ?? known(mail.reply.from);
+  const from = mine ? mail.reply.recipient : owner;
+  if (!to || !from) return false;
+  const fields = [to, from, mail.reply.subject, mail.reply.in_reply_to, mail.reply.references];
+  return el("a", { class: "button", href: `#/compose/${fields.map(part).join("/")}` },
+    mine ? "Reply as its recipient" : "Reply");
 }
 
 function text(mail) {

@@ -5,6 +5,8 @@ import { bytes, el, fill, fillList, foreign, moment } from "./dom.js";
 import { letter } from "./letter.js";
 
 const PAGE = 50;
+const MOST_ASKED = 20;
+const WITH_MAIL = ["inbox", "deleteditems", "sentitems", "junkemail", "outbox", "drafts"];
 const FIRST = ["inbox", "sentitems", "drafts", "outbox", "deleteditems", "junkemail"];
 
 const keyOf = (folder) => folder.distinguished_name ?? folder.id;
@@ -29,9 +31,11 @@ export function mail(root) {
     if (!boxes.length || (address && !boxes.some((box) => box.address === address))) boxes = await get("/mailboxes");
     if (mine !== turn) return;
     if (!boxes.length) throw new Error("The sandbox has no mailbox.");
+    const there = folder ? { address, folder } : await whereMailIs(address);
+    if (mine !== turn) return;
     const before = place;
     place = {
-      address: address || boxes[0].address, folder: folder || "inbox", item,
+      address: there.address, folder: there.folder, item,
       page: Math.max(1, Number.parseInt(page, 10) || 1),
     };
     root.dataset.depth = item ? "mail" : folder ? "list" : "places";
@@ -44,6 +48,17 @@ export function mail(root) {
       load(mine, stale),
       item && (before.item !== item || stale) && open(mine),
     ]);
+  }
+
+  // The bridge empties an inbox at once: where nobody says what to show, it is where there is something to see.
+  async function whereMailIs(address) {
+    const asked = address ? [address] : boxes.slice(0, MOST_ASKED).map((box) => box.address);
+    const all = await Promise.all(asked.map((one) => get(`${mailboxPath(one)}/folders`)));
+    for (const folder of WITH_MAIL) {
+      const at = all.findIndex((found) => found.some((one) => one.distinguished_name === folder && one.count > 0));
+      if (at >= 0) return { address: asked[at], folder };
+    }
+    return { address: asked[0], folder: "inbox" };
   }
 
   async function load(mine, fromTop) {
@@ -121,7 +136,7 @@ export function mail(root) {
     if (mine !== turn) return;
     fill(mailPane,
       el("a", { class: "back", href: `#/mail/${part(address)}/${part(folder)}/${page}` }, "‹ Mails"),
-      letter(found, path));
+      letter(found, path, address, boxes.map((box) => box.address)));
     mailPane.scrollTop = 0;
   }
 

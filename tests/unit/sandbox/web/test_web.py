@@ -285,3 +285,57 @@ async def test_the_newest_mails_come_first_where_that_is_asked_for(tmp_path: Pat
 
     assert [mail["subject"] for mail in page["mails"]] == ["2", "1"]
     assert (page["mails"][0]["from"], page["mails"][0]["read"]) == ("Ada", False)
+
+
+async def test_an_answer_is_delivered_with_the_ids_of_what_it_answers_as_they_are(tmp_path: Path) -> None:
+    """The library would encode an id that is longer than a line."""
+    first, second = f"<{'a' * 200}@example.org>", "<b@example.org>"
+    answer = {"from": "crew@example.org", "in_reply_to": second, "references": f"{first} {second}"}
+    async with _web(tmp_path) as web:
+        made = await web.json(f"/mailboxes/{_DISPATCH}/mails", "POST", json=answer)
+        mime = web.api.store.mime(_DISPATCH, made["item_id"])
+
+    assert mime.startswith(f"In-Reply-To: {second}\r\nReferences: {first}\r\n {second}\r\nFrom: ".encode())
+
+
+@pytest.mark.parametrize("ids", ["<a@b>\r\nBcc: x@y", "<a@b>\n", "<ü@b>", " <a@b>", "<a@b>  <c@d>", "a" * 2000])
+@pytest.mark.parametrize("key", ["in_reply_to", "references"])
+async def test_what_is_no_message_id_is_refused_and_nothing_delivered(tmp_path: Path, key: str, ids: str) -> None:
+    async with _web(tmp_path) as web:
+        before = web.api.store.latest()
+        status, _, _ = await web.ask(
+            f"/mailboxes/{_DISPATCH}/mails", "POST", json={"from": "crew@example.org", key: ids}
+        )
+
+        assert status == 400
+        assert web.api.store.latest() == before
+
+
+def test_an_answer_names_whom_it_goes_to_and_all_that_came_before() -> None:
+    mime = (
+        b'From: "x@y" <dispatch@example.org>\r\nReply-To: desk@example.org\r\n'
+        b"To: Crew <crew@example.net>, b@example.net\r\n"
+        b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <3@example.org>\r\n"
+        b"References: <1@example.org>\r\n\t<2@example.org>\r\n\r\n"
+    )
+
+    assert view_of(mime)["reply"] == {
+        "from": "dispatch@example.org",
+        "to": "desk@example.org",
+        "recipient": "crew@example.net",
+        "subject": "Re: Grüße",
+        "in_reply_to": "<3@example.org>",
+        "references": "<1@example.org> <2@example.org> <3@example.org>",
+    }
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: a@example.org\r\n",
+        b"Message-ID: <1@example.org>\r\n",
+        b"From: " + b"(" * 9000 + b"\r\nMessage-ID: <1@b>\r\n",
+    ],
+)
+def test_a_mail_without_an_id_or_an_author_has_no_answer(header: bytes) -> None:
+    assert view_of(header + b"\r\n")["reply"] is None
