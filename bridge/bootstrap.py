@@ -222,6 +222,7 @@ class _Process:
                     self.emit,
                     largest_body_bytes=self.publisher.largest_body_bytes,
                     claims=self.claims(),
+                    trust_internal=options.trust_exchange_headers,
                 ),
                 budget=self.budget,
                 large_budget=self.large_budget,

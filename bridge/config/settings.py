@@ -154,6 +154,10 @@ class IngestSettings(Section):
     """How long a mail that has to stay in the inbox is passed over before it is tried again."""
     parked_per_hour: int = Field(default=20, ge=0, le=10_000)
     """Most mails of one mailbox that are moved to `Bridge Parked` within an hour; more are a bug or a sick server."""
+    trust_exchange_headers: bool = False
+    """Whether a bounce with `X-MS-Exchange-Organization-AuthAs: Internal` is announced as `verified`. Only where
+    Exchange removes such headers from outside mail: its default, but not behind a connector that is externally
+    secured."""
 
 
 class EgressSettings(Section):

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from bridge.mime.parsed import AuthenticationResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _METHOD = re.compile(r"\s*([A-Za-z][A-Za-z0-9-]{0,40})\s*(?:/\s*\d{1,3}\s*)?=\s*([A-Za-z]{1,40})")
 _PIECE = re.compile(r'"(?:[^"\\]++|\\.?)*+"?+|[();]|\\.?|[^"();\\]++', re.DOTALL)
 _MAX_METHODS = 100
+_AUTHENTICATED_AS = "x-ms-exchange-organization-authas"
+
+
+def says_internal(fields: Iterable[tuple[str, str]]) -> bool:
+    """
+    Tell whether a mail's fields, by name and value, say that Exchange took it from within its organisation.
+
+    Exchange writes `X-MS-Exchange-Organization-AuthAs: Internal` on what it makes itself, bounces among them, and on
+    what a signed-in sender hands it, and removes fields of that name from mail that comes from outside. Where it is
+    told not to, anybody can write it.
+    """
+    said = [value.strip().lower() for name, value in fields if name.lower() == _AUTHENTICATED_AS]
+    return said == ["internal"]
 
 
 def parse_authentication_results(value: str) -> AuthenticationResult:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.wire import event_v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from bridge.ports.broker import Message
@@ -28,6 +29,7 @@ def messages_of(mail: InboundMail, at: datetime) -> list[Message]:
     """
     Return one event for each recipient that a bounce tells of; none where the mail answers no request of ours.
 
+    All of them are `unverified`: see `verified`.
     A mail that was delivered after all, or passed on, is no bounce of that recipient. The event names nobody: who
     was not reached stands in the mail, which follows.
     """
@@ -44,10 +46,21 @@ def messages_of(mail: InboundMail, at: datetime) -> list[Message]:
                 about=about,
                 code=code,
                 detail=status,
+                confidence="unverified",
             )
         )
         for about, code, status in _failures(mail.bounce)
     ]
+
+
+def verified(messages: Iterable[Message]) -> Iterator[Message]:
+    """Yield messages for a mail of which the own organisation proves who wrote it: events of a bounce say so."""
+    for message in messages:
+        if message.type != event_v1.NAME:
+            yield message
+            continue
+        event = event_v1.from_json(message.body)
+        yield replace(message, body=event_v1.to_json(event.model_copy(update={"confidence": "verified"})))
 
 
 def _failures(bounce: Bounce) -> Iterator[tuple[str, Code, str]]:

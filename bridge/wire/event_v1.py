@@ -94,7 +94,10 @@ Code = Literal[
 ]
 """Why. The codes of `bridge.errors` are all here."""
 
+Confidence = Literal["verified", "unverified"]
+
 CODES: tuple[Code, ...] = get_args(Code)
+CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 
 
@@ -135,6 +138,14 @@ class MailEvent(BaseModel):
     """For people; may be empty, may change between versions, never holds content or addresses."""
     internet_message_id: str | None
     """For `outbound.sent`: the Message-ID that the recipients see, where it is known."""
+    confidence: str | None = Field(default=None, json_schema_extra={"x-known-values": list(CONFIDENCES)})
+    """
+    For `outbound.bounced`: how far it can be believed; null for all others.
+
+    A bounce is a mail, and anybody can write one: whoever saw the Message-ID of a request's mail, or guesses it, can
+    claim that it did not arrive. `unverified`: nothing proves who wrote it; let a person look, and page nobody anew for
+    it alone. `verified`: the own organisation's Exchange made it, or took it from somebody who had signed in there.
+    """
 
 
 _ADAPTER: TypeAdapter[MailEvent] = TypeAdapter(MailEvent)
@@ -153,6 +164,7 @@ def build(
     code: Code | None = None,
     detail: str = "",
     internet_message_id: str | None = None,
+    confidence: Confidence | None = None,
 ) -> MailEvent:
     """
     Return the event.
@@ -177,6 +189,7 @@ def build(
         code=code,
         detail=detail,
         internet_message_id=internet_message_id,
+        confidence=confidence,
     )
 
 

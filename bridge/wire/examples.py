@@ -170,6 +170,7 @@ def _events() -> dict[str, str]:
         message_id=_ref(2, "", 0).message_id,
         about="nobody@example.com",
         code="not_delivered",
+        confidence="unverified",
     )
     parked = event_v1.build(
         "inbound.parked",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.domain.mail import UnconvertibleMail
 from bridge.mime import ParsedMail, parse
+from bridge.mime.authentication import says_internal
 from bridge.wire import bounce_events, inbound_build
 from bridge.wire.claims import Claims
 
@@ -32,6 +33,8 @@ class Composed(NamedTuple):
     """The defect that says why nothing but the mail's bytes is told; None for a mail that was read."""
     blobs: tuple[PendingBlob, ...] = ()
     """What must be in the store before."""
+    says_internal: bool = False
+    """Whether the mail's own fields say that Exchange took it from within its organisation."""
 
 
 def composed(
@@ -78,4 +81,5 @@ def _messages(payload: InboundMail, claims: Claims | None = None) -> Composed:
     events = bounce_events.messages_of(payload, datetime.now(UTC))
     unread = next((defect for defect in _UNREAD if defect in payload.defects), None)
     pending = tuple(claims.pending.values()) if claims is not None else ()
-    return Composed([*events, inbound_build.message_of(payload)], unread, pending)
+    internal = bool(events) and says_internal((header.name, header.value) for header in payload.headers)
+    return Composed([*events, inbound_build.message_of(payload)], unread, pending, internal)

@@ -209,7 +209,11 @@ class InboundMail(Part):
     receipt: Receipt | None = None
     """For the kind `receipt`."""
     answers: str | None = None
-    """The request_id of the mail that this one answers (reply, bounce, receipt, auto-reply), where it can be told."""
+    """
+    The request_id of the mail that this one answers (reply, bounce, receipt, auto-reply), where it can be told.
+
+    A hint for correlation and no proof: whoever saw the Message-ID of that mail, or guesses it, can refer to it.
+    """
 
 
 _ADAPTER: TypeAdapter[InboundMail] = TypeAdapter(InboundMail)

@@ -12,6 +12,7 @@ from bridge.domain.mail import FetchedMail, SpooledMail
 from bridge.errors import MessageTooLarge
 from bridge.mime.parsed import Extent
 from bridge.telemetry.ingest_events import BlobWritten, MailUnread
+from bridge.wire.bounce_events import verified
 from bridge.wire.inbound_messages import composed
 
 if TYPE_CHECKING:
@@ -43,13 +44,22 @@ class Composer:
     """Of one mailbox. Large mails are read aside, so that heartbeats go on."""
 
     def __init__(
-        self, alias: str, aside: Aside, emit: Emit, *, largest_body_bytes: int, claims: Claims | None = None
+        self,
+        alias: str,
+        aside: Aside,
+        emit: Emit,
+        *,
+        largest_body_bytes: int,
+        claims: Claims | None = None,
+        trust_internal: bool = False,
     ) -> None:
+        """Prepare it; `trust_internal` says that nobody outside can write what Exchange writes on mail from within."""
         self._alias = alias
         self._aside = aside
         self._emit = emit
         self._largest_body_bytes = largest_body_bytes
         self._claims = claims
+        self._trust_internal = trust_internal
 
     async def __call__(self, mail: ReadMail) -> Sequence[Message]:
         """
@@ -63,7 +73,7 @@ class Composer:
         await self._write(made.blobs)
         if made.unread is not None:
             self._emit(MailUnread(self._alias, mail.ref.message_id, made.unread))
-        return made.messages
+        return [*verified(made.messages)] if made.says_internal and self._trust_internal else made.messages
 
     async def _composed(self, mail: ReadMail) -> Composed:
         rules = self._claims.rules if self._claims is not None else None

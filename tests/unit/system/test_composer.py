@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,12 @@ from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.composer import Composer
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.telemetry.ingest_events import MailUnread
-from bridge.wire import inbound_build
+from bridge.wire import event_v1, inbound_build
+from tests.support.mails import sample
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bridge.telemetry.events import Event
 
 
@@ -34,3 +38,57 @@ def test_a_mail_that_could_not_be_read_is_announced_to_the_operator(size: int, m
 
     assert asyncio.run(read()) == 1
     assert told == [MailUnread("dispatch", "m" * 40, "parser_failed")]
+
+
+@contextlib.asynccontextmanager
+async def _an_aside() -> AsyncIterator[Aside]:
+    aside = Aside()
+    try:
+        yield aside
+    finally:
+        await aside.close()
+
+
+_INTERNAL = b"X-MS-Exchange-Organization-AuthAs: Internal\r\n"
+_ANONYMOUS = b"X-MS-Exchange-Organization-AuthAs: Anonymous\r\n"
+_DMARC = b"Authentication-Results: mail.example.org; dmarc=pass header.from=example.org\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "trusted", "confidence"),
+    [
+        (b"", True, "unverified"),
+        (_INTERNAL, True, "verified"),
+        (_INTERNAL, False, "unverified"),
+        (_ANONYMOUS, True, "unverified"),
+        (_INTERNAL + _ANONYMOUS, True, "unverified"),  # one of the two came with the mail
+        (_ANONYMOUS + _INTERNAL, True, "unverified"),
+        (_INTERNAL + _INTERNAL, True, "unverified"),
+        (b"X-MS-Exchange-Organization-AuthAs: Internal, says the sender\r\n", True, "unverified"),
+        (_DMARC, True, "unverified"),  # anybody passes that, for a domain of his own
+    ],
+)
+async def test_a_bounce_is_verified_only_by_the_own_exchange_and_where_it_is_trusted(
+    fields: bytes, *, trusted: bool, confidence: str
+) -> None:
+    mime = fields + sample("09-bounce-delivery-status")
+    mail = FetchedMail(MailRef("m" * 40, "item", None, len(mime), "IPM.Note"), mime)
+    async with _an_aside() as aside:
+        *events, _ = await Composer(
+            "dispatch", aside, lambda _: None, largest_body_bytes=1 << 24, trust_internal=trusted
+        )(mail)
+
+    assert [event_v1.from_json(one.body).confidence for one in events] == [confidence] * 2
+
+
+async def test_what_a_forged_bounce_quotes_of_an_internal_mail_verifies_nothing() -> None:
+    """The field stands in the part that returns the mail, and not above the bounce."""
+    mime = sample("09-bounce-delivery-status").replace(b"X-Bridge-Request-Id:", _INTERNAL + b"X-Bridge-Request-Id:")
+    mail = FetchedMail(MailRef("m" * 40, "item", None, len(mime), "IPM.Note"), mime)
+    async with _an_aside() as aside:
+        *events, _ = await Composer("dispatch", aside, lambda _: None, largest_body_bytes=1 << 24, trust_internal=True)(
+            mail
+        )
+
+    assert _INTERNAL in mime
+    assert [event_v1.from_json(one.body).confidence for one in events] == ["unverified"] * 2

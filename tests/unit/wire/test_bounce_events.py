@@ -76,3 +76,17 @@ def test_a_bounce_of_ten_thousand_recipients_is_bounded() -> None:
     events = _events(raw.replace(b"Final-Recipient: rfc822; crew4@example.com\r\n", many, 1))
 
     assert 1 <= len(events) <= 500
+
+
+def test_a_bounce_proves_nothing_unless_somebody_vouches_for_it() -> None:
+    ref = MailRef("m" * 40, "item-1", _AT, 1, "IPM.Note")
+    payload = inbound_build.compose(FetchedMail(ref, sample("09-bounce-delivery-status")), "dispatch")
+    events = bounce_events.messages_of(payload, _AT)
+    mail = inbound_build.message_of(payload)
+
+    *vouched_for, mail_after = bounce_events.verified([*events, mail])
+
+    assert [event_v1.from_json(one.body).confidence for one in events] == ["unverified"] * 2
+    assert [event_v1.from_json(one.body).confidence for one in vouched_for] == ["verified"] * 2
+    assert [one.message_id for one in vouched_for] == [one.message_id for one in events]
+    assert mail_after == mail
