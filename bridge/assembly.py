@@ -9,6 +9,7 @@ from bridge.adapters.blobs.opening import open_store
 from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.notifications import EwsNotifications
+from bridge.adapters.ews.proof import KnownMailboxes
 from bridge.adapters.ews.stream_thread import StreamTimes
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
@@ -95,15 +96,23 @@ def ews_client(
     tokens: TokenSource | None,
     observe: Callable[..., None] = lambda **_: None,
     server_time: ServerTime | None = None,
+    *,
+    known: KnownMailboxes | None = None,
 ) -> EwsClient:
-    """Return a client for Exchange: with tokens, or with the mailbox's login."""
+    """Return a client for Exchange, with tokens or the mailbox's login; `known` is what other clients share with it."""
     return EwsClient(
         _connection(settings, mailbox, tokens),
         tokens=tokens,
         login=_login(settings, mailbox, tokens),
         observe=observe,
         server_time=server_time,
+        known=known if known is not None else known_mailboxes(settings),
     )
+
+
+def known_mailboxes(settings: ExchangeSettings) -> KnownMailboxes:
+    """Return what remembers which of the configured mailboxes have proved to be themselves: none so far."""
+    return KnownMailboxes({mailbox.address: mailbox.alias for mailbox in settings.mailboxes})
 
 
 def ews_notifications(

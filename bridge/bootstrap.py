@@ -22,7 +22,14 @@ from bridge.adapters.rabbitmq.queue_looks import RabbitQueueLooks
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
 from bridge.adapters.system.composer import Claims, Composer
-from bridge.assembly import apps_of_the_broker, blob_store, entra_tokens, ews_client, rabbit_settings
+from bridge.assembly import (
+    apps_of_the_broker,
+    blob_store,
+    entra_tokens,
+    ews_client,
+    known_mailboxes,
+    rabbit_settings,
+)
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
@@ -165,6 +172,7 @@ class _Process:
             uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic
         )
         self.announcements: RabbitAnnouncements | None = None
+        self._known = known_mailboxes(settings)
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self._clock_code = "ok"
         self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
@@ -326,7 +334,9 @@ class _Process:
         key = (app if app is not None else mailbox.alias, self.settings.ews_url(mailbox))
         if key not in self._clients:
             server_time = self.clock.server(f"Exchange at {urlsplit(key[1]).hostname}")
-            self._clients[key] = ews_client(self.settings, mailbox, self._tokens(mailbox), self._observe, server_time)
+            self._clients[key] = ews_client(
+                self.settings, mailbox, self._tokens(mailbox), self._observe, server_time, known=self._known
+            )
         return self._clients[key]
 
     def _tokens(self, mailbox: MailboxSettings) -> TokenSource | None:

@@ -210,6 +210,18 @@ class MailboxAccessDenied(OperatorError):
     code = "mailbox_access_denied"
 
 
+class MailboxNotProved(OperatorError):
+    """The server does not show that what it opens is the mailbox of the configured address."""
+
+    code = "mailbox_not_proved"
+
+
+class MailboxConfiguredTwice(OperatorError):
+    """Two configured mailboxes are one and the same: this one is left alone."""
+
+    code = "mailbox_configured_twice"
+
+
 class MailboxFull(OperatorError):
     """The mailbox or its send quota is used up."""
 

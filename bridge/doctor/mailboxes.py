@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.inbox import EwsInbox
-from bridge.assembly import entra_tokens, ews_client
+from bridge.assembly import entra_tokens, ews_client, known_mailboxes
 from bridge.config.entra import DEFAULT_APP
 from bridge.config.rules import is_microsoft_host
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
@@ -50,6 +50,7 @@ class Mailboxes:
 
     async def examine(self) -> AsyncGenerator[Finding, None]:
         """Yield what is found of each host and mailbox."""
+        known = known_mailboxes(self._settings)
         hosts: dict[str, str] = {}
         for mailbox in self._settings.mailboxes:
             url = self._settings.ews_url(mailbox)
@@ -67,7 +68,7 @@ class Mailboxes:
             if problem:
                 yield skipped(f"mailbox {mailbox.alias}", "open it", problem)
                 continue
-            client = ews_client(self._settings, mailbox, self._tokens_of(mailbox))
+            client = ews_client(self._settings, mailbox, self._tokens_of(mailbox), known=known)
             try:
                 async with aclosing(self._examine(mailbox, client)) as found:
                     async for finding in found:
@@ -150,9 +151,6 @@ class Mailboxes:
         for number, address in enumerate(mailbox.must_not_reach):
             step, tried = f"mailbox {mailbox.alias}, must_not_reach[{number}]", "open it, which must be refused"
             self._examination.begin(step, tried)
-            if self._settings.app(mailbox) is None and not self._settings.ews.impersonate:
-                yield skipped(step, tried, "this login opens its own mailbox, whichever is named")
-                continue
             try:
                 await EwsInbox(client, address).count("inbox")
             except MailboxAccessDenied as error:

@@ -17,6 +17,7 @@ from bridge.probe import (
     steps_flow,
     steps_forms,
     steps_items,
+    steps_mailbox,
     steps_notifications,
     steps_parts,
     steps_personal,
@@ -60,6 +61,7 @@ MODULES: Final = (
     steps_assertions,
     steps_parts,
     steps_together,
+    steps_mailbox,
 )
 """Importing them has put their steps on the list."""
 

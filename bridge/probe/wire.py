@@ -16,6 +16,7 @@ import requests.adapters
 import urllib3
 from lxml import etree
 
+from bridge.adapters.ews.folders import name_mailbox
 from bridge.adapters.ews.soap import ERRORS, SOAP, M, T, element
 from bridge.adapters.ews.transport import USER_AGENT, session_factory
 from bridge.adapters.http_body import read_body
@@ -228,6 +229,7 @@ class Wire:
         )
 
     def _envelope(self, body: etree._Element, *, impersonate: bool, version: str = _SERVER_VERSION) -> etree._Element:
+        name_mailbox(body, self.target.address)
         envelope = etree.Element(f"{{{SOAP}}}Envelope", nsmap={"s": SOAP})
         header = etree.SubElement(envelope, f"{{{SOAP}}}Header")
         header.append(element("t:RequestServerVersion", Version=version))

@@ -221,9 +221,19 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "-CustomRecipientWriteScope SCOPE",
     ),
     "mailbox_access_denied": entry(
-        "the app may open the mailbox, and may not do this in it",
+        "the app or account may not open this mailbox, or not do this in it",
         "give the app its role for this mailbox, or the account full access: Add-MailboxPermission MAILBOX -User "
-        "ACCOUNT -AccessRights FullAccess; a change takes up to two hours",
+        "ACCOUNT -AccessRights FullAccess; a change takes up to two hours. A service account that acts as its "
+        "mailboxes needs impersonate = true in the section ews",
+    ),
+    "mailbox_not_proved": entry(
+        "the server does not show that what it opens is the mailbox of this address: nothing is done in it",
+        "check the mailbox's address, and set impersonate = true in the section ews for a service account; a server "
+        "that opens the login's own mailbox whichever is named cannot be used",
+    ),
+    "mailbox_configured_twice": entry(
+        "two configured mailboxes are one and the same: this one is left alone, the one before it goes on",
+        "remove one of the two: their addresses belong to one mailbox",
     ),
     "folder_not_found": entry(
         "a configured folder does not exist",

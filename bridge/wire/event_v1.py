@@ -76,6 +76,8 @@ Code = Literal[
     "ews_blocked",
     "mailbox_not_found",
     "mailbox_access_denied",
+    "mailbox_not_proved",
+    "mailbox_configured_twice",
     "mailbox_full",
     "folder_not_found",
     "sends_unanswered",

@@ -23,7 +23,9 @@ from exchangelib.errors import EWSError, UnauthorizedError
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
+from bridge.adapters.ews.folders import name_mailbox
 from bridge.adapters.ews.lanes import Lanes
+from bridge.adapters.ews.proof import KnownMailboxes, MailboxProof
 from bridge.adapters.ews.room import Room
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
@@ -108,8 +110,11 @@ class EwsClient:
         login: tuple[str, str, str] | None = None,
         observe: CallObserver = lambda **_: None,
         server_time: ServerTime | None = None,
+        known: KnownMailboxes | None = None,
     ) -> None:
+        """Where `known` is given, no call is made in a mailbox before it has proved to be the one of its address."""
         self._connection = connection
+        self._proof = MailboxProof(self._ask, known) if known is not None else None
         self._observe = observe
         self.time = server_time or ServerTime("Exchange")
         """Exchange's clock, as its answers tell it."""
@@ -156,11 +161,25 @@ class EwsClient:
             MailboxUnavailable: No connection or no usable answer. A call that changes something may have worked.
             BridgeError: The meaning of a refusal of the whole call.
         """
+        await self._proved(address)
         async with self._room.enough():
-            operation = _operation(payload)
-            reads = operation.startswith(("Find", "Get"))
-            work = functools.partial(self._call, address, payload, timeout_seconds, look)
-            return await self._in_turn(address, operation, work, reads=reads)
+            return await self._ask(address, payload, timeout_seconds, look)
+
+    async def _proved(self, address: str) -> None:
+        if self._proof is not None:
+            await self._proof.ensure(address)
+
+    async def _ask(
+        self,
+        address: str,
+        payload: etree._Element,
+        timeout_seconds: float | None = None,
+        look: Callable[[], None] = lambda: None,
+    ) -> list[ResponseMessage]:
+        operation = _operation(payload)
+        reads = operation.startswith(("Find", "Get"))
+        work = functools.partial(self._call, address, payload, timeout_seconds, look)
+        return await self._in_turn(address, operation, work, reads=reads)
 
     async def call_for_mime(
         self, address: str, payload: etree._Element, mime: StreamedMime, *, size_bytes: int
@@ -171,6 +190,7 @@ class EwsClient:
         Raises:
             BridgeError: As for `call`.
         """
+        await self._proved(address)
         seconds = self._connection.call_timeout_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
         work = functools.partial(self._exchange, address, payload, seconds, mime)
         # It may take long, and be no less of an answer.
@@ -246,6 +266,7 @@ class EwsClient:
         mime: StreamedMime | None = None,
     ) -> list[ResponseMessage]:
         operation = _operation(payload)
+        name_mailbox(payload, address)
         started = time.monotonic()
         lane = self._lanes.get()
         code = "ok"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from bridge.adapters.ews.folders import folder_id, folder_ids
+from bridge.adapters.ews.folders import folder_id, folder_ids, name_mailbox
 from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.soap import SOAP, M, element, parse_answer
 from bridge.adapters.ews.stream_thread import StreamThread, StreamTimes, stream_error
@@ -227,6 +227,7 @@ class EwsNotifications:
         session.cookies.clear()  # one mailbox's server is not the next one's
         if route.affinity is not None:
             headers["Cookie"] = f"{_COOKIE}={route.affinity.cookie}"
+        name_mailbox(request, route.mailbox)
         body = _envelope(request, route.mailbox if self._connection.impersonate else None)
         try:
             with until(time.monotonic() + timeout_seconds):

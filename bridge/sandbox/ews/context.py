@@ -196,6 +196,16 @@ class Context:
             raise EwsError("ErrorNonExistentMailbox", "No mailbox with such guid.", guid)
         return found
 
+    def address_of(self, entry: EntryId) -> str:
+        """
+        Return the primary address of the mailbox that an id belongs to.
+
+        Raises:
+            EwsError: ErrorNonExistentMailbox, there is none (any more).
+        """
+        with self.store.reading() as db:
+            return self._mailbox_of(db, entry).address
+
     def may_send(self, address: str, *, on_behalf: bool) -> bool:
         """Tell whether mail may be from an address; `on_behalf`, if its Sender is who acts here."""
         if self.mailbox is not None and address.lower() == self.mailbox.address.lower():

@@ -157,8 +157,10 @@ def convert_id(context: Context, request: etree._Element) -> str:
         if "@" not in str(node.get("Mailbox")):
             raise EwsError("ErrorInvalidSmtpAddress")
         raw = _decode_id(str(node.get("Id")), str(node.get("Format")))
-        entry_of(b64encode(raw).decode())
-        mailbox = xml.attribute(str(node.get("Mailbox")))
+        entry = entry_of(b64encode(raw).decode())
+        # Such an id says in which mailbox its object lies; with the other forms it is who asks that says it.
+        whose = context.address_of(entry) if node.get("Format") == "EwsId" else str(node.get("Mailbox"))
+        mailbox = xml.attribute(whose)
         shown = xml.attribute(_encode_id(raw, target))
         return f'<m:AlternateId xsi:type="t:AlternateIdType" Format="{target}" Id="{shown}" Mailbox="{mailbox}"/>'
 
