@@ -56,6 +56,7 @@ from bridge.workers.budget import ByteBudget
 from bridge.workers.egress import MailboxSender
 from bridge.workers.egress_draft import BlobReader
 from bridge.workers.egress_options import EgressOptions
+from bridge.workers.egress_returned import PART as RETURNED
 from bridge.workers.egress_returned import ReturnedDrain
 from bridge.workers.egress_send import SendOptions
 from bridge.workers.event_publisher import EventPublisher
@@ -107,11 +108,13 @@ async def run_workers(
         process = await _Process.start(settings, role, stack)
         readers = process.readers() if ingest else []
         senders = await process.senders(stack) if egress else []
+        watching = asyncio.create_task(process.watch(readers))
+        stack.callback(watching.cancel)
         await process.topology_verified(stop, ingest=ingest, egress=egress)
         await _until_all_end(
             [worker.run(stop) for worker in (*readers, *senders)],
             [
-                process.watch(readers),
+                watching,
                 watch_loop(process.metrics),
                 process.tellers.run(),
                 process.announce(readers, senders, role),
@@ -326,6 +329,8 @@ class _Process:
             limits=self.limits(),
             roster=self.roster,
         )
+        for part in (*(sender.part for sender in senders.values()), RETURNED):
+            self.health.expect(part)
         return [*senders.values(), returned]
 
     def client(self, mailbox: MailboxSettings) -> EwsClient:
@@ -376,9 +381,33 @@ class _Process:
                 await self.clock.sleep(_LOOK_SECONDS)
 
     async def topology_verified(self, stop: asyncio.Event, *, ingest: bool, egress: bool) -> None:
-        """Return once everything that all mailboxes need is declared; until then health says what is missing."""
+        """Return once everything that all mailboxes need is declared; until then each part says what it waits for."""
         part = "broker:topology"
+        waiting = [state.part for state in self.health.report() if state.status == "starting"]
         self.health.expect(part)
+        showing = asyncio.create_task(self._show_waiting(waiting, part))
+        try:
+            await self._topology_there(part, stop, ingest=ingest, egress=egress)
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+        self.health.forget(part)
+        for one in waiting:
+            self.health.starting(one)
+
+    async def _show_waiting(self, parts: Sequence[str], reason: str) -> None:
+        """Say of each part that it waits for the broker, as long as nothing else is wrong, or what that one says."""
+        while True:
+            self.health.progress(reason)
+            state = self.health.state(reason)
+            for part in parts:
+                if state is not None and state.status == "trouble":
+                    self.health.trouble(part, state.code, state.detail)
+                else:
+                    self.health.starting(part, "waits for RabbitMQ")
+            await self.clock.sleep(_LOOK_SECONDS)
+
+    async def _topology_there(self, part: str, stop: asyncio.Event, *, ingest: bool, egress: bool) -> None:
         patience = Patience()
         needs = [topology.ingest_needs()] if ingest else []
         if egress:
@@ -398,7 +427,6 @@ class _Process:
                 logger().warning("broker.topology_unverified", code=error.code, detail=error.detail, wait_seconds=wait)
                 await wait_for_any(wait, stop)
             else:
-                self.health.forget(part)
                 return
 
     async def watch(self, readers: Sequence[MailboxReader]) -> None:

@@ -4,6 +4,7 @@ What works and what does not, part by part, with the reason.
 A part is `mailbox:<alias>:ingest`, `mailbox:<alias>:egress`, `broker:publish`, `broker:consume`, `entra` or
 `exchange:notifications`. Whoever does the work of a part says so as it goes: `ok` when the work is proved to succeed,
 `progress` when it is alive without news (an empty listing is `ok`; a wait between two attempts is `progress`),
+`waits` before a wait that may be longer than its bound,
 `trouble` when it fails, `standby` when another worker does the work and this one is prepared to, `begin` when the work
 has become this worker's, `proved` when some of it succeeded though not all is done yet, `warn` when it works
 and a person should see to something before it does not. A part that says nothing for longer than its bound is stale,
@@ -48,6 +49,8 @@ class _Part:
     stale_after_seconds: float
     since: float
     heard: float
+    silent_until: float = 0.0
+    """It said that it would be silent until then."""
     status: _Said = "starting"
     code: str = "starting"
     detail: str = ""
@@ -140,6 +143,16 @@ class Health:
             self.expect(part)
         else:
             state.heard = self._monotonic()
+            state.silent_until = 0.0
+
+    def starting(self, part: str, detail: str = "") -> None:
+        """The part is alive and has not begun its work; `detail` says what it waits for."""
+        self._change(part, "starting", "starting", detail)
+
+    def waits(self, part: str, seconds: float) -> None:
+        """The part is alive, and will be silent for so long: an ordinary wait; what it said last still stands."""
+        self.progress(part)
+        self._parts[part].silent_until = self._monotonic() + seconds
 
     def state(self, part: str) -> PartState | None:
         """Return how a part is, None if it is not watched."""
@@ -177,13 +190,14 @@ class Health:
         if (state.status, state.code) != (status, code):
             state.since = now
         state.status, state.code, state.detail, state.heard = status, code, detail, now
+        state.silent_until = 0.0
 
     def _told(self, part: str, state: _Part) -> PartState:
         now = self._monotonic()
         silent = now - state.heard
         status: Status = state.status
         code, detail, since = state.code, state.detail, now - state.since
-        if silent > state.stale_after_seconds:
+        if now - max(state.heard, state.silent_until) > state.stale_after_seconds:
             status = "stale"
             if state.status != "trouble":  # a known trouble explains the silence better
                 code, detail, since = "stalled", "", silent

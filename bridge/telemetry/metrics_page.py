@@ -30,8 +30,8 @@ code (`bridge schemas write`).
   one ends. Where nobody is heard to work the code is `nobody_works` (not ready), or `holder_unknown` (a warning) as
   long as nothing is left undone.
 
-A part that gives no sign of life for 45 seconds is stale, whatever it said last. The gauge `bridge_health_part_up`
-tells the same to Prometheus.
+A part that gives no sign of life for 45 seconds is stale, whatever it said last; one that said for how long it would
+wait, 45 seconds after that time. The gauge `bridge_health_part_up` tells the same to Prometheus.
 
 ## Metrics
 

@@ -81,6 +81,7 @@ _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
 _QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
 _LAST_WAIT_SECONDS = 1.0
+_AT_ONCE_SECONDS = 0.1
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
 
@@ -265,6 +266,7 @@ class MailboxReader:
                 woken, self._calm = self.wake.is_set(), False
                 wait = self._until_next(published, self._clock.monotonic() - started)
                 if not (published or woken):  # otherwise more may have come meanwhile
+                    self._health.waits(self.part, wait)
                     await wait_for_any(wait, ended, self.wake)
                     woken = self.wake.is_set()
                     if not (woken or ended.is_set()):
@@ -336,8 +338,10 @@ class MailboxReader:
         ready = asyncio.ensure_future(self._publisher.wait_ready())
         stopped = asyncio.ensure_future(stop.wait())
         try:
+            timeout = _AT_ONCE_SECONDS
             while not ready.done() and not stopped.done():
-                await asyncio.wait({ready, stopped}, timeout=5.0, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({ready, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                timeout = 1.0
                 if not ready.done() and (trouble := self._publisher.trouble):
                     self._health.trouble(self.part, trouble)
             if ready.done():
@@ -436,6 +440,7 @@ class MailboxReader:
         wait = wait_of(after) or self._options.retry.pause_seconds
         self._emit(ReadingFailed(self.alias, error.code, error.detail, wait, paused))
         self._health.trouble(self.part, error.code, error.detail)
+        self._health.waits(self.part, wait)
         return wait
 
     def _passed(self, published: int) -> None:

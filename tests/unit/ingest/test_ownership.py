@@ -350,3 +350,43 @@ async def test_a_look_that_meets_a_bug_does_not_hide_it() -> None:
 
     with pytest.raises(AttributeError):
         await watched.pass_time(60)
+
+
+async def test_an_ordinary_wait_of_a_reader_is_not_stale_and_one_that_does_not_end_is() -> None:
+    """It waited for up to 90 s, and was told as hanging after 45."""
+    bench = Bench(options=IngestOptions(poll_seconds=30.0))
+    async with running(bench):
+        await eventually(lambda: status(bench) == "ok" and bench.health._parts[bench.reader.part].silent_until > 0)
+
+        bench.clock.seconds += 30 + 44
+        assert status(bench) == "ok"
+        bench.clock.seconds += 2
+        assert status(bench) == "stale"
+
+
+async def test_a_wait_that_exchange_asked_for_keeps_its_reason_and_is_not_called_stale() -> None:
+    bench = Bench(a_mail(1), options=IngestOptions())
+    bench.inbox.fails["list"] = MailboxThrottled(retry_after_seconds=300)
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(ReadingFailed)))
+
+        bench.clock.seconds += 300
+        assert status(bench) == "trouble"
+
+
+@pytest.mark.parametrize("code", ["broker_login_refused", "broker_unavailable"])
+async def test_a_reader_says_at_once_what_is_wrong_with_the_broker(code: str) -> None:
+    bench = Bench(options=QUICK)
+    never = asyncio.Event()
+
+    async def wait_ready() -> None:
+        await never.wait()
+
+    bench.publisher.wait_ready = wait_ready  # type: ignore[method-assign]
+    bench.publisher.trouble = code
+    async with running(bench):
+        async with asyncio.timeout(1.0):
+            await eventually(lambda: status(bench) == "trouble")
+        state = bench.health.state(bench.reader.part)
+        assert state is not None
+        assert state.code == code

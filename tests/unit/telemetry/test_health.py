@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge import errors
-from bridge.telemetry.health import Health
+from bridge.telemetry.health import STALE_AFTER_SECONDS, Health
 from bridge.telemetry.reasons import CODES, general_of, hint_for, words_for
 from bridge.wire import event_v1
 
@@ -214,3 +214,26 @@ def test_a_warning_is_told_and_leaves_the_process_ready() -> None:
     assert (state.status, state.code, state.detail) == ("warning", "credential_expires_soon", "in 6 days")
     assert state.hint
     assert [s.value for f in health.collect() for s in f.samples if f.name == "bridge_health_part_up"] == [1.0]
+
+
+def test_an_ordinary_wait_that_was_stated_is_not_stale_and_one_that_is_overrun_is(health: Health, time: Time) -> None:
+    """A reader waits for up to 90 s between two listings."""
+    health.ok(PART)
+
+    health.waits(PART, 90)
+
+    time.seconds += 90 + STALE_AFTER_SECONDS
+    assert health.report()[0].status == "ok"
+    time.seconds += 1
+    assert health.report()[0].status == "stale"
+
+
+@pytest.mark.parametrize("says", ["ok", "progress", "standby"])
+def test_a_wait_that_ended_early_leaves_the_bound_as_it_was(health: Health, time: Time, says: str) -> None:
+    health.waits(PART, 90)
+    time.seconds += 5
+
+    getattr(health, says)(PART)
+
+    time.seconds += STALE_AFTER_SECONDS + 1
+    assert health.report()[0].status == "stale"
