@@ -69,6 +69,13 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert [name for name in named if not list((ROOT / "bridge").glob(name))] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_deploy_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"(?<![\w/-])deploy/[\w./-]*\w", page.read_text("utf-8"))
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_nothing_tells_to_install_a_name_that_is_published_nowhere() -> None:
     """Whoever took the name at a registry would run on the machines of all who followed."""
     name = re.search(r'^name = "(.+)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
