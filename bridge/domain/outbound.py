@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
 Importance = Literal["low", "normal", "high"]
@@ -27,6 +27,18 @@ class Attachment:
     name: str
     content_type: str
     content: bytes
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """One file that is not held in memory; see `Attachment`."""
+
+    name: str
+    content_type: str
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+    """Gives its content from the beginning, as often as it is needed."""
     content_id: str | None = None
 
 

@@ -51,6 +51,16 @@ class BlobStore(Protocol):
             BlobRefused: The key leads out of the store (a symbolic link), or to something that is no blob.
         """
 
+    async def copy(self, ref: BlobRef) -> Content:
+        """
+        Return the content of a blob that has the size and the SHA-256 of `ref`, of which nothing is in memory.
+
+        It lies in a temporary file, and is what it was however the blob changes. The file goes with the last reference.
+
+        Raises:
+            BlobMissing, BlobChanged, BlobRefused: As `read`.
+        """
+
     async def delete(self, key: str) -> None:
         """Take a blob away; one that is gone is no error."""
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime, timedelta
 
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import (
         CreatedDraft,
         EndReason,
@@ -79,7 +79,7 @@ class SendingMailbox(Protocol):
         """
 
     async def create_draft_in_parts(
-        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+        self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
         """
         Save a draft in several calls: the mail, then each attachment as it comes, and the stamp last.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from bridge.domain import outbound
 from bridge.domain.blobs import BlobRef, key_in
+from bridge.domain.outbound import AttachedFile
 from bridge.errors import BlobRefused, BlobStoreUnavailable, BlobStoreUnusable, TooLargeForTransport
 from bridge.mime.compose import compose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Sequence
     from datetime import datetime
 
     from bridge.domain.outbound import Mailbox
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from bridge.wire.outbound_v1 import Attachment, OutboundRequest
     from bridge.workers.budget import ByteBudget
 
+_Result = TypeVar("_Result")
 _LARGE_BYTES: Final = 256 * 1024
 _ENCODED: Final = 1.38
 """What base64 in lines makes of a byte."""
+_IN_ONE_CALL_BYTES: Final = 8 * 1024 * 1024
+"""A mail of one call is in memory several times over: as attachments, MIME, base64, XML. In parts it is not at all."""
 _BESIDE_BYTES: Final = 512 * 1024
 """Headers, and the edges of parts."""
 
@@ -59,7 +62,7 @@ async def create_draft(
         return await _in_one_call(request, stamp, mailbox, sender, date)
     _check_sizes(request, stored, mailbox)
     size = _mime_bytes(request, request.attachments)
-    apart = size > mailbox.largest_mime_bytes
+    apart = size > min(mailbox.largest_mime_bytes, _IN_ONE_CALL_BYTES)
     largest = max(one.blob.size for one in stored if one.blob is not None) if apart else size
     taken = await blobs.budget.take(largest)
     try:
@@ -107,9 +110,11 @@ def _mime_bytes(request: OutboundRequest, attachments: Sequence[Attachment]) -> 
     return int(_ENCODED * (content + text)) + _BESIDE_BYTES
 
 
-async def _each(stored: Sequence[Attachment], store: BlobStore) -> AsyncIterator[outbound.Attachment]:
+async def _each(stored: Sequence[Attachment], store: BlobStore) -> AsyncIterator[AttachedFile]:
     for one in stored:
-        yield outbound.Attachment(one.name, one.content_type, await _read(one, store), one.content_id)
+        ref = _ref(one, store)
+        content = await _from(store.copy(ref))
+        yield AttachedFile(one.name, one.content_type, ref.size, content.pieces, one.content_id)
 
 
 async def _with_content(one: Attachment, store: BlobStore) -> Attachment:
@@ -119,11 +124,18 @@ async def _with_content(one: Attachment, store: BlobStore) -> Attachment:
 
 
 async def _read(one: Attachment, store: BlobStore) -> bytes:
+    return await _from(store.read(_ref(one, store)))
+
+
+def _ref(one: Attachment, store: BlobStore) -> BlobRef:
     if one.blob is None:
         raise BlobRefused("it is no blob")
-    ref = BlobRef(key_in(store.url, one.blob.url), one.blob.size, one.blob.sha256)
+    return BlobRef(key_in(store.url, one.blob.url), one.blob.size, one.blob.sha256)
+
+
+async def _from(call: Awaitable[_Result]) -> _Result:
     try:
-        return await store.read(ref)
+        return await call
     except BlobStoreUnusable as error:
         # The mailbox can be used all the same: its other requests must not wait for the store.
         raise BlobStoreUnavailable(error.detail, code=error.code) from error

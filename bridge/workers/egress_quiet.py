@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime, timedelta
 
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView, SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import BegunSends, SendingMailbox
     from bridge.workers.egress_pause import Pauses
@@ -66,7 +66,7 @@ class QuietMailbox:
         return await self._call(lambda: self._mailbox.create_draft(mime, stamp))
 
     async def create_draft_in_parts(
-        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+        self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
         """See the port."""
         return await self._call(lambda: self._mailbox.create_draft_in_parts(mime, attachments, stamp))

@@ -14,7 +14,7 @@ from tests.bench.backlog import broker
 from tests.bench.drain import corpus, cpu, drain, drain_lan
 from tests.bench.figures import Figure, table
 from tests.bench.hung import hung
-from tests.bench.large import large
+from tests.bench.large import large, large_out
 from tests.bench.latency import latency, latency_busy
 from tests.bench.processes import machine
 from tests.bench.profile import profile
@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "latency-busy": latency_busy,
     "hung": hung,
     "large": large,
+    "large-out": large_out,
     "idle": idle,
     "egress": egress,
     "egress-limited": egress_limited,

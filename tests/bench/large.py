@@ -1,16 +1,20 @@
-"""One mail as large as Exchange carries, then ten at once: what the worker and its processes hold above idle."""
+"""Mails as large as Exchange carries, in and out: what the worker and its processes hold above idle."""
 
 from __future__ import annotations
 
+import hashlib
+import random
 import resource
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bridge.config.settings import Settings
 from tests.bench.consumer import Consumer
 from tests.bench.figures import Figure
 from tests.bench.processes import Peak, resident_megabytes
+from tests.bench.sending import Outgoing, publish
 from tests.bench.stage import ALIAS, Stage, a_mail, tell
 from tests.support.workers import until
 
@@ -20,6 +24,8 @@ _LIMIT_SIZES = 3
 _AIM_MB = 64.0
 _LOOK_SECONDS = 0.02
 _TEN = 10
+_PARTS = 3
+_MOST_OUT_MB = 96.0
 
 
 def large(*, quick: bool) -> list[Figure]:
@@ -98,3 +104,40 @@ def _above(
 def _data_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+
+
+def large_out(*, quick: bool) -> list[Figure]:
+    """A request with three stored attachments, 100 MB together, which go out one by one (quick: 60 MB)."""
+    size = (60 if quick else 100) * _MB
+    with (
+        tempfile.TemporaryDirectory(prefix="bridge-bench-blobs-") as blobs,
+        Stage(settings={"BLOBS__URL": Path(blobs).as_uri()}) as stage,
+    ):
+        limits = {"receive_bytes": 2 * size, "send_bytes": 2 * size}
+        stage.sandbox.admin("/settings", method="PUT", body=limits)
+        attachments = [_stored(Path(blobs), f"{number}.bin", size // _PARTS) for number in range(_PARTS)]
+        with stage.worker("egress") as worker:
+            until(worker.ready, "the worker to drain", seconds=120)
+            sent = Outgoing(stage, lambda: worker.running)
+            publish(stage, ["first"])  # with the proof of the first send
+            sent.until(1)
+            idle = resident_megabytes(worker.pid)
+            with Peak(worker.pid, every_seconds=_LOOK_SECONDS) as peak:
+                publish(stage, ["large"], attachments=attachments)
+                sent.until(2)
+            worker.stop(seconds=60)
+    above = (peak.megabytes - idle) * 1024**2 / _MB
+    tell(f"large-out: {size // _MB} MB in parts: {idle:.0f} MB idle, {above:.0f} MB more at the worst")
+    unit = f"MB above idle, a mail of {size // _MB} MB out"
+    return [Figure.at_most("large-out", above, unit, _MOST_OUT_MB, aim=_AIM_MB)]
+
+
+def _stored(store: Path, name: str, size: int) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    with (store / name).open("wb") as file:
+        for _ in range(size // _MB):
+            piece = random.randbytes(_MB)
+            digest.update(piece)
+            file.write(piece)
+    blob = {"url": f"{store.as_uri()}/{name}", "size": size // _MB * _MB, "sha256": digest.hexdigest()}
+    return {"name": name, "content_type": "application/octet-stream", "blob": blob}

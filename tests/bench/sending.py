@@ -19,7 +19,7 @@ from tests.support.rights import as_user
 from tests.support.workers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _ROUND_TRIP = 0.1
 _PER_MINUTE = 30
@@ -174,12 +174,20 @@ class Outgoing:
         return self._sent
 
 
-def publish(stage: Stage, request_ids: Iterable[str], *, urgent: bool = False, alias: str = ALIAS) -> None:
+def publish(
+    stage: Stage,
+    request_ids: Iterable[str],
+    *,
+    urgent: bool = False,
+    alias: str = ALIAS,
+    attachments: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """Ask for a mail for each id."""
     with contextlib.closing(pika.BlockingConnection(pika.URLParameters(as_user(stage.broker.url, "bridge-cad")))) as at:
         channel = at.channel()
         for request_id in request_ids:
-            body = {"request_id": request_id, "to": [{"address": _TO}], "subject": "Landing zone", "text": _TEXT}
+            content = {"subject": "Landing zone", "text": _TEXT, "attachments": attachments}
+            body = {"request_id": request_id, "to": [{"address": _TO}], **content}
             properties = pika.BasicProperties(message_id=request_id, content_type="application/json", delivery_mode=2)
             key = f"{alias}.urgent" if urgent else alias
             channel.basic_publish("mail.outbound", key, json.dumps(body).encode(), properties, mandatory=True)

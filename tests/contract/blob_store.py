@@ -59,6 +59,9 @@ class BlobStoreContract:
         await store.write(ref, content)
 
         assert hashlib.sha256(await store.read(ref)).hexdigest() == digest
+        copied = await store.copy(ref)
+        for _ in range(2):
+            assert hashlib.sha256(b"".join(copied.pieces())).hexdigest() == digest
 
     async def test_a_blob_written_again_is_the_same_blob(self, store: BlobStore) -> None:
         ref = a_ref(b"twice")
@@ -90,6 +93,20 @@ class BlobStoreContract:
             await store.read(BlobRef(ref.key, ref.size + 1, ref.sha256))
         with pytest.raises(BlobChanged):
             await store.read(BlobRef(ref.key, ref.size, hashlib.sha256(b"AS IT WAS").hexdigest()))
+        with pytest.raises(BlobChanged):
+            await store.copy(BlobRef(ref.key, ref.size, hashlib.sha256(b"AS IT WAS").hexdigest()))
+        with pytest.raises(BlobMissing):
+            await store.copy(a_ref(b"never written", "m-3"))
+
+    async def test_a_copy_is_what_it_was_whatever_becomes_of_the_blob(self, store: BlobStore) -> None:
+        """It is read while it is sent, long after it was compared."""
+        ref = a_ref(b"as it was", "m-6")
+        await store.write(ref, BytesInMemory(b"as it was"))
+        copied = await store.copy(ref)
+
+        await store.delete(ref.key)
+
+        assert b"".join(copied.pieces()) == b"as it was"
 
     async def test_a_deleted_blob_is_gone_and_may_be_deleted_again(self, store: BlobStore) -> None:
         ref = a_ref(b"gone soon", "m-5")

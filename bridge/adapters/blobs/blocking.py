@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from bridge.adapters.blobs.threads import Threads
+from bridge.adapters.spool import FileExtent, Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from bridge.adapters.blobs.threads import Deadline
@@ -33,7 +35,19 @@ class BlockingStore(ABC):
 
     async def read(self, ref: BlobRef) -> bytes:
         """Return a blob that has the size and the SHA-256 of `ref`."""
-        return await self._threads.run(lambda deadline: self._read(ref, deadline), size=ref.size)
+        kept: list[bytes] = []
+        await self._threads.run(lambda deadline: self._read(ref, kept.append, deadline), size=ref.size)
+        return b"".join(kept)
+
+    async def copy(self, ref: BlobRef) -> Content:
+        """Return the content of a blob that has the size and the SHA-256 of `ref`, in a temporary file."""
+
+        def copied(deadline: Deadline) -> Content:
+            spool = Spool()
+            self._read(ref, spool.append, deadline)
+            return FileExtent(spool, 0, ref.size)
+
+        return await self._threads.run(copied, size=ref.size)
 
     async def delete(self, key: str) -> None:
         """Take a blob away; one that is gone is no error."""
@@ -51,7 +65,7 @@ class BlockingStore(ABC):
     def _write(self, ref: BlobRef, content: Content, deadline: Deadline) -> None: ...
 
     @abstractmethod
-    def _read(self, ref: BlobRef, deadline: Deadline) -> bytes: ...
+    def _read(self, ref: BlobRef, give: Callable[[bytes], None], deadline: Deadline) -> None: ...
 
     @abstractmethod
     def _delete(self, key: str) -> None: ...

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.blobs.blocking import BlockingStore
 from bridge.adapters.blobs.file_errors import meaning_of, refusal_of
-from bridge.adapters.blobs.threads import Deadline, checked, corrupted, is_same
+from bridge.adapters.blobs.threads import Deadline, checked, corrupted, given, is_same
 from bridge.domain import blobs
 from bridge.errors import BlobChanged, BlobMissing, BlobRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
@@ -65,7 +65,7 @@ class FileBlobs(BlockingStore):
         except OSError as error:
             raise meaning_of(error) from error
 
-    def _read(self, ref: BlobRef, deadline: Deadline) -> bytes:
+    def _read(self, ref: BlobRef, give: Callable[[bytes], None], deadline: Deadline) -> None:
         *parents, name = ref.key.split("/")
         with self._root_open() as root:
             try:
@@ -81,10 +81,8 @@ class FileBlobs(BlockingStore):
                     raise BlobRefused("it is no file")
                 if status.st_size != ref.size:
                     raise BlobChanged("it has another size")
-                kept: list[bytes] = []
-                if not is_same(ref, _kept(_pieces(file), kept), deadline):
+                if not is_same(ref, given(_pieces(file), give), deadline):
                     raise BlobChanged("it has other bytes")
-                return b"".join(kept)
             except OSError as error:
                 raise meaning_of(error) from error
             finally:
@@ -160,12 +158,6 @@ def _pieces(file: int) -> Iterator[bytes]:
     position = 0
     while piece := os.pread(file, blobs.PIECE_BYTES, position):
         position += len(piece)
-        yield piece
-
-
-def _kept(pieces: Iterator[bytes], kept: list[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        kept.append(piece)
         yield piece
 
 

@@ -9,12 +9,12 @@ import obstore
 
 from bridge.adapters.blobs.blocking import BlockingStore
 from bridge.adapters.blobs.object_errors import FAILURES, is_about_one_blob, meaning_of
-from bridge.adapters.blobs.threads import Deadline, checked, corrupted, is_same
+from bridge.adapters.blobs.threads import Deadline, checked, corrupted, given, is_same
 from bridge.domain import blobs
 from bridge.errors import BlobChanged, BlobMissing, BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from obstore.store import ObjectStore
@@ -58,26 +58,21 @@ class ObjectBlobs(BlockingStore):
                 self._delete(ref.key)
             raise corrupted()
 
-    def _read(self, ref: BlobRef, deadline: Deadline) -> bytes:
-        kept: list[bytes] = []
+    def _read(self, ref: BlobRef, give: Callable[[bytes], None], deadline: Deadline) -> None:
         try:
-            same = is_same(ref, self._stored(self._prefix + ref.key, ref.size, kept), deadline)
+            same = is_same(ref, given(self._stored(self._prefix + ref.key, ref.size), give), deadline)
         except FAILURES as error:
             if is_about_one_blob(error):
                 raise BlobMissing("there is no such blob") from None
             raise meaning_of(error) from error
         if not same:
             raise BlobChanged("it has other bytes")
-        return b"".join(kept)
 
-    def _stored(self, path: str, size: int | None = None, kept: list[bytes] | None = None) -> Iterator[bytes]:
+    def _stored(self, path: str, size: int | None = None) -> Iterator[bytes]:
         found = obstore.get(self._store, path)
         if size is not None and found.meta["size"] != size:
             raise BlobChanged("it has another size")
-        for piece in found.stream(min_chunk_size=blobs.PIECE_BYTES):
-            if kept is not None:
-                kept.append(bytes(piece))
-            yield piece
+        yield from found.stream(min_chunk_size=blobs.PIECE_BYTES)
 
     def _delete(self, key: str) -> None:
         try:

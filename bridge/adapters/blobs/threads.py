@@ -109,3 +109,10 @@ def is_same(ref: BlobRef, pieces: Iterable[bytes], deadline: Deadline) -> bool:
         if size > ref.size:
             return False
     return (size, digest.hexdigest()) == (ref.size, ref.sha256)
+
+
+def given(pieces: Iterable[bytes], give: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield pieces, each once `give` has it."""
+    for piece in pieces:
+        give(bytes(piece))
+        yield piece

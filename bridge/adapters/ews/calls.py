@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
+    from bridge.adapters.http_insertion import Insertion
 
 LARGE_BYTES: Final = 1 << 20
 """What is written apart, and given longer."""
@@ -57,6 +58,7 @@ async def changes(
     *,
     look: Callable[[], None] = lambda: None,
     longer_by_seconds: float = 0.0,
+    content: Insertion | None = None,
 ) -> list[ResponseMessage | BridgeError]:
     """
     Return what came of each change of a call that makes several, in their order: its answer, or why it was not made.
@@ -67,7 +69,10 @@ async def changes(
     """
     try:
         seconds = client.call_timeout_seconds + longer_by_seconds if longer_by_seconds else None
-        messages = await client.call(address, request, timeout_seconds=seconds, look=look)
+        if content is not None:
+            messages = await client.call_with_content(address, request, content, timeout_seconds=seconds)
+        else:
+            messages = await client.call(address, request, timeout_seconds=seconds, look=look)
     except MailboxUnavailable as error:
         raise SendOutcomeUnknown(error.detail) from error
     except MessageError as error:
@@ -85,6 +90,22 @@ def _outcome(message: ResponseMessage) -> ResponseMessage | BridgeError:
         unknown.__cause__ = message.error
         return unknown
     return message if message.error is None else message.error
+
+
+async def change_with_content(
+    client: EwsClient, address: str, request: etree._Element, content: Insertion
+) -> ResponseMessage:
+    """
+    Return the answer to a change that carries content in the place of its mark; it may take longer.
+
+    Raises:
+        SendOutcomeUnknown, BridgeError: As `change`.
+    """
+    longer = content.size / _SLOWEST_BYTES_PER_SECOND
+    [answer] = await changes(client, address, request, 1, longer_by_seconds=longer, content=content)
+    if isinstance(answer, BridgeError):
+        raise answer
+    return answer
 
 
 async def change_with(

@@ -33,6 +33,7 @@ from bridge.adapters.ews.transport import LaneProtocol, session_factory
 from bridge.adapters.ews.turns import Turns
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
+from bridge.adapters.http_insertion import inserting
 from bridge.errors import BridgeError, CredentialsRejected, MailboxThrottled, MailboxUnavailable
 from bridge.ports.server_time import ServerTime
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.streamed import StreamedMime
+    from bridge.adapters.http_insertion import Insertion
     from bridge.ports.tokens import TokenSource
 
 # Every operation of the bridge is in the schema of Exchange2013_SP1, which Exchange SE and Exchange Online speak.
@@ -194,6 +196,22 @@ class EwsClient:
         seconds = self._connection.call_timeout_seconds + size_bytes / _SLOWEST_BYTES_PER_SECOND
         work = functools.partial(self._exchange, address, payload, seconds, mime)
         # It may take long, and be no less of an answer.
+        return await self._in_turn(address, _operation(payload), work, reads=False)
+
+    async def call_with_content(
+        self, address: str, payload: etree._Element, content: Insertion, *, timeout_seconds: float | None = None
+    ) -> list[ResponseMessage]:
+        """
+        Return the same for a request in which content takes the place of its mark on the way out.
+
+        Raises:
+            BridgeError: As for `call`.
+        """
+
+        def work() -> list[ResponseMessage]:
+            with inserting(content):
+                return self._exchange(address, payload, timeout_seconds)
+
         return await self._in_turn(address, _operation(payload), work, reads=False)
 
     @property

@@ -12,20 +12,21 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import change_with
+from bridge.adapters.ews.calls import change_with, change_with_content
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
+from bridge.adapters.http_insertion import Insertion
 from bridge.domain.outbound_records import CreatedDraft
 from bridge.errors import BridgeError, MailUnreadable, SendOutcomeUnknown, SendRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import Stamp
 
 
@@ -36,7 +37,7 @@ class DraftInParts:
         self._client = client
         self._address = address
 
-    async def build(self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp) -> CreatedDraft:
+    async def build(self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp) -> CreatedDraft:
         """
         Return the draft, finished and stamped; what was begun is deleted again where it cannot be finished.
 
@@ -59,8 +60,10 @@ class DraftInParts:
         properties = {stamps.REQUEST_ID: request_id}
         return created(await self._change(lambda: creation((mime, properties)), size=len(mime)))
 
-    async def _attach(self, item_id: str, attachment: Attachment) -> str:
-        message = await self._change(lambda: _addition(item_id, attachment), size=len(attachment.content))
+    async def _attach(self, item_id: str, attachment: AttachedFile) -> str:
+        content = Insertion(attachment.size, attachment.pieces)
+        request = _addition(item_id, attachment, content.mark)
+        message = await self._refused_or(change_with_content(self._client, self._address, request, content))
         found = next(message.element.iter(f"{T}AttachmentId"), None)
         key = found.get("RootItemChangeKey") if found is not None else None
         if not key:
@@ -81,14 +84,18 @@ class DraftInParts:
         return created(await self._change(lambda: request))
 
     async def _change(self, request: Callable[[], etree._Element], *, size: int = 0) -> ResponseMessage:
+        return await self._refused_or(change_with(self._client, self._address, request, size=size))
+
+    @staticmethod
+    async def _refused_or(call: Awaitable[ResponseMessage]) -> ResponseMessage:
         try:
-            return await change_with(self._client, self._address, request, size=size)
+            return await call
         except MailUnreadable as error:
             # As an answer to a read these mean that a mail cannot be had; here, that it is not taken.
             raise SendRefused(error.detail) from error
 
 
-def _addition(item_id: str, attachment: Attachment) -> etree._Element:
+def _addition(item_id: str, attachment: AttachedFile, content: str) -> etree._Element:
     identified = attachment.content_id is not None
     return element(
         "m:CreateAttachment",
@@ -101,7 +108,7 @@ def _addition(item_id: str, attachment: Attachment) -> etree._Element:
                 element("t:ContentType", text=attachment.content_type),
                 *([element("t:ContentId", text=attachment.content_id)] if identified else []),
                 element("t:IsInline", text="true" if identified else "false"),
-                element("t:Content", text=base64.b64encode(attachment.content).decode("ascii")),
+                element("t:Content", text=content),
             ),
         ),
     )

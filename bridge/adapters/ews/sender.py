@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import EndReason, LedgerView, Stamp
     from bridge.errors import BridgeError
     from bridge.ports.outbox import BegunSends
@@ -110,7 +110,7 @@ class EwsSender:
         return CreatedDraft(stamp, *created(message))
 
     async def create_draft_in_parts(
-        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+        self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
         """Save a draft in several calls, its stamp by the last."""
         return await DraftInParts(self._client, self._address).build(mime, attachments, stamp)

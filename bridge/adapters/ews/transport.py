@@ -23,6 +23,7 @@ from requests.utils import get_environ_proxies
 from bridge.adapters.ews.errors import error_for_status
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import until
+from bridge.adapters.http_insertion import with_insertion
 from bridge.adapters.http_trust import Trust, TrustingAdapter
 from bridge.adapters.network_failures import network_failure
 from bridge.adapters.web_page import PAGE, web_page
@@ -117,7 +118,8 @@ class EwsHttpAdapter(TrustingAdapter):
         kwargs.update(stream=True, timeout=(min(timeout, 15.0), timeout))
         asked_at = self._server_time.elapsed() if self._server_time is not None else 0.0
         try:
-            response = super().send(request, **kwargs)
+            response = super().send(with_insertion(request), **kwargs)
+            response.request = request
         except OSError as error:  # what requests raises, and what it says of a CA file that is gone
             failure = network_failure(error)
             if failure is None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime, timedelta
 
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.ports.clock import Clock
 
 Place = Literal["drafts", "outbox", "nowhere", "sent", "deleted", "gone"]
@@ -142,10 +142,10 @@ class MemoryOutbox:
         return await self._call("create_draft", execute)
 
     async def create_draft_in_parts(
-        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+        self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
         """Save a draft with its attachments behind its MIME."""
-        parts = [attachment.content async for attachment in attachments]
+        parts = [b"".join(attachment.pieces()) async for attachment in attachments]
         return await self.create_draft(b"".join([mime, *parts]), stamp)
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from bridge.adapters.ews.sender import EwsSender
-    from bridge.domain.outbound import Attachment
+    from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import SeenDraft, SeenMail, Stamp
     from bridge.ports.outbox import SendingMailbox
     from bridge.wire.outbound_v1 import OutboundRequest
@@ -115,7 +115,7 @@ class StagedMailbox:
         return await self._call("create", lambda: self._inner.create_draft(mime, stamp))
 
     async def create_draft_in_parts(
-        self, mime: bytes, attachments: AsyncIterator[Attachment], stamp: Stamp
+        self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
         return await self._call("create", lambda: self._inner.create_draft_in_parts(mime, attachments, stamp))
 

@@ -18,7 +18,8 @@ from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.system.clock import SystemClock
-from bridge.domain.outbound import Attachment, Mailbox, OutboundMail
+from bridge.domain.blobs import BytesInMemory
+from bridge.domain.outbound import AttachedFile, Attachment, Mailbox, OutboundMail
 from bridge.domain.outbound_records import DraftState, EndReason, SeenDraft, Stamp
 from bridge.errors import BlobMissing, CallRefused, MailboxThrottled, SendOutcomeUnknown, SendRefused
 from bridge.mime.compose import compose
@@ -60,9 +61,10 @@ _PARTS = (
 )
 
 
-async def _each(parts: Sequence[Attachment], error: Exception | None = None) -> AsyncIterator[Attachment]:
+async def _each(parts: Sequence[Attachment], error: Exception | None = None) -> AsyncIterator[AttachedFile]:
     for part in parts:
-        yield part
+        content = BytesInMemory(part.content)
+        yield AttachedFile(part.name, part.content_type, len(part.content), content.pieces, part.content_id)
     if error is not None:
         raise error
 

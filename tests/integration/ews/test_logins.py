@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import email
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.draft import DraftInParts
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.notifications import EwsNotifications
+from bridge.domain.blobs import BytesInMemory
 from bridge.domain.mail import FetchedMail
 from bridge.domain.notices import Notice
+from bridge.domain.outbound import AttachedFile
+from bridge.domain.outbound_records import Stamp
 from bridge.errors import CredentialsRejected
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 _ADDRESS = "dispatch@example.org"
@@ -101,3 +106,25 @@ async def test_nobody_is_told_of_mail_by_a_wrong_password(server: SandboxProcess
         async with notifications.stream(["any"], anchor=_ADDRESS, affinity=None) as notices:
             with pytest.raises(CredentialsRejected):
                 await asyncio.wait_for(anext(notices), 30)
+
+
+@pytest.mark.parametrize("kind", ["basic", "ntlm"])
+async def test_an_attachment_that_is_sent_piece_by_piece_comes_through_a_login(
+    server: SandboxProcess, kind: str
+) -> None:
+    """NTLM has the first request of a connection sent more than once."""
+    data = bytes(range(256)) * 10_001
+
+    async def attachments() -> AsyncIterator[AttachedFile]:
+        yield AttachedFile("plan.bin", "application/octet-stream", len(data), BytesInMemory(data).pieces)
+
+    before = {mail["item_id"] for mail in server.mails(_ADDRESS, "drafts")}
+    with contextlib.closing(_client(server, kind)) as client:
+        for _ in range(2):
+            await DraftInParts(client, _ADDRESS).build(_MAIL, attachments(), Stamp(f"r-{kind}", "attempt", "digest"))
+
+    made = [mail for mail in server.mails(_ADDRESS, "drafts") if mail["item_id"] not in before]
+    assert len(made) == 2
+    for mail in made:
+        parts = email.message_from_bytes(server.mime(_ADDRESS, mail["item_id"], "drafts")).walk()
+        assert [part.get_payload(decode=True) for part in parts if part.get_filename()] == [data]

@@ -284,3 +284,14 @@ async def test_directories_that_another_made_and_did_not_secure_are_secured(
     await store.write(ref, BytesInMemory(b"x"))
 
     assert {str(parent) for parent in path.parents if parent.is_relative_to(root)} <= secured
+
+
+async def test_a_copy_stays_what_it_was_when_somebody_writes_into_the_file(store: FileBlobs, root: Path) -> None:
+    data = b"as it was compared"
+    ref = a_ref(data)
+    await store.write(ref, BytesInMemory(data))
+    copied = await store.copy(ref)
+
+    (root / ref.key).write_bytes(data.upper())
+
+    assert b"".join(copied.pieces()) == data

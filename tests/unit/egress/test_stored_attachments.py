@@ -176,3 +176,31 @@ async def test_what_exchange_takes_in_no_number_of_calls_fails_before_it_is_read
         await eventually(lambda: bool(bench.events()))
 
     assert bench.told() == [("outbound.failed", "too_large_for_transport")]
+
+
+async def test_stored_attachments_of_some_megabytes_go_one_by_one_whatever_one_call_takes(bench: Place) -> None:
+    """In one call they are in memory several times over."""
+    parts = [bytes([number]) * 4_000_000 for number in range(2)]
+    bench.request(attachments=[bench.attachment(f"out/{number}.bin", part) for number, part in enumerate(parts)])
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [SENT]
+    [item] = bench.mailbox.items.values()
+    assert item.mime.endswith(b"".join(parts))
+
+
+@pytest.mark.parametrize(("do", "code"), [(_gone, "blob_missing"), (_changed, "blob_changed"), (_link, "blob_refused")])
+async def test_a_blob_of_a_mail_in_parts_that_is_not_what_the_request_says_is_never_attached(
+    bench: Place, do: Callable[[Place], None], code: str
+) -> None:
+    bench.mailbox.largest_mime_bytes = 600_000
+    bench.request(attachments=[bench.attachment(data=DATA * 100)])
+    do(bench)
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", code)]
+    assert not bench.mailbox.items

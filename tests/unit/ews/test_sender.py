@@ -9,13 +9,15 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from lxml import etree
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.soap import MESSAGES, SOAP, TYPES, ResponseMessage, parse_answer
 from bridge.adapters.system.clock import SystemClock
-from bridge.domain.outbound import Attachment
+from bridge.domain.blobs import BytesInMemory
+from bridge.domain.outbound import AttachedFile
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
 from bridge.errors import (
     BridgeError,
@@ -31,7 +33,7 @@ from tests.unit.egress.harness import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from lxml import etree
+    from bridge.adapters.http_insertion import Insertion
 
 NO_ITEMS = '<m:RootFolder IncludesLastItemInRange="true"><t:Items/></m:RootFolder>'
 FOLDER = (
@@ -78,6 +80,12 @@ class Scripted(EwsClient):
 
     def asked(self, operation: str) -> int:
         return sum(1 for call in self.calls if str(call.tag).endswith("}" + operation))
+
+    async def call_with_content(
+        self, address: str, payload: etree._Element, content: Insertion, *, timeout_seconds: float | None = None
+    ) -> list[ResponseMessage]:
+        assert content.mark in etree.tostring(payload, encoding="unicode")
+        return await self.call(address, payload, timeout_seconds=timeout_seconds)
 
 
 class Hanging(Scripted):
@@ -421,9 +429,9 @@ async def test_a_draft_in_parts_gets_its_stamp_by_the_last_call_and_is_sent_with
         UpdateItem=[[("NoError", saved.format("4"))]],
     )
 
-    async def attachments() -> AsyncIterator[Attachment]:
+    async def attachments() -> AsyncIterator[AttachedFile]:
         for name in ("one", "two"):
-            yield Attachment(name, "application/pdf", b"content")
+            yield AttachedFile(name, "application/pdf", 7, BytesInMemory(b"content").pieces)
 
     stamp = Stamp("r-1", "attempt", "digest")
     draft = await _sender(client).create_draft_in_parts(b"Subject: x\r\n\r\n", attachments(), stamp)
