@@ -12,8 +12,10 @@ from bridge.adapters.ews.notifications import EwsNotifications
 from bridge.adapters.ews.proof import KnownMailboxes
 from bridge.adapters.ews.stream_thread import StreamTimes
 from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.adapters.system.composer import Claims
 from bridge.config.broker_files import CurrentPassphrase, CurrentUrls
 from bridge.config.entra import DEFAULT_APP
+from bridge.wire.claims import ClaimRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +90,13 @@ def blob_store(settings: BlobSettings) -> BlobStore:
             account_key=key.get_secret_value() if key is not None else None,
         )
     )
+
+
+def blob_claims(settings: BlobSettings | None, store: BlobStore | None, largest_body_bytes: int) -> Claims | None:
+    """Return where large mails go; None where there is no such place."""
+    if settings is None or store is None:
+        return None
+    return Claims(store, ClaimRules(store.url, settings.above_bytes, largest_body_bytes))
 
 
 def ews_client(

@@ -24,6 +24,7 @@ from bridge.adapters.system.clock import SystemClock
 from bridge.adapters.system.composer import Claims, Composer
 from bridge.assembly import (
     apps_of_the_broker,
+    blob_claims,
     blob_store,
     entra_tokens,
     ews_client,
@@ -47,7 +48,6 @@ from bridge.telemetry.metrics import Metrics
 from bridge.tellers import PART as TELLERS
 from bridge.tellers import Tellers
 from bridge.wire import topology
-from bridge.wire.claims import ClaimRules
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.workers.announcing import Announcing
 from bridge.workers.blob_probe import BlobProbe
@@ -295,10 +295,7 @@ class _Process:
 
     def claims(self) -> Claims | None:
         """Return where large mails go; None where there is no such place."""
-        if self.blobs is None or self.settings.blobs is None:
-            return None
-        above = self.settings.blobs.above_bytes
-        return Claims(self.blobs, ClaimRules(self.blobs.url, above, self.publisher.largest_body_bytes))
+        return blob_claims(self.settings.blobs, self.blobs, self.publisher.largest_body_bytes)
 
     async def senders(self, stack: AsyncExitStack) -> list[MailboxSender | ReturnedDrain]:
         """Return a sender for each mailbox that is sent from, and the drain of requests that came back."""

@@ -1,4 +1,4 @@
-"""What `bridge parked` does."""
+"""What `bridge parked list` and `bridge parked export` do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_parked(settings: Settings, aliases: Collection[str], *, as_json: bool) 
     async def work() -> list[tuple[str, ParkedMail]]:
         return [
             (mailbox.alias, mail)
-            async for mailbox, client in _mailboxes(settings, aliases)
+            async for mailbox, client in mailboxes(settings, aliases)
             for mail in await EwsParked(client, mailbox.address).list_parked()
         ]
 
@@ -47,7 +47,7 @@ def export(settings: Settings, aliases: Collection[str], message_id: str, file: 
     """Write one parked mail to a file."""
 
     async def work() -> tuple[bytes | None, str]:
-        async for mailbox, client in _mailboxes(settings, aliases):
+        async for mailbox, client in mailboxes(settings, aliases):
             for mail in await EwsParked(client, mailbox.address).list_parked():
                 if mail.ref.message_id == message_id:
                     [fetched] = await EwsInbox(client, mailbox.address).fetch([mail.ref])
@@ -72,40 +72,8 @@ def export(settings: Settings, aliases: Collection[str], message_id: str, file: 
     return Exit.OK
 
 
-def retry(
-    settings: Settings, aliases: Collection[str], message_ids: Collection[str], *, every: bool, as_json: bool
-) -> int:
-    """Put parked mails back into the inbox."""
-    wanted = set(message_ids)
-
-    async def work() -> list[dict[str, str]]:
-        moved = []
-        async for mailbox, client in _mailboxes(settings, aliases):
-            parked = EwsParked(client, mailbox.address)
-            refs = [mail.ref for mail in await parked.list_parked() if every or mail.ref.message_id in wanted]
-            moved += [
-                {
-                    "mailbox": mailbox.alias,
-                    "message_id": outcome.ref.message_id,
-                    "code": outcome.error.code if outcome.error is not None else "ok",
-                }
-                for outcome in await parked.put_back(refs)
-            ]
-        return moved
-
-    moved = asyncio.run(work())
-    missing = wanted - {one["message_id"] for one in moved}
-    if as_json:
-        answer(json.dumps(moved, indent=2))
-    else:
-        for one in moved:
-            answer("  ".join(one.values()))
-    for message_id in sorted(missing):
-        say(f"{message_id}: no such mail is parked")
-    return Exit.NO if missing or any(one["code"] != "ok" for one in moved) else Exit.OK
-
-
-async def _mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncIterator[tuple[MailboxSettings, EwsClient]]:
+async def mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncIterator[tuple[MailboxSettings, EwsClient]]:
+    """Yield the mailboxes with these aliases, all of them for none, each with a client while it is its turn."""
     unknown = set(aliases) - {mailbox.alias for mailbox in settings.mailboxes}
     if unknown:
         raise ConfigurationError(f"--mailbox {min(unknown)}: no mailbox has this alias")

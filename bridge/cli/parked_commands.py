@@ -48,17 +48,32 @@ def retry(
     mailbox: Mailbox = None,
     *,
     every: Annotated[bool, typer.Option("--all", help="All that are parked.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what would be stopped again, as far as is known.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for what becomes of them.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Longest wait with --wait.")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
     """
     Put parked mails back into the inbox, where they are read again, under the same message_id.
 
-    Do it once the reason is gone, or they will be parked again. Exit code 1: one could not be moved, or is not parked.
+    Each is first fetched and made into its payload, as a worker does it: one that would be stopped again stays parked,
+    with the reason. --wait says of each whether it was published, or parked again and why. Exit code 1: one would be
+    stopped, was parked again, could not be moved, or is not parked; 4: one is still in the inbox.
     """
-    from bridge.cli import parked  # noqa: PLC0415 - --help must not wait for it
+    from bridge.cli import parked_retry  # noqa: PLC0415 - --help must not wait for it
 
     if bool(message_ids) == every:
         raise typer.BadParameter("give message ids, or --all")
     raise typer.Exit(
-        parked.retry(load_settings(config).settings, mailbox or (), message_ids or (), every=every, as_json=as_json)
+        parked_retry.retry(
+            load_settings(config).settings,
+            mailbox or (),
+            message_ids or (),
+            every=every,
+            force=force,
+            wait_seconds=timeout if wait else None,
+            as_json=as_json,
+        )
     )

@@ -122,3 +122,58 @@ def test_what_is_not_parked_cannot_be_put_back(site: Site) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert bridge("parked", "retry", environment=site.environment).returncode == 2
     assert _listed(site) == []
+
+
+def _retry(site: Site, *arguments: str, **variables: str) -> tuple[int, list[dict[str, str]]]:
+    """Return the exit code of `bridge parked retry`, and what it says of each mail."""
+    environment = site.environment | {f"BRIDGE_{name}": value for name, value in variables.items()}
+    done = bridge("parked", "retry", "--json", *arguments, environment=environment)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_what_would_stop_a_mail_again_is_said_before_it_is_put_back(site: Site) -> None:
+    """It stays parked, unless somebody insists; the others are put back."""
+    site.sandbox.deliver(ADDRESS, _mail(1, 1_500_000))
+    with site.worker("ingest", RABBITMQ__LARGEST_BODY_BYTES="1000000") as worker:
+        until(lambda: len(_parked(site)) == 1, "the mail to be parked")
+        worker.stop()
+    [large] = [one["message_id"] for one in _listed(site)]
+    corrupt = {"match": {"operation": "GetItem"}, "fault": {"kind": "item_error", "code": "ErrorItemCorrupt"}}
+
+    small = _retry(site, large, RABBITMQ__LARGEST_BODY_BYTES="1000000")
+    site.sandbox.faults(corrupt)
+    unreadable = _retry(site, "--all")
+    site.sandbox.faults()
+    away = _retry(site, "--all", BLOBS__URL="file:///nowhere/blobs")
+    still_there = len(_parked(site))
+
+    told = {"mailbox": "dispatch", "message_id": large, "outcome": "refused"}
+    assert small == (1, [told | {"code": "too_large_for_broker"}])
+    assert unreadable == (1, [told | {"code": "mail_unreadable"}])
+    assert away == (1, [told | {"code": "blob_store_missing"}])
+    assert (still_there, site.count()) == (1, 0)
+    insisting = _retry(site, "--all", "--force", RABBITMQ__LARGEST_BODY_BYTES="1000000")
+    assert insisting == (0, [told | {"outcome": "put_back", "code": "ok"}])
+    assert (_parked(site), site.count()) == ([], 1)
+
+
+def test_what_became_of_a_mail_that_was_put_back_is_said_afterwards(site: Site) -> None:
+    """Parked again, and why; still in the inbox; published."""
+    site.sandbox.deliver(ADDRESS, _mail(1, 1_500_000))
+    with site.worker("ingest", RABBITMQ__LARGEST_BODY_BYTES="1000000") as worker:
+        until(lambda: len(_parked(site)) == 1, "the mail to be parked")
+        again = _retry(site, "--all", "--force", "--wait")
+        worker.stop()
+    waiting = _retry(site, "--all", "--wait", "--timeout", "0.5")
+    with site.worker("ingest", RABBITMQ__LARGEST_BODY_BYTES="1000000") as worker:
+        until(lambda: len(_parked(site)) == 1, "the mail to be parked")
+        worker.stop()
+    with site.worker("ingest") as worker:
+        published = _retry(site, "--all", "--wait")
+        worker.stop()
+
+    [message_id] = _arrived(site)
+    told = {"mailbox": "dispatch", "message_id": message_id}
+    assert again == (1, [told | {"outcome": "parked_again", "code": "too_large_for_broker"}])
+    assert waiting == (4, [told | {"outcome": "waiting", "code": "ok"}])
+    assert published == (0, [told | {"outcome": "published", "code": "ok"}])
