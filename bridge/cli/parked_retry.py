@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bridge.adapters.system.composer import Claims
     from bridge.config import Settings
     from bridge.domain.mail import MailRef
+    from bridge.ports.inbox import Inbox
+    from bridge.ports.parked import ParkedMails
     from bridge.telemetry.events import Event
 
 Outcome = Literal["put_back", "refused", "not_moved", "published", "parked_again", "waiting"]
@@ -113,11 +115,11 @@ async def _retry(
             ]
             tried += moved
             if wait_seconds is not None:
-                await _follow([one for one in moved if one.outcome == "put_back"], inbox, parked, deadline)
+                await follow([one for one in moved if one.outcome == "put_back"], inbox, parked, deadline)
     return tried
 
 
-async def _follow(moved: Sequence[Tried], inbox: EwsInbox, parked: EwsParked, deadline: float) -> None:
+async def follow(moved: Sequence[Tried], inbox: Inbox, parked: ParkedMails, deadline: float) -> None:
     """Note what becomes of each mail, for as long as there is time."""
     time = asyncio.get_running_loop().time
     left = {one.message_id: one for one in moved}
@@ -148,7 +150,7 @@ async def _follow(moved: Sequence[Tried], inbox: EwsInbox, parked: EwsParked, de
             await asyncio.sleep(min(_LOOK_SECONDS, max(0.0, deadline - time())))
 
 
-async def _in_inbox(inbox: EwsInbox) -> set[str]:
+async def _in_inbox(inbox: Inbox) -> set[str]:
     found: list[str] = []
     while True:
         listing = await inbox.list_waiting("inbox", limit=_PAGE, offset=len(found))
@@ -157,7 +159,7 @@ async def _in_inbox(inbox: EwsInbox) -> set[str]:
             return set(found)
 
 
-class _Rehearsal:
+class Rehearsal:
     """Does with a mail what a worker does, but for the publish and the removal."""
 
     def __init__(self, aside: Aside, largest_body_bytes: int, claims: Claims | None) -> None:
@@ -165,7 +167,7 @@ class _Rehearsal:
         self._largest_body_bytes = largest_body_bytes
         self._claims = claims
 
-    async def stops(self, alias: str, inbox: EwsInbox, ref: MailRef) -> str | None:
+    async def stops(self, alias: str, inbox: Inbox, ref: MailRef) -> str | None:
         """
         Return the code of what would stop a mail again; None where nothing would.
 
@@ -197,12 +199,12 @@ class _Rehearsal:
 
 
 @asynccontextmanager
-async def _rehearsing(settings: Settings) -> AsyncIterator[_Rehearsal]:
+async def _rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
     aside = Aside()
     store = blob_store(settings.blobs) if settings.blobs is not None else None
     largest = rabbit_settings(settings.rabbitmq, name="bridge parked").largest_body_bytes
     try:
-        yield _Rehearsal(aside, largest, blob_claims(settings.blobs, store, largest))
+        yield Rehearsal(aside, largest, blob_claims(settings.blobs, store, largest))
     finally:
         await aside.close()
         if store is not None:

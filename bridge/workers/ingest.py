@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.domain.batches import Window
 from bridge.domain.concern import in_words
 from bridge.domain.disposition import Pause, RetryPolicy
+from bridge.domain.known_front import KnownFront
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.polling import Pace
 from bridge.domain.publish_brake import PublishBrake
@@ -108,6 +109,10 @@ class IngestOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
+class _FrontChanged(Exception):  # noqa: N818 - no error: the folder is listed from its beginning
+    """A listing that began behind the mails that stay did not begin where it should have."""
+
+
 class MailboxReader:
     """
     One mailbox, from its folders to the broker, until it is stopped.
@@ -174,6 +179,9 @@ class MailboxReader:
         self._transferring: Transfer | None = None
         self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
+        self._fronts: dict[str, KnownFront] = {}
+        self._wakes = 0
+        """How often new mail was heard of."""
         self.aside = AsideWatch(
             alias,
             inbox,
@@ -230,6 +238,7 @@ class MailboxReader:
         self._health.begin(self.part)
         self._holds = True
         self._parking.begin()
+        self._fronts.clear()
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
@@ -291,6 +300,7 @@ class MailboxReader:
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():
             self._emit(MailboxWoken(self.alias, reason))
+        self._wakes += 1
         self.wake.set()
 
     @property
@@ -352,36 +362,95 @@ class MailboxReader:
             await asyncio.gather(ready, stopped, return_exceptions=True)
 
     async def _read_folder(self, folder: str, stop: asyncio.Event) -> int:
-        offset = published = 0
+        """Move what waits behind the mails that are known to stay, and now and then what waits in the whole folder."""
+        front = self._fronts.get(folder)
+        if front is not None and front.is_good(self._clock.monotonic(), self._memory.changes):
+            published = await self._read_behind(folder, front, stop)
+            if published is not None:
+                return published
+        made = KnownFront(self._memory.changes)
+        published = await self._read_pages(folder, made, 0, stop, known=front)
+        if not stop.is_set():
+            made.listed(self._clock.monotonic(), self._options.keep_seconds)
+            self._fronts[folder] = made
+        return published
+
+    async def _read_behind(self, folder: str, front: KnownFront, stop: asyncio.Event) -> int | None:
+        """Move what waits behind the front of a folder; return None where the front is no more what it was."""
+        self._staying += front.codes
+        front.go_on()
+        try:
+            return await self._read_pages(folder, front, front.count - 1, stop)
+        except _FrontChanged:
+            self._staying -= front.codes
+            self._fronts.pop(folder, None)
+            return None
+
+    async def _read_pages(
+        self, folder: str, front: KnownFront, offset: int, stop: asyncio.Event, *, known: KnownFront | None = None
+    ) -> int:
+        """
+        List a folder to its end and move what waits; the front is extended by what stays.
+
+        Where a front was `known` already, new mail that is heard of on the way does not wait for the end.
+
+        Raises:
+            _FrontChanged: The listing began behind a front that is no more what it was.
+        """
+        published, behind, wakes = 0, offset > 0, self._wakes
         while not stop.is_set():
             if self._memory.too_many_stuck:
                 self._memory.try_stuck_again()
             if self._memory.held_count:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer().run((), stop)
-            page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
-            with (
-                unhurried(until=self.wake) if self._calm else contextlib.nullcontext(),
-                called_when_late(self._options.answer_late_seconds, self._answer_is_late),
-            ):
-                listing = await unless_set(stop, page)
+            listing = await self._list(folder, front, offset, stop, behind=behind)
             if listing is None:
                 break
-            self._answered()
-            if offset == 0:
-                self._note(folder, listing)
-            refs = self._memory.due(listing.refs)
-            if self._memory.irremovable(listing.refs):
+            refs = listing.refs[1:] if behind else listing.refs
+            offset, behind = front.count if behind else offset, False
+            due = self._memory.due(refs)
+            if self._memory.irremovable(refs):
                 raise RemovalImpossible("Exchange says that removed mails are gone and lists them all the same")
             transfer = self._transfer()
-            await transfer.run(refs, stop)
+            await transfer.run(due, stop)
             published += transfer.published
-            staying = Counter(filter(None, map(self._memory.kept_code, listing.refs)))
+            staying = Counter(filter(None, map(self._memory.kept_code, refs)))
             self._staying += staying
+            front.extend(refs, self._memory.standing)
             if listing.complete or not listing.refs:
                 break
             offset += staying.total()
+            if known is not None and known.long and self._wakes != wakes:
+                wakes, staying = self._wakes, self._staying.copy()
+                passed = await self._read_behind(folder, known, stop)
+                published, known = published + (passed or 0), known if passed is not None else None
+                self._staying = staying  # what is behind is listed once more, and counted then
         return published
+
+    async def _list(
+        self, folder: str, front: KnownFront, offset: int, stop: asyncio.Event, *, behind: bool
+    ) -> Listing | None:
+        """Return a page of a folder; None once `stop` is set."""
+        started = self._clock.monotonic()
+        page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
+        with (
+            unhurried(until=self.wake) if self._calm else contextlib.nullcontext(),
+            called_when_late(self._options.answer_late_seconds, self._answer_is_late),
+        ):
+            listing = await unless_set(stop, page)
+        if listing is None:
+            return None
+        self._answered()
+        if behind:
+            if not front.begins(listing.refs):
+                raise _FrontChanged
+            self._note(folder, listing.total, self._waiting[folder][1])
+        else:
+            front.listing_seconds += self._clock.monotonic() - started
+            if offset == 0:
+                self._note(folder, listing.total, listing.refs[0].received_at if listing.refs else None)
+        return listing
 
     def _transfer(self) -> Transfer:
         self._transferring = Transfer(
@@ -419,13 +488,13 @@ class MailboxReader:
             self._told_late = False
             self._health.expect(self.part)
 
-    def _note(self, folder: str, listing: Listing) -> None:
-        first = listing.refs[0].received_at if listing.refs else None
+    def _note(self, folder: str, total: int, first: datetime | None) -> None:
+        """Take note of how many mails a folder holds, and when the first of them was received."""
         if folder not in self._waiting:
             age = max(0.0, (self._clock.now() - first).total_seconds()) if first is not None else None
-            if listing.total >= _BACKLOG_COUNT or (age or 0.0) >= _BACKLOG_AGE_SECONDS:
-                self._emit(BacklogFound(self.alias, folder, listing.total, age))
-        self._waiting[folder] = (listing.total, first)
+            if total >= _BACKLOG_COUNT or (age or 0.0) >= _BACKLOG_AGE_SECONDS:
+                self._emit(BacklogFound(self.alias, folder, total, age))
+        self._waiting[folder] = (total, first)
         oldest = min((moment for _, moment in self._waiting.values() if moment is not None), default=None)
         self._emit(InboxListed(self.alias, sum(total for total, _ in self._waiting.values()), oldest))
         self._health.progress(self.part)

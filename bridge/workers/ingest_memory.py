@@ -16,6 +16,7 @@ from bridge.telemetry.ingest_events import MailKept
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
 
+    from bridge.domain.known_front import Standing
     from bridge.domain.mail import MailRef
     from bridge.errors import BridgeError
     from bridge.ports.broker import PublishReceipt
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _REMOVED_REMEMBERED = 5_000
 _KEPT_REMEMBERED = 10_000
 _UNWANTED_REMEMBERED = 100_000
+_SOON_SECONDS = 5.0
+"""What is tried again sooner is listed each time."""
 _DUE_WHEN_FULL = 100
 """Where more mails stay than are remembered, so many of a listing are fetched again each time."""
 _REFUSED_REMEMBERED = 100_000
@@ -78,6 +81,8 @@ class MailMemory:
         self._blamed: OrderedDict[str, int] = OrderedDict()
         self._suspects: OrderedDict[str, int] = OrderedDict()
         self._passed = 0
+        self.changes = 0
+        """How often mails that stayed were found to pass, perhaps: they should be listed again."""
         self.removed_count = 0
         """How many mails have left their folder since this worker began."""
 
@@ -168,8 +173,10 @@ class MailMemory:
 
     def wanted(self, routing_key: str) -> None:
         """Note that every queue took a mail of this routing key: whatever was kept for it may pass, too."""
-        self._unwanted.pop(routing_key, None)
+        if self._unwanted.pop(routing_key, None) is not None:
+            self.changes += 1
         if (state := self._refused_keys.get(routing_key)) is not None:
+            self.changes += not state.passed
             state.confirm()
         self.unwanted_limit = _UNWANTED_AT_FIRST
 
@@ -188,6 +195,7 @@ class MailMemory:
         """Pass over none any longer that is kept for this."""
         for item_id in [item_id for item_id, (why, _) in self._kept.items() if why == code]:
             del self._kept[item_id]
+            self.changes += 1
 
     def _drop(self, ref: MailRef) -> None:
         self._kept.pop(ref.item_id, None)
@@ -223,6 +231,21 @@ class MailMemory:
             return PublishRefused.code
         kept = self._kept.get(ref.item_id)
         return kept[0] if kept is not None else None
+
+    def standing(self, ref: MailRef) -> tuple[Standing, str]:
+        """Return whether a mail that was listed stays for longer than a moment, and why; or is gone by now."""
+        if ref.item_id in self._removed and ref.item_id not in self._held:
+            return "gone", ""
+        code = self.kept_code(ref)
+        return ("else" if code is None or self._may_pass_soon(ref) else "stays"), code or ""
+
+    def _may_pass_soon(self, ref: MailRef) -> bool:
+        if (unwanted := self._unwanted_mails.get(hash(ref.item_id))) is not None:
+            return unwanted[0] not in self._unwanted
+        if (refused := self._refused.get(hash(ref.item_id))) is not None:
+            return self._refused_keys[refused[0]].passed > 0
+        kept = self._kept.get(ref.item_id)
+        return kept is not None and kept[1] < self._clock.monotonic() + min(_SOON_SECONDS, self._keep_seconds)
 
     def due(self, refs: Sequence[MailRef]) -> Sequence[MailRef]:
         """

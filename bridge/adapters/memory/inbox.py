@@ -50,6 +50,8 @@ class MemoryInbox:
         """Answer 'not found' to removals and remove nothing, as Exchange does where a right is missing."""
         self.stuck: set[str] = set()
         """Item ids of mails that Exchange will not let go."""
+        self.listings: list[int] = []
+        """The offset of each listing."""
         self.fetches: list[Sequence[str]] = []
         self.removals: list[Sequence[str]] = []
         self.parked: dict[str, str] = {}
@@ -62,6 +64,7 @@ class MemoryInbox:
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first."""
         self._fail("list")
+        self.listings.append(offset)
         mails = [mail.ref for mail in self.mails if mail.folder == folder]
         page = mails[offset : offset + min(limit, self.page_limit)]
         return Listing(page, total=len(mails), complete=offset + len(page) >= len(mails))

@@ -1,0 +1,85 @@
+"""What a retry of parked mail says beforehand, and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.adapters.memory.inbox import MemoryInbox
+from bridge.adapters.system.aside import Aside
+from bridge.cli import parked_retry
+from bridge.cli.parked_retry import Rehearsal, Tried, follow
+from bridge.errors import MailboxUnavailable
+from bridge.ports.parked import ParkedMail
+from tests.unit.ingest.doubles import a_mail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.domain.mail import MailRef, Removal
+
+
+@pytest.mark.parametrize(
+    ("largest", "unreadable", "code"),
+    [(100_000, False, None), (1_000, False, "too_large_for_broker"), (100_000, True, "mail_unreadable")],
+)
+async def test_what_would_stop_a_mail_again_is_told_by_doing_what_a_worker_does(
+    largest: int, unreadable: bool, code: str | None
+) -> None:
+    mail = a_mail(1, mime=b"Subject: x\r\n\r\n" + b"text " * 1_000)
+    inbox, aside = MemoryInbox(mail), Aside()
+    if unreadable:
+        inbox.unreadable.add(mail.ref.item_id)
+    try:
+        assert await Rehearsal(aside, largest, None).stops("dispatch", inbox, mail.ref) == code
+    finally:
+        await aside.close()
+
+
+async def test_trouble_that_passes_is_no_reason_of_a_mail() -> None:
+    mail, aside = a_mail(1), Aside()
+    inbox = MemoryInbox(mail)
+    inbox.fails["fetch"] = MailboxUnavailable()
+    try:
+        with pytest.raises(MailboxUnavailable):
+            await Rehearsal(aside, 1_000, None).stops("dispatch", inbox, mail.ref)
+    finally:
+        await aside.close()
+
+
+class Parked:
+    """The folder of parked mails, which a worker fills meanwhile."""
+
+    def __init__(self) -> None:
+        self.mails: list[ParkedMail] = []
+
+    async def list_parked(self) -> Sequence[ParkedMail]:
+        return self.mails
+
+    async def put_back(self, mails: Sequence[MailRef]) -> Sequence[Removal]:
+        raise NotImplementedError
+
+
+async def test_a_mail_that_was_put_back_is_followed_to_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Published, parked again with its reason, and one that stays in the inbox until the time is over."""
+    monkeypatch.setattr(parked_retry, "_LOOK_SECONDS", 0.01)
+    published, bad, staying = (a_mail(n) for n in (1, 2, 3))
+    inbox, parked = MemoryInbox(bad, staying), Parked()
+    parked.mails = [ParkedMail(bad.ref, None)]  # its reason is written after the move
+    inbox.mails = [staying]
+    tried = [Tried("dispatch", mail.ref.message_id, "put_back") for mail in (published, bad, staying)]
+    following = asyncio.create_task(follow(tried, inbox, parked, asyncio.get_running_loop().time() + 0.5))
+    async with asyncio.timeout(10):
+        while tried[0].outcome != "published":
+            await asyncio.sleep(0.001)
+    assert [one.outcome for one in tried[1:]] == ["waiting", "waiting"]
+    parked.mails = [ParkedMail(bad.ref, "mail_unreadable")]
+    await following
+
+    assert [(one.outcome, one.code) for one in tried] == [
+        ("published", "ok"),
+        ("parked_again", "mail_unreadable"),
+        ("waiting", "ok"),
+    ]
