@@ -124,7 +124,9 @@ def _validate(given: Given, model: type[S], tree: dict[str, Any], *, has_file: b
         return model.model_validate(tree)
     except ValidationError as error:
         told = _told(error, model)
-        if not has_file and any(code == "setting_missing" for _, _, code in told.values()):
+        # Who gives the mailboxes by variables means to do without a file.
+        without = not has_file and "mailboxes" not in given.tree
+        if without and any(code == "setting_missing" for _, _, code in told.values()):
             what = "no configuration file was given" + (", and the variables are not enough" if given.tree else "")
             given.problems.append(Problem("", "", what, "--config FILE or BRIDGE_CONFIG"))
             if not given.tree:

@@ -420,6 +420,12 @@ def test_a_wrong_value_among_variables_that_are_enough_is_told_alone() -> None:
 
     assert [problem.key for problem in caught.value.problems] == ["mailboxes[0].send_rate_per_minute"]
 
+    del environ["BRIDGE_RABBITMQ__URLS"]
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(None, environ)
+
+    assert [problem.key for problem in caught.value.problems] == ["rabbitmq"]
+
 
 def test_a_date_alone_means_midnight_in_utc(folder: Path) -> None:
     for written in ("2026-01-31", '"2026-01-31"', "2026-01-31T01:00:00+01:00"):
