@@ -6,6 +6,7 @@ import asyncio
 import platform
 import uuid
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -49,7 +50,9 @@ from bridge.tellers import PART as TELLERS
 from bridge.tellers import Tellers
 from bridge.wire import topology
 from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.announcing import PART as WORKERS_PART
 from bridge.workers.announcing import Announcing
+from bridge.workers.blob_probe import PART as BLOBS_PART
 from bridge.workers.blob_probe import BlobProbe
 from bridge.workers.blob_sweep import BlobSweep
 from bridge.workers.budget import ByteBudget
@@ -63,10 +66,12 @@ from bridge.workers.event_publisher import EventPublisher
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from bridge.workers.ingest_limits import TransferLimits
 from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.queue_watch import PART as QUEUES_PART
 from bridge.workers.queue_watch import QueueWatch
+from bridge.workers.supervision import Supervision
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.config.settings import EgressSettings, MailboxSettings, Settings
@@ -111,25 +116,29 @@ async def run_workers(
         watching = asyncio.create_task(process.watch(readers))
         stack.callback(watching.cancel)
         await process.topology_verified(stop, ingest=ingest, egress=egress)
+        kept = Supervision(process.clock, process.health, process.emit)
         await _until_all_end(
-            [worker.run(stop) for worker in (*readers, *senders)],
+            [kept.keep(worker.part, partial(worker.run, stop), stop) for worker in (*readers, *senders)],
             [
                 watching,
                 watch_loop(process.metrics),
                 process.tellers.run(),
-                process.announce(readers, senders, role),
-                process.queue_watch(ingest=ingest, egress=egress).run(),
-                *process.blob_probes(ingest=ingest),
                 process.follow(renewed or asyncio.Queue(), senders),
-                *(process.sweeps() if ingest else ()),
                 *beside,
+                *(
+                    kept.keep(part, work, stop, needed=False)
+                    for part, work in process.helpers(readers, senders, role, ingest=ingest, egress=egress)
+                ),
             ],
         )
     return 0
 
 
 async def _until_all_end(working: Sequence[Awaitable[None]], beside: Sequence[Awaitable[None]]) -> None:
-    """Return when all workers have ended; the first that dies of a bug, of those beside them too, ends the others."""
+    """
+    Return when all workers have ended. The first that dies of a bug, of those beside them too, ends the others: by then
+    it is a bug in what all mailboxes share.
+    """
     workers = [asyncio.ensure_future(work) for work in working]
     everything = {*workers, *(asyncio.ensure_future(helper) for helper in beside)}
     running = everything
@@ -270,12 +279,24 @@ class _Process:
         blobs = BlobReader(self.blobs, self.large_budget) if self.blobs is not None else None
         return _egress_options(self.settings.egress, mailbox, self.limits(), blobs)
 
-    def sweeps(self) -> list[Awaitable[None]]:
-        """Return what removes old blobs; nothing where there are none, or where the store does it."""
+    def helpers(
+        self,
+        readers: Sequence[MailboxReader],
+        senders: Sequence[MailboxSender | ReturnedDrain],
+        role: str,
+        *,
+        ingest: bool,
+        egress: bool,
+    ) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield the part and the work of each helper that no mail and no request waits for."""
+        yield WORKERS_PART, partial(self.announce, readers, senders, role)
+        yield QUEUES_PART, self.queue_watch(ingest=ingest, egress=egress).run
         settings = self.settings.blobs
-        if self.blobs is None or settings is None or not settings.keep_days:
-            return []
-        return [BlobSweep(self.blobs, settings.keep_days, self.clock, self.emit).run()]
+        if self.blobs is None or settings is None:
+            return
+        yield BLOBS_PART, BlobProbe(self.blobs, self.clock, self.health, writes=ingest).run
+        if ingest and settings.keep_days:
+            yield f"{BLOBS_PART}:sweep", BlobSweep(self.blobs, settings.keep_days, self.clock, self.emit).run
 
     def queue_watch(self, *, ingest: bool, egress: bool) -> QueueWatch:
         """Return what looks at the queues that no worker of this process consumes."""
@@ -286,12 +307,6 @@ class _Process:
             watched += topology.egress_watched([one.alias for one in self.settings.mailboxes if one.send])
         looks = RabbitQueueLooks(lambda: self.publisher.connection, lambda: self.publisher.blocked)
         return QueueWatch(watched, looks, self.clock, self.health, self.emit)
-
-    def blob_probes(self, *, ingest: bool) -> list[Awaitable[None]]:
-        """Return what tries the blob store now and then, where there is one."""
-        if self.blobs is None:
-            return []
-        return [BlobProbe(self.blobs, self.clock, self.health, writes=ingest).run()]
 
     def claims(self) -> Claims | None:
         """Return where large mails go; None where there is no such place."""

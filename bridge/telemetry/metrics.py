@@ -285,6 +285,9 @@ class Metrics:
     def _process(self) -> None:
         self.build_info = self._gauge("build_info", "1; the labels say what runs", "version", "python", "role")
         self.loop_lag_seconds = self._histogram("process_loop_lag_seconds", "How late the event loop is", CALL_BUCKETS)
+        self.work_ended = self._counter(
+            "process_ended_work", "Times a bug ended the work of a part, which is begun again later", "part"
+        )
         self.log_lines = self._counter("process_log_lines", "Log lines, by level", "level")
         self.left_out_log_lines = self._counter(
             "process_left_out_log_lines",

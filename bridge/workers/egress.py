@@ -142,16 +142,21 @@ class MailboxSender:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop` is set; what is in flight is finished first, within the stated time."""
-        self._health.expect()
-        await unless_set(stop, self._proof.prove())
-        async with aclosing(self._standing_by), asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._queues.drain("urgent", stop))
-            tasks.create_task(self._queues.drain("ordinary", stop))
-            tasks.create_task(self._proof.keep_proving(stop))
-            tasks.create_task(
-                keep_sweeping(self._mailbox, self._pauses, self._options, alias=self.alias, emit=self._emit, stop=stop)
-            )
-            tasks.create_task(self._close_gate(stop))
+        self._health.begin()
+        try:
+            await unless_set(stop, self._proof.prove())
+            async with aclosing(self._standing_by), asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._queues.drain("urgent", stop))
+                tasks.create_task(self._queues.drain("ordinary", stop))
+                tasks.create_task(self._proof.keep_proving(stop))
+                tasks.create_task(
+                    keep_sweeping(
+                        self._mailbox, self._pauses, self._options, alias=self.alias, emit=self._emit, stop=stop
+                    )
+                )
+                tasks.create_task(self._close_gate(stop))
+        finally:
+            self._health.end()
 
     async def _left_undone(self) -> Sequence[str]:
         """Return the queues of the mailbox that nobody consumes."""

@@ -57,9 +57,16 @@ class DrainHealth:
         """Whether this worker consumes both queues, for all that it knows."""
         return not self._unproved and not self._trouble.keys() & {"urgent", "ordinary"}
 
-    def expect(self) -> None:
-        """Let health miss this part from now on."""
-        self._health.expect(self._part)
+    def begin(self) -> None:
+        """Let health miss this part from now on; nothing is consumed yet, whatever was before."""
+        self._unproved = {"urgent", "ordinary"}
+        self._trouble.clear()
+        self.urgent_taken.clear()
+        self._health.begin(self._part)
+
+    def end(self) -> None:
+        """Consume nothing any more."""
+        self._unproved = {"urgent", "ordinary"}
 
     def alive(self) -> None:
         """The draining goes on, whatever it is waiting for."""

@@ -92,9 +92,11 @@ class MailboxProof:
         self._pace.others_sent = True
         self.back.clear()
         self.yielding.set()
-        await wait_for_any(self._options.yield_seconds, stop)
-        self.yielding.clear()
-        self.back.set()
+        try:
+            await wait_for_any(self._options.yield_seconds, stop)
+        finally:
+            self.yielding.clear()
+            self.back.set()
 
     async def _wait_showing_life(self, seconds: float, stop: asyncio.Event) -> None:
         """Wait; a pause that begins meanwhile starts a wait of its own."""

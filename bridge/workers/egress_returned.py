@@ -22,7 +22,7 @@ from bridge.workers.egress_consume import take_deliveries
 from bridge.workers.egress_gate import first_of
 from bridge.workers.egress_settle import Settler
 from bridge.workers.egress_ticket import GIVEN_UP, read_ticket
-from bridge.workers.loop import Patience, wait_for_any, wait_of
+from bridge.workers.loop import Patience, report_bug, wait_for_any, wait_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,9 +76,14 @@ class ReturnedDrain:
         self._settler = Settler(publisher, clock, emit, label=NOBODY, tell=self._tell)
         self._stopping = asyncio.Event()
 
+    @property
+    def part(self) -> str:
+        """The name of this drain in `/health`."""
+        return PART
+
     async def run(self, stop: asyncio.Event) -> None:
         """Drain until `stop` is set."""
-        self._health.expect(PART)
+        self._health.begin(PART)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._drain(stop))
             tasks.create_task(self._show_life(stop))
@@ -105,9 +110,15 @@ class ReturnedDrain:
         except BridgeError as error:
             self._emit(RequestLeft(alias if sender else NOBODY, None, error.code))
             if isinstance(error, MessageTooLarge):  # it can wait nowhere else
-                await first_of(self._clock, _LARGE_WAIT_SECONDS, self._stopping)
-                if not delivery.lost:
-                    delivery.requeue()
+                await self._give_back_later(delivery)
+        except Exception as bug:  # noqa: BLE001 - behind it come requests of all other mailboxes
+            report_bug("a returned request was not dealt with", bug)
+            await self._give_back_later(delivery)
+
+    async def _give_back_later(self, delivery: Delivery) -> None:
+        await first_of(self._clock, _LARGE_WAIT_SECONDS, self._stopping)
+        if not delivery.lost:
+            delivery.requeue()
 
     async def _may_be_others(self, alias: str, roster: Roster) -> bool:
         """Whether the alias may be one of a worker with another configuration, as far as is known by now."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError
 from bridge.telemetry.egress_events import LedgerSwept, StepTaken
-from bridge.workers.loop import unless_set, wait_for_any
+from bridge.workers.loop import report_bug, unless_set, wait_for_any
 
 if TYPE_CHECKING:
     import asyncio
@@ -38,5 +38,7 @@ async def keep_sweeping(
                     break
         except BridgeError as error:
             emit(StepTaken(alias, "sweep", error.code, 0.0))
+        except Exception as bug:  # noqa: BLE001 - housekeeping: nothing is held up for it
+            report_bug("the ledger was not swept", bug)
         if swept:
             emit(LedgerSwept(alias, swept))

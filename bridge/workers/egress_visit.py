@@ -24,6 +24,7 @@ from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
 from bridge.workers.egress_gate import RATE_LIMITED, Slots
 from bridge.workers.egress_send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
 from bridge.workers.egress_ticket import GIVEN_UP
+from bridge.workers.loop import report_bug
 
 if TYPE_CHECKING:
     from bridge.domain.outbound import Mailbox
@@ -213,7 +214,7 @@ class Visits:
         except BridgeError:
             raise
         except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
-            asyncio.get_running_loop().call_exception_handler({"message": "a request was not sent", "exception": bug})
+            report_bug("a request was not sent", bug)
             return Deferred(BridgeError.code)
         finally:
             await self._mark_unsent()

@@ -83,6 +83,7 @@ _QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
 _LAST_WAIT_SECONDS = 1.0
 _AT_ONCE_SECONDS = 0.1
+_LAST_REMOVAL_SECONDS = 20.0
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
 
@@ -248,6 +249,11 @@ class MailboxReader:
                 if stop.is_set():
                     await self._remove_what_is_held(stop, lost)
                 why = "stopping" if stop.is_set() else "lost" if lost.is_set() else why
+        except BridgeError:
+            raise
+        except Exception:
+            await self._remove_after_a_bug(lost)
+            raise
         finally:
             self._holds = False
             self._emit(MailboxLeft(self.alias, why))
@@ -296,6 +302,12 @@ class MailboxReader:
                 wait = self._failed(error)
                 # Exchange may be back any moment, and there is little time; but what it states counts.
                 await wait_for_any(wait if isinstance(error, MailboxThrottled) else min(wait, _LAST_WAIT_SECONDS), lost)
+
+    async def _remove_after_a_bug(self, lost: asyncio.Event) -> None:
+        """Try once to remove what is published, before another worker has the mailbox and publishes it again."""
+        if self._memory.held_count and not lost.is_set():
+            with contextlib.suppress(Exception):  # the bug is told of, and may be in the removal
+                await asyncio.wait_for(self._transfer().run((), lost), _LAST_REMOVAL_SECONDS)
 
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():

@@ -35,7 +35,7 @@ from bridge.errors import (
 )
 from bridge.telemetry.ingest_events import MailPublished, MailsFetched, MailsRemoved
 from bridge.workers.ingest_memory import removal_code, removal_error
-from bridge.workers.loop import unless_set
+from bridge.workers.loop import report_bug, unless_set
 from bridge.workers.writable import until_writable
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 # A token and credentials concern every mail.
 _MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
+_UNEXPECTED = "unexpected_error"
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0
 _REMOVAL_LINGER_SECONDS = 0.02  # more receipts are on their way: a moment's wait makes one call of many
@@ -130,6 +131,7 @@ class Transfer:
             self._changed.set()
             await remover
         if self._bug is not None:
+            self._window.narrow()  # where it repeats, each worker publishes one mail before it meets it, not hundreds
             raise self._bug
         if self._failure is not None:
             self._window.narrow()
@@ -175,7 +177,7 @@ class Transfer:
             give_back = partial(self._budget.give_back, await self._budget.take(sum(ref.size_bytes for ref in refs)))
         started = self._clock.monotonic()
         try:
-            fetched = await self._inbox.fetch(refs)
+            fetched = await self._fetched(refs)
         except BaseException:
             give_back()
             raise
@@ -183,6 +185,18 @@ class Transfer:
         sizes = [len(mail.mime) if isinstance(mail, FetchedMail) else mail.size for mail in read]
         self._emit(MailsFetched(self._alias, len(sizes), sum(sizes), self._clock.monotonic() - started))
         return give_back, fetched
+
+    async def _fetched(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
+        """Fetch mails; one that a bug keeps from being read fails alone."""
+        try:
+            return await self._inbox.fetch(refs)
+        except BridgeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the mailbox stop
+            report_bug("mails were not fetched", bug)
+        if len(refs) == 1:
+            return [FailedFetch(refs[0], MessageError(code=_UNEXPECTED))]
+        return [mail for ref in refs for mail in await self._fetched([ref])]
 
     async def _publish_batch(self, fetched: Sequence[Fetched], give_back: Callable[[], None]) -> None:
         """Publish what was read; the bytes are given back when the last of the batch is settled."""
@@ -271,8 +285,8 @@ class Transfer:
         except BridgeError as error:
             self._fail(error)
         except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
-            self._set_aside(mail.ref, "unexpected_error")
-            asyncio.get_running_loop().call_exception_handler({"message": "a mail was not composed", "exception": bug})
+            self._set_aside(mail.ref, _UNEXPECTED)
+            report_bug("a mail was not composed", bug)
         return None
 
     async def _until_there_is_room(self) -> None:

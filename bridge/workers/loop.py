@@ -36,6 +36,22 @@ class Patience:
         self.attempt = 0
 
 
+@dataclass(slots=True)
+class Restarts:
+    """Counts the bugs that ended some work, and says how long it rests before it is begun again."""
+
+    policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(first_seconds=5.0, longest_seconds=600.0))
+    attempt: int = 0
+    _random: random.Random = field(default_factory=random.Random)
+
+    def after(self, ran_seconds: float) -> float:
+        """Return the wait after a bug; work that ran for longer than the longest wait begins to count anew."""
+        if ran_seconds > self.policy.longest_seconds:
+            self.attempt = 0
+        self.attempt += 1
+        return self.policy.wait_seconds(self.attempt, self._random.random())
+
+
 def wait_of(after: Disposition) -> float:
     """Return the seconds to wait for, none for a message that is set aside."""
     match after:
@@ -103,3 +119,8 @@ async def any_of(*events: asyncio.Event) -> AsyncIterator[asyncio.Event]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def report_bug(message: str, bug: Exception) -> None:
+    """Have a bug logged that concerns one thing alone, so that the work goes on."""
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": bug})

@@ -13,12 +13,12 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.domain.notices import StreamSilent
+from bridge.domain.notices import StreamGarbled, StreamSilent
 from bridge.domain.stream_plan import StreamPlan
 from bridge.domain.stream_state import Close, End, Open, StreamLimits, Subscribe
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, OperatorError
 from bridge.telemetry.stream_events import StreamEnded, StreamHeard, StreamOpened, SubscribingFailed
-from bridge.workers.loop import wait_for_any
+from bridge.workers.loop import report_bug, wait_for_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -36,6 +36,7 @@ _LOST_SECONDS: Final = 2.0
 _TOLD_OF_AFTER_SECONDS: Final = 15.0
 """Shorter losses are no news for people."""
 _GOODBYE_SECONDS: Final = 3.0
+_UNEXPECTED: Final = "unexpected_error"
 
 
 @dataclass(slots=True)
@@ -180,10 +181,16 @@ class NoticeTeller:
                 asked.mailbox, watcher.folders, anchor=asked.anchor, affinity=asked.affinity
             )
         except BridgeError as error:
-            wait = self._plan.unsubscribed(asked.ticket, error, self._clock.monotonic())
-            self._emit(SubscribingFailed(watcher.alias, error.code, error.detail, wait))
+            self._not_subscribed(asked, watcher.alias, error)
+        except Exception as bug:  # noqa: BLE001 - other mailboxes are told of all the same
+            report_bug("a mailbox was not subscribed to", bug)
+            self._not_subscribed(asked, watcher.alias, OperatorError(code=_UNEXPECTED))
         else:
             self._plan.subscribed(asked.ticket, asked.mailbox, made, self._clock.monotonic())
+
+    def _not_subscribed(self, asked: Subscribe, alias: str, error: BridgeError) -> None:
+        wait = self._plan.unsubscribed(asked.ticket, error, self._clock.monotonic())
+        self._emit(SubscribingFailed(alias, error.code, error.detail, wait))
 
     async def _end(self, ended: End) -> None:
         with contextlib.suppress(BridgeError):  # Exchange ends it by itself, when no stream has told of it for long
@@ -211,6 +218,9 @@ class NoticeTeller:
                         break
         except BridgeError as failure:
             error = failure
+        except Exception as bug:  # noqa: BLE001 - it ends this stream alone, which is opened again later
+            report_bug("a stream was not read", bug)
+            error = StreamGarbled(code=_UNEXPECTED)
         self._streams.pop(opened.stream, None)
         now = self._clock.monotonic()
         wait = self._plan.ended(opened.stream, error, now)

@@ -265,3 +265,18 @@ async def test_request_that_is_too_large_to_wait_goes_back_to_its_queue() -> Non
         await eventually(lambda: bench.clock.seconds >= 60)
 
     assert len(bench.broker.messages(OUTBOUND_RETURNED)) == 1
+
+
+async def test_a_bug_that_one_returned_request_meets_holds_up_none_of_other_mailboxes() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    bench = Bench()
+    bench.mailbox.fail_next("prepare", *[ZeroDivisionError()] * 1_000)  # type: ignore[arg-type]
+    died(bench, "delivery_limit")
+
+    async with draining(bench):
+        await eventually(lambda: "prepare" in bench.mailbox.calls)
+        bench.request("r-2", alias="nobody")
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "unknown_alias")]
+    assert [message.message_id for message in bench.broker.messages(OUTBOUND_RETURNED)] == ["r-1"]

@@ -813,6 +813,17 @@ async def test_bug_beside_the_requests_ends_the_worker_and_leaves_them_in_their_
     assert len(bench.broker.messages(outbound_queue(ALIAS))) == 1
 
 
+async def test_a_bug_in_sweeping_the_ledger_ends_no_sending() -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    bench = Bench(options=replace(PLENTY, sweep_every_seconds=0.01))
+    bench.mailbox.fail_next("sweep", *[ZeroDivisionError()] * 3)  # type: ignore[arg-type]
+
+    async with bench.running():
+        await eventually(lambda: bench.mailbox.calls.count("sweep") >= 4)
+        bench.request()
+        await eventually(lambda: bench.told() == [SENT])
+
+
 async def test_missing_queue_and_taken_queue_are_told_and_tried_again() -> None:
     bench = Bench()
     bench.broker.delete_queue(outbound_urgent_queue(ALIAS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -83,7 +83,7 @@ class ScriptedNotifications:
 
         async def notices() -> AsyncIterator[Notice]:
             while (said := await queue.get()) is not None:
-                if isinstance(said, BridgeError):
+                if isinstance(said, Exception):
                     raise said
                 yield said
 
@@ -244,14 +244,44 @@ async def test_a_worker_that_ends_waits_for_no_answer(
     assert notifications.calls["unsubscribe"] == 1
 
 
-async def test_a_bug_ends_the_teller(notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def stumble(*_: object, **__: object) -> Subscribed:
+async def test_a_bug_in_the_decisions_of_all_mailboxes_ends_the_teller(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*_: object) -> object:
         raise KeyError("a bug")
 
-    monkeypatch.setattr(notifications, "subscribe", stumble)
     teller = NoticeTeller(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
-    with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None), pytest.raises(KeyError):
+    monkeypatch.setattr(teller._plan, "next", stumble)
+
+    with pytest.raises(KeyError):
         await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
+
+
+async def test_a_bug_that_one_mailbox_or_stream_meets_ends_no_notices_of_others(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    subscribe, emitted, woken = notifications.subscribe, list[Event](), list[str]()
+
+    async def stumble(mailbox: str, *arguments: Any, **more: Any) -> Subscribed:
+        if mailbox == "broken@example.org":
+            raise KeyError("a bug")
+        return await subscribe(mailbox, *arguments, **more)
+
+    monkeypatch.setattr(notifications, "subscribe", stumble)
+    async with _running(notifications, emitted.append) as teller:
+        broken = teller.of("broken", "broken@example.org", ("inbox",)).watching(lambda _: None)
+        well = teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append)
+        with broken, well:
+            await _until(lambda: teller.tells("dispatch@example.org"), "the stream")
+            await _until(lambda: any(isinstance(event, SubscribingFailed) for event in emitted), "the bug to be told")
+            notifications.say(KeyError("a bug"))  # type: ignore[arg-type]  # anything but a BridgeError
+            await _until(lambda: any(isinstance(event, StreamEnded) for event in emitted), "the stream's end")
+            del woken[:]
+            await _until(lambda: bool(woken), "a stream that is opened again")
+
+    codes = {event.code for event in emitted if isinstance(event, SubscribingFailed | StreamEnded)}
+    assert codes == {"unexpected_error"} | (codes & {"ok"})
 
 
 class Bench:

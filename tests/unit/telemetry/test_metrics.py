@@ -15,6 +15,7 @@ from bridge.telemetry.metrics import Metrics
 AREAS = ("ingest", "egress", "ews", "entra", "broker", "process", "build", "health")
 LABELS = {
     "mailbox",
+    "part",
     "kind",
     "code",
     "outcome",
