@@ -459,6 +459,8 @@ class _Process:
             self.identities.show(self.health, self.metrics)
             self.tellers.show(self.health, self.metrics)
             self._show_clock()
+            unanswered = (client.calls_unanswered for client in self._clients.values())
+            self.metrics.ews_calls_unanswered.set(sum(unanswered))
             allowed = (client.calls_allowed for client in self._clients.values())
             self.metrics.ews_calls_allowed.set(min(filter(None, allowed), default=self.settings.connections_each))
             if self.certificate is not None:

@@ -86,6 +86,10 @@ class LaneShares:
         """How many calls are in progress at the very most."""
         return self.lanes + self.most_tries + self.most_set_apart
 
+    def unanswered(self, now: float) -> int:
+        """Return how many calls in progress are without an answer for long, or of mailboxes that give none."""
+        return sum(call.is_try or now - call.began >= SILENT_SECONDS for call in self._calls.values())
+
     def may_begin(self, asked: Asked, now: float) -> bool:
         """Return whether a call may begin now."""
         self._set_apart(now)

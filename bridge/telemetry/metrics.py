@@ -225,6 +225,10 @@ class Metrics:
     def _exchange(self) -> None:
         self.ews_calls = self._counter("ews_calls", "Calls to EWS, by operation and outcome", "operation", "outcome")
         self.ews_call_seconds = self._histogram("ews_call_seconds", "One call to EWS", CALL_BUCKETS, "operation")
+        self.ews_calls_unanswered = self._gauge(
+            "ews_calls_unanswered",
+            "Calls in progress without an answer for 3 s, and those of mailboxes that give no answer",
+        )
         self.ews_calls_allowed = self._gauge(
             "ews_calls_allowed",
             "Calls that may be in progress for the mailbox that is allowed the fewest: fewer while Exchange throttles, "

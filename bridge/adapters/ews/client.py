@@ -262,6 +262,11 @@ class EwsClient:
         """How many calls may be in progress for the mailbox that is allowed the fewest; None before there was any."""
         return min((turns.limit.size for turns in self._turns.values()), default=None)
 
+    @property
+    def calls_unanswered(self) -> int:
+        """How many calls in progress are without an answer for long, or of mailboxes that give none."""
+        return self._threads.unanswered
+
     def answered_seconds_ago(self, address: str) -> float:
         """Return how long ago a call in a mailbox was answered without an error; inf: never."""
         return time.monotonic() - self._answered_at.get(address, -math.inf)

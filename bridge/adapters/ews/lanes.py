@@ -45,6 +45,11 @@ class Lanes:
         """How many calls are in progress at the very most."""
         return self._shares.most
 
+    @property
+    def unanswered(self) -> int:
+        """How many calls in progress are without an answer for long, or of mailboxes that give none."""
+        return self._shares.unanswered(self._monotonic())
+
     async def run(self, mailbox: str, kind: str, work: Callable[[], _Result], *, reads: bool) -> _Result:
         """
         Return the result of blocking work for a mailbox, done on a thread once the mailbox may have one.

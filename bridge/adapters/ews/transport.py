@@ -43,6 +43,8 @@ logging.getLogger("exchangelib").propagate = False
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
 
 USER_AGENT = "exchange-mail-bridge"
+_CONNECT_SECONDS = 15.0
+"""For a connection with its TLS. Only a call that has one can be cut short for others."""
 
 
 class BearerAuth(requests.auth.AuthBase):
@@ -115,7 +117,7 @@ class EwsHttpAdapter(TrustingAdapter):
     def _send(
         self, request: requests.PreparedRequest, deadline: float, timeout: float, kwargs: dict[str, Any]
     ) -> requests.Response:
-        kwargs.update(stream=True, timeout=(min(timeout, 15.0), timeout))
+        kwargs.update(stream=True, timeout=(min(timeout, _CONNECT_SECONDS), timeout))
         asked_at = self._server_time.elapsed() if self._server_time is not None else 0.0
         try:
             response = super().send(with_insertion(request), **kwargs)

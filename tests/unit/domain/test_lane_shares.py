@@ -63,6 +63,7 @@ def test_calls_that_get_no_answer_leave_the_lanes_to_those_that_answer() -> None
     assert _let_in(shares, "dispatch", SILENT_SECONDS - 0.1) is None
 
     assert _let_in(shares, "dispatch", SILENT_SECONDS) is not None
+    assert shares.unanswered(SILENT_SECONDS) == 8
 
 
 def test_mailboxes_in_doubt_have_their_share_together_whatever_their_number() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import itertools
+import socket
 import threading
 import time
 from types import SimpleNamespace
@@ -22,7 +23,6 @@ from bridge.ports.unhurried import unhurried
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -310,6 +310,18 @@ async def test_any_number_of_mailboxes_that_hang_leave_connections_to_one_that_a
     outcomes = await asyncio.gather(*ended, return_exceptions=True)
     await asyncio.gather(*stuck, return_exceptions=True)
     assert {str(outcome) for outcome in outcomes} == {"no answer, and others needed the connection"}
+
+
+async def test_a_handshake_that_hangs_has_the_time_of_a_connection_and_not_of_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.adapters.ews.transport._CONNECT_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = EwsConnection(f"https://127.0.0.1:{silent.getsockname()[1]}/", call_timeout_seconds=300)
+        with contextlib.closing(EwsClient(connection, login=("basic", "user", "password"))) as client:
+            async with asyncio.timeout(60):
+                with pytest.raises(MailboxUnavailable):
+                    await client.call("dispatch@example.org", element("m:GetItem"))
 
 
 async def test_a_change_that_hangs_is_not_cut_short_for_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
