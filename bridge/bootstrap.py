@@ -230,7 +230,11 @@ class _Process:
                 continue
             remove_by = RemoveBy(None, mailbox.move_to) if mailbox.move_to else _DELETE_TYPES[mailbox.after_publish]
             inbox = EwsInbox(
-                self.client(mailbox), mailbox.address, remove_by=remove_by, ignore_before=mailbox.ignore_before
+                self.client(mailbox),
+                mailbox.address,
+                remove_by=remove_by,
+                ignore_before=mailbox.ignore_before,
+                folders=mailbox.folders,
             )
             reader = MailboxReader(
                 alias=mailbox.alias,

@@ -240,6 +240,12 @@ class SendsUnanswered(OperatorError):
     code = "sends_unanswered"
 
 
+class FoldersConflict(OperatorError):
+    """A configured folder is one that mails are moved to, that no mail arrives in, or that is named twice."""
+
+    code = "folders_conflict"
+
+
 class RemovalImpossible(OperatorError):
     """Mails are published but cannot be removed: reading more would repeat them for ever."""
 

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
 
+from bridge.domain.watched_folders import OWN_FOLDERS, folder_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -249,17 +251,21 @@ def after_publish(value: str) -> str:
     kind, colon, folder = value.partition(":")
     if value in {"deleted_items", "soft_delete", "hard_delete"}:
         return value
-    if kind == "move" and colon and folder.strip():
+    own = map(folder_path, OWN_FOLDERS)
+    if kind == "move" and folder_path(folder.strip()) in own:
+        raise wrong("", "moves mail into a folder that is the bridge's own", "name another folder")
+    if kind == "move" and colon and folder_path(folder.strip()):
         return f"move:{folder.strip()}"
     raise wrong("", "is no way to remove a mail", "use deleted_items, soft_delete, hard_delete or move:<folder>")
 
 
 def folders(values: tuple[str, ...]) -> tuple[str, ...]:
     """Accept folders that mail arrives in, each once."""
-    if not values or len({value.lower() for value in values}) != len(values):
+    if not values or len({folder_path(value) for value in values}) != len(values):
         raise wrong("", "must name at least one folder, each once", 'for example ["inbox"]')
     refused = {"deleteditems", "drafts", "outbox", "sentitems", "recoverableitemsdeletions"}
-    if refused & {value.lower() for value in values}:
+    refused |= set(map(folder_path, OWN_FOLDERS))
+    if refused & {folder_path(value) for value in values}:
         raise wrong("", "names a folder that is no place for arriving mail", 'for example ["inbox", "junkemail"]')
     return tuple(value.strip("/") for value in values)
 

@@ -19,6 +19,7 @@ from bridge.config.blobs import BlobSettings
 from bridge.config.entra import CLOUDS, DEFAULT_APP, EntraAppSettings, EntraSettings, cloud_of_ews
 from bridge.config.rabbitmq import RabbitMqSettings, broker_app, broker_app_problems
 from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Section
+from bridge.domain.watched_folders import folder_path
 
 
 class EwsSettings(Section):
@@ -108,7 +109,7 @@ class MailboxSettings(Section):
 
     @model_validator(mode="after")
     def _removal_leads_out(self) -> Self:
-        if self.move_to is not None and self.move_to.lower() in {folder.lower() for folder in self.folders}:
+        if self.move_to is not None and folder_path(self.move_to) in map(folder_path, self.folders):
             what = "moves mail into a folder that it is taken from: every mail would be published for ever"
             raise rules.wrong("after_publish", what, "name another folder")
         return self

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.watched import WatchedFolders
 from bridge.assembly import entra_tokens, ews_client, known_mailboxes
 from bridge.config.entra import DEFAULT_APP
 from bridge.config.rules import is_microsoft_host
@@ -99,7 +100,7 @@ class Mailboxes:
                     yield finding
             return
         yield ok(step, tried, f"it is open ({number} mail(s) in the inbox)")
-        async for finding in self._folders(mailbox, inbox):
+        async for finding in self._folders(mailbox, client, inbox):
             yield finding
         async with aclosing(Rights(self._examination, f"{step}, rights", client, mailbox.address).try_all()) as found:
             async for finding in found:
@@ -112,7 +113,18 @@ class Mailboxes:
         async for finding in self._bounds(mailbox, client):
             yield finding
 
-    async def _folders(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
+    async def _folders(
+        self, mailbox: MailboxSettings, client: EwsClient, inbox: EwsInbox
+    ) -> AsyncGenerator[Finding, None]:
+        if mailbox.read:
+            step, tried = f"mailbox {mailbox.alias}, folders", "compare folders and after_publish, by their ids"
+            self._examination.begin(step, tried)
+            try:
+                await WatchedFolders(client, mailbox.address, mailbox.folders, mailbox.move_to).check()
+            except BridgeError as error:
+                yield failed(step, tried, error)
+            else:
+                yield ok(step, tried, "mail that was published comes back into none")
         for folder in mailbox.folders if mailbox.read else ():
             step, tried = f"mailbox {mailbox.alias}, folder {folder}", "list it, oldest first"
             self._examination.begin(step, tried)

@@ -75,5 +75,8 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     150: ("Graph lists secrets that have ended, and refuses tokens in these words",
           "the app would need the right to read registrations"),
     152: ("a stream that is led to one back end knows no subscriptions of another", _OTHER_MAILBOX),
+    158: ("a mail that was moved, or given a property, has the time of that as its LastModifiedTime",
+          "a mail has to be a day old first"),
+    159: ("a bounce that Exchange makes bears X-MS-Exchange-Organization-AuthAs: Internal", _OTHERS),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

@@ -23,7 +23,7 @@ def _inbox() -> etree._Element:
 
 
 @step(
-    159, "ConvertId of an EwsId answers the primary address of the mailbox that the id lies in, whatever it was asked"
+    160, "ConvertId of an EwsId answers the primary address of the mailbox that the id lies in, whatever it was asked"
 )
 def whose_an_id_is(probe: Probing) -> Seen:
     inbox = probe.ok(_inbox()).first("FolderId").get("Id") or ""
@@ -34,7 +34,7 @@ def whose_an_id_is(probe: Probing) -> Seen:
     return Seen(told == probe.wire.target.address.lower(), known.get(told, "another address"))
 
 
-@step(160, "the inbox of a mailbox that does not exist is ErrorNonExistentMailbox, whoever asks")
+@step(161, "the inbox of a mailbox that does not exist is ErrorNonExistentMailbox, whoever asks")
 def nobodys_inbox(probe: Probing) -> Seen:
     request = _inbox()
     name_mailbox(request, f"no-such-mailbox-{uuid.uuid4().hex}@{probe.wire.target.address.rpartition('@')[2]}")

@@ -239,6 +239,11 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "a configured folder does not exist",
         "make it in the mailbox, or mend folders and after_publish (names are those that Outlook shows)",
     ),
+    "folders_conflict": entry(
+        "folders and after_publish do not go together: mails would be published again and again",
+        "mend folders and after_publish of the mailbox: one folder may have several names (inbox, Inbox/, its name in "
+        "Outlook), and Bridge Sends and Bridge Parked are the bridge's own",
+    ),
     "scope_too_wide": entry(
         "the app opens a mailbox that must stay closed to it: it is not limited to its mailboxes",
         "revoke the consent: Entra admin center > Enterprise applications > the app > Permissions > "

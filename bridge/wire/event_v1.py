@@ -81,6 +81,7 @@ Code = Literal[
     "mailbox_full",
     "folder_not_found",
     "sends_unanswered",
+    "folders_conflict",
     "removal_impossible",
     "parking_stopped",
     "published_too_often",

@@ -18,6 +18,7 @@ from bridge.adapters.ews.refs import number_of, ref_fields, ref_of
 from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
 from bridge.adapters.ews.streamed import StreamedMime
 from bridge.adapters.ews.times import to_text
+from bridge.adapters.ews.watched import WatchedFolders
 from bridge.adapters.spool import Spool
 from bridge.domain.batches import is_large
 from bridge.domain.mail import (
@@ -79,7 +80,9 @@ class EwsInbox:
         *,
         remove_by: RemoveBy | None = None,
         ignore_before: datetime | None = None,
+        folders: Sequence[str] = (),
     ) -> None:
+        """`folders`: all that are read, which are compared before the first listing."""
         self._client = client
         self._address = address
         self._remove_by = remove_by or RemoveBy()
@@ -88,10 +91,12 @@ class EwsInbox:
         """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
         self._aside = EwsAside(client, address, target=self._remove_by.move_to)
+        self._watched = WatchedFolders(client, address, folders, self._remove_by.move_to)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first, `limit` of them after the first `offset`, with the total count."""
+        await self._watched.check()
         parent = await folder_id(self._client, self._address, folder)
         request = element(
             "m:FindItem",
