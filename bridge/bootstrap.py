@@ -519,6 +519,7 @@ def _egress_options(
         attempts_limit=settings.attempts_limit,
         give_up_after_seconds=settings.give_up_after_seconds,
         ledger_days=settings.ledger_days,
+        self_test=settings.self_test,
         send=SendOptions(unknown_after_seconds=settings.unknown_after_seconds),
     )
 

@@ -246,6 +246,24 @@ class FoldersConflict(OperatorError):
     code = "folders_conflict"
 
 
+class StaleKeyAccepted(OperatorError):
+    """Exchange sent a draft with a change key from before it was changed: no draft can be kept from being sent."""
+
+    code = "stale_key_accepted"
+
+
+class LedgerUnsearchable(OperatorError):
+    """A search does not find what was just written in the mailbox: nothing there tells what was sent before."""
+
+    code = "ledger_unsearchable"
+
+
+class SentDraftStays(OperatorError):
+    """Exchange says that it sent a draft, and the draft lies in Drafts as if it had not been sent."""
+
+    code = "sent_draft_stays"
+
+
 class RemovalImpossible(OperatorError):
     """Mails are published but cannot be removed: reading more would repeat them for ever."""
 

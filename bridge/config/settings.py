@@ -176,6 +176,9 @@ class EgressSettings(Section):
     """How long a begun send whose draft is gone is looked for before its outcome is called unknown."""
     ledger_days: int = Field(default=14, ge=1, le=365)
     """Days that the memory of sends in the folder `Bridge Sends` is kept: so long are repeats recognised."""
+    self_test: bool = True
+    """Whether a worker proves, before it sends the first mail from a mailbox, that Exchange keeps to what sending once
+    rests on. It sends no mail for it."""
 
 
 class HttpSettings(Section):

@@ -16,8 +16,9 @@ from bridge.config.rules import is_microsoft_host
 from bridge.doctor.examination import to_its_end
 from bridge.doctor.findings import doubtful, failed, ok
 from bridge.doctor.marks import REQUEST_ID
-from bridge.domain.outbound_records import Stamp
-from bridge.errors import BridgeError
+from bridge.domain.outbound_records import DraftState, Stamp
+from bridge.errors import BridgeError, SentDraftStays
+from bridge.workers.egress_first_send import prove_searches, prove_stale_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _PER_MINUTE, _RECIPIENTS_PER_DAY = 30, 10_000
 """What Exchange Online sends for a mailbox (learn.microsoft.com, "Exchange Online limits")."""
 _COPY_SECONDS: Final = 60.0
+_LEAVES_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -69,7 +71,9 @@ class Sending:
         try:
             # The folder is not made for this: nothing was sent where it is missing.
             if not await self._trial.has_folder(LEDGER_FOLDER):
-                return ok(step, tried, "the bridge has sent nothing yet")
+                # The same searches all the same, in a folder that is there: a worker cannot send without them.
+                await self._trial.search_drafts()
+                return ok(step, tried, "the bridge has sent nothing yet; the searches that this takes work")
             begun = await self._sender.begun_since(timedelta(days=1))
         except BridgeError as error:
             return failed(step, tried, error)
@@ -80,6 +84,10 @@ class Sending:
         return ok(step, tried, told)
 
     async def _send(self, recipient: str) -> AsyncGenerator[Finding, None]:
+        finding = await self._prove()
+        yield finding
+        if finding.state != "ok":
+            return
         step, tried = f"mailbox {self._mailbox.alias}, test mail", "send one"
         self._examination.begin(step, tried)
         stamp = Stamp(f"{REQUEST_ID}-{uuid.uuid4()}", "test", "check")
@@ -93,7 +101,36 @@ class Sending:
             # Sent, there is none any more; where this is cut short before that, none may be left.
             await asyncio.shield(self._discard(stamp))
         yield ok(step, tried, "Exchange accepted it; its copy stays in Sent Items")
+        yield await self._left(step, stamp)
         yield await self._copy(step, stamp)
+
+    async def _prove(self) -> Finding:
+        step = f"mailbox {self._mailbox.alias}, test mail"
+        tried = "prove that a changed draft is not sent, and that the ledger finds what is entered"
+        self._examination.begin(step, tried)
+        try:
+            await to_its_end(self._sender.prepare())
+            await to_its_end(prove_stale_key(self._sender, self._mailbox.address))
+            await to_its_end(prove_searches(self._sender))
+        except BridgeError as error:
+            return failed(step, tried, error)
+        return ok(step, tried, "a worker may send: it proves the same before its first mail")
+
+    async def _left(self, step: str, stamp: Stamp) -> Finding:
+        tried = "see that it left Drafts"
+        self._examination.begin(step, tried)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LEAVES_SECONDS
+        while True:
+            try:
+                drafts = await self._sender.find_drafts(stamp.request_id)
+            except BridgeError as error:
+                return failed(step, tried, error)
+            if all(draft.state is not DraftState.UNSENT for draft in drafts):
+                return ok(step, tried, "it did")
+            if loop.time() > until:
+                return failed(step, tried, SentDraftStays())
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _discard(self, stamp: Stamp) -> None:
         try:

@@ -100,6 +100,18 @@ _REASONS: dict[str, tuple[str, str]] = {
         "the last calls to send had no usable answer: sending paused, one call is tried now and then",
         "find out what stands between the worker and Exchange; unknown requests in mail.dead may have been sent",
     ),
+    "stale_key_accepted": (
+        "Exchange sent a draft that was changed under its old change key: nothing else is sent from this mailbox",
+        "send us a report with Exchange's version; until then nothing here keeps a mail from going out twice",
+    ),
+    "ledger_unsearchable": (
+        "a search in the mailbox does not find what was just written: nothing is sent from this mailbox",
+        "bridge check --send-test; look whether a rule, a retention policy or an add-on moves items of Bridge Sends",
+    ),
+    "sent_draft_stays": (
+        "Exchange says that it sent a mail that still lies in Drafts: sending paused, one mail is tried now and then",
+        "look with the Exchange administrator why a mail that was sent does not leave Drafts",
+    ),
     "removal_impossible": (
         "mails are published but cannot be removed, so reading stopped",
         "give the app the right to move and delete in the mailbox",

@@ -29,6 +29,8 @@ class EgressOptions:
     attempts_limit: int = 100
     give_up_after_seconds: float = 86_400.0
     ledger_days: int = 14
+    self_test: bool = True
+    """Whether it is proved before the first send that Exchange keeps to what sending rests on."""
     stop_within_seconds: float = 20.0
     """How long what is in flight may take once the worker is to stop."""
     probe_seconds: float = 30.0

@@ -130,6 +130,8 @@ class SendRun:
     _attempt: str | None = None
     """What the turn was used for."""
     _draft: CreatedDraft | None = None
+    sent: CreatedDraft | None = None
+    """The draft that Exchange said it sent."""
     _open: tuple[str, int] | None = None
     """Attempt and number of a call that has, or may have, an entry in the ledger, and was not made so far."""
     _entry_id: str | None = None
@@ -295,6 +297,7 @@ class SendRun:
                 return protocol.entered(progress)
             case Step.SEND:
                 await self._send(progress)
+                self.sent = self._draft
                 return protocol.submitted(progress)
             case Step.CLOSE:
                 return await self._close()

@@ -21,13 +21,17 @@ from bridge.errors import (
     TransientError,
 )
 from bridge.workers.egress_conclusion import Conclusion, Deferred, Ended, Left
+from bridge.workers.egress_first_send import FirstSend
 from bridge.workers.egress_gate import RATE_LIMITED, Slots
 from bridge.workers.egress_send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
 from bridge.workers.egress_ticket import GIVEN_UP
 from bridge.workers.loop import report_bug
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bridge.domain.outbound import Mailbox
+    from bridge.domain.outbound_records import CreatedDraft
     from bridge.domain.send_rate import Begun
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
@@ -76,6 +80,14 @@ class Visits:
         self._slots = Slots(options.concurrent_sends, clock)
         self._stopping = stopping
         self._reading = asyncio.Lock()
+        self._first = FirstSend(
+            mailbox,
+            sender.address,
+            clock,
+            exchange_now=pace.exchange_now,
+            paused=lambda: pauses.paused,
+            wanted=options.self_test,
+        )
         self._sends = UnansweredSends()
         health.sends = self._sends
         self._unsent: set[str] = set()
@@ -164,8 +176,20 @@ class Visits:
         return conclusion
 
     async def _send(self, ticket: Ticket, request: OutboundRequest, slot: Slot, end_as: EndReason | None) -> Conclusion:
+        async with self._first.visit() as may_send:
+            return await self._run(ticket, request, slot, end_as, may_send)
+
+    async def _run(
+        self,
+        ticket: Ticket,
+        request: OutboundRequest,
+        slot: Slot,
+        end_as: EndReason | None,
+        may_send: Callable[[], Awaitable[None]],
+    ) -> Conclusion:
         async def take_turn() -> Begun | Deferred | Left | None:
             async with slot.away():
+                await may_send()
                 return await self._pace.gate.take_turn(
                     recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
                 )
@@ -210,14 +234,25 @@ class Visits:
             mark_withdrawn=self._mark_unsent,
         )
         try:
-            return await run.run(look_first=ticket.met_before or end_as is not None)
+            conclusion = await run.run(look_first=ticket.met_before or end_as is not None)
+            if run.sent is not None:
+                await self._watch(run.sent)
         except BridgeError:
             raise
         except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
             report_bug("a request was not sent", bug)
             return Deferred(BridgeError.code)
+        else:
+            return conclusion
         finally:
             await self._mark_unsent()
+
+    async def _watch(self, sent: CreatedDraft) -> None:
+        """Pause the mailbox where its first mail does not leave Drafts."""
+        error = await self._first.watch(sent)
+        if error is not None:
+            self._pauses.pause(error)
+            self._health.report()
 
     async def _mark_unsent(self) -> None:
         """Best effort: an entry without its mark counts as a send, which is the safe side."""

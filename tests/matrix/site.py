@@ -134,6 +134,7 @@ class Site:
             "BRIDGE_RABBITMQ__URLS": amqp_url,
             "BRIDGE_RABBITMQ__CONFIRM_TIMEOUT_SECONDS": "1",
             "BRIDGE_EWS__URL": ews_url,
+            "BRIDGE_EGRESS__SELF_TEST": "false",  # the cuts are for the calls of requests
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "3",
             "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.1",
             "BRIDGE_INGEST__LISTING_INTERVAL_SECONDS": "1",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ledger_folder.FOLDER
 
-_CREATED: Final = "item:DateTimeCreated"
+CREATED: Final = "item:DateTimeCreated"
 _CHANGED: Final = "item:LastModifiedTime"
 _MOST_DIGITS: Final = 6
 _TRIES: Final = 3
@@ -126,7 +126,7 @@ class EwsLedger:
     async def begun_since(self, age: timedelta) -> BegunSends:
         """Return the sends that were begun within this time."""
         now = self._client.now()
-        found = await self._search(_compared("t:IsGreaterThanOrEqualTo", now - age))
+        found = await self._search(created_since(now - age))
         now = self._client.now()  # the answer may have told it better
         entries = [entry for items in found for item in items if (entry := _entry(item)) is not None]
         begun = [
@@ -197,11 +197,8 @@ class EwsLedger:
                         self._address,
                         folder,
                         restriction,
-                        fields=[
-                            *(element("t:FieldURI", FieldURI=uri) for uri in (_CREATED, _CHANGED)),
-                            *(stamps.uri(name) for name in _FIELDS),
-                        ],
-                        sort_by=_CREATED,
+                        fields=entry_fields(),
+                        sort_by=CREATED,
                         one_page=one_page,
                     )
                     for folder in await self._home.ids()
@@ -219,7 +216,18 @@ def _is_gone(error: BridgeError) -> bool:
 
 def _compared(how: str, moment: datetime) -> etree._Element:
     constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(moment)))
-    return element(how, element("t:FieldURI", FieldURI=_CREATED), constant)
+    return element(how, element("t:FieldURI", FieldURI=CREATED), constant)
+
+
+def created_since(moment: datetime) -> etree._Element:
+    """Return the restriction to what was stored at a moment or later."""
+    return _compared("t:IsGreaterThanOrEqualTo", moment)
+
+
+def entry_fields() -> list[etree._Element]:
+    """Return the elements that ask for what an entry says."""
+    of_item = [element("t:FieldURI", FieldURI=uri) for uri in (CREATED, _CHANGED)]
+    return [*of_item, *(stamps.uri(name) for name in _FIELDS)]
 
 
 def created_before(moment: datetime) -> etree._Element:

@@ -7,8 +7,9 @@ import binascii
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.calls import change
+from bridge.adapters.ews.calls import change, find
 from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
+from bridge.adapters.ews.ledger import CREATED, created_since, entry_fields
 from bridge.adapters.ews.ledger import FOLDER as LEDGER_FOLDER
 from bridge.adapters.ews.soap import T, element
 from bridge.domain.parking import PARKED_FOLDER
@@ -35,6 +36,21 @@ class EwsTrial:
     async def has_folder(self, name: str) -> bool:
         """Tell whether a folder of that name is beside the inbox."""
         return await find_child(self._client, self._address, distinguished("msgfolderroot"), name) is not None
+
+    async def search_drafts(self) -> None:
+        """Make the searches that sending makes in the ledger, in Drafts; what they find is of no matter."""
+        for restriction in (
+            created_since(self._client.now()),
+            stamps.any_of([stamps.equals(stamps.REQUEST_ID, "check"), stamps.equals(stamps.ENTRY, "begun")]),
+        ):
+            await find(
+                self._client,
+                self._address,
+                distinguished("drafts"),
+                restriction,
+                fields=entry_fields(),
+                sort_by=CREATED,
+            )
 
     async def make_folder(self, name: str) -> str:
         """

@@ -71,6 +71,10 @@ class MemoryOutbox:
     """Where a submitted mail is right away: in `sent`, still in `outbox`, or `nowhere` for a while."""
     drafts_stay: bool = False
     """Set: a submitted draft stays as it was, as with an Exchange that is broken."""
+    keys_are_ignored: bool = False
+    """Set: a draft is sent under any change key, likewise."""
+    blind_to: str = ""
+    """`find_in_ledger` or `begun_since`: that search finds nothing."""
     items: dict[str, MemoryItem] = field(default_factory=dict)
     entries: dict[str, _Entry] = field(default_factory=dict)
     submissions: list[Stamp] = field(default_factory=list)
@@ -185,7 +189,7 @@ class MemoryOutbox:
                     entry.call,
                 )
                 for entry_id, entry in self.entries.items()
-                if entry.stamp.request_id == request_id
+                if entry.stamp.request_id == request_id and self.blind_to != "find_in_ledger"
             ]
             return LedgerView(entries, self.ledger_since)
 
@@ -261,7 +265,7 @@ class MemoryOutbox:
             entries = sorted(self.entries.values(), key=lambda entry: entry.at)
             recent = (e for e in entries if e.kind in {"begun", "done"} and e.at > now - age)
             sends = [BegunSend(one.at, one.recipients, one.stamp.attempt, one.done_at) for one in recent]
-            return BegunSends(now, sends)
+            return BegunSends(now, [] if self.blind_to == "begun_since" else sends)
 
         return await self._call("begun_since", execute, changes=False)
 
@@ -307,7 +311,8 @@ class MemoryOutbox:
         if item is None or item.place == "gone":
             raise CallRefused("ErrorItemNotFound")
         # As in Exchange: that a draft is void is known to the bridge alone, and its change key is all that counts.
-        if item.state is DraftState.SUBMITTED or str(item.change_key) != change_key:
+        stale = str(item.change_key) != change_key and not self.keys_are_ignored
+        if item.state is DraftState.SUBMITTED or stale:
             raise CallRefused("ErrorStaleObject")
         return item
 

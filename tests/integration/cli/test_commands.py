@@ -207,6 +207,23 @@ def test_check_that_is_interrupted_leaves_nothing_in_the_mailbox(
     assert left_in(sandbox) == ([], 0)
 
 
+def test_check_finds_that_the_ledger_cannot_be_searched_before_there_is_one(
+    sandbox: SandboxProcess, broker_url: str, worker_url: str
+) -> None:
+    """Nothing was sent yet, so there is no folder to search; the search is tried all the same."""
+    config = sandbox.directory / "bridge.toml"
+    bridge("topology", "apply", config=config, url=broker_url)
+    refused = {"kind": "soap_fault", "code": "ErrorInvalidRestriction"}
+    sandbox.faults({"match": {"operation": "FindItem", "folder": "drafts"}, "fault": refused})
+
+    result = bridge("check", config=config, url=worker_url)
+
+    sandbox.faults()
+    [line] = [line for line in result.stdout.splitlines() if "count what was sent in 24 hours" in line]
+    assert line.startswith("FAIL")
+    assert result.returncode != 0
+
+
 def test_check_sends_a_test_mail_only_when_asked_to(sandbox: SandboxProcess, broker_url: str, worker_url: str) -> None:
     bridge("topology", "apply", config=sandbox.directory / "bridge.toml", url=broker_url)
     before = len(sandbox.sends())
@@ -219,7 +236,9 @@ def test_check_sends_a_test_mail_only_when_asked_to(sandbox: SandboxProcess, bro
     assert result.returncode == 0, result.stdout
     assert (unasked, len(sandbox.sends())) == (before, before + 1)
     assert "test mail: find its copy in Sent Items by the bridge's stamp: it is there" in result.stdout
-    assert left_in(sandbox) == ([], 0)
+    assert "test mail: see that it left Drafts: it did" in result.stdout
+    # The ledger is made for the proof that it can be searched, and stays.
+    assert left_in(sandbox) == (["Bridge Sends"], 0)
 
 
 def test_check_takes_no_address_that_is_none(sandbox: SandboxProcess, broker_url: str) -> None:

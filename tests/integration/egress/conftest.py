@@ -75,6 +75,8 @@ class Site:
             "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "2",
             "BRIDGE_EWS__CALL_TIMEOUT_SECONDS": "20",
             "BRIDGE_HTTP__LISTEN": "127.0.0.1:0",
+            # Faults and cuts are for the calls of requests; tests of the self-test turn it on.
+            "BRIDGE_EGRESS__SELF_TEST": "false",
             **self.environment,
         }
         with (self.directory / "worker.log").open("ab") as log:

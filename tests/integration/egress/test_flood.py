@@ -22,7 +22,7 @@ def _break(site: Site) -> None:
     site.sandbox.faults({"match": {"operation": "SendItem"}, "fault": {"kind": "gateway_error", "status": 502}})
 
 
-def _codes(site: Site) -> set[str]:
+def health_codes(site: Site) -> set[str]:
     """What `/health` of any worker says of the mailbox."""
     found = set()
     for address in re.findall(r"http://127\.0\.0\.1:\d+", (site.directory / "worker.log").read_text()):
@@ -69,12 +69,12 @@ def test_a_mailbox_whose_sends_have_no_answers_says_so_within_a_minute_and_heals
     until(lambda: bool(broken.sent()), "the first call")
     began = time.monotonic()
 
-    until(lambda: "sends_unanswered" in _codes(broken), "the pause to be told")
+    until(lambda: "sends_unanswered" in health_codes(broken), "the pause to be told")
 
     assert time.monotonic() - began < 60
     broken.sandbox.admin("/settings", method="PUT", body={"sent_draft_stays": False})
     broken.sandbox.faults()
     broken.request(["later"])
     until(lambda: broken.sent()["later"] == 1, "a mail after it is mended", seconds=150)
-    until(lambda: _codes(broken) == {"ok"}, "health to say so")
+    until(lambda: health_codes(broken) == {"ok"}, "health to say so")
     assert max(broken.sent().values()) <= _MOST_CALLS
