@@ -12,11 +12,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from bridge.mime.charset_guess import other_script
+
 if TYPE_CHECKING:
     from bridge.mime.defects import Defects
 
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_SHIFTED = re.compile(rb"\+[A-Za-z0-9+/]*-?")
+_MANY_BYTES = 40
+"""So many bytes beyond ASCII, all of which make sense in another script, are believed more than a label."""
 
 # Keys are labels without punctuation, in lower case.
 _CODECS: dict[str, str] = {
@@ -77,11 +82,18 @@ def codec_name(label: str | None) -> str | None:
 
 
 def guess(data: bytes) -> str:
-    """Decode bytes of no known charset: UTF-8 where they are valid UTF-8, windows-1252 otherwise."""
+    """Decode bytes of no known charset: UTF-8 where they are valid UTF-8, windows-1252 where no other is plain."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return windows_1252(data)
+        return _in(other_script(data), data) or windows_1252(data)
+
+
+def _in(codec: str | None, data: bytes) -> str | None:
+    try:
+        return data.decode(codec) if codec is not None else None
+    except UnicodeError:
+        return None  # the sample fits, and not the whole
 
 
 def windows_1252(data: bytes) -> str:
@@ -116,17 +128,39 @@ def _decode(data: bytes, codec: str, defects: Defects) -> str:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
-            return windows_1252(data)
+            other = _in(other_script(data, least_bytes=_MANY_BYTES, alphabets=False), data)
+            if other is None:
+                return windows_1252(data)
+            text = other
         defects.add("charset_broken")
         return text
     try:
         return data.decode(codec)
     except (UnicodeError, ValueError, OverflowError):
         defects.add("charset_broken")
+    if codec == "utf-7":
+        return lenient(data, codec)  # all that is ASCII is UTF-8 as well
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
+        return lenient(data, codec)
+
+
+def lenient(data: bytes, codec: str) -> str:
+    """Decode what of the bytes fits their charset; the rest is U+FFFD, or stays as it is where that is ASCII."""
+    if codec != "utf-7":
         return data.decode(codec, "replace")
+    out, end = list[str](), 0
+    for match in _SHIFTED.finditer(data):
+        out += [guess(data[end : match.start()]), _shifted(match[0])]
+        end = match.end()
+    return "".join([*out, guess(data[end:])])
+
+
+def _shifted(piece: bytes) -> str:
+    """Decode one base64 piece of UTF-7, as far as it goes; a mere plus sign is none."""
+    decoded = piece.decode("utf-7", "replace")
+    return decoded if decoded.strip("\ufffd") else piece.decode("ascii")
 
 
 def clean(text: str, defects: Defects) -> str:

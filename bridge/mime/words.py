@@ -55,11 +55,13 @@ class HeaderText:
             # Codecs that are not supersets of ASCII would eat the field's syntax.
             if codec is None or codec.startswith(("utf-16", "utf-32", "utf-7")):
                 continue
+            if codec == "cp1252":
+                break  # almost all bytes fit it, and the label is that of the body
             try:
                 return charsets.clean(value.decode(codec), self.defects)
             except (UnicodeError, ValueError):
                 continue
-        return charsets.windows_1252(value)
+        return charsets.clean(charsets.guess(value), self.defects)
 
     def decode(self, text: str) -> str:
         """
@@ -131,4 +133,4 @@ class HeaderText:
             return charsets.clean(raw.decode(codec), self.defects)
         except (UnicodeError, ValueError, OverflowError):
             self.defects.add("encoded_word_broken")
-        return charsets.clean(raw.decode(codec, "replace"), self.defects)
+        return charsets.clean(charsets.lenient(raw, codec), self.defects)
