@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from bridge.domain.clock_skew import DOUBTFUL_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 TIME_UNKNOWN: Final = "time_unknown"
 CLOCKS_DISAGREE: Final = "clocks_disagree"
@@ -65,6 +65,11 @@ def offset_of(date: float, *, asked_at: float, answered_at: float) -> Offset | N
     return Offset(date - answered_at, date + _RESOLUTION_SECONDS - asked_at)
 
 
+def apart(offsets: Sequence[Offset]) -> float:
+    """Return by how much bounds contradict each other at least; 0 where all may be true, however wide they are."""
+    return max(0.0, max(one.low for one in offsets) - min(one.high for one in offsets))
+
+
 def hull(offsets: Iterable[Offset]) -> Offset:
     """Return the bounds of all of them together; there is at least one."""
     lows, highs = zip(*((one.low, one.high) for one in offsets), strict=True)
@@ -92,6 +97,11 @@ class Readings:
         low, high = max(one.low for one in self.offsets), min(one.high for one in self.offsets)
         return Offset(low, high) if low <= high else hull(self.offsets)
 
+    @property
+    def apart(self) -> float:
+        """By how much they contradict each other, in seconds."""
+        return apart(self.offsets) if self.offsets else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -100,6 +110,8 @@ class Heard:
     server: str
     offset: Offset
     at: float
+    apart: float = 0.0
+    """By how much its own answers contradict each other, in seconds."""
 
 
 def counted(heard: Iterable[Heard]) -> list[Heard]:
@@ -134,10 +146,10 @@ class ClockState:
         if not self.heard:
             told = "no answer of Exchange or Entra has said what time it is; what depends on it waits"
             return ("trouble", TIME_UNKNOWN, told) if self.missed_seconds >= _MISSED_SECONDS else None
-        whole = hull(one.offset for one in self.heard)
-        if (apart := whole.high - whole.low) >= DOUBTFUL_SECONDS:
+        differ = max(apart([one.offset for one in self.heard]), *(one.apart for one in self.heard))
+        if differ >= DOUBTFUL_SECONDS:
             names = " and ".join(sorted({one.server for one in self.heard}))
-            return "warning", CLOCKS_DISAGREE, f"the times that answers of {names} tell are {apart:.0f} s apart"
+            return "warning", CLOCKS_DISAGREE, f"the times that answers of {names} tell are {differ:.0f} s apart"
         if abs(self.own_ahead_seconds) >= DOUBTFUL_SECONDS:
             how = "ahead" if self.own_ahead_seconds > 0 else "behind"
             return "warning", "clock_skew", f"this machine's clock is {abs(self.own_ahead_seconds):.0f} s {how}"

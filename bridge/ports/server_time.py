@@ -56,4 +56,4 @@ class ServerTime:
     def heard(self) -> Heard | None:
         """Return what is known, None before there was an answer that told."""
         readings, at = self._known
-        return Heard(self.server, readings.offset, at) if readings.offset is not None else None
+        return Heard(self.server, readings.offset, at, readings.apart) if readings.offset is not None else None
