@@ -17,8 +17,8 @@ from bridge.wire.topology import INBOUND
 from bridge.workers.budget import ByteBudget
 from bridge.workers.ingest import IngestOptions, MailboxReader
 from tests.integration.rabbitmq.reading import Reading, wait_until
-from tests.integration.rabbitmq.support import TOPOLOGY, quick
-from tests.support.rabbit import a_channel, bind_a_full_queue, take_all
+from tests.integration.rabbitmq.support import TOPOLOGY, patient
+from tests.support.rabbit import a_channel, bind_a_full_queue, patiently, take_all
 from tests.unit.ingest.doubles import a_mail
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def a_reader(reading: Reading) -> MailboxReader:
 
 async def test_ordinary_mail_passes_at_once_while_the_queue_of_another_kind_is_full(broker_url: str) -> None:
     """Of ten ordinary mails one had passed after 90 s."""
-    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    await RabbitTopology(patiently(broker_url)).apply(TOPOLOGY)
     bind_a_full_queue(broker_url, _FULL, INBOUND, "*.auto_reply")
-    async with RabbitPublisher(quick(broker_url)) as publisher:
+    async with RabbitPublisher(patient(broker_url)) as publisher:
         reading, stop = Reading(publisher), asyncio.Event()
         reading.inbox.mails.extend(a_mail(number) for number in range(11))  # automatic replies: the first and the last
         running = asyncio.create_task(a_reader(reading).run(stop))
@@ -83,9 +83,9 @@ async def test_ordinary_mail_passes_at_once_while_the_queue_of_another_kind_is_f
 
 async def test_a_healthy_queue_gets_each_mail_at_once_and_few_copies_of_it(broker_url: str) -> None:
     """In 150 s it had seven of the first mail, and none of those behind it."""
-    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    await RabbitTopology(patiently(broker_url)).apply(TOPOLOGY)
     bind_a_full_queue(broker_url, _FULL, INBOUND, "#")
-    async with RabbitPublisher(quick(broker_url)) as publisher:
+    async with RabbitPublisher(patient(broker_url)) as publisher:
         reading, stop = Reading(publisher), asyncio.Event()
         reading.inbox.mails.extend(a_mail(number) for number in range(8))
         started = time.monotonic()
@@ -103,9 +103,9 @@ async def test_a_healthy_queue_gets_each_mail_at_once_and_few_copies_of_it(broke
 
 
 async def test_all_pass_once_the_queue_has_room(broker_url: str) -> None:
-    await RabbitTopology(quick(broker_url)).apply(TOPOLOGY)
+    await RabbitTopology(patiently(broker_url)).apply(TOPOLOGY)
     bind_a_full_queue(broker_url, _FULL, INBOUND, "#")
-    async with RabbitPublisher(quick(broker_url)) as publisher:
+    async with RabbitPublisher(patient(broker_url)) as publisher:
         reading, stop = Reading(publisher), asyncio.Event()
         reading.inbox.mails.extend(a_mail(number) for number in range(40))
         running = asyncio.create_task(a_reader(reading).run(stop))
