@@ -192,6 +192,12 @@ class CredentialsRejected(OperatorError):
     code = "credentials_rejected"
 
 
+class CallNotPossible(OperatorError):
+    """Exchange refuses a call of the bridge for good: the server cannot do it, or the bridge asks wrongly."""
+
+    code = "ews_call_refused"
+
+
 class EwsBlocked(OperatorError):
     """EWS is switched off for the tenant, the app or the mailbox (403 with X-EWS-Policy-Reason)."""
 

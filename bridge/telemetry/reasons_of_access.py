@@ -226,6 +226,15 @@ EXCHANGE: Final[dict[str, tuple[str, str]]] = {
         "ACCOUNT -AccessRights FullAccess; a change takes up to two hours. A service account that acts as its "
         "mailboxes needs impersonate = true in the section ews",
     ),
+    "ews_call_refused": entry(
+        "Exchange refuses a call that the bridge needs, for good: the server cannot do it, or the bridge asks wrongly",
+        "report it with Exchange's code; network and rights are well. An EWS server other than Exchange may lack the "
+        "operation",
+    ),
+    "exchange_code_unknown": entry(
+        "Exchange answers with a response code that this release does not know; it is tried again",
+        "report it with the code; look at Exchange's service health meanwhile",
+    ),
     "mailbox_not_proved": entry(
         "the server does not show that what it opens is the mailbox of this address: nothing is done in it",
         "check the mailbox's address, and set impersonate = true in the section ews for a service account; a server "
@@ -295,5 +304,6 @@ GENERAL: Final[dict[str, str]] = {
     "managed_identity_unavailable": "token_unavailable",
     "ews_disabled": "ews_blocked",
     "impersonation_denied": "mailbox_access_denied",
+    "exchange_code_unknown": "mailbox_unavailable",
 }
 """For codes that the events do not know: the one that says the same less exactly."""

@@ -74,6 +74,7 @@ Code = Literal[
     "operator",
     "credentials_rejected",
     "ews_blocked",
+    "ews_call_refused",
     "mailbox_not_found",
     "mailbox_access_denied",
     "mailbox_not_proved",

@@ -45,7 +45,9 @@ if TYPE_CHECKING:
     from bridge.workers.egress_ticket import Ticket
 
 # A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
-_MAILBOX_TROUBLE = frozenset({MailboxUnavailable.code, TokenUnavailable.code, "transient"})
+_MAILBOX_TROUBLE = frozenset({
+    MailboxUnavailable.code, TokenUnavailable.code, "exchange_code_unknown", "transient",
+})  # fmt: skip
 
 _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must

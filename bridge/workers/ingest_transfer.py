@@ -19,6 +19,7 @@ from bridge.errors import (
     BlobStoreUnavailable,
     BlobStoreUnusable,
     BridgeError,
+    CallNotPossible,
     CallRefused,
     MailboxAccessDenied,
     MailboxThrottled,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from bridge.workers.ingest_parking import ParkingAttendant
 
 # A token and credentials concern every mail.
-_MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, MailboxAccessDenied)
+_MAY_BE_THE_MAIL = (MailboxUnavailable, CallRefused, CallNotPossible, MailboxAccessDenied)
 _UNEXPECTED = "unexpected_error"
 _REMOVAL_COUNT = 100
 _TRY_AGAIN_SECONDS = 2.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.ews.folders import folder_ids
 from bridge.adapters.ews.soap import M, T, element
 from bridge.adapters.ews.stamps import items_of
-from bridge.errors import BridgeError, MailboxUnavailable, MessageError, SendOutcomeUnknown
+from bridge.errors import BridgeError, CallNotPossible, MailboxUnavailable, MessageError, SendOutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ async def changes(
             messages = await client.call(address, request, timeout_seconds=seconds, look=look)
     except MailboxUnavailable as error:
         raise SendOutcomeUnknown(error.detail) from error
-    except MessageError as error:
+    except (MessageError, CallNotPossible) as error:
         if count == 1:
             raise
         raise SendOutcomeUnknown("refused together with others") from error

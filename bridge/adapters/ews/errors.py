@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bridge.adapters.ews import response_codes as codes
 from bridge.errors import (
     BridgeError,
+    CallNotPossible,
     CallRefused,
     CredentialsRejected,
     EwsBlocked,
@@ -24,38 +26,6 @@ from bridge.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_THROTTLED = frozenset({
-    "ErrorServerBusy",
-    "ErrorExceededConnectionCount",
-    "ErrorExceededSubscriptionCount",
-    "ErrorTooManyObjectsOpened",
-    "ErrorInsufficientResources",
-    "ErrorNotEnoughMemory",
-})  # fmt: skip
-
-UNAVAILABLE = frozenset({
-    "ErrorADOperation",
-    "ErrorADUnavailable",
-    "ErrorBatchProcessingStopped",
-    "ErrorConnectionFailed",
-    "ErrorInternalServerError",
-    "ErrorInternalServerTransientError",
-    "ErrorMailboxFailover",
-    "ErrorMailboxMoveInProgress",
-    "ErrorMailboxStoreUnavailable",
-    "ErrorNoRespondingCASInDestinationSite",
-    "ErrorTimeoutExpired",
-})  # fmt: skip
-
-_REFUSED_FOR_NOW = frozenset({
-    "ErrorChangeKeyRequired",
-    "ErrorChangeKeyRequiredForWriteOperations",
-    "ErrorInvalidChangeKey",
-    "ErrorIrresolvableConflict",
-    "ErrorItemNotFound",
-    "ErrorStaleObject",
-})  # fmt: skip
-
 _STATED_DIGITS = 9
 
 _DIAGNOSTICS = re.compile(r'error_category="([A-Za-z_]{1,40})"')
@@ -65,80 +35,21 @@ _TOKEN_REFUSALS = {
     "invalid_tenant": "token_tenant_wrong",
 }
 
-# These concern the mailbox, not the mail: a person has to act, no mail's retries are spent on them.
-_OPERATOR: Mapping[str, type[BridgeError]] = {
-    "ErrorAccessDenied": MailboxAccessDenied,
-    "ErrorAccountDisabled": MailboxAccessDenied,
-    "ErrorCreateItemAccessDenied": MailboxAccessDenied,
-    "ErrorCreateSubfolderAccessDenied": MailboxAccessDenied,
-    "ErrorImpersonateUserDenied": MailboxAccessDenied,
-    "ErrorImpersonationDenied": MailboxAccessDenied,
-    "ErrorImpersonationFailed": MailboxAccessDenied,
-    "ErrorInvalidLicense": MailboxAccessDenied,
-    "ErrorCannotDeleteObject": MailboxAccessDenied,
-    "ErrorMoveCopyFailed": MailboxAccessDenied,
-    "ErrorMessageSubmissionBlocked": MailboxAccessDenied,
-    "ErrorFolderNotFound": FolderNotFound,
-    "ErrorSavedItemFolderNotFound": FolderNotFound,
-    "ErrorToFolderNotFound": FolderNotFound,
-    "ErrorExceededMessageLimit": MailboxFull,
-    "ErrorExceededMessageLimitShowTierUpgrade": MailboxFull,
-    "ErrorMessagePerFolderCountReceiveQuotaExceeded": MailboxFull,
-    "ErrorMissingInformationReferenceUser": MailboxNotFound,
-    "ErrorNonExistentMailbox": MailboxNotFound,
-    "ErrorNonPrimarySmtpAddress": MailboxNotFound,
-    "ErrorQuotaExceeded": MailboxFull,
-    "ErrorSubmissionQuotaExceeded": MailboxFull,
-}
-
-_NOT_IMPERSONATED = frozenset({
-    "ErrorImpersonateUserDenied",
-    "ErrorImpersonationDenied",
-    "ErrorImpersonationFailed",
-})  # fmt: skip
-
-# Exchange will not send this mail, however often it is asked.
-SEND_REFUSALS = frozenset({
-    "ErrorAttachmentNestLevelLimitExceeded",
-    "ErrorAttachmentSizeLimitExceeded",
-    "ErrorContentConversionFailed",
-    "ErrorExceededMaxRecipientLimit",
-    "ErrorExceededMaxRecipientLimitBlock",
-    "ErrorExceededMaxRecipientLimitShowTierUpgrade",
-    "ErrorInvalidPropertySet",
-    "ErrorInvalidRecipients",
-    "ErrorMailRecipientNotFound",
-    "ErrorMessageBlocked",
-    "ErrorMessageSizeExceeded",
-    "ErrorMimeContentInvalid",
-    "ErrorMimeContentInvalidBase64String",
-    "ErrorMissingRecipients",
-    "ErrorRecipientNotFound",
-    "ErrorSchemaValidation",
-    "ErrorSendAsDenied",
-})  # fmt: skip
-
-# The mail is there, its MIME cannot be made; its properties may still be had.
-CONVERSION_REFUSALS = frozenset({
-    "ErrorContentConversionFailed",
-    "ErrorMimeContentConversionFailed",
-    "ErrorUnsupportedMimeConversion",
-})  # fmt: skip
-
-_UNREADABLE = frozenset({
-    "ErrorCorruptData",
-    "ErrorItemCorrupt",
-    "ErrorItemPropertyRequestFailed",
-    "ErrorPropertyRequestFailed",
-    "ErrorVirusMessageDeleted",
-})  # fmt: skip
-
 _LONGEST_CODE = 100
+UNKNOWN: Final = "exchange_code_unknown"
+# Where a code stands in two sets, the later one counts: a mail that cannot be read is also one that cannot be sent.
 _MEANINGS: Mapping[str, type[BridgeError]] = {
-    **dict.fromkeys(UNAVAILABLE, MailboxUnavailable),
-    **dict.fromkeys(_REFUSED_FOR_NOW, CallRefused),
-    **dict.fromkeys(_UNREADABLE | CONVERSION_REFUSALS, MailUnreadable),
-    **_OPERATOR,
+    **dict.fromkeys(codes.THROTTLED, MailboxThrottled),
+    **dict.fromkeys(codes.UNAVAILABLE, MailboxUnavailable),
+    **dict.fromkeys(codes.CONFLICT, CallRefused),
+    **dict.fromkeys(codes.LOGIN, CredentialsRejected),
+    **dict.fromkeys(codes.NOT_IMPERSONATED | codes.ACCESS_DENIED, MailboxAccessDenied),
+    **dict.fromkeys(codes.FOLDER_MISSING, FolderNotFound),
+    **dict.fromkeys(codes.MAILBOX_MISSING, MailboxNotFound),
+    **dict.fromkeys(codes.FULL, MailboxFull),
+    **dict.fromkeys(codes.SEND_REFUSALS, SendRefused),
+    **dict.fromkeys(codes.CONVERSION_REFUSALS | codes.UNREADABLE, MailUnreadable),
+    **dict.fromkeys(codes.NOT_POSSIBLE, CallNotPossible),
 }
 
 
@@ -152,16 +63,17 @@ def error_for_code(code: str, *, inner_code: str | None = None, back_off_seconds
     Return the bridge's error for an EWS response code.
 
     An ErrorInternalServerError that carries ErrorServerBusy inside a 200 is the third face of throttling
-    (learn.microsoft.com, "EWS throttling in Exchange"). An unknown code counts as unavailable: wait and try again.
+    (learn.microsoft.com, "EWS throttling in Exchange"). A code that nobody knew when this was written may mean
+    anything, also that the call worked: whatever it was is tried again, and the code is told.
     """
-    if code in _THROTTLED or inner_code in _THROTTLED:
+    if code in codes.THROTTLED or inner_code in codes.THROTTLED:
         return MailboxThrottled(code, retry_after_seconds=back_off_seconds)
-    if code in SEND_REFUSALS and code not in CONVERSION_REFUSALS:
-        return SendRefused(code)
-    detail = plain_code(code)
-    if code in _NOT_IMPERSONATED:
-        return MailboxAccessDenied(detail, code="impersonation_denied")
-    return _MEANINGS.get(code, MailboxUnavailable)(detail)
+    meaning = _MEANINGS.get(code)
+    if meaning is None:
+        return MailboxUnavailable(plain_code(code), code=UNKNOWN)
+    if meaning is MailboxAccessDenied and code in codes.NOT_IMPERSONATED:
+        return MailboxAccessDenied(code, code="impersonation_denied")
+    return meaning(code)
 
 
 def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | None:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.adapters.ews.aside import EwsAside
-from bridge.adapters.ews.errors import CONVERSION_REFUSALS
 from bridge.adapters.ews.folders import folder_id, folder_ids
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.properties import PROPERTY_FIELDS, read_properties
 from bridge.adapters.ews.refs import number_of, ref_fields, ref_of
+from bridge.adapters.ews.response_codes import CONVERSION_REFUSALS
 from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, element
 from bridge.adapters.ews.streamed import StreamedMime
 from bridge.adapters.ews.times import to_text

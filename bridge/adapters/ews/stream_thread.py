@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 import urllib3.exceptions
 
-from bridge.adapters.ews.errors import UNAVAILABLE, error_for_code
+from bridge.adapters.ews.errors import UNKNOWN, error_for_code
 from bridge.adapters.ews.soap import parse_answer
 from bridge.adapters.ews.stream_parser import EnvelopeCutter, NoticeReader, Refusal
 from bridge.adapters.http_deadline import interrupt, until
 from bridge.domain.notices import Notice, StreamGarbled, StreamRefused, StreamSilent
-from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable
+from bridge.errors import BridgeError, CallNotPossible, CredentialsRejected, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -128,7 +128,7 @@ class StreamThread:
             if response.status_code != 200:
                 parse_answer(response.content, "GetStreamingEvents")
                 raise StreamGarbled(f"HTTP {response.status_code} without an error in it")
-        except MailboxUnavailable as error:
+        except (MailboxUnavailable, CallNotPossible) as error:
             if time.monotonic() - began >= self._times.first_seconds * 0.95:
                 raise StreamSilent("the stream did not begin in time") from error
             raise stream_error(error) from error
@@ -176,8 +176,8 @@ def _together(notices: Sequence[Notice]) -> Notice:
 def stream_error(error: BridgeError) -> BridgeError:
     """Return what an error means to somebody who wants to be told of mail: a call that Exchange has no use for."""
     code = error.detail
-    is_unknown = type(error) is MailboxUnavailable and code.startswith("Error") and code not in UNAVAILABLE
+    is_for_good = isinstance(error, CallNotPossible) or error.code == UNKNOWN
     is_unwanted = type(error) is MailboxUnavailable and code.startswith(("HTTP 4", "HTTP 501"))
     # As an error of a stream, more subscriptions than Exchange takes at a time.
     is_too_many = code == "ErrorExceededSubscriptionCount"
-    return StreamRefused(code) if is_unknown or is_unwanted or is_too_many else error
+    return StreamRefused(code) if is_for_good or is_unwanted or is_too_many else error

@@ -21,6 +21,7 @@ from bridge.domain.outbound import AttachedFile
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, Stamp
 from bridge.errors import (
     BridgeError,
+    CallNotPossible,
     CallRefused,
     MailboxThrottled,
     MailboxUnavailable,
@@ -296,10 +297,10 @@ async def test_requests_that_ask_at_the_same_time_share_a_call_and_each_is_told_
     assert [one.get("Id") for one in send.iter(f"{{{TYPES}}}ItemId")] == ["a", "b", "c"]
 
 
-async def test_a_refusal_of_a_whole_call_is_nobodys_until_each_has_asked_alone() -> None:
+@pytest.mark.parametrize("refusal", [SendRefused("HTTP 413"), CallNotPossible("ErrorInvalidRequest")])
+async def test_a_refusal_of_a_whole_call_is_nobodys_until_each_has_asked_alone(refusal: BridgeError) -> None:
     """The size of all, or something in one of them: the others must not fail for good with it."""
     good = '<m:Items><t:Message><t:ItemId Id="draft" ChangeKey="key"/></t:Message></m:Items>'
-    refusal = SendRefused("HTTP 413")
     client = Scripted(CreateItem=[[("NoError", good)], [("ErrorMessageSizeExceeded", "")]])
     client.fail_next = [refusal]
     sender = _sender(client)

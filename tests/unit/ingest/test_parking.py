@@ -16,6 +16,7 @@ from bridge.errors import (
     BridgeError,
     BrokerBlocked,
     BrokerUnavailable,
+    CallNotPossible,
     MailboxAccessDenied,
     MailboxUnavailable,
     MessageTooLarge,
@@ -206,14 +207,17 @@ async def test_a_burst_of_bad_mail_stays_and_is_told_while_the_others_pass() -> 
     assert len(bench.inbox.parked) == 3
 
 
-async def test_an_error_that_may_be_exchanges_parks_a_mail_only_when_others_pass() -> None:
+@pytest.mark.parametrize(
+    "error", [MailboxUnavailable("ErrorInternalServerError"), CallNotPossible("ErrorInvalidPropertyRequest")]
+)
+async def test_an_error_that_may_be_exchanges_parks_a_mail_only_when_others_pass(error: BridgeError) -> None:
     bench = Bench(*(a_mail(n) for n in range(3)))
     fetch = bench.inbox.fetch
     sick = {"m0", "m1", "m2"}
 
     async def fail(refs: Sequence[MailRef]) -> Sequence[Fetched]:
         if sick & {ref.message_id for ref in refs}:
-            return [FailedFetch(ref, MailboxUnavailable("ErrorInternalServerError")) for ref in refs]
+            return [FailedFetch(ref, error) for ref in refs]
         return await fetch(refs)
 
     bench.inbox.fetch = fail  # type: ignore[method-assign]
@@ -230,7 +234,7 @@ async def test_an_error_that_may_be_exchanges_parks_a_mail_only_when_others_pass
     sick -= {"m0", "m2"}
     bench.inbox.mails.append(a_mail(3))
     await try_for_long()
-    assert bench.inbox.parked == {"m1": "mailbox_unavailable"}
+    assert bench.inbox.parked == {"m1": error.code}
     assert bench.left == []
 
 
