@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PART: Final = "blobs"
 _EVERY_SECONDS: Final = 45.0
 _PATIENCE_SECONDS: Final = 10.0
+_END_SECONDS: Final = 2.0
+"""A process that stops does not wait longer for a store."""
 STALE_AFTER_SECONDS: Final = _EVERY_SECONDS + _PATIENCE_SECONDS + 15.0
 _ALIAS, _NAME = "bridge-probe", "probe"
 _BYTES: Final = 1024
@@ -56,6 +58,7 @@ class BlobProbe:
                 await self._clock.sleep(_EVERY_SECONDS)
         finally:
             if trying is not None:
+                await asyncio.wait({trying}, timeout=_END_SECONDS)  # so that its blob is deleted
                 trying.cancel()
                 await asyncio.gather(trying, return_exceptions=True)
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from bridge.ports.blobs import Content
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that is busy with others the last blob may take long to be deleted."""
+    monkeypatch.setattr(blob_probe, "_END_SECONDS", 20.0)
+
+
 @contextlib.asynccontextmanager
 async def _probing(store: FileBlobs, *, writes: bool = True) -> AsyncIterator[Health]:
     health = Health()
