@@ -99,9 +99,11 @@ class SendingMailbox(Protocol):
     async def find_in_outbox(self, request_id: str) -> Sequence[SeenMail]:
         """Return the mails of a request in Outbox."""
 
-    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+    async def find_in_sent_items(
+        self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+    ) -> Sequence[SeenMail]:
         """
-        Return the mails of a request in Sent Items, as far as their stamp got there.
+        Return the mails of a request in Sent Items, as far as their stamp got there; of those sent at `since` or later.
 
         With `deleted` also those that people deleted since, as far as they can be had back.
         """

@@ -79,9 +79,11 @@ class QuietMailbox:
         """See the port."""
         return await self._call(lambda: self._mailbox.find_in_outbox(request_id))
 
-    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+    async def find_in_sent_items(
+        self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+    ) -> Sequence[SeenMail]:
         """See the port."""
-        return await self._call(lambda: self._mailbox.find_in_sent_items(request_id, deleted=deleted))
+        return await self._call(lambda: self._mailbox.find_in_sent_items(request_id, since=since, deleted=deleted))
 
     async def find_in_ledger(self, request_id: str) -> LedgerView:
         """See the port."""

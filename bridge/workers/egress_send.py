@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 _CHANGES = frozenset({Step.CREATE, Step.END, Step.VOID, Step.ENTER, Step.SEND})
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_ENTRY_EARLIER = timedelta(hours=1)
+"""So much the clocks of Exchange's servers may differ, of which one times the entry and another one the mail."""
 TIME_UNKNOWN_WAIT_SECONDS = 30.0
 """How long a request waits of which nobody knows whether it has expired."""
 _LEDGER_LOST = EndReason(
@@ -344,7 +346,12 @@ class SendRun:
         self._findings = Findings(drafts, outbox, ledger.entries, young=young, blind=blind)
         seen = self._findings.seen(self.digest)
         if protocol.wants_sent_items(seen):
-            sent_items = await self._read(lambda: self.mailbox.find_in_sent_items(request_id, deleted=young))
+            # No mail is older than the entry that calls for it; where the ledger was lost, no entry tells.
+            begun = None if young else self._findings.oldest_begun(seen.missing)
+            since = begun and begun - _ENTRY_EARLIER
+            sent_items = await self._read(
+                lambda: self.mailbox.find_in_sent_items(request_id, since=since, deleted=young)
+            )
             self._findings = self._findings.with_sent_items(sent_items)
             seen = self._findings.seen(self.digest)
         oldest = self._findings.oldest_begun(seen.missing) if seen.missing else ledger.since

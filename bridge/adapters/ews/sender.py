@@ -10,6 +10,7 @@ from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folders import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
 from bridge.adapters.ews.soap import T, element
+from bridge.adapters.ews.times import to_text
 from bridge.adapters.ews.together import Line, Together
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, SeenMail
 from bridge.errors import (
@@ -145,9 +146,11 @@ class EwsSender:
         found = await self._mails("outbox", request_ids)
         return [[mail for mail in found if mail.stamp.request_id == one] for one in request_ids]
 
-    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+    async def find_in_sent_items(
+        self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+    ) -> Sequence[SeenMail]:
         """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
-        found = await self._mails("sentitems", [request_id])
+        found = await self._mails("sentitems", [request_id], since=since)
         for folder in _DELETED if deleted and not found else ():
             found += await self._mails(folder, [request_id])
         return found
@@ -282,7 +285,7 @@ class EwsSender:
             stamps.item_id_of(item)[0] for item in stamps.items_of(message) if _state(item) is not DraftState.SUBMITTED
         ]
 
-    async def _mails(self, folder: str, request_ids: Sequence[str]) -> list[SeenMail]:
+    async def _mails(self, folder: str, request_ids: Sequence[str], *, since: datetime | None = None) -> list[SeenMail]:
         fields = [
             element("t:FieldURI", FieldURI="message:InternetMessageId"),
             element("t:FieldURI", FieldURI="item:IsDraft"),
@@ -290,25 +293,37 @@ class EwsSender:
         ]
         return [
             SeenMail(stamp, item.findtext(f"{T}InternetMessageId"))
-            for item, stamp in await self._stamped(folder, request_ids, fields)
+            for item, stamp in await self._stamped(folder, request_ids, fields, since=since)
             # A draft that somebody deleted was never sent.
             if folder not in _DELETED or (item.findtext(f"{T}IsDraft") or "").lower() == "false"
         ]
 
     async def _stamped(
-        self, folder: str, request_ids: Sequence[str], fields: Sequence[etree._Element]
+        self,
+        folder: str,
+        request_ids: Sequence[str],
+        fields: Sequence[etree._Element],
+        *,
+        since: datetime | None = None,
     ) -> list[tuple[etree._Element, Stamp]]:
+        wanted = stamps.one_of(stamps.REQUEST_ID, dict.fromkeys(request_ids))
         items = await find_all(
             self._client,
             self._address,
             distinguished(folder),
-            stamps.one_of(stamps.REQUEST_ID, dict.fromkeys(request_ids)),
+            wanted if since is None else element("t:And", _received_since(since), wanted),
             fields=fields,
             one_page=len(request_ids) > 1,
         )
         # Exchange compares strings without regard to case; two request ids may differ in nothing else.
         stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)
         return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id in request_ids]
+
+
+def _received_since(moment: datetime) -> etree._Element:
+    """Return the restriction to what was sent at a moment or later: there is an order by it in every folder of mail."""
+    constant = element("t:FieldURIOrConstant", element("t:Constant", Value=to_text(moment)))
+    return element("t:IsGreaterThanOrEqualTo", element("t:FieldURI", FieldURI="item:DateTimeReceived"), constant)
 
 
 def _state(item: etree._Element) -> DraftState:

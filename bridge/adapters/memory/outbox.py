@@ -46,6 +46,7 @@ class MemoryItem:
     change_key: int = 1
     place: Place = "drafts"
     state: DraftState = DraftState.UNSENT
+    sent_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -168,10 +169,14 @@ class MemoryOutbox:
         """Return the mails of a request in Outbox."""
         return await self._call("find_in_outbox", lambda: self._mails(request_id, "outbox"), changes=False)
 
-    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
+    async def find_in_sent_items(
+        self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+    ) -> Sequence[SeenMail]:
         """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
         places: tuple[Place, ...] = ("sent", "deleted") if deleted else ("sent",)
-        return await self._call("find_in_sent_items", lambda: self._mails(request_id, *places), changes=False)
+        return await self._call(
+            "find_in_sent_items", lambda: self._mails(request_id, *places, since=since), changes=False
+        )
 
     async def find_in_ledger(self, request_id: str) -> LedgerView:
         """Return the entries of a request."""
@@ -221,7 +226,7 @@ class MemoryOutbox:
         def execute() -> None:
             item = self._unsent(draft.item_id, draft.change_key)
             if not self.drafts_stay:
-                item.state, item.place = DraftState.SUBMITTED, self.copies
+                item.state, item.place, item.sent_at = DraftState.SUBMITTED, self.copies, self.clock.now()
             self.submissions.append(item.stamp)
             self.submitted_at.append(self.clock.now())
 
@@ -293,11 +298,13 @@ class MemoryOutbox:
 
         return await self._call("sweep", execute)
 
-    def _mails(self, request_id: str, *places: Place) -> list[SeenMail]:
+    def _mails(self, request_id: str, *places: Place, since: datetime | None = None) -> list[SeenMail]:
         return [
             SeenMail(item.stamp, f"<{item_id}@exchange.example>")
             for item_id, item in self.items.items()
-            if item.stamp.request_id == request_id and item.place in places
+            if item.stamp.request_id == request_id
+            and item.place in places
+            and (since is None or (item.sent_at is not None and item.sent_at >= since))
         ]
 
     def _enter(self, entry: _Entry) -> str:

@@ -57,6 +57,8 @@ class Restriction:
         self.sql = sql
         self.parameters: list[Any] = list(parameters)
         self.looks_up = False
+        self.indexed = True
+        """Whether equality of what has an index is answered from it; otherwise each item is read."""
         self.since: tuple[str, int] | None = None
         """The sign and the moment, where it is nothing but a comparison with the time of receipt."""
 
@@ -66,7 +68,9 @@ class Restriction:
         return "props" in self.sql
 
 
-def read_restriction(node: etree._Element | None, operand: Operand = item_operand) -> Restriction:
+def read_restriction(
+    node: etree._Element | None, operand: Operand = item_operand, *, indexed: bool = True
+) -> Restriction:
     """
     Return the condition that a Restriction element (or one that holds a search expression) says; None holds for all.
 
@@ -74,6 +78,7 @@ def read_restriction(node: etree._Element | None, operand: Operand = item_operan
         EwsError: A property or an expression cannot be searched by.
     """
     restriction = Restriction()
+    restriction.indexed = indexed
     if node is not None:
         expression = next(child for child in node if isinstance(child.tag, str))
         restriction.sql = _expression(expression, operand, restriction, 0)
@@ -202,7 +207,7 @@ def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, 
         # Categories and their like are compared without regard to case.
         found = any_of(path.key, f"folded(value) {'IS' if name == 'IsNotEqualTo' else sign} folded(?)")
         return f"(NOT {found})" if name == "IsNotEqualTo" else found
-    if name in ("IsEqualTo", "IsNotEqualTo") and operand is item_operand and _is_looked_up(path):
+    if name in ("IsEqualTo", "IsNotEqualTo") and operand is item_operand and into.indexed and _is_looked_up(path):
         into.parameters += [path.key, value]
         if name == "IsEqualTo":
             return "(id IN (SELECT item FROM looked_up WHERE key = ? AND value = ?))"

@@ -115,6 +115,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "subscriptions_per_stream": _count(200, none=False, of_mailboxes=False),
     "find_items": _count(1000, none=False, of_mailboxes=False),
     "find_items_restricted": _count(250, none=False, of_mailboxes=False),
+    "named_properties_indexed": _switch(default=True, of_mailboxes=False),
     "find_seconds": _seconds(60, none=True),
     "batch_seconds": _seconds(60, none=True),
     "access_delay_seconds": _seconds(0),

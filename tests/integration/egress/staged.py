@@ -134,8 +134,12 @@ class StagedMailbox:
         found = await self._call("ledger", lambda: self._inner.find_in_ledger(request_id))
         return found if self._rules.ledger else LedgerView()
 
-    async def find_in_sent_items(self, request_id: str, *, deleted: bool = False) -> Sequence[SeenMail]:
-        return await self._call("sent items", lambda: self._inner.find_in_sent_items(request_id, deleted=deleted))
+    async def find_in_sent_items(
+        self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+    ) -> Sequence[SeenMail]:
+        return await self._call(
+            "sent items", lambda: self._inner.find_in_sent_items(request_id, since=since, deleted=deleted)
+        )
 
     async def void(self, draft: SeenDraft) -> None:
         if self._rules.void:

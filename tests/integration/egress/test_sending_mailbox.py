@@ -136,6 +136,9 @@ class SendingMailboxContract:
                 break
         assert [mail.stamp for mail in found] == [stamp]
         assert found[0].internet_message_id
+        now = datetime.now(UTC)
+        assert len(await mailbox.find_in_sent_items(stamp.request_id, since=now - timedelta(hours=1))) == 1
+        assert not await mailbox.find_in_sent_items(stamp.request_id, since=now + timedelta(hours=1))
 
     async def test_draft_is_sent_once_however_often_it_is_asked_for(self, mailbox: SendingMailbox) -> None:
         stamp = a_stamp()

@@ -291,3 +291,29 @@ def test_a_policy_answers_403_and_says_which(
     assert (answer.status_code, answer.headers["X-EWS-Policy-Reason"]) == (403, reason)
     if "mailboxes" in settings:
         assert EwsClient(sandbox, _CREW).post(ews.get("AAMk")).status_code == 200
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_search_by_a_named_property_finds_the_same_with_an_index_and_without(
+    sandbox: SandboxProcess, ews: EwsClient, *, indexed: bool
+) -> None:
+    _put(sandbox, named_properties_indexed=indexed)
+    prop = (
+        '<t:ExtendedFieldURI PropertySetId="9a7082fc-5226-4daa-8850-d6be4b5e8fd1" PropertyName="Colour" '
+        'PropertyType="String"/>'
+    )
+    for colour in ("red", "green"):
+        ews.call(
+            '<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>x</t:Subject>'
+            f"<t:ExtendedProperty>{prop}<t:Value>{colour}-{indexed}</t:Value></t:ExtendedProperty></t:Message></m:Items>"
+            "</m:CreateItem>"
+        )
+
+    answer = ews.call(
+        '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:Restriction>'
+        f'<t:IsEqualTo>{prop}<t:FieldURIOrConstant><t:Constant Value="red-{indexed}"/></t:FieldURIOrConstant>'
+        "</t:IsEqualTo>"
+        '</m:Restriction><m:ParentFolderIds><t:DistinguishedFolderId Id="drafts"/></m:ParentFolderIds></m:FindItem>'
+    )
+
+    assert len(list(answer.iter(f"{TYPES}ItemId"))) == 1

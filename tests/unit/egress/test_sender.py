@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
-from bridge.adapters.memory.outbox import Loss, Place
+from bridge.adapters.memory.outbox import Loss, MemoryOutbox, Place
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
@@ -42,10 +42,12 @@ from tests.support.clock import START, InstantClock
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, a_body, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
+    from datetime import datetime
 
     from bridge.adapters.memory.broker import MemoryDelivery
     from bridge.domain.outbound import OutboundMail
+    from bridge.domain.outbound_records import SeenMail
     from bridge.ports.broker import Tell
 
 SENT = ("outbound.sent", None)
@@ -517,6 +519,31 @@ async def test_worker_killed_between_event_and_acknowledgement_repeats_the_event
     first, second = bench.events()
     assert (first.event, first.event_id) == (second.event, second.event_id)
     assert len(bench.mailbox.submissions) == 1
+
+
+async def test_sent_items_are_searched_from_shortly_before_the_begun_send_alone() -> None:
+    """However many mails lie there: a mail is never older than the entry that makes anybody look for it."""
+    bench = Bench()
+    asked: list[datetime | None] = []
+
+    class Watched(MemoryOutbox):
+        async def find_in_sent_items(
+            self, request_id: str, *, since: datetime | None = None, deleted: bool = False
+        ) -> Sequence[SeenMail]:
+            asked.append(since)
+            return await MemoryOutbox.find_in_sent_items(self, request_id, since=since, deleted=deleted)
+
+    bench.mailbox = Watched(bench.clock)
+    bench.mailbox.lose_answer("send", "executed")
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [SENT]
+    [entry] = bench.mailbox.entries.values()
+    assert asked
+    assert set(asked) == {entry.at - timedelta(hours=1)}
 
 
 @pytest.mark.parametrize("seed", range(150))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -191,6 +192,27 @@ async def test_sweep_says_how_many_were_deleted_and_not_how_many_were_asked_for(
     client = _told(FindItem=[_found(), _found(*[_entry()] * 3)], DeleteItem=[answers])
 
     assert await _sender(client).sweep(timedelta(days=14), limit=3) == 2
+
+
+async def test_second_call_that_sends_says_so_in_its_entry() -> None:
+    client = Scripted(FindItem=[_found(_entry())], CreateItem=[[("NoError", "")]])
+
+    with pytest.raises(SendOutcomeUnknown):  # the answer that is told here has no id
+        await _sender(client).enter_begun(Stamp("r-1", "a-1", "d-1"), 1, call=2)
+
+    values = [value.text for value in client.calls[-1].iter(f"{{{TYPES}}}Value")]
+    assert values[-2:] == ["1", "2"]
+
+
+async def test_search_of_sent_items_is_bounded_by_time_where_a_time_is_given() -> None:
+    client = Scripted(FindItem=[[("NoError", NO_ITEMS)]])
+    since = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+
+    with contextlib.suppress(BridgeError):  # what is answered is of no matter here
+        await _sender(client).find_in_sent_items("r-1", since=since)
+
+    [bound] = client.calls[-1].iter(f"{{{TYPES}}}IsGreaterThanOrEqualTo")
+    assert [one.get("Value") for one in bound.iter(f"{{{TYPES}}}Constant")] == ["2026-12-01T03:00:00Z"]
 
 
 async def test_sweep_that_deletes_nothing_says_why() -> None:

@@ -41,9 +41,10 @@ def find_item(context: Context, request: etree._Element) -> str:
             check_paths(context.version, request.find(xml.M + part))
         mailbox, folder = context.folder_of(db, node)
         with within(db, seconds):
-            return _found(db, request, shape, mailbox, folder, limits)
+            return _found(db, request, shape, mailbox, folder, limits, indexed=indexed)
 
     book = context.temper.book
+    indexed = book.of_all("named_properties_indexed")
     limits, seconds = (book.of_all("find_items"), book.of_all("find_items_restricted")), book.of_all("find_seconds")
 
     with context.store.reading() as db:
@@ -57,11 +58,13 @@ def _found(  # noqa: PLR0917 - what a find is made of
     mailbox: Mailbox,
     folder: Folder,
     limits: tuple[int, int],
+    *,
+    indexed: bool,
 ) -> str:
     """Return the page of one folder; `limits` is what it may hold, the second number with a restriction."""
     if request.find(xml.M + "CalendarView") is not None:
         return calendar_view(db, request, shape, mailbox, folder)
-    restriction = _restriction(request)
+    restriction = _restriction(request, indexed=indexed)
     most = limits[restriction is not None]
     restriction = restriction or Restriction()
     traversal = request.get("Traversal")
@@ -81,14 +84,14 @@ def _found(  # noqa: PLR0917 - what a find is made of
     return f"<m:RootFolder{attributes}>{content}</m:RootFolder>"
 
 
-def _restriction(request: etree._Element) -> Restriction | None:
+def _restriction(request: etree._Element, *, indexed: bool) -> Restriction | None:
     """Return what Restriction or QueryString say, None where neither is there."""
     node, query = request.find(xml.M + "Restriction"), request.find(xml.M + "QueryString")
     if node is not None and query is not None:
         raise EwsError("ErrorInvalidOperation", "A query string cannot be combined with a restriction.")
     if request.get("Traversal") == "Associated" and query is not None:
         raise EwsError("ErrorInvalidOperation", "A query string does not find associated items.")
-    return read_query(query) if node is None else read_restriction(node)
+    return read_query(query) if node is None else read_restriction(node, indexed=indexed)
 
 
 def _page(search: Search, request: etree._Element, folder: Folder, most: int) -> tuple[str, list[int]]:
