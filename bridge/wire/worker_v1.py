@@ -16,7 +16,7 @@ from bridge.domain import roster
 NAME: Final = "mail.worker.v1"
 CONTENT_TYPE: Final = "application/json"
 LARGEST_BYTES: Final = 1 << 20
-"""A worker of 5,000 mailboxes with long names stays below."""
+"""A worker that reads and sends for 2,000 mailboxes with long names stays below."""
 _MOST: Final = 20_000
 
 _Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
