@@ -116,7 +116,7 @@ class EwsClient:
     ) -> None:
         """Where `known` is given, no call is made in a mailbox before it has proved to be the one of its address."""
         self._connection = connection
-        self._proof = MailboxProof(self._ask, known) if known is not None else None
+        self._proof = MailboxProof(self._ask, known, impersonates=connection.impersonate) if known is not None else None
         self._observe = observe
         self.time = server_time or ServerTime("Exchange")
         """Exchange's clock, as its answers tell it."""

@@ -80,9 +80,11 @@ class _Attempts:
 class MailboxProof:
     """Has the mailboxes that one client opens prove to be the configured ones: once each, before its first call."""
 
-    def __init__(self, ask: Ask, known: KnownMailboxes) -> None:
-        """`ask` makes a call in a mailbox, proved or not."""
+    def __init__(self, ask: Ask, known: KnownMailboxes, *, impersonates: bool = False) -> None:
+        """`ask` makes a call in a mailbox, proved or not; `impersonates`: as the account of that mailbox."""
         self._ask = ask
+        self._impersonates = impersonates
+        self._nobody = f"no-such-mailbox-{uuid.uuid4().hex}"
         self._known = known
         self._attempts: dict[str, _Attempts] = {}
 
@@ -156,21 +158,35 @@ class MailboxProof:
         """
         Return if the server opens the configured mailbox by its name and refuses one that cannot exist.
 
-        Then the name is one of the mailbox's own, if not its first. A refusal counts where it comes twice alike, with
-        the configured mailbox open in between: a server that is in trouble refuses both.
+        Then the name is one of the mailbox's own, if not its first. The name that counts is that of the folder's
+        mailbox, or, on a server that ignores it, of the account that is impersonated.
         """
-        nobody = f"no-such-mailbox-{uuid.uuid4().hex}@{address.rpartition('@')[2]}"
+        nobody = f"{self._nobody}@{address.rpartition('@')[2]}"
+        askers = (address, nobody) if self._impersonates else (address,)
+        for asker in askers:
+            if await self._refuses(nobody, asker, address, identity):
+                return
+        raise MailboxNotProved("a mailbox that does not exist was opened likewise")
+
+    async def _refuses(self, nobody: str, asker: str, address: str, identity: str) -> bool:
+        """
+        Tell whether the server refuses to open a mailbox that cannot exist; `asker` is impersonated.
+
+        A refusal counts where it comes twice alike, with the configured mailbox open in between: a server that is in
+        trouble refuses both.
+        """
         refusals = set()
         for _ in range(2):
             try:
-                await self._opened(address, nobody)
+                await self._opened(asker, nobody)
             except MailboxThrottled:
                 raise
             except BridgeError as refusal:
                 refusals.add((type(refusal), refusal.detail))
             else:
-                raise MailboxNotProved("a mailbox that does not exist was opened likewise")
+                return False
             if await self._opened(address, address) != identity:
                 raise MailboxNotProved("the same name opened two mailboxes")
         if len(refusals) != 1:
             raise MailboxUnavailable("a mailbox that does not exist was refused in two ways")
+        return True

@@ -48,6 +48,8 @@ class Server:
         self.own = own
         """Whose the login is."""
         self.inboxes = {_ADDRESS: "inbox-1"} | {f"{name}@example.org": inbox for name, inbox in mailboxes.items()}
+        self.impersonation_counts = False
+        """Whether it opens the mailbox of the account that is impersonated, whichever is named."""
         self.names_count = True
         """Whether it opens the mailbox that is named, and not the login's own."""
         self.tells: str | None = "primary"
@@ -55,19 +57,20 @@ class Server:
         self.fails: list[BridgeError] = []
         self.calls: list[str] = []
 
-    async def ask(self, _: str, request: etree._Element) -> list[ResponseMessage]:
+    async def ask(self, asker: str, request: etree._Element) -> list[ResponseMessage]:
         operation = str(request.tag).rpartition("}")[2]
         self.calls.append(operation)
         await asyncio.sleep(0)
         if self.fails:
             raise self.fails.pop(0)
-        code, inner = self._open(request) if operation == "GetFolder" else self._convert(request)
+        code, inner = self._open(request, asker) if operation == "GetFolder" else self._convert(request)
         kind = "Success" if code == "NoError" else "Error"
         return parse_answer(_ENVELOPE.format(operation, kind, code, inner).encode(), operation)
 
-    def _open(self, request: etree._Element) -> tuple[str, str]:
+    def _open(self, request: etree._Element, asker: str) -> tuple[str, str]:
         named = request.findtext(f".//{T}Mailbox/{T}EmailAddress") or ""
-        inbox = self.inboxes.get(named if self.names_count else self.own)
+        opened = named if self.names_count else self.own
+        inbox = self.inboxes.get(asker if self.impersonation_counts else opened)
         if inbox is None:
             return "ErrorNonExistentMailbox", ""
         return "NoError", f'<m:Folders><t:Folder><t:FolderId Id="{inbox}"/></t:Folder></m:Folders>'
@@ -114,6 +117,24 @@ async def test_a_server_that_tells_no_address_is_believed_where_it_refuses_names
     await proof(server).ensure(_ADDRESS)
 
 
+async def test_a_server_that_goes_by_who_is_impersonated_alone_is_believed_too() -> None:
+    server = Server()
+    server.impersonation_counts, server.tells = True, None
+    known = KnownMailboxes()
+
+    await MailboxProof(server.ask, known, impersonates=True).ensure(_ADDRESS)
+
+    assert known.is_proved(_ADDRESS)
+
+
+async def test_a_server_that_ignores_who_is_impersonated_and_named_proves_nothing() -> None:
+    server = Server(own="login@example.org", login="inbox-2")
+    server.names_count, server.tells = False, None
+
+    with pytest.raises(MailboxNotProved):
+        await MailboxProof(server.ask, KnownMailboxes(), impersonates=True).ensure(_ADDRESS)
+
+
 async def test_one_of_a_mailboxs_other_addresses_proves_it_where_names_count() -> None:
     """Exchange itself refuses those (ErrorNonPrimarySmtpAddress); other servers need not."""
     server = Server(alias="inbox-1")
@@ -132,7 +153,7 @@ async def test_a_mailbox_that_does_not_exist_or_is_closed_is_told_as_that() -> N
 
     for code in ("ErrorItemNotFound", "ErrorFolderNotFound", "ErrorAccessDenied"):
         server = Server()
-        server._open = lambda _, code=code: (code, "")  # type: ignore[method-assign,misc]
+        server._open = lambda *_, code=code: (code, "")  # type: ignore[method-assign]
         with pytest.raises(MailboxAccessDenied):
             await proof(server).ensure(_ADDRESS)
 
