@@ -32,14 +32,28 @@ def sent_or_ended(site: Site, worker: subprocess.Popen[bytes], goal: int) -> boo
     return len(site.sandbox.sends()) >= goal or worker.poll() is not None
 
 
-def check(site: Site, events: list[dict[str, Any]], request_ids: list[str]) -> None:
-    """Every request was sent once, and is told as sent under one event id."""
-    assert {event["event"] for event in events} == {"outbound.sent"}
+def check(site: Site, events: list[dict[str, Any]], request_ids: list[str], *, unanswered: bool = False) -> None:
+    """
+    Every request was sent once, and is told as sent under one event id.
+
+    Where calls that send may have gone `unanswered`, three of them end a request as unknown: it was sent once, or not.
+    """
+    told = {event["request_id"]: event for event in events}
+    unknown = {request_id for request_id, event in told.items() if event["event"] == "outbound.unknown"}
+    assert {event["event"] for event in events} <= (
+        {"outbound.sent", "outbound.unknown"} if unanswered else {"outbound.sent"}
+    )
+    assert all("3 times" in told[request_id]["detail"] for request_id in unknown)
+    assert len(unknown) <= len(request_ids) / 4
     by_request = {
         request_id: {e["event_id"] for e in events if e["request_id"] == request_id} for request_id in request_ids
     }
     assert all(len(ids) == 1 for ids in by_request.values())
-    assert site.sent() == dict.fromkeys(request_ids, 1)
+    sent = site.sent()
+    assert {request_id: count for request_id, count in sent.items() if request_id not in unknown} == dict.fromkeys(
+        (request_id for request_id in request_ids if request_id not in unknown), 1
+    )
+    assert all(sent.get(request_id, 0) <= 1 for request_id in unknown)
 
 
 @pytest.mark.timeout(300)
@@ -64,7 +78,7 @@ def test_twenty_kills_over_six_hundred_requests(site: Site) -> None:
 
     assert site.stop(worker) == 0
     events += site.events()
-    check(site, events, request_ids)
+    check(site, events, request_ids, unanswered=True)
     until(lambda: site.outbound_left() == 0, "empty queues")
 
 
@@ -83,7 +97,7 @@ def test_lost_answers(site: Site, operation: str, fault: str) -> None:
     until(gather(site, events, 20), "20 ends", seconds=120)
 
     assert site.stop(worker) == 0
-    check(site, events, request_ids)
+    check(site, events, request_ids, unanswered=operation == "SendItem")
 
 
 @pytest.mark.timeout(200)

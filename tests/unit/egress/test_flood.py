@@ -74,6 +74,20 @@ async def test_no_more_than_three_calls_go_out_for_one_request_whatever_its_atte
     assert bench.drafts_left() == 0
 
 
+async def test_the_last_call_is_left_to_a_later_visit_since_a_short_trouble_would_meet_all_three() -> None:
+    bench = Bench()
+    _lose_answers(bench, "never", MOST_CALLS - 1)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting()))
+        called = bench.mailbox.calls.count("send")
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert called == MOST_CALLS - 1
+    assert bench.told() == [SENT]
+
+
 @pytest.mark.parametrize("deaths", [1, 2, 3])
 async def test_the_limit_outlives_the_workers_that_made_the_calls(deaths: int) -> None:
     """It is counted in the mailbox before each call: who dies right after one has told nobody of it."""
@@ -210,7 +224,7 @@ async def test_health_says_so_until_a_call_is_answered_though_the_mailbox_can_be
     bench.request()
 
     async with bench.running():
-        await eventually(lambda: _pauses(bench) > 0)
+        await eventually(lambda: _back(bench) and _pauses(bench) > 0)
         probes = bench.mailbox.calls.count("begun_since")
         seen: list[str] = []
         await eventually(lambda: _noted(bench, seen) and bench.mailbox.calls.count("begun_since") >= probes + 5)
