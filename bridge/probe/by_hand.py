@@ -78,5 +78,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     158: ("a mail that was moved, or given a property, has the time of that as its LastModifiedTime",
           "a mail has to be a day old first"),
     159: ("a bounce that Exchange makes bears X-MS-Exchange-Organization-AuthAs: Internal", _OTHERS),
+    162: ("the copy in Sent Items has a DateTimeReceived that is not earlier than the call that sent it",
+          "a draft has to grow an hour old first"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

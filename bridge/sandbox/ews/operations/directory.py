@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -158,8 +159,11 @@ def convert_id(context: Context, request: etree._Element) -> str:
             raise EwsError("ErrorInvalidSmtpAddress")
         raw = _decode_id(str(node.get("Id")), str(node.get("Format")))
         entry = entry_of(b64encode(raw).decode())
-        # Such an id says in which mailbox its object lies; with the other forms it is who asks that says it.
-        whose = context.address_of(entry) if node.get("Format") == "EwsId" else str(node.get("Mailbox"))
+        whose = str(node.get("Mailbox"))
+        if node.get("Format") == "EwsId":
+            # Such an id says in which mailbox its object lies. One of another tenant is converted all the same.
+            with contextlib.suppress(EwsError):
+                whose = context.address_of(entry)
         mailbox = xml.attribute(whose)
         shown = xml.attribute(_encode_id(raw, target))
         return f'<m:AlternateId xsi:type="t:AlternateIdType" Format="{target}" Id="{shown}" Mailbox="{mailbox}"/>'
