@@ -40,6 +40,7 @@ class Account:
     sent: int = 0
     sent_twice: int = 0
     unknown: int = 0
+    """Ended after three calls that send and had no answer: the worker was killed, or the call cut off, each time."""
     without_event: int = 0
     problems: list[str] = field(default_factory=list)
     event_bodies: list[bytes] = field(default_factory=list)
@@ -91,18 +92,31 @@ class Account:
         """Compare what was asked for with what Exchange sent, and both with the events."""
         sends = Counter(send["request_id"] for send in plant.sandbox.sends())
         events: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+        unanswered: set[str] = set()
         for _, body in _drain(plant, "mail.events"):
             self.event_bodies.append(body)
             event = json.loads(body)
             if event["event"] in _TERMINAL:
-                events[event["request_id"]].add((event["event"], event["event_id"], event["code"] or ""))
+                code = event["code"] or ""
+                events[event["request_id"]].add((event["event"], event["event_id"], code))
+                if event["event"] == "outbound.unknown" and "3 times" in event.get("detail", ""):
+                    unanswered.add(event["request_id"])
         self.requests = len(requested)
         self.sent = sum(1 for request_id in requested if sends[request_id])
         self.sent_twice = sum(max(0, sends[request_id] - 1) for request_id in requested)
         for request_id, wanted in requested.items():
-            self._judge(request_id, wanted, sends[request_id], sorted(events[request_id]))
+            ends = sorted(events[request_id])
+            if request_id in unanswered and len(ends) == 1 and sends[request_id] <= 1:
+                self.unknown += 1
+                continue
+            self._judge(request_id, wanted, sends[request_id], ends)
         if strangers := sends.keys() - requested.keys():
             self.problems.append(f"sent without a request: {len(strangers)}")
+
+    def judge_unknown(self) -> None:
+        """Few requests meet three kills or cuts, each between the entry of a call and its answer."""
+        if self.unknown > max(2, self.requests // 100):
+            self.problems.append(f"{self.unknown} of {self.requests} requests ended as unknown")
 
     def _judge(self, request_id: str, wanted: str, sends: int, ends: list[tuple[str, str, str]]) -> None:
         if sends > 1:

@@ -129,8 +129,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code}")
     account.judge_repeats(plant.publishes(), mischief.faults.all)
-    if account.unknown:
-        account.problems.append("unknown outcomes, though nothing was hidden")
+    account.judge_unknown()
     account.problems += _judge(watch)
     figures = {
         "seed": plan.seed,

@@ -59,6 +59,22 @@ def test_a_request_with_another_end_than_its_one_true_one_is_a_problem(
     assert {name: count for name, count in account.figures().items() if name in _JUDGED and count} == figures
 
 
+@pytest.mark.parametrize(("unknown", "sends", "problem"), [(2, 0, False), (2, 1, False), (3, 1, True), (1, 2, True)])
+def test_few_requests_may_end_as_unknown_after_three_calls_without_an_answer(
+    monkeypatch: pytest.MonkeyPatch, unknown: int, sends: int, problem: bool
+) -> None:
+    ids = [f"r-{number}" for number in range(unknown)]
+    told = {"event": "outbound.unknown", "code": "outcome_unknown", "detail": "Exchange was asked 3 times to send it"}
+    events = [("", json.dumps({**told, "event_id": one, "request_id": one}).encode()) for one in ids]
+    monkeypatch.setattr(accounts, "_drain", lambda *_: events)
+    account = Account()
+
+    account.take_outbound(_plant(sends=ids * sends), dict.fromkeys(ids, "sent"))
+    account.judge_unknown()
+
+    assert bool(account.problems) is problem
+
+
 _JUDGED = {"sent_twice", "unknown", "without_event"}
 
 
