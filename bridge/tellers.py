@@ -90,7 +90,7 @@ class Tellers:
             if self._all_elsewhere(health):
                 health.standby(PART)
             elif (code := self._why_nothing_is_read(health)) is not None:
-                health.trouble(PART, code, "no mailbox is read here, so there is none to be told of")
+                health.trouble(PART, code, "no mailbox is read here, so no notifications are asked for")
             else:
                 health.begin(PART)
         elif troubles:

@@ -109,10 +109,8 @@ class _Teller:
 
     def sum_up(self, findings: list[Finding]) -> None:
         states = [finding.state for finding in findings]
-        told = (
-            f"{states.count('ok')} as they must be, {states.count('failed')} wrong, {states.count('warning')} doubtful"
-        )
-        answer(f"{told}, {states.count('skipped')} not tried")
+        told = f"{states.count('ok')} ok, {states.count('failed')} failed, {states.count('warning')} with a warning"
+        answer(f"{told}, {states.count('skipped')} skipped")
 
 
 if TYPE_CHECKING:

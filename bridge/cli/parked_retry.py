@@ -70,6 +70,8 @@ def retry(
     else:
         for one in tried:
             answer("  ".join(one.as_fields().values()))
+        if every and not tried:
+            say("nothing is parked")
     for code in sorted({one.code for one in tried if one.outcome in {"refused", "parked_again"}}):
         say(f"{code}: {words_for(code)}" + (f": {hint_for(code)}" if hint_for(code) else ""))
     if refused := sum(one.outcome == "refused" for one in tried):

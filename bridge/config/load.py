@@ -169,6 +169,8 @@ _EMPTY = ("is empty", "give at least one", "setting_missing")
 
 def _known(kind: str, key: Key) -> tuple[str, str, str] | None:
     """Return plain words for what pydantic words for programmers."""
+    if kind == "missing" and key == ("rabbitmq",):
+        return "is missing", "add the table [rabbitmq] with urls, or set BRIDGE_RABBITMQ__URLS", "setting_missing"
     if kind == "missing":
         return "is missing", f"set it in the file, or as {variable_of(key)}", "setting_missing"
     if kind == "too_short":

@@ -59,8 +59,9 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
     ),
     "broker_right_missing": entry(
         "the user lacks a right on RabbitMQ that the work needs",
-        "rabbitmqctl set_permissions -p VHOST USER CONFIGURE WRITE READ; bridge topology export --users has what "
-        "each worker needs",
+        "log in as the user for this work (bridge send and bridge tail need a CAD system's, such as bridge-cad), or "
+        "give this one the rights that bridge topology export --users has for it: rabbitmqctl set_permissions -p VHOST "
+        "USER CONFIGURE WRITE READ",
     ),
     "topology_right_missing": entry(
         "this login may not declare the bridge's exchanges and queues; a worker's login is not meant to",

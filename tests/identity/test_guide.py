@@ -139,7 +139,7 @@ def test_the_way_into_the_mailbox(place: Place) -> None:
     ]
     assert [(section, code) for section, code in said if code not in _said(section)] == []
     assert done.returncode == 0, done.stdout
-    assert " 0 wrong, 0 doubtful, " in done.stdout
+    assert " 0 failed, 0 with a warning, " in done.stdout
 
 
 def _shown() -> list[str]:

@@ -93,7 +93,7 @@ async def test_what_worked_and_has_no_mailbox_any_more_says_why_and_not_that_it_
     assert state is not None
     assert (state.status, state.code) == ("trouble", "broker_unavailable")
     assert state.reason == words_for("broker_unavailable")
-    assert state.detail == "no mailbox is read here, so there is none to be told of"
+    assert state.detail == "no mailbox is read here, so no notifications are asked for"
 
     bench.health.ok(_READER)
     with bench.notices.watching(Mock()):

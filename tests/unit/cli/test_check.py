@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.system.reach import reach
-from bridge.cli.check import check_all, exit_code
+from bridge.cli.check import _Teller, check_all, exit_code
 from bridge.cli.exits import Exit
 from bridge.doctor.findings import doubtful, failed, ok, skipped
 from bridge.errors import BrokerAccessRefused, MailboxAccessDenied
@@ -85,6 +85,12 @@ def test_what_the_other_side_said_does_not_steer_the_terminal() -> None:
     assert len(lines) == 3
     assert lines[1].startswith("      came back: 403  [2J ]0;mine  refused  ok    all is well")
     assert len(lines[1]) < 2_100
+
+
+def test_the_last_line_counts_the_findings_under_the_names_of_their_states(capsys: pytest.CaptureFixture[str]) -> None:
+    _Teller(as_json=False).sum_up([_WELL, _WELL, _DOUBT, _NOT_TRIED])
+
+    assert capsys.readouterr().out == "2 ok, 0 failed, 1 with a warning, 1 skipped\n"
 
 
 def test_what_works_takes_one_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 
@@ -78,6 +79,18 @@ async def test_a_mail_that_was_put_back_is_followed_to_where_it_goes(monkeypatch
         await following
 
     assert [(one.outcome, one.code) for one in tried] == [("published", "ok"), ("parked_again", "mail_unreadable")]
+
+
+def test_a_retry_of_all_says_that_nothing_is_parked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would end without a word otherwise."""
+    monkeypatch.setattr(parked_retry, "_retry", AsyncMock(return_value=[]))
+
+    code = parked_retry.retry(Mock(), (), (), every=True, force=False, wait_seconds=None, as_json=False)
+
+    assert code == 0
+    assert capsys.readouterr().err == "nothing is parked\n"
 
 
 async def test_a_mail_that_stays_in_the_inbox_is_waited_for_until_the_time_is_over() -> None:

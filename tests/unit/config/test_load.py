@@ -204,6 +204,14 @@ def test_unknown_variables_are_refused_with_the_nearest_known_name(folder: Path)
     assert [p.fix for p in caught.value.problems] == ["did you mean BRIDGE_MAILBOXES?", "did you mean BRIDGE_RABBITMQ?"]
 
 
+def test_a_missing_table_rabbitmq_is_told_with_the_variable_that_can_stand_for_it(folder: Path) -> None:
+    found = problems(folder, GOOD.partition("[rabbitmq]")[0])
+
+    assert [(key, problem.fix) for key, problem in found.items()] == [
+        ("rabbitmq", "add the table [rabbitmq] with urls, or set BRIDGE_RABBITMQ__URLS")
+    ]
+
+
 def test_everything_wrong_is_told_at_once(folder: Path) -> None:
     text = GOOD.replace('"dispatch"', '"Dispatch"').replace(TENANT, "nowhere").replace("amqp:", "http:")
 

@@ -8,7 +8,7 @@ const COMMANDS = [
   ["Events, as they come: what became of a request, and which mails were parked:",
     "BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge tail"],
   ["A request to send a mail, and a wait for its outcome:",
-    "BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge send --to crew@example.net --subject Test --text Test --wait dispatch"],
+    "BRIDGE_RABBITMQ__URLS=$AMQP_URL bridge send dispatch --to crew@example.net --subject Test --text Test --wait"],
   ["What waits in each queue, and who reads it:", "bridge topology show --json"],
   ["What is wrong, and what to do:", "bridge check"],
 ];
