@@ -314,17 +314,21 @@ class SendRun:
 
     async def _send(self, progress: Progress[str]) -> None:
         own, begun = self._own(progress), self.sends.begin()
+        # From here on its entry stands for a call that may have worked, whatever ends the wait for the answer: a stop,
+        # or a bug, too. Nothing but an answer that says otherwise makes it one to be marked.
+        entry, self._open, self._entry_id = (self._open, self._open_entry()), None, None
         try:
             await self.mailbox.send(own, still=lambda: self._in_time(own))
         except SendOutcomeUnknown:
-            self._open = self._entry_id = None  # it stands for a call that may have worked
             self._unanswered = True
             self.sends.unanswered(begun)
             raise
         except BridgeError as error:
+            self._open, self._entry_id = entry
             if isinstance(error, SendRefused | CallRefused) and not isinstance(error, SendTooLate):
                 self.sends.answered()
             raise
+        self._open, self._entry_id = entry
         self.sends.answered()
 
     def _in_time(self, own: CreatedDraft) -> bool:

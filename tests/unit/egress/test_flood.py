@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.domain.send_protocol import MOST_CALLS
 from bridge.domain.unanswered_sends import MOST_IN_A_ROW, UnansweredSends
 from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable
@@ -116,6 +118,52 @@ async def test_a_call_is_in_the_ledger_before_it_is_made() -> None:
         await eventually(lambda: bool(bench.events()))
 
     assert entered == [("begun", 1)]
+
+
+async def test_call_that_worked_is_not_marked_as_never_made_by_a_worker_that_is_ended_before_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its mail may be in Sent Items by then, where nobody looks for a request that no entry says was begun."""
+    bench = Bench()
+    worked = asyncio.Event()
+    send = MemoryOutbox.send
+
+    async def unanswered(*args: Any, **options: Any) -> None:
+        await send(*args, **options)
+        worked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(MemoryOutbox, "send", unanswered)
+    bench.request()
+    await bench.killed(worked.is_set)
+    monkeypatch.undo()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert len(bench.mailbox.submissions) == 1
+    assert bench.told() == [SENT]
+
+
+async def test_call_that_worked_is_not_marked_as_never_made_for_a_bug_in_reading_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    send = MemoryOutbox.send
+
+    async def misread(*args: Any, **options: Any) -> None:
+        await send(*args, **options)
+        raise ValueError
+
+    monkeypatch.setattr(MemoryOutbox, "send", misread)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+
+    assert len(bench.mailbox.submissions) == 1
+    assert bench.told() == [SENT]
 
 
 async def test_two_workers_together_make_no_more_calls_than_one() -> None:
