@@ -153,6 +153,10 @@ class Findings:
         """Return the same with what Sent Items shows."""
         return replace(self, sent_items=mails)
 
+    def in_drafts(self, attempt: str) -> bool:
+        """Tell whether the draft of an attempt was still there, unsent or void."""
+        return any(d.stamp.attempt == attempt and d.state is not DraftState.SUBMITTED for d in self.drafts)
+
     def sent_attempts(self) -> frozenset[str]:
         """Return the attempts whose mail shows outside of Drafts."""
         return frozenset(mail.stamp.attempt for mail in (*self.outbox, *self.sent_items))

@@ -178,7 +178,9 @@ class SendRun:
             self._end_turn()
 
     def _withdraw(self) -> None:
-        if (entry_id := self._open_entry()) is not None:
+        # A call that was refused all the same may have worked where its draft is gone: a proxy may have made it twice.
+        entry_id = self._open_entry()
+        if self._open is not None and entry_id is not None and self._findings.in_drafts(self._open[0]):
             self.withdraw(entry_id)
         self._open = self._entry_id = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -164,6 +164,33 @@ async def test_call_that_worked_is_not_marked_as_never_made_for_a_bug_in_reading
 
     assert len(bench.mailbox.submissions) == 1
     assert bench.told() == [SENT]
+
+
+@pytest.mark.parametrize("copies", ["sent", "nowhere"])
+async def test_call_that_was_refused_is_not_marked_as_never_made_where_its_draft_is_gone(
+    monkeypatch: pytest.MonkeyPatch, copies: Literal["sent", "nowhere"]
+) -> None:
+    """As where a proxy makes a call twice, and tells the second answer."""
+    bench = Bench()
+    bench.mailbox.copies = copies
+    send = MemoryOutbox.send
+
+    async def twice(*args: Any, **options: Any) -> None:
+        await send(*args, **options)
+        raise CallRefused("ErrorItemNotFound")
+
+    monkeypatch.setattr(MemoryOutbox, "send", twice)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.waiting() or bench.events()))
+        bench.mailbox.move_copies("sent")
+        await eventually(lambda: _back(bench) and bool(bench.events()))
+        bench.request()
+        await eventually(lambda: _back(bench) and len(bench.events()) == 2)
+
+    assert len(bench.mailbox.submissions) == 1
+    assert bench.told() == [SENT, SENT]
 
 
 async def test_two_workers_together_make_no_more_calls_than_one() -> None:
