@@ -98,6 +98,7 @@ class Roster:
     def hear(self, announcement: Announcement, size_bytes: int) -> None:
         """Take note of an announcement. One's own proves that others would be heard as well."""
         now = self.monotonic()
+        self._forget_all_until(now - _REMEMBER_SECONDS)
         if announcement.worker == self.own:
             if not self.hearing:
                 self._hearing_since = now
@@ -107,7 +108,7 @@ class Roster:
         # The latest comes last, so the first is the oldest.
         self._heard[announcement.worker] = _Heard(announcement, frozenset(announcement.sends), size_bytes, now)
         self._size_bytes += size_bytes
-        while self._size_bytes > _MOST_BYTES or now - next(iter(self._heard.values())).at > _REMEMBER_SECONDS:
+        while self._size_bytes > _MOST_BYTES:
             self._forget(next(iter(self._heard)))
         for holding in announcement.holds:
             if holding.mailbox in self.mailboxes:
@@ -152,6 +153,11 @@ class Roster:
             return False if self.hearing_seconds >= GATHER_SECONDS else None
         deaf_since = max(self._deaf_since, self._echo_at)
         return False if self.monotonic() - deaf_since >= _DEAF_SECONDS else None
+
+    def _forget_all_until(self, moment: float) -> None:
+        """Forget who was heard last before then; the last one of all as well, whom no other follows."""
+        while (oldest := next(iter(self._heard.values()), None)) is not None and oldest.at < moment:
+            self._forget(oldest.announcement.worker)
 
     def _forget(self, worker: str) -> None:
         heard = self._heard.pop(worker, None)

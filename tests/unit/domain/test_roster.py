@@ -127,6 +127,16 @@ def test_an_alias_that_a_worker_announced_stays_known_while_that_worker_restarts
     assert bench.roster.sends("fleet") is False
 
 
+def test_the_last_other_worker_is_forgotten_as_well_though_nobody_follows_it() -> None:
+    """Requests for its mailboxes would go round for ever otherwise, and never be told as failed."""
+    bench = Bench()
+    bench.hear(OTHER, sends=("fleet",))
+
+    bench.hear_oneself(700)
+
+    assert bench.roster.sends("fleet") is False
+
+
 def test_whoever_hears_nothing_does_without_after_a_minute() -> None:
     """The right is missing, or the exchange: as before there were announcements."""
     bench = Bench()
