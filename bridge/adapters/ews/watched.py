@@ -67,14 +67,10 @@ class WatchedFolders:
 
     async def _look(self, folders: Sequence[etree._Element | None]) -> tuple[list[str | None], list[str]]:
         """Return the ids of folders, None of one that is not there, and which of them hold the ledger of sends."""
-        shape = element(
-            "m:FolderShape",
-            element("t:BaseShape", text="IdOnly"),
-            element("t:AdditionalProperties", stamps.uri(stamps.LEDGER)),
-        )
         asked = [folder for folder in folders if folder is not None]
-        request = element("m:GetFolder", shape, folder_ids("m:FolderIds", *asked))
-        messages = await self._client.call(self._address, request) if asked else []
+        messages = await self._get(asked, stamps.uri(stamps.LEDGER)) if asked else []
+        if messages and all(message.code == "ErrorInvalidPropertyRequest" for message in messages):
+            messages = await self._get(asked)  # a server that does not know the property has no ledger to be told by it
         if len(messages) != len(asked):
             raise MailboxUnavailable("another number of answers than of folders")
         answers = iter(messages)
@@ -88,6 +84,13 @@ class WatchedFolders:
             if shown is not None and stamps.LEDGER in stamps.properties_of(shown):
                 ledgers.append(ids[-1] or "")
         return ids, ledgers
+
+    async def _get(self, folders: Sequence[etree._Element], *fields: etree._Element) -> list[ResponseMessage]:
+        more = [element("t:AdditionalProperties", *fields)] if fields else []
+        shape = element("m:FolderShape", element("t:BaseShape", text="IdOnly"), *more)
+        return await self._client.call(
+            self._address, element("m:GetFolder", shape, folder_ids("m:FolderIds", *folders))
+        )
 
 
 def _shown(message: ResponseMessage) -> etree._Element | None:
