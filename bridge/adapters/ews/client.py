@@ -207,6 +207,7 @@ class EwsClient:
         Raises:
             BridgeError: As for `call`.
         """
+        await self._proved(address)
 
         def work() -> list[ResponseMessage]:
             with inserting(content):

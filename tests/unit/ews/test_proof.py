@@ -235,6 +235,8 @@ async def test_no_call_of_a_client_comes_before_its_mailbox_is_proved() -> None:
         for operation in ("FindItem", "SendItem", "DeleteItem", "CreateItem", "UpdateItem", "MoveItem"):
             with pytest.raises(MailboxNotProved):
                 await client.call(_ADDRESS, element(f"m:{operation}"))
+            with pytest.raises(MailboxNotProved):
+                await client.call_with_content(_ADDRESS, element(f"m:{operation}"), None)  # type: ignore[arg-type]
         with pytest.raises(MailboxNotProved):
             await client.call_for_mime(_ADDRESS, element("m:GetItem"), None, size_bytes=1)  # type: ignore[arg-type]
 
