@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bridge.domain.concern import Concern
 from bridge.domain.mailbox_state import MailboxState
 from bridge.errors import BridgeError
 from bridge.ports.unhurried import unhurried
@@ -17,9 +18,11 @@ from bridge.workers.loop import wait_for_any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bridge.domain.concern import Concern
     from bridge.ports.inbox import Inbox
     from bridge.telemetry.events import Emit
+
+_UNSEEN_LOOKS: Final = 3
+"""So many looks in vain, one after the other, are told: reading the inbox may meet no such trouble."""
 
 
 class AsideWatch:
@@ -44,6 +47,8 @@ class AsideWatch:
         self._state = MailboxState()
         self._junk_announced = 0
         """How many mails in the junk folder people know of by now."""
+        self._in_vain = 0
+        """How many looks failed since one did not."""
         self.concerns: Sequence[Concern] = ()
         """What a person should see to, the worst first."""
 
@@ -61,14 +66,22 @@ class AsideWatch:
         """Look until `stop` is set."""
         self._junk_announced, least = 0, 0.2
         while not stop.is_set():
-            with contextlib.suppress(BridgeError), unhurried():  # reading the inbox meets the same trouble, and tells
+            with unhurried():
                 await self._look()
             # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
             await wait_for_any(self._every_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
             least = 0.9
 
     async def _look(self) -> None:
-        seen = await self._inbox.count_aside()
+        try:
+            seen = await self._inbox.count_aside()
+        except BridgeError as error:
+            self._in_vain += 1
+            if self._in_vain >= _UNSEEN_LOOKS:
+                unseen = Concern(error.code, "junk, parked mail and the mailbox's size cannot be looked at")
+                self._tell(*self._state.concerns(junk_is_read=self._junk_is_read), unseen)
+            return
+        self._in_vain = 0
         if seen.parked_codes:
             seen = seen._replace(parked_codes=count_known(seen.parked_codes))
         codes_before = dict.fromkeys(self._state.parked_codes, 0)
@@ -82,7 +95,9 @@ class AsideWatch:
             if seen.junk > self._junk_announced:
                 self._emit(JunkFound(self._alias, seen.junk))
             self._junk_announced = seen.junk
-        concerns = tuple(self._state.concerns(junk_is_read=self._junk_is_read))
+        self._tell(*self._state.concerns(junk_is_read=self._junk_is_read))
+
+    def _tell(self, *concerns: Concern) -> None:
         if concerns != self.concerns:
             self.concerns = concerns
             self._changed()

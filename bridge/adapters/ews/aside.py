@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import find
+from bridge.adapters.ews.errors import UNKNOWN
 from bridge.adapters.ews.folders import DISTINGUISHED, distinguished, find_child, folder_ids, folder_path
 from bridge.adapters.ews.refs import number_of
 from bridge.adapters.ews.soap import T, element
 from bridge.domain.mailbox_state import LeftAside, MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
-from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
+from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,7 +64,9 @@ class EwsAside:
         self._elsewhere_bytes: int | None = None
         """What lies in folders that are not measured at each look; None where that cannot be told."""
         self._with_sizes = True
-        """Whether the server knows the properties of sizes and limits."""
+        """Whether sizes and limits are asked for; tried anew with each look for the folders."""
+        self._sizes_worked = False
+        """Whether the server ever answered a question for them: a refusal is about something else then."""
         self._codes: tuple[int, dict[str, int]] | None = None
         """The reasons of the parked mails, and how many mails there were then."""
 
@@ -77,7 +80,7 @@ class EwsAside:
         watched = [distinguished("junkemail"), *map(distinguished, _GROWING)]
         if self._parked is not None:
             watched.append(self._parked)
-        root, *messages = await self._get([distinguished("root"), *watched, *self._path])
+        root, messages = await self._get([*watched, *self._path])
         measured, path = messages[: len(watched)], messages[len(watched) :]
         ids = {_folder_id(message) for message in measured}
         if sizes is not None and all(ids):
@@ -90,14 +93,33 @@ class EwsAside:
         missing = await self._target_missing(path)
         return LeftAside(_count_in(measured[0]), count, codes, self._size(root, measured), missing)
 
-    async def _get(self, folders: Sequence[etree._Element]) -> list[ResponseMessage]:
-        """Return the answer for each folder; a server that does not know the properties is asked for counts alone."""
-        shape, ids = _shape(with_sizes=self._with_sizes), folder_ids("m:FolderIds", *folders)
-        messages = await self._client.call(self._address, element("m:GetFolder", shape, ids))
-        if self._with_sizes and all(message.code == "ErrorInvalidPropertyRequest" for message in messages):
-            self._with_sizes = False
-            return await self._get(folders)
+    async def _get(self, folders: Sequence[etree._Element]) -> tuple[ResponseMessage | None, list[ResponseMessage]]:
+        """
+        Return the answer for the root and for each folder.
+
+        A server that refuses the question as a whole may know no sizes, or no root: it is asked for counts alone, and
+        None takes the place of the root.
+        """
+        if self._with_sizes:
+            try:
+                root, *messages = await self._ask([distinguished("root"), *folders], with_sizes=True)
+            except BridgeError as error:
+                if self._sizes_worked or not _is_refusal(error):
+                    raise
+            else:
+                self._sizes_worked = self._sizes_worked or any(message.error is None for message in messages)
+                if self._sizes_worked or not all(_is_refusal(message.error) for message in messages):
+                    return root, messages
+        messages = await self._ask(folders, with_sizes=False)
+        self._with_sizes = False
+        return None, messages
+
+    async def _ask(self, folders: Sequence[etree._Element], *, with_sizes: bool) -> list[ResponseMessage]:
+        request = element("m:GetFolder", _shape(with_sizes=with_sizes), folder_ids("m:FolderIds", *folders))
+        messages = await self._client.call(self._address, request)
         if len(messages) != len(folders):
+            for message in messages:  # a refusal may stand for all of them
+                message.raise_error()
             raise MailboxUnavailable("another number of answers than of folders")
         return messages
 
@@ -107,6 +129,7 @@ class EwsAside:
         if self._looked_at is not None and now - self._looked_at < _FOUND_GOOD_SECONDS:
             return None
         self._looked_at = None
+        self._with_sizes = True
         root = distinguished("msgfolderroot")
         self._parked = await find_child(self._client, self._address, root, PARKED_FOLDER)
         self._path, self._codes, self._elsewhere_bytes = [], None, None
@@ -174,9 +197,9 @@ class EwsAside:
             return True
         return False
 
-    def _size(self, root: ResponseMessage, measured: Sequence[ResponseMessage]) -> MailboxSize | None:
+    def _size(self, root: ResponseMessage | None, measured: Sequence[ResponseMessage]) -> MailboxSize | None:
         sizes = [_value(message.element, _SIZE) for message in measured]
-        if self._elsewhere_bytes is None or any(size is None for size in sizes):
+        if root is None or self._elsewhere_bytes is None or any(size is None for size in sizes):
             return None
         limits = [_value(root.element, tag) for tag in (_SEND_LIMIT, _RECEIVE_LIMIT)]
         send, receive = (None if one is None else one * 1024 for one in limits)
@@ -193,6 +216,11 @@ def _shape(*, with_sizes: bool) -> etree._Element:
         element("t:BaseShape", text="IdOnly"),
         element("t:AdditionalProperties", *fields, *tags),
     )
+
+
+def _is_refusal(error: BridgeError | None) -> bool:
+    """Whether the server will not do what it is asked; one that is not Exchange may say so in words of its own."""
+    return error is not None and (not isinstance(error, TransientError) or error.code == UNKNOWN)
 
 
 def _tag(tag: str, kind: str) -> etree._Element:

@@ -10,7 +10,7 @@ from bridge.adapters.ews import stamps
 from bridge.adapters.ews.aside import EwsAside
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import MESSAGES, TYPES, ResponseMessage, parse_answer
-from bridge.errors import MailboxThrottled, MailboxUnavailable
+from bridge.errors import BridgeError, CallNotPossible, MailboxThrottled, MailboxUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +76,14 @@ def _holds(junk: int | str, *parked: int | str) -> str:
     )
 
 
+def _without_root(junk: int) -> str:
+    return _holds(junk).removeprefix(_root())
+
+
+def _fault(code: str) -> str:
+    return f"<s:Fault><faultcode>s:{code}</faultcode></s:Fault>"
+
+
 def _reasons(*codes: str) -> str:
     items = "".join(
         f'<t:Message><t:ItemId Id="{n}"/>{_property("", code, stamps.REASON) if code else ""}</t:Message>'
@@ -101,7 +109,10 @@ class Exchange(EwsClient):
         self.asked.append(operation)
         if operation == "GetFolder":
             self.folders.append([one.get("Id") for one in payload[-1]])
-        return parse_answer(_ENVELOPE.format(operation, self.answers.pop(0)).encode(), operation)
+        answer, envelope = self.answers.pop(0), _ENVELOPE
+        if answer.startswith("<s:Fault>"):
+            envelope = _ENVELOPE.partition("<s:Body>")[0] + "<s:Body>{1}</s:Body></s:Envelope>"
+        return parse_answer(envelope.format(operation, answer).encode(), operation)
 
 
 @pytest.fixture
@@ -240,7 +251,7 @@ async def test_where_sizes_are_not_told_a_mailbox_is_not_measured_and_all_else_i
         sent = _message("GetFolder", code="ErrorAccessDenied")
         exchange.answers += [_root() + "".join(_folder(n, 2, size=1) for n in ("junk", "inbox", "deleted")) + sent]
     else:
-        exchange.answers += [_message("GetFolder", code="ErrorInvalidPropertyRequest") * 5, _holds(2)]
+        exchange.answers += [_message("GetFolder", code="ErrorInvalidPropertyRequest") * 5, _without_root(2)]
 
     seen = await EwsAside(exchange, "dispatch@example.org").count()
 
@@ -275,3 +286,37 @@ async def test_a_folder_of_published_mails_that_is_no_more_is_told_until_it_is_t
     exchange.answers += [_holds(0), _found("cad"), _found("new")]
 
     assert [(await aside.count()).target_missing for _ in range(3)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(_fault("ErrorInvalidRequest"), id="the whole call"),
+        pytest.param(_fault("Client"), id="in words of its own"),
+        pytest.param(_message("GetFolder", code="ErrorInvalidRequest") * 5, id="each folder"),
+        pytest.param(_message("GetFolder", code="ErrorInvalidRequest"), id="one answer for all"),
+    ],
+)
+async def test_a_server_that_refuses_sizes_in_any_way_is_asked_for_counts_alone(
+    exchange: Exchange, refusal: str
+) -> None:
+    """Otherwise junk and parked mail go unseen on servers that are not Exchange."""
+    aside = EwsAside(exchange, "dispatch@example.org")
+    exchange.answers = [_found(), _sized(), refusal, _without_root(2), _without_root(3)]
+
+    assert [await _counts(aside) for _ in range(2)] == [(2, 0), (3, 0)]
+    assert [folders[0] for folders in exchange.folders] == ["root", "junkemail", "junkemail"]
+
+
+@pytest.mark.parametrize("trouble", ["", _fault("ErrorServerBusy"), _fault("ErrorMailboxStoreUnavailable")])
+async def test_trouble_that_passes_and_an_empty_answer_end_no_measuring(exchange: Exchange, trouble: str) -> None:
+    aside = EwsAside(exchange, "dispatch@example.org")
+    exchange.answers = [_found(), _sized(), trouble, _holds(1), _fault("ErrorInvalidRequest"), _holds(2)]
+    with pytest.raises(BridgeError):
+        await aside.count()
+
+    assert await _counts(aside) == (1, 0)
+    with pytest.raises(CallNotPossible):  # no refusal of sizes: the question was answered before
+        await aside.count()
+    assert await _counts(aside) == (2, 0)
+    assert [folders[0] for folders in exchange.folders] == ["root"] * 4

@@ -17,6 +17,7 @@ from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
+    CallNotPossible,
     CredentialsRejected,
     EwsBlocked,
     FolderNotFound,
@@ -657,6 +658,25 @@ async def test_what_is_wrong_beside_the_inbox_is_told_without_any_mail_until_it_
             ParkedCounted("dispatch", 0, {"mail_unreadable": 0}),
             ParkedCounted("dispatch", 0, {}),
         )
+    bench.stop.set()
+    await running
+
+
+async def test_looks_beside_the_inbox_that_fail_again_and_again_are_told_while_mail_is_read() -> None:
+    """Reading meets no such trouble: nobody would know that junk, parked mail and a full mailbox go unseen."""
+    bench = Bench(options=IngestOptions(poll_seconds=1_000, aside_seconds=0.01))
+    bench.inbox.fails["count"] = CallNotPossible()
+    running = asyncio.create_task(bench.reader.run(bench.stop))
+
+    async def until_told(wanted: str) -> None:
+        async with asyncio.timeout(10):
+            while (state := bench.health.state(bench.reader.part)) is None or state.code != wanted:
+                await asyncio.sleep(0.001)
+
+    await until_told(CallNotPossible.code)
+    assert bench.health.ready
+    del bench.inbox.fails["count"]
+    await until_told("ok")
     bench.stop.set()
     await running
 
