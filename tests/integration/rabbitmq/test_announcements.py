@@ -115,6 +115,6 @@ async def test_nothing_is_left_of_a_worker_that_ended(url: str, broker: BrokerNo
     one = Announcer(1, url)
     async with one.announcements:
         await wait_until(lambda: bool(one.heard), "it to hear itself")
-        assert "mail.lease.workers." in broker.ctl("list_queues", "-p", vhost, "name")
+        await wait_until(lambda: "mail.lease.workers." in broker.ctl("list_queues", "-p", vhost, "name"), "its queue")
 
     await wait_until(lambda: "mail.lease.workers." not in broker.ctl("list_queues", "-p", vhost, "name"), "its end")
