@@ -42,6 +42,10 @@ class MailboxThrottled(TransientError):
     code = "mailbox_throttled"
 
 
+class ThrottledInFront(MailboxThrottled):
+    """Less is asked for by what answered in Exchange's place, perhaps: the call may have been made all the same."""
+
+
 class MailboxUnavailable(TransientError):
     """Exchange did not answer, or said that it cannot at the moment. A call that changes something may have worked."""
 

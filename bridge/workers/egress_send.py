@@ -23,6 +23,7 @@ from bridge.errors import (
     SendRefused,
     SendsUnanswered,
     SendTooLate,
+    ThrottledInFront,
     TransientError,
 )
 from bridge.mime.compose_message_id import message_id_of
@@ -147,6 +148,8 @@ class SendRun:
     """An entry of this visit may be in the ledger."""
     _unanswered: bool = False
     """A call that sends had no answer in this visit."""
+    _made: bool = False
+    """The last call that sends may have been made: it went out, and no answer of Exchange's says otherwise."""
 
     async def run(self, *, look_first: bool) -> Conclusion:
         """
@@ -251,7 +254,7 @@ class SendRun:
     ) -> Progress[str] | Conclusion:
         if isinstance(error, TransientError):
             if await self._stumbled(error):
-                return _unanswered(progress, error)
+                return _unanswered(progress, made=self._made)
             if isinstance(error, HeldBack):
                 return Deferred(error.code, own=self._maybe_own)
             return Deferred(error.code, error.retry_after_seconds, own=self._maybe_own)
@@ -319,13 +322,24 @@ class SendRun:
         # From here on its entry stands for a call that may have worked, whatever ends the wait for the answer: a stop,
         # or a bug, too. Nothing but an answer that says otherwise makes it one to be marked.
         entry, self._open, self._entry_id = (self._open, self._open_entry()), None, None
+        self._made = False
+
+        def still() -> bool:
+            self._made = True  # asked when the call goes out, and of nobody who only waits for one
+            return self._in_time(own)
+
         try:
-            await self.mailbox.send(own, still=lambda: self._in_time(own))
+            await self.mailbox.send(own, still=still)
         except SendOutcomeUnknown:
-            self._unanswered = True
+            self._made = self._unanswered = True
             self.sends.unanswered(begun)
             raise
+        except ThrottledInFront:
+            if not self._made:
+                self._open, self._entry_id = entry
+            raise
         except BridgeError as error:
+            self._made = False
             self._open, self._entry_id = entry
             if isinstance(error, SendRefused | CallRefused) and not isinstance(error, SendTooLate):
                 self.sends.answered()
@@ -474,14 +488,14 @@ def _attempt() -> str:
     return uuid.uuid4().hex
 
 
-def _unanswered(progress: Progress[str], error: TransientError) -> Progress[str]:
+def _unanswered(progress: Progress[str], *, made: bool) -> Progress[str]:
     """A call was refused for now, or got no answer: what it may have done is seen by a look."""
     match progress.step:
         case Step.VOID:
             return protocol.not_voided(progress)
         case Step.ENTER:
             return protocol.not_entered(progress)
-        case Step.SEND if isinstance(error, SendOutcomeUnknown):
+        case Step.SEND if made:
             return protocol.not_submitted(progress)
         case Step.SEND:
             return protocol.not_made(progress)

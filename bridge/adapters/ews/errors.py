@@ -21,6 +21,7 @@ from bridge.errors import (
     MailboxUnavailable,
     MailUnreadable,
     SendRefused,
+    ThrottledInFront,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def error_for_status(status: int, headers: Mapping[str, str]) -> BridgeError | N
     if status == 413:
         return SendRefused("HTTP 413")  # only a mail on its way out makes a large request
     if status in {429, 503}:
-        return MailboxThrottled(f"HTTP {status}", retry_after_seconds=_retry_after_seconds(headers))
+        return ThrottledInFront(f"HTTP {status}", retry_after_seconds=_retry_after_seconds(headers))
     return MailboxUnavailable(f"HTTP {status}")
 
 

@@ -22,8 +22,9 @@ _MAY_NOT_COMPARE = only_check("RabbitMQ compares a queue for those alone who may
 _WIDE = frozenset({"broker_rights_too_wide"})
 """The administrator, who alone sees how queues differ, may do too much for a worker."""
 _LEASES = r"^mail\.lease\."
-_WRITE = r"^mail\.(inbound|events|dead|outbound\.retry\..*)$"
-_READ = r"^mail\.outbound\.(returned|dispatch(\.urgent)?)$"
+_ANNOUNCING = r"workers|lease\.workers\.[0-9a-f]+"
+_WRITE = rf"^mail\.(inbound|events|events\.default|{_ANNOUNCING}|dead|outbound\.retry\..*)$"
+_READ = rf"^mail\.({_ANNOUNCING}|outbound\.(returned|dispatch(\.urgent)?))$"
 
 
 def _at(host: str, port: int) -> Planting:
@@ -173,7 +174,11 @@ PLANTS = [
         _rights(write=_WRITE.replace(r"|outbound\.retry\..*", "")),
         worker=IN_USE,
     ),
-    Plant("no right to take requests", "broker_right_missing", _rights(read=r"^mail\.outbound\.returned$")),
+    Plant(
+        "no right to take requests",
+        "broker_right_missing",
+        _rights(read=rf"^mail\.({_ANNOUNCING}|outbound\.returned)$"),
+    ),
     Plant("no right to hold leases", "broker_right_missing", _rights(configure="^$")),
     Plant(
         "the user may declare and delete everything",

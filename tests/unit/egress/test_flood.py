@@ -11,13 +11,16 @@ import pytest
 from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.domain.send_protocol import MOST_CALLS
 from bridge.domain.unanswered_sends import MOST_IN_A_ROW, UnansweredSends
-from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable
+from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable, ThrottledInFront
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
 from bridge.workers.egress_pause import PauseOptions
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.adapters.memory.outbox import Loss
+    from bridge.domain.outbound_records import CreatedDraft
 
 UNKNOWN = ("outbound.unknown", "outcome_unknown")
 SENT = ("outbound.sent", None)
@@ -231,6 +234,37 @@ async def test_calls_that_were_throttled_do_not_count() -> None:
 
     assert bench.told() == [SENT]
     assert bench.mailbox.calls.count("send") == 7
+
+
+@pytest.mark.parametrize("executed", [True, False])
+async def test_a_call_that_was_throttled_in_front_of_exchange_may_have_been_made(
+    monkeypatch: pytest.MonkeyPatch, executed: bool
+) -> None:
+    """A proxy answers 503 for an Exchange that goes on with the call, or after it."""
+    bench = Bench()
+    send, calls = MemoryOutbox.send, 0
+
+    async def throttled_once(
+        mailbox: MemoryOutbox, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True
+    ) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            await send(mailbox, draft, still=still)
+            return
+        assert still()
+        if executed:
+            await send(mailbox, draft)  # and its mail shows in Sent Items alone
+        raise ThrottledInFront("HTTP 503", retry_after_seconds=40.0)
+
+    monkeypatch.setattr(MemoryOutbox, "send", throttled_once)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _later(bench) and SENT in bench.told())
+
+    assert bench.told() == [SENT]
+    assert len(bench.mailbox.submissions) == 1
 
 
 async def test_calls_without_a_connection_do_not_count() -> None:

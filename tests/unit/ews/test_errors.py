@@ -13,6 +13,7 @@ from bridge.errors import (
     MailboxUnavailable,
     MailUnreadable,
     SendRefused,
+    ThrottledInFront,
 )
 
 
@@ -23,8 +24,8 @@ from bridge.errors import (
         (403, {"X-EWS-Policy-Reason": "EWS is disabled for this user or tenant"}, EwsBlocked),
         (403, {"X-EWS-Policy-Reason": "EWS is blocked by policy for this user or tenant"}, EwsBlocked),
         (403, {}, MailboxAccessDenied),
-        (429, {"Retry-After": "7"}, MailboxThrottled),
-        (503, {}, MailboxThrottled),
+        (429, {"Retry-After": "7"}, ThrottledInFront),
+        (503, {}, ThrottledInFront),
         (413, {}, SendRefused),
         (502, {}, MailboxUnavailable),
         (302, {}, MailboxUnavailable),
