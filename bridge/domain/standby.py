@@ -41,13 +41,15 @@ class Standby:
     _undone: dict[str, float] = field(default_factory=dict)
     _seen_at: float | None = None
     """When the last look ended that could tell anything."""
+    _late: bool = False
+    """Whether the last look had no answer in time, which may be this worker's own doing."""
 
     def begin(self) -> None:
         """Stand by from now on, unless that is so already."""
         if self._since is None:
             self._since = self.roster.monotonic()
             self._looked_at = float("-inf")
-            self._undone, self._seen_at = {}, None
+            self._undone, self._seen_at, self._late = {}, None, False
 
     def end(self, *, owned: bool = False) -> None:
         """Stand by no more: the mailbox is this worker's, or it is not known whose."""
@@ -67,8 +69,12 @@ class Standby:
     def looked(self, undone: Iterable[str] | None) -> None:
         """Take note of a look: what was found undone, each by a name that stays the same; None: it cannot be told."""
         now = self.roster.monotonic()
-        self._seen_at = now if undone is not None else None
+        self._seen_at, self._late = now if undone is not None else None, False
         self._undone = {one: self._undone.get(one, now) for one in undone or ()}
+
+    def late(self) -> None:
+        """Take note of a look without an answer in time: it shows nothing, and what was seen before stands."""
+        self._late = True
 
     def verdict(self) -> Verdict:
         """Return whether anybody works."""
@@ -78,7 +84,7 @@ class Standby:
         if hearing and self.known:
             return "nobody"
         if self._seen_at is None:
-            return "nobody" if hearing else "unknown"
+            return "nobody" if hearing and not self._late else "unknown"
         undone = any(self._seen_at - since >= _UNDONE_SECONDS for since in self._undone.values())
         return "nobody" if undone else "unknown"
 

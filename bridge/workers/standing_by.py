@@ -103,7 +103,10 @@ class StandingBy:
         try:
             async with asyncio.timeout(LOOK_EVERY_SECONDS):
                 undone: Iterable[str] | None = await self._look()
-        except (BridgeError, TimeoutError):
+        except TimeoutError:  # perhaps for the worker's own other calls
+            standby.late()
+            return
+        except BridgeError:
             undone = None
         standby.looked(undone)
 

@@ -168,3 +168,15 @@ def test_what_was_seen_before_the_broker_was_away_is_no_proof_after_it() -> None
     bench.now += 600
 
     assert bench.pass_time(28)[-1] == "somebody"
+
+
+def test_a_look_without_an_answer_in_time_makes_nobody_of_no_holder() -> None:
+    """It may have waited for this worker's own other calls."""
+    bench = Bench(answered=False)
+    bench.pass_time(20)
+    bench.standby.late()
+
+    assert bench.pass_time(60)[-1] == "unknown"
+
+    bench.answered, bench.undone = True, None
+    assert bench.pass_time(16)[-1] == "nobody"

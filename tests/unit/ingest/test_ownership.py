@@ -256,10 +256,13 @@ class Watched:
             emit=self.events.append,
         )
         self.away = False
+        self.late = False
 
     async def look(self) -> list[str]:
         if self.away:
             raise MailboxUnavailable("away")
+        if self.late:
+            raise TimeoutError
         return [ref.message_id for ref in (await self.inbox.list_waiting("inbox", limit=1)).refs]
 
     async def pass_time(self, seconds: int, *, status: str | None = None) -> PartState:
@@ -330,6 +333,13 @@ async def test_where_exchange_cannot_be_asked_silence_alone_is_what_counts() -> 
     watched.away = True
 
     assert (await watched.pass_time(60)).code == "nobody_works"
+
+
+async def test_a_look_that_this_workers_own_work_held_up_pages_nobody() -> None:
+    watched = Watched(a_mail(1))
+    watched.late = True
+
+    assert (await watched.pass_time(60)).code == "holder_unknown"
 
 
 async def test_whoever_takes_over_what_nobody_worked_on_begins_anew() -> None:
