@@ -67,10 +67,15 @@ class Standby:
         self._looked_at = self.roster.monotonic()
 
     def looked(self, undone: Iterable[str] | None) -> None:
-        """Take note of a look: what was found undone, each by a name that stays the same; None: it cannot be told."""
+        """
+        Take note of a look: what was found undone, each by a name that stays the same; None: it cannot be told.
+
+        Where something was done since the look before, somebody works: what stays may do so for reasons of its own.
+        """
         now = self.roster.monotonic()
         self._seen_at, self._late = now if undone is not None else None, False
-        self._undone = {one: self._undone.get(one, now) for one in undone or ()}
+        found = set(undone or ())
+        self._undone = {one: self._undone.get(one, now) if self._undone.keys() <= found else now for one in found}
 
     def late(self) -> None:
         """Take note of a look without an answer in time: it shows nothing, and what was seen before stands."""

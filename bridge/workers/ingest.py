@@ -79,6 +79,7 @@ if TYPE_CHECKING:
 _JUNK = "junkemail"
 _BACKLOG_COUNT = 1_000
 _BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
+_LOOK_COUNT = 100
 _QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.
 _LAST_WAIT_SECONDS = 1.0
@@ -339,10 +340,10 @@ class MailboxReader:
         await wait_for_any(self._options.standby_seconds * random.uniform(0.5, 1.0), stop)  # noqa: S311 - spread
 
     async def _left_undone(self) -> Sequence[str]:
-        """Return the oldest mail of each folder that waits: who works takes it away."""
+        """Return the oldest mails of each folder that wait: who works takes some away, and others may have to stay."""
         with unhurried():
-            listings = [await self._inbox.list_waiting(folder, limit=1) for folder in self._options.folders]
-        return [listing.refs[0].message_id for listing in listings if listing.refs]
+            listings = [await self._inbox.list_waiting(folder, limit=_LOOK_COUNT) for folder in self._options.folders]
+        return [ref.message_id for listing in listings for ref in listing.refs]
 
     async def read_once(self, stop: asyncio.Event) -> int:
         """

@@ -180,3 +180,25 @@ def test_a_look_without_an_answer_in_time_makes_nobody_of_no_holder() -> None:
 
     bench.answered, bench.undone = True, None
     assert bench.pass_time(16)[-1] == "nobody"
+
+
+def test_a_mail_that_rightly_stays_pages_nobody_while_others_pass() -> None:
+    """A worker of an older release leaves what no queue wants, and carries the rest."""
+    bench = Bench()
+
+    for number in range(20):
+        bench.undone = ["unwanted", f"mail-{number}", f"mail-{number + 1}"]
+        assert "nobody" not in bench.pass_time(15)
+
+    bench.undone = ["unwanted", "mail-20"]
+    assert bench.pass_time(46)[-1] == "nobody"
+
+
+def test_mail_that_only_arrives_is_no_work() -> None:
+    bench = Bench()
+    bench.undone = ["mail"]
+    for number in range(5):
+        bench.undone.append(f"mail-{number}")
+        verdict = bench.pass_time(15)[-1]
+
+    assert verdict == "nobody"

@@ -342,6 +342,12 @@ async def test_a_look_that_this_workers_own_work_held_up_pages_nobody() -> None:
     assert (await watched.pass_time(60)).code == "holder_unknown"
 
 
+async def test_a_look_finds_more_than_the_mail_that_may_rightly_stay() -> None:
+    bench = Bench(a_mail(1), a_mail(2))
+
+    assert await bench.reader._left_undone() == ["m1", "m2"]
+
+
 async def test_whoever_takes_over_what_nobody_worked_on_begins_anew() -> None:
     watched = Watched(a_mail(1))
     await watched.pass_time(60)
