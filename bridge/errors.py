@@ -58,6 +58,10 @@ class CallRefused(TransientError):
     code = "call_refused"
 
 
+class ItemChanged(CallRefused):
+    """Exchange refused one call for the change key alone: the item is not as it was when that key was told."""
+
+
 class SendTooLate(CallRefused):
     """The time in which a mail could be sent was over when its call was about to go out: it was not made."""
 

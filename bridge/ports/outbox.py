@@ -150,7 +150,8 @@ class SendingMailbox(Protocol):
 
         Raises:
             SendTooLate: `still` said no, and there was no call.
-            CallRefused: The draft is not as it was created, or gone.
+            ItemChanged: The draft is not as it was created.
+            CallRefused: It is gone, or was refused for another reason that passes.
             SendRefused: Exchange will never send this mail.
             MailboxUnavailable: There was no connection, so there was no call.
             SendOutcomeUnknown: It may be sent, or be sent later.

@@ -11,7 +11,15 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, Final
 
 from bridge.domain.outbound_records import DraftState, Stamp
-from bridge.errors import BridgeError, CallRefused, LedgerUnsearchable, MessageError, SentDraftStays, StaleKeyAccepted
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    ItemChanged,
+    LedgerUnsearchable,
+    MessageError,
+    SentDraftStays,
+    StaleKeyAccepted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,7 +112,7 @@ class FirstSend:
                 self._failed = error, self._clock.monotonic()
                 raise
             except MessageError as error:  # of a draft or an entry of the proof, not of a request's mail
-                raise CallRefused(error.detail) from error
+                raise CallRefused(error.detail, code=error.code) from error
             self._proved = True
 
     async def watch(self, sent: CreatedDraft) -> SentDraftStays | None:
@@ -154,7 +162,7 @@ async def prove_stale_key(mailbox: SendingMailbox, address: str) -> None:
     Raises:
         StaleKeyAccepted: It was sent.
         LedgerUnsearchable: The draft is not found by its stamp.
-        BridgeError: The mailbox cannot be used.
+        BridgeError: The mailbox cannot be used, or the draft was refused for another reason than its change.
     """
     stamp = Stamp(REQUEST_ID, uuid.uuid4().hex, "draft")
     created = await mailbox.create_draft(_mail(address), stamp)
@@ -165,8 +173,8 @@ async def prove_stale_key(mailbox: SendingMailbox, address: str) -> None:
         await mailbox.void(seen)
         try:
             await mailbox.send(created)
-        except (CallRefused, MessageError):
-            return
+        except ItemChanged:
+            return  # any other refusal, as of a missing right, is none for the key, and proves nothing
         raise StaleKeyAccepted
     finally:
         with contextlib.suppress(BridgeError):  # it is void, and swept with other drafts

@@ -44,12 +44,19 @@ UNAVAILABLE: Final = _codes(
 
 CONFLICT: Final = _codes(
     """
-    ErrorChangeKeyRequired ErrorChangeKeyRequiredForWriteOperations ErrorFolderExists ErrorInvalidChangeKey
-    ErrorInvalidItemForOperationSendItem ErrorInvalidPropertyUpdateSentMessage ErrorIrresolvableConflict
-    ErrorItemNotFound ErrorObjectTypeChanged ErrorStaleObject
+    ErrorFolderExists ErrorInvalidItemForOperationSendItem ErrorInvalidPropertyUpdateSentMessage
+    ErrorItemNotFound ErrorObjectTypeChanged
     """
 )
 """One call was refused before anything was done, for what others did meanwhile: look again."""
+
+CHANGED: Final = _codes(
+    """
+    ErrorChangeKeyRequired ErrorChangeKeyRequiredForWriteOperations ErrorInvalidChangeKey ErrorIrresolvableConflict
+    ErrorStaleObject
+    """
+)
+"""Likewise, for the change key and nothing else."""
 
 LOGIN: Final = _codes(
     """

@@ -20,7 +20,7 @@ from bridge.domain.outbound_records import (
     Stamp,
 )
 from bridge.domain.send_rate import BegunSend
-from bridge.errors import BridgeError, CallRefused, SendOutcomeUnknown, SendTooLate
+from bridge.errors import BridgeError, CallRefused, ItemChanged, SendOutcomeUnknown, SendTooLate
 from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class MemoryOutbox:
         # As in Exchange: that a draft is void is known to the bridge alone, and its change key is all that counts.
         stale = str(item.change_key) != change_key and not self.keys_are_ignored
         if item.state is DraftState.SUBMITTED or stale:
-            raise CallRefused("ErrorStaleObject")
+            raise ItemChanged("ErrorStaleObject")
         return item
 
     async def _call(

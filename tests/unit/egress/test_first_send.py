@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from bridge.errors import BridgeError, CallRefused, SendRefused
 from bridge.telemetry.egress_events import DrainingPaused
 from bridge.workers.egress_first_send import REQUEST_ID
 from tests.unit.egress.harness import PLENTY, Bench, eventually
@@ -78,6 +79,29 @@ async def test_nothing_is_sent_where_a_stale_change_key_sends() -> None:
     [mime] = [item.mime for item in bench.mailbox.items.values() if item.stamp.request_id == REQUEST_ID]
     assert b"To: dispatch@example.org" in mime
     assert set(_codes(bench)) == {"stale_key_accepted"}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (SendRefused("ErrorSendAsDenied"), "refused_by_exchange"),
+        (CallRefused("ErrorAccessDenied"), "call_refused"),
+        (CallRefused("ErrorItemNotFound"), "call_refused"),
+    ],
+)
+async def test_refusal_for_another_reason_than_the_change_key_proves_nothing(refusal: BridgeError, code: str) -> None:
+    """As of a right that was missing at that moment, and was given since."""
+    bench = Bench(options=WITH_SELF_TEST)
+    bench.mailbox.keys_are_ignored = True
+    bench.mailbox.fail_next("send", refusal)
+    bench.request()
+
+    async with bench.running():
+        await eventually(lambda: _back(bench) and (bool(bench.events()) or "stale_key_accepted" in _codes(bench)))
+
+    assert _codes(bench)[:2] == [code, "stale_key_accepted"]
+    assert _sent(bench) == [REQUEST_ID]
+    assert _self_tests(bench) == []
 
 
 @pytest.mark.parametrize("search", ["begun_since", "find_in_ledger"])

@@ -23,7 +23,7 @@ from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, 
 from bridge.errors import (
     BridgeError,
     CallNotPossible,
-    CallRefused,
+    ItemChanged,
     MailboxThrottled,
     MailboxUnavailable,
     SendOutcomeUnknown,
@@ -314,7 +314,7 @@ async def test_requests_that_ask_at_the_same_time_share_a_call_and_each_is_told_
 
     answers = await asyncio.gather(*(sender.send(_draft(name)) for name in "abc"), return_exceptions=True)
 
-    assert [type(one) for one in answers] == [type(None), CallRefused, SendOutcomeUnknown]
+    assert [type(one) for one in answers] == [type(None), ItemChanged, SendOutcomeUnknown]
     [send] = client.calls
     assert [one.get("Id") for one in send.iter(f"{{{TYPES}}}ItemId")] == ["a", "b", "c"]
 
@@ -370,7 +370,7 @@ async def test_who_is_too_late_before_the_call_is_left_out_of_it() -> None:
         return_exceptions=True,
     )
 
-    assert [type(one) for one in told] == [type(None), SendTooLate, CallRefused]
+    assert [type(one) for one in told] == [type(None), SendTooLate, ItemChanged]
     [send] = client.calls
     assert [one.get("Id") for one in send.iter(f"{{{TYPES}}}ItemId")] == ["a", "c"]
 
