@@ -265,6 +265,8 @@ async def test_a_call_that_was_throttled_in_front_of_exchange_may_have_been_made
 
     assert bench.told() == [SENT]
     assert len(bench.mailbox.submissions) == 1
+    # Nobody who comes later may take the first call for one that was never made.
+    assert "unsent" not in {entry.kind for entry in bench.mailbox.entries.values()}
 
 
 async def test_calls_without_a_connection_do_not_count() -> None:
