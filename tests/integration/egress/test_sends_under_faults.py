@@ -10,7 +10,7 @@ import pytest
 
 from bridge.adapters.ews.sender import EwsSender
 from bridge.domain.outbound_records import Stamp
-from bridge.errors import BridgeError, CallRefused, MailboxThrottled, SendOutcomeUnknown
+from bridge.errors import BridgeError, CallRefused, MailboxThrottled, MailboxUnavailable, SendOutcomeUnknown
 from bridge.sandbox.faults.kinds import KINDS, Stage
 from tests.support.ews import ews_client
 from tests.support.faults import UNAVAILABLE, named
@@ -60,6 +60,14 @@ def _sender(sandbox: SandboxProcess, token: str, seconds: float = 30) -> Iterato
         yield EwsSender(client, _ADDRESS)
 
 
+def _is_of_connections(fault: dict[str, Any]) -> bool:
+    return KINDS[fault["kind"]].stage is Stage.CONNECTION
+
+
+def _was_never_made(error: BridgeError | None) -> bool:
+    return isinstance(error, MailboxUnavailable) and error.code == "host_unreachable"
+
+
 async def _sent_twice(sandbox: SandboxProcess, fault: dict[str, Any]) -> tuple[list[BridgeError | None], list[int]]:
     """Send a draft under a fault and then again without; return what each said, and how often it was sent by then."""
     sandbox.faults()
@@ -69,8 +77,7 @@ async def _sent_twice(sandbox: SandboxProcess, fault: dict[str, Any]) -> tuple[l
     sent: list[int] = []
     with _sender(sandbox, token) as sender:
         draft = await sender.create_draft(b"To: away@elsewhere.example\r\nSubject: x\r\n\r\nx\r\n", stamp)
-    of_connections = KINDS[fault["kind"]].stage is Stage.CONNECTION
-    match = {"service": "ews"} if of_connections else {"operation": "SendItem"}
+    match = {"service": "ews"} if _is_of_connections(fault) else {"operation": "SendItem"}
     for rules in ([{"match": match, "fault": fault}], []):
         sandbox.faults(*rules)
         with _sender(sandbox, token, _SECONDS if rules else 30) as sender:
@@ -102,7 +109,8 @@ async def test_a_send_that_was_not_done_is_unknown_and_can_be_done(
 ) -> None:
     (first, second), sent = await _sent_twice(sandbox, fault)
 
-    assert isinstance(first, SendOutcomeUnknown)
+    # On a busy machine the connection itself may take too long, and then nothing of the request has left.
+    assert isinstance(first, SendOutcomeUnknown) or (_is_of_connections(fault) and _was_never_made(first))
     assert second is None
     assert sent == [0, 1]
 
