@@ -17,6 +17,7 @@ from bridge.doctor.claims import about_claims
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
 from bridge.domain import clock_skew, expiry
+from bridge.domain.trusted_time import TIME_UNKNOWN
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ async def _tenant(examination: Examination, part: str, app: EntraAppSettings) ->
         return [failed(step, tried, error)]
     if not tenant.at_home:
         return [wrong(step, tried, "cloud_wrong", f"the tenant lives in the cloud {tenant.cloud or 'of another host'}")]
-    return [ok(step, tried, "it exists"), *_clock(part, tenant.ahead_seconds)]
+    return [ok(step, tried, "it exists"), *about_clock(part, tenant.ahead_seconds)]
 
 
 async def _are_swapped(app: EntraAppSettings) -> bool:
@@ -114,10 +115,11 @@ async def _are_swapped(app: EntraAppSettings) -> bool:
     return True
 
 
-def _clock(part: str, ahead_seconds: float | None) -> list[Finding]:
+def about_clock(part: str, ahead_seconds: float | None) -> list[Finding]:
+    """Return what is to say of how far Entra's clock is ahead; None where its answer told no time."""
     step, tried = f"{part}, clock", "compare this machine's clock with Entra's"
     if ahead_seconds is None:
-        return [skipped(step, tried, "Entra's answer tells no time")]
+        return [doubtful(step, tried, TIME_UNKNOWN, "Entra's answer tells no time: it has no usable Date")]
     told = clock_skew.words(ahead_seconds)
     if abs(ahead_seconds) >= clock_skew.WRONG_SECONDS:
         return [wrong(step, tried, "clock_skew", told)]
