@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BIRTH = 1
 """The entry that tells since when a ledger is whole; no sweep takes it."""
 _CLOCK_SECONDS = timedelta(seconds=2.5)
-"""More than a worker's careful time may be late: a second of a Date, and a second of a search, which asks by whole ones."""
+"""More than a careful time may be late: a second of a Date, and a second of a search, which asks by whole ones."""
 
 
 def _entries(site: Site) -> set[str]:
