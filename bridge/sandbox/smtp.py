@@ -42,6 +42,10 @@ class _Session(SMTP):
         self._limit_lines(_SIZE_LIMIT_BYTES + 2)
         try:
             await super().smtp_DATA(arg)
+        except Exception:
+            # The library leaves the mail open, and would refuse the next one of this connection as a nested MAIL.
+            self._set_post_data_state()
+            raise
         finally:
             self._limit_lines(_COMMAND_LIMIT_BYTES)
 

@@ -45,6 +45,7 @@ _COMPARISONS: Final = {
 }
 # These have an index; sorting by another expression of theirs would not find it.
 _INDEXED: Final = frozenset({"received", "created", "id"})
+_MASK_DIGITS: Final = 10
 MAX_DEPTH: Final = 100
 MOST_CONDITIONS: Final = 5_000
 
@@ -187,8 +188,19 @@ def _exists(path: Path, operand: Operand) -> str:
 def _excludes(path: Path, mask: etree._Element, operand: Operand, into: Restriction) -> str:
     if not is_number(path):
         raise EwsError("ErrorInvalidExcludesRestriction", "The Excludes restriction is only valid for integers.")
-    into.parameters.append(int(mask.get("Value") or "0", 0))
+    into.parameters.append(_mask(mask.get("Value") or ""))
     return f"((coalesce({operand(path)}, 0) & ?) = 0)"
+
+
+def _mask(text: str) -> int:
+    """Return the number of a mask; the schema allows `0x` alone, leading zeros and digits without end."""
+    given = text.strip().lower()
+    digits = given.removeprefix("0x").lstrip("0")
+    if len(digits) <= _MASK_DIGITS:
+        value = int(digits or "0", 16 if given.startswith("0x") else 10)
+        if value < 2**32:
+            return value
+    raise EwsError("ErrorInvalidExcludesRestriction", "The Excludes restriction takes a mask of 32 bits.")
 
 
 def _comparison(name: str, path: Path, other: etree._Element, operand: Operand, into: Restriction) -> str:

@@ -32,6 +32,8 @@ _HELD_BY_PROPERTIES = frozenset({
     "content-id", "content-description",
 })  # fmt: skip
 _MAX_HTML_FOR_TEXT = 1_000_000
+_ZEROS_OF_NUMBER = re.compile(r"&#0+(?=[0-9])")
+_BEYOND_CHARACTERS = re.compile(r"&#[0-9]{8,};?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,9 @@ def text_from_html(html: str) -> str:
         if hidden is None:
             kept.append(" ")
     kept.append(html[at:])
-    return xml_safe(unescape("".join(kept))).strip()
+    # A number of some thousand digits would raise in the conversion; none that is longer than seven is a character.
+    shown = _BEYOND_CHARACTERS.sub("\ufffd", _ZEROS_OF_NUMBER.sub("&#", "".join(kept)))
+    return xml_safe(unescape(shown)).strip()
 
 
 def topic_of(subject: str) -> str:

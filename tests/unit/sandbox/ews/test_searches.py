@@ -149,6 +149,8 @@ def mails(ews: Ews) -> Ews:
         (compared("IsEqualTo", field("item:Importance"), "High"), ["Coal for Dover"]),
         (f'<t:Excludes>{_FLAGS}<t:Bitmask Value="0x10"/></t:Excludes>', ["Steel product", "Coal for Dover"]),
         (f'<t:Excludes>{_FLAGS}<t:Bitmask Value="1"/></t:Excludes>', ["Reproduction", "Steel product", "Coal for Dover"]),
+        (f'<t:Excludes>{_FLAGS}<t:Bitmask Value="0016"/></t:Excludes>', ["Steel product", "Coal for Dover"]),
+        (f'<t:Excludes>{_FLAGS}<t:Bitmask Value="0x"/></t:Excludes>', ["Reproduction", "Steel product", "Coal for Dover"]),
         (
             f"<t:IsEqualTo>{_SUBJECT}<t:FieldURIOrConstant>{field('message:ConversationTopic')}</t:FieldURIOrConstant></t:IsEqualTo>",
             ["Reproduction", "Steel product", "Coal for Dover"],
@@ -192,6 +194,8 @@ def test_phone_numbers_and_addresses_of_contacts_are_found_by_their_index(ews: E
         (find(restriction=contains(field("item:Size"), "1")), "ErrorContainsFilterWrongType"),
         (find(restriction=contains(_FLAGS, "1")), "ErrorContainsFilterWrongType"),
         (find(restriction=f'<t:Excludes>{_SUBJECT}<t:Bitmask Value="1"/></t:Excludes>'), "ErrorInvalidExcludesRestriction"),
+        (find(restriction=f'<t:Excludes>{_FLAGS}<t:Bitmask Value="0x100000000"/></t:Excludes>'), "ErrorInvalidExcludesRestriction"),
+        (find(restriction=f'<t:Excludes>{_FLAGS}<t:Bitmask Value="{"9" * 5000}"/></t:Excludes>'), "ErrorInvalidExcludesRestriction"),
         (find(restriction=compared("IsLessThan", field("message:ToRecipients"), "x")), "ErrorUnsupportedPathForQuery"),
         (find(restriction=compared("IsEqualTo", field("folder:DisplayName"), "x")), "ErrorUnsupportedPathForQuery"),
         (find(restriction=compared("IsEqualTo", field("item:ConversationId"), "AAMk")), "ErrorInvalidIdMalformed"),

@@ -187,6 +187,41 @@ async def test_a_mail_is_not_acknowledged_when_the_store_fails(store: Store) -> 
     assert log.report()["smtp"]["errors"] == 1
 
 
+async def test_a_connection_goes_on_after_a_mail_that_was_not_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next MAIL is not a nested one, and nobody of the mail before gets it."""
+    deliver = store.deliver
+    failures = [OSError("no space")]
+
+    def deliver_from_the_second_on(address: str, mime: bytes) -> None:
+        if failures:
+            raise failures.pop()
+        deliver(address, mime)
+
+    monkeypatch.setattr(store, "deliver", deliver_from_the_second_on)
+
+    def ask(client: smtplib.SMTP) -> list[int]:
+        client.ehlo()
+        said = []
+        for recipient in (_DISPATCH, _CREW):
+            said += [client.mail("a@b.example")[0], client.rcpt(recipient)[0], client.data(b"Subject: x\r\n\r\n")[0]]
+        return said
+
+    assert await _with_client(store, ask) == [250, 250, 451, 250, 250, 250]
+    assert (_kept(store, _DISPATCH), _kept(store, _CREW)) == ([], [b"Subject: x\r\n\r\n"])
+
+
+async def test_a_mail_with_an_entity_of_any_length_is_kept(store: Store) -> None:
+    mime = b"Content-Type: text/html\r\n\r\n<p>&#" + b"7" * 166_000 + b";</p>\r\n"
+
+    def send(client: smtplib.SMTP) -> dict[str, tuple[int, bytes]]:
+        return client.sendmail("a@b.example", [_DISPATCH], mime)
+
+    assert await _with_client(store, send) == {}
+    assert _kept(store, _DISPATCH) == [mime]
+
+
 async def test_many_mails_go_over_one_connection(store: Store) -> None:
     def send(client: smtplib.SMTP) -> None:
         for number in range(20):

@@ -163,3 +163,20 @@ def test_html_becomes_text() -> None:
     html = "<html><head><title>t</title></head><style>b{}</style><p>a &amp; b</p><!-- no --><script>x</script>end"
 
     assert text_from_html(html).split() == ["a", "&", "b", "end"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "shown"),
+    [
+        ("&#" + "9" * 166_000 + ";", "\ufffd"),
+        ("&#" + "9" * 5000, "\ufffd"),
+        ("&#x" + "f" * 166_000 + ";", "\ufffd"),
+        ("&#" + "0" * 166_000 + "65;", "A"),
+        ("&#" + "0" * 166_000 + ";", "\ufffd"),
+        ("&#1114111;", ""),
+        ("&#65;", "A"),
+    ],
+)
+def test_a_number_of_any_length_is_a_character_of_html_or_none(entity: str, shown: str) -> None:
+    """Python converts no number of more than 4,300 digits, and a mail must be kept all the same."""
+    assert text_from_html(f"<p>a{entity}b</p>") == f"a{shown}b"
