@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,17 @@ def test_spaces_and_line_ends_around_a_value_do_not_count(folder: Path, around: 
     assert entra is not None
     assert entra.client_secret is not None
     assert (entra.tenant_id, entra.client_id, entra.client_secret.get_secret_value()) == (TENANT, CLIENT, SECRET)
+
+
+@pytest.mark.usefixtures("local_zone")
+def test_a_date_alone_is_its_midnight_in_utc_wherever_the_bridge_runs(folder: Path) -> None:
+    for written in ("2027-05-31", '"2027-05-31"'):
+        text = f'[entra]\n{IDS}client_secret_file = "secret"\nclient_secret_expires_at = {written}\n'
+
+        entra = loaded(folder, text).settings.entra
+
+        assert entra is not None
+        assert entra.client_secret_expires_at == datetime(2027, 5, 31, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("secret", ["two words", "line\nbreak", "h\u00e4", OTHER])

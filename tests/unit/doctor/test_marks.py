@@ -33,3 +33,10 @@ def test_what_is_older_than_any_examination_is_left_behind() -> None:
 @pytest.mark.parametrize("name", ["Bridge Check", "Bridge Check list", "Bridge Parked", "20200101-x", ""])
 def test_what_people_name_their_own_is_left_alone(name: str) -> None:
     assert not is_left_behind(name)
+
+
+@pytest.mark.usefixtures("local_zone")
+def test_the_time_zone_of_the_machine_has_no_say_in_what_is_left_behind() -> None:
+    assert not is_left_behind(Mark.new().folder)
+    assert not is_left_behind(_name(timedelta(minutes=59)))
+    assert is_left_behind(_name(timedelta(minutes=61)))

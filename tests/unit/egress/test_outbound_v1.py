@@ -282,6 +282,50 @@ def test_digest_follows_what_recipients_see_and_nothing_else() -> None:
     assert parsed(subject="a").digest() != first.digest()
 
 
+_ANOTHER_MAIL: list[dict[str, Any]] = [
+    {"to": [{"address": "crew@example.org", "name": "Crew"}]},
+    {"to": [{"address": "crew@example.org"}, {"address": "second@example.org"}]},
+    {"cc": [{"address": "cc@example.org"}]},
+    {"bcc": [{"address": "hidden@example.org"}]},
+    {"reply_to": [{"address": "desk@example.org"}]},
+    {"subject": "subject"},
+    {"text": "text"},
+    {"html": "<p>text</p>"},
+    {"attachments": [an_attachment()]},
+    {"attachments": [an_attachment(name="b.txt")]},
+    {"attachments": [an_attachment(content_type="text/plain")]},
+    {"attachments": [an_attachment(content_id="logo@example.org")]},
+    {"attachments": [an_attachment(), an_attachment()]},
+    {"attachments": [an_attachment(), an_attachment(content="YWJk")]},
+    {"in_reply_to": "<a@example.org>"},
+    {"references": ["<a@example.org>"]},
+    {"references": ["<a@example.org>", "<b@example.org>"]},
+    {"importance": "low"},
+    {"importance": "high"},
+    {"receipts": {"delivery": True}},
+    {"receipts": {"read": True}},
+    {"auto_generated": False},
+    {"headers": [{"name": "X-Flight", "value": "N1"}]},
+    {"headers": [{"name": "X-Flight", "value": "N2"}]},
+    {"headers": [{"name": "X-Flight", "value": "N1"}, {"name": "X-Gate", "value": "4"}]},
+]
+"""Requests under one id, each for another mail than every other one."""
+
+
+@pytest.mark.parametrize("fields", _ANOTHER_MAIL, ids="+".join)
+def test_another_mail_in_any_field_has_another_digest(fields: dict[str, Any]) -> None:
+    """Under the id of a mail that was sent it would be told as sent."""
+    others = [parsed(), *(parsed(**one) for one in _ANOTHER_MAIL if one is not fields)]
+
+    assert parsed(**fields).digest() not in {other.digest() for other in others}
+
+
+def test_every_field_of_a_request_was_considered_for_the_digest() -> None:
+    of_the_request = {"request_id", "correlation_id", "expires_at"}
+
+    assert {name for fields in _ANOTHER_MAIL for name in fields} == set(OutboundRequest.model_fields) - of_the_request
+
+
 def test_digest_is_the_same_in_every_release() -> None:
     assert parsed(subject="Überführung").digest() == "7827e06c979d53dbe402cd2a4c8041da5e1dc6b2d240fae3d9727b6bf4d0f203"
 

@@ -107,6 +107,18 @@ def test_a_wait_stated_as_a_date_counts_from_the_date_of_the_answer(
     assert error.retry_after_seconds == seconds
 
 
+@pytest.mark.usefixtures("local_zone")
+def test_a_wait_until_a_date_without_a_zone_is_not_stated() -> None:
+    """Counted in the machine's own zone it would be hours."""
+    for date, until in (("GMT", ""), ("", "GMT")):
+        headers = {"Date": f"Fri, 24 Jul 2026 03:00:00 {date}", "Retry-After": f"Fri, 24 Jul 2026 03:01:30 {until}"}
+
+        error = error_for_status(503, headers)
+
+        assert isinstance(error, MailboxThrottled)
+        assert error.retry_after_seconds is None
+
+
 @pytest.mark.parametrize(
     "code",
     [

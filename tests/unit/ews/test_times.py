@@ -28,3 +28,14 @@ def test_a_time_is_read_or_none(text: str | None, expected: datetime | None) -> 
 
 def test_a_time_is_written_in_utc_and_whole_seconds() -> None:
     assert to_text(datetime(2026, 11, 24, 3, 0, 7, 999, tzinfo=UTC)) == "2026-11-24T03:00:07Z"
+
+
+@pytest.mark.usefixtures("local_zone")
+def test_the_time_zone_of_the_machine_has_no_say_in_a_time() -> None:
+    moment = datetime(2026, 7, 24, 3, 0, 7, tzinfo=UTC)
+
+    assert parse_time("2026-07-24T03:00:07") == moment
+    assert parse_time("2026-07-24T03:00:07Z") == moment
+    assert parse_time("2026-07-24T05:00:07+02:00") == moment
+    assert to_text(moment) == "2026-07-24T03:00:07Z"
+    assert to_text(moment.astimezone()) == "2026-07-24T03:00:07Z"

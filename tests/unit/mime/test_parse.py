@@ -247,6 +247,13 @@ def test_dates_are_read_or_named_invalid(value: str, expected: datetime | None) 
     assert ("date_invalid" in mail.defects) == (expected is None)
 
 
+@pytest.mark.usefixtures("local_zone")
+@pytest.mark.parametrize("zone", ["", " -0000", " GMT", " XYZ"])
+def test_a_date_without_a_zone_is_utc_wherever_the_bridge_runs(zone: str) -> None:
+    """Two workers in two places would tell two times of one mail."""
+    assert _mail(f"Date: Fri, 24 Jul 2026 08:14:51{zone}").date == datetime(2026, 7, 24, 8, 14, 51, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("header", "name"),
     [
