@@ -175,3 +175,52 @@ async def test_what_exchange_did_not_get_to_in_a_batch_is_asked_for_anew() -> No
     assert [(removal.ref, removal.error) for removal in removals] == [(ref, None) for ref in refs]
     assert all(isinstance(mail, FailedFetch) for mail in nothing)
     assert client.asked == ["GetItem", "GetItem", "DeleteItem", "DeleteItem", "GetItem"]
+
+
+def _refs(count: int) -> list[MailRef]:
+    return [MailRef(f"m{n}", f"item-{n}", None, 10, "IPM.Note") for n in range(count)]
+
+
+@pytest.mark.parametrize("code", ["ErrorIrresolvableConflict", "ErrorCannotDeleteObject", "ErrorMoveCopyFailed"])
+async def test_of_two_mails_the_one_that_exchange_did_not_remove_is_not_told_as_removed(code: str) -> None:
+    """Only a mail that is gone needs no removal; one that somebody just changed is still there."""
+    refs = _refs(2)
+    for first, second in (("NoError", code), (code, "NoError"), ("ErrorItemNotFound", code)):
+        client = Exchange(_message("DeleteItem", code=first) + _message("DeleteItem", code=second))
+
+        with contextlib.closing(client):
+            removals = await EwsInbox(client, "dispatch@example.org").remove(
+                [(ref, PublishReceipt(ref.message_id)) for ref in refs]
+            )
+
+        assert [removal.ref for removal in removals] == refs
+        assert [removal.error is not None for removal in removals] == [first == code, second == code]
+
+
+async def test_a_receipt_for_another_mail_removes_nothing_wherever_it_stands_in_a_batch() -> None:
+    client, (first, second) = Exchange(_message("DeleteItem") * 2), _refs(2)
+
+    with contextlib.closing(client), pytest.raises(ValueError, match="another mail"):
+        await EwsInbox(client, "dispatch@example.org").remove(
+            [(first, PublishReceipt(first.message_id)), (second, PublishReceipt("m7"))]
+        )
+
+    assert client.asked == []
+
+
+@pytest.mark.parametrize("code", ["ErrorIrresolvableConflict", "ErrorMoveCopyFailed"])
+async def test_of_two_mails_the_one_that_exchange_did_not_park_is_not_told_as_parked(code: str) -> None:
+    folder = '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="p"/></t:Folder></t:Folders></m:RootFolder>'
+    refs = _refs(2)
+    for first, second in (("NoError", code), (code, "NoError"), ("ErrorItemNotFound", code)):
+        client = Exchange(
+            _message("FindFolder", folder), _message("MoveItem", code=first) + _message("MoveItem", code=second)
+        )
+
+        with contextlib.closing(client):
+            removals = await EwsInbox(client, "dispatch@example.org").park(
+                [(ref, "mime_empty", PublishReceipt(ref.message_id)) for ref in refs]
+            )
+
+        assert [removal.ref for removal in removals] == refs
+        assert [removal.error is not None for removal in removals] == [first == code, second == code]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
+from bridge.adapters.ews import draft as drafts
+from bridge.adapters.ews import sender as senders
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
@@ -478,3 +481,63 @@ async def test_a_large_mail_has_the_longer_to_reach_exchange() -> None:
     await sender.create_draft(b"x" * (48 << 20), Stamp("r", "a" * 32, "d" * 64))
 
     assert client.seconds == [None, client.call_timeout_seconds + 48]
+
+
+def _folder_of(call: etree._Element) -> str | None:
+    return next((one.get("Id") for one in call.iter(f"{{{TYPES}}}DistinguishedFolderId")), None)
+
+
+async def test_a_mail_of_a_request_whose_id_differs_in_case_alone_is_not_told_as_this_ones() -> None:
+    """Exchange compares without regard to case."""
+    client = Scripted(FindItem=[_found(_entry(**{stamps.REQUEST_ID: "R-1"}), _entry())])
+
+    [mail] = await _sender(client).find_in_sent_items("R-1")
+    [draft] = await _sender(client).find_drafts("r-1")
+
+    assert (mail.stamp.request_id, draft.stamp.request_id) == ("R-1", "r-1")
+
+
+async def test_an_entry_of_a_request_whose_id_differs_in_case_alone_is_not_told_as_this_ones() -> None:
+    begun = {stamps.ENTRY: "begun", stamps.RECIPIENTS: "1"}
+    other = {**begun, stamps.REQUEST_ID: "R-1"}
+    client = Scripted(FindItem=[_found(_birth(), _entry(**other), _entry(**begun))])
+
+    view = await _sender(client).find_in_ledger("r-1")
+
+    assert [entry.stamp.request_id for entry in view.entries] == ["r-1"]
+
+
+async def test_a_mail_that_was_deleted_twice_is_found_where_the_ledger_was_lost() -> None:
+    """Whoever empties Deleted Items moves it on to where only a recovery shows it."""
+    sent = _entry().replace("</t:Message>", "<t:IsDraft>false</t:IsDraft></t:Message>")
+    client = Scripted(FindItem=[_found(), _found(), _found(sent)])
+
+    found = await _sender(client).find_in_sent_items("r-1", deleted=True)
+
+    assert [mail.stamp.request_id for mail in found] == ["r-1"]
+    assert [_folder_of(call) for call in client.calls] == ["sentitems", "deleteditems", "recoverableitemsdeletions"]
+
+
+@pytest.mark.parametrize("said", ["<t:IsDraft>true</t:IsDraft>", ""])
+async def test_a_draft_that_somebody_deleted_is_no_mail_that_was_sent(said: str) -> None:
+    draft = _entry().replace("</t:Message>", f"{said}</t:Message>")
+    client = Scripted(FindItem=[_found(), _found(draft)])
+
+    assert await _sender(client).find_in_sent_items("r-1", deleted=True) == []
+
+
+async def test_a_large_request_is_written_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written on it, the heartbeats of all leases and connections would wait for its base64."""
+    item = '<m:Items><t:Message><t:ItemId Id="d" ChangeKey="k"/></t:Message></m:Items>'
+    client, written, real = Scripted(CreateItem=[[("NoError", item)]]), list[int](), drafts.creation
+
+    def creation(*drafts: tuple[bytes, dict[str, str]]) -> etree._Element:
+        written.append(threading.get_ident())
+        return real(*drafts)
+
+    monkeypatch.setattr(senders, "creation", creation)
+
+    await _sender(client).create_draft(b"x" * (2 << 20), Stamp("r", "a" * 32, "d" * 64))
+
+    assert len(written) == 1
+    assert threading.get_ident() not in written
