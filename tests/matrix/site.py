@@ -70,6 +70,7 @@ class Site:
         self.sandbox.add_mailbox(self.address)
         vhost = uuid.uuid4().hex
         make_vhosts(self.broker, [vhost])
+        self._restarted, self._passed_on = False, 0  # the next line reads both, even where the rest fails
         self.stack.callback(self._delete_vhost, vhost)
         self.amqp_url = self.broker.vhost_url(vhost)
         wanted = topology([self.alias])
@@ -84,7 +85,6 @@ class Site:
         self._listener.listen()
         self._listener.settimeout(30)
         self._line: socket.socket | None = None
-        self._restarted = False
 
     def _delete_vhost(self, vhost: str) -> None:
         if self._restarted:  # a moment ago
