@@ -17,17 +17,17 @@ TOPOLOGY: Topology = topology(["dispatch"])
 
 def patient(*urls: str) -> RabbitSettings:
     """Settings for what a test stands on, and is not about: a machine that does other things may take its time."""
-    return replace(quick(*urls), connect_timeout_seconds=20, answer_timeout_seconds=20)
+    return replace(quick(*urls), answer_timeout_seconds=20)
 
 
 def quick(
     *urls: str, confirm_timeout_seconds: float = 2.0, max_outstanding_bytes: int = 64 * 1024 * 1024
 ) -> RabbitSettings:
-    """Settings that notice trouble within seconds."""
+    """Settings that notice trouble within seconds once connected; a machine that does other things connects slowly."""
     return RabbitSettings(
         urls,
         heartbeat_seconds=2,
-        connect_timeout_seconds=2,
+        connect_timeout_seconds=20,
         answer_timeout_seconds=5,
         confirm_timeout_seconds=confirm_timeout_seconds,
         first_wait_seconds=0.1,
