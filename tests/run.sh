@@ -69,7 +69,7 @@ export BRIDGE_SHARED=$shared
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 # Every request to every sandbox of the run is kept with its answers, and validated at the end where the official schema
-# is at hand.
+# is at hand (three forms that Exchange uses against its schema are put right before: tests/schema/official.py).
 export BRIDGE_SANDBOX_RECORD=$results/answers
 failed=() not_run=() lines=()
 

@@ -82,21 +82,37 @@ async def find_child(
     client: EwsClient, address: str, parent: etree._Element, display_name: str
 ) -> etree._Element | None:
     """Return the id of a child folder by its display name, None where there is none."""
-    is_equal = element(
-        "t:IsEqualTo",
-        element("t:FieldURI", FieldURI="folder:DisplayName"),
-        element("t:FieldURIOrConstant", element("t:Constant", Value=display_name)),
-    )
     request = element(
         "m:FindFolder",
         element("m:FolderShape", element("t:BaseShape", text="IdOnly")),
         element("m:IndexedPageFolderView", MaxEntriesReturned="10", Offset="0", BasePoint="Beginning"),
-        element("m:Restriction", is_equal),
+        element("m:Restriction", is_named(display_name)),
         folder_ids("m:ParentFolderIds", parent),
         Traversal="Shallow",
     )
     message = await client.call_one(address, request)
     return _copy_id(next(message.element.iter(f"{T}FolderId"), None))
+
+
+def is_named(display_name: str) -> etree._Element:
+    """
+    Return the restriction that a folder has this name, whatever its case.
+
+    Exchange has no two folders side by side whose names differ in nothing but case, and whether IsEqualTo minds it is a
+    guess (23): a folder that can be neither found nor made would be missed for ever.
+    """
+    equal = element("t:FieldURIOrConstant", element("t:Constant", Value=display_name))
+    return element(
+        "t:Or",
+        element("t:IsEqualTo", element("t:FieldURI", FieldURI="folder:DisplayName"), equal),
+        element(
+            "t:Contains",
+            element("t:FieldURI", FieldURI="folder:DisplayName"),
+            element("t:Constant", Value=display_name),
+            ContainmentMode="FullString",
+            ContainmentComparison="IgnoreCase",
+        ),
+    )
 
 
 async def ensure_child(client: EwsClient, address: str, parent: etree._Element, display_name: str) -> etree._Element:

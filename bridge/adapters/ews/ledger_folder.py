@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import find_all
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folders import distinguished, folder_ids, is_named
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time
 from bridge.errors import MailboxUnavailable
@@ -74,11 +74,6 @@ class LedgerFolder:
 
     async def _found(self) -> list[etree._Element]:
         by_property = stamps.equals(stamps.LEDGER, _YES)
-        by_name = element(
-            "t:IsEqualTo",
-            element("t:FieldURI", FieldURI="folder:DisplayName"),
-            element("t:FieldURIOrConstant", element("t:Constant", Value=FOLDER)),
-        )
         request = element(
             "m:FindFolder",
             element(
@@ -87,7 +82,7 @@ class LedgerFolder:
                 element("t:AdditionalProperties", stamps.uri(stamps.LEDGER)),
             ),
             element("m:IndexedPageFolderView", MaxEntriesReturned="100", Offset="0", BasePoint="Beginning"),
-            element("m:Restriction", element("t:Or", by_property, by_name)),
+            element("m:Restriction", element("t:Or", by_property, is_named(FOLDER))),
             folder_ids("m:ParentFolderIds", distinguished("msgfolderroot"), distinguished("deleteditems")),
             Traversal="Deep",
         )

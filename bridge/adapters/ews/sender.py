@@ -315,7 +315,8 @@ class EwsSender:
             fields=fields,
             one_page=len(request_ids) > 1,
         )
-        # Exchange compares strings without regard to case; two request ids may differ in nothing else.
+        # Two request ids may differ in nothing but case, and whether Exchange's IsEqualTo minds it is a guess (23): of
+        # what a search finds, only what has the id as it is written counts.
         stamped = ((item, stamps.stamp_of(stamps.properties_of(item))) for item in items)
         return [(item, stamp) for item, stamp in stamped if stamp is not None and stamp.request_id in request_ids]
 

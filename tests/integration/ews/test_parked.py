@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
+from bridge.adapters.ews.folders import distinguished, ensure_child, find_child, folder_ids
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import element
@@ -155,3 +155,13 @@ async def test_where_nothing_was_ever_parked_nothing_was_lately(client: EwsClien
 def _set_clocks(sandbox: SandboxProcess, ahead_seconds: int) -> None:
     ahead = {f"{whose}_clock_ahead_seconds": ahead_seconds for whose in ("exchange", "entra")}
     sandbox.admin("/settings", method="PUT", body=ahead)
+
+
+async def test_a_folder_that_is_there_in_another_case_is_the_one_that_is_meant(client: EwsClient) -> None:
+    """Exchange makes no second one of that name."""
+    beside = distinguished("msgfolderroot")
+    made = await ensure_child(client, _ADDRESS, beside, PARKED_FOLDER.upper())
+    again = await ensure_child(client, _ADDRESS, beside, PARKED_FOLDER)
+    other = await find_child(client, _ADDRESS, beside, f"{PARKED_FOLDER} 2")
+
+    assert (again.get("Id"), other) == (made.get("Id"), None)

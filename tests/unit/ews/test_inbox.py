@@ -6,8 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
+from lxml import etree
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.folders import is_named
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
 from bridge.domain.mail import FailedFetch, FetchedMail, MailRef
@@ -18,8 +20,6 @@ from tests.support.raw_server import RawServer
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-
-    from lxml import etree
 
 _ENVELOPE = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
@@ -123,6 +123,16 @@ async def test_a_folder_for_published_mails_that_was_made_anew_is_found() -> Non
     assert isinstance(failed.error, FolderNotFound)
     assert removed.error is None
     assert client.asked == ["FindFolder", "MoveItem", "FindFolder", "MoveItem"]
+
+
+def test_a_folder_is_asked_for_by_a_name_whose_case_is_of_no_matter() -> None:
+    """Whether IsEqualTo minds the case is a guess; Contains says it."""
+    restriction = is_named("Bridge Parked")
+    same, contains = restriction
+
+    assert [etree.QName(one).localname for one in (restriction, same, contains)] == ["Or", "IsEqualTo", "Contains"]
+    assert contains.items() == [("ContainmentMode", "FullString"), ("ContainmentComparison", "IgnoreCase")]
+    assert [one.get("Value") for one in restriction.iter("{*}Constant")] == ["Bridge Parked", "Bridge Parked"]
 
 
 async def test_what_a_library_raises_over_an_answer_is_trouble_and_no_bug() -> None:

@@ -430,6 +430,26 @@ async def test_what_is_found_for_several_requests_is_told_to_the_one_that_it_bel
     assert sum(not _asks_since_when(call) for call in client.calls if str(call.tag).endswith("}FindItem")) == 1
 
 
+async def test_a_search_that_does_not_mind_the_case_tells_no_request_of_another_ones_mails() -> None:
+    """Whether IsEqualTo minds it is a guess; of two ids that differ in case alone, each has its own mails."""
+    begun = {stamps.ENTRY: "begun", stamps.RECIPIENTS: "1"}
+    other = {**begun, stamps.REQUEST_ID: "R-1"}
+    both = _found(_birth(), _entry(**begun), _entry(**other))
+    client = Scripted(FindItem=[both])
+    sender = _sender(client)
+    await sender.prepare()
+
+    for asked in (["r-1"], ["r-1", "R-1"], ["r-1", "r-2"]):
+        ledger = await asyncio.gather(*(sender.find_in_ledger(one) for one in asked))
+        drafts = await asyncio.gather(*(sender.find_drafts(one) for one in asked))
+        sent = [await sender.find_in_sent_items(one) for one in asked]
+        theirs = [[one] if one != "r-2" else [] for one in asked]
+
+        assert [[one.stamp.request_id for one in view.entries] for view in ledger] == theirs
+        assert [[one.stamp.request_id for one in found] for found in drafts] == theirs
+        assert [[one.stamp.request_id for one in found] for found in sent] == theirs
+
+
 async def test_a_void_never_overwrites_what_became_of_the_draft_since_it_was_seen() -> None:
     client = Scripted(UpdateItem=[[("NoError", "")]])
     seen = SeenDraft(Stamp("r-1", "attempt", "digest"), "draft", "as-seen", DraftState.UNSENT)
