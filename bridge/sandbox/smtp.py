@@ -44,7 +44,7 @@ class _Session(SMTP):
             await super().smtp_DATA(arg)
         except Exception:
             # The library leaves the mail open, and would refuse the next one of this connection as a nested MAIL.
-            self._set_post_data_state()
+            self.envelope = self._create_envelope()
             raise
         finally:
             self._limit_lines(_COMMAND_LIMIT_BYTES)
