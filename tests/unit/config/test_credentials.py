@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -150,6 +151,25 @@ def test_spaces_and_line_ends_around_a_value_do_not_count(folder: Path, around: 
     assert entra is not None
     assert entra.client_secret is not None
     assert (entra.tenant_id, entra.client_id, entra.client_secret.get_secret_value()) == (TENANT, CLIENT, SECRET)
+
+
+@pytest.mark.parametrize("given", [f" {OTHER} ", f"{OTHER}\n", f"{OTHER}\r", f"\t{OTHER}\r\n"])
+@pytest.mark.parametrize("how", ["file", "variable", "toml"])
+def test_nothing_stays_around_a_secret_that_is_not_entras(folder: Path, how: str, given: str) -> None:
+    """A CR at its end is invisible, and the sign-in fails."""
+    (folder / "given").write_bytes(given.encode())
+    environ = {"BRIDGE_MAILBOXES__0__PASSWORD": given, "BRIDGE_BLOBS__SECRET_ACCESS_KEY": given}
+    line = {"file": '{}_file = "given"\n', "variable": "", "toml": f"{{}} = {json.dumps(given)}\n"}[how]
+    login = f'username = "u"\n{line.format("password")}[rabbitmq]'
+    ews = '[ews]\nauth = "ntlm"\nurl = "https://exchange.example.org/EWS/Exchange.asmx"\n'
+    blobs = f'[blobs]\nurl = "s3://bucket"\naccess_key_id = "key"\n{line.format("secret_access_key")}'
+
+    settings = loaded(
+        folder, ews + blobs, REST.replace("[rabbitmq]", login), **(environ if how == "variable" else {})
+    ).settings
+
+    secrets = [settings.mailboxes[0].password, settings.blobs and settings.blobs.secret_access_key]
+    assert [secret and secret.get_secret_value() for secret in secrets] == [OTHER, OTHER]
 
 
 @pytest.mark.usefixtures("local_zone")

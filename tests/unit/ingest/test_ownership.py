@@ -25,6 +25,7 @@ from bridge.telemetry.ingest_events import (
     MailboxElsewhere,
     MailboxLeft,
     MailboxTaken,
+    MailKept,
     ReadingFailed,
 )
 from bridge.telemetry.metrics import Metrics
@@ -32,13 +33,14 @@ from bridge.telemetry.standby_events import HolderUnknown, NobodyWorks, Somebody
 from bridge.workers.ingest import IngestOptions
 from bridge.workers.standing_by import StandingBy
 from tests.support.clock import InstantClock
-from tests.unit.ingest.doubles import a_mail
+from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from bridge.adapters.memory.inbox import StoredMail
+    from bridge.domain.mail import ReadMail
     from bridge.errors import BridgeError
     from bridge.ports.broker import Message
     from bridge.telemetry.events import Event
@@ -208,6 +210,45 @@ async def test_a_mailbox_is_not_left_while_receipts_are_held() -> None:
         del bench.inbox.fails["remove"]
         await eventually(lambda: bench.left == [])
     assert bench.publisher.ids == ["m1"]
+
+
+async def test_a_mailbox_is_not_left_while_published_mails_are_stuck() -> None:
+    """Whoever came next would publish them again, as those whose removal was not answered."""
+    bench = Bench(a_mail(1), a_mail(2), options=QUICK)
+    bench.inbox.stuck.add("item-2")
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(MailKept)))
+        bench.inbox.fails["list"] = MailboxUnavailable()
+        await eventually(lambda: len(bench.told(ReadingFailed)) >= 3)
+
+        assert bench.told(MailboxLeft) == []
+        assert bench.left == ["m2"]
+    assert bench.publisher.ids == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("ends", ["stop", "lost"])
+async def test_what_was_fetched_is_not_published_once_the_worker_is_stopped_or_has_lost_the_mailbox(ends: str) -> None:
+    """It stays for the next reader, who may have the mailbox already."""
+    bench = Bench(*(a_mail(number) for number in range(1, 7)), options=QUICK)
+    composed: list[str] = []
+
+    async def composing(mail: ReadMail) -> Sequence[Message]:
+        composed.append(mail.ref.message_id)
+        if len(composed) == 2:
+            (bench.stop if ends == "stop" else bench.publisher.leases[LEASE]).set()
+            bench.publisher.taken.add(LEASE)
+            for _ in range(5):  # whoever waits for it has heard of it then
+                await asyncio.sleep(0)
+        return await compose(mail)
+
+    bench.reader._large._compose = composing
+    async with running(bench):
+        await eventually(lambda: bool(bench.told(MailboxLeft)))
+
+    assert composed[:2] == ["m1", "m2"]
+    assert bench.publisher.ids == ["m1"]
+    assert bench.left == ["m2", "m3", "m4", "m5", "m6"]
+    assert bench.budget.taken_bytes == 0
 
 
 async def test_a_worker_that_is_stopped_removes_what_it_published_before_it_leaves_the_mailbox() -> None:

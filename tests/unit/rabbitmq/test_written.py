@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pika
+import pytest
 
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
@@ -27,12 +28,27 @@ class Channel:
         self.written.append((properties, mandatory))
 
 
-async def test_every_message_is_persistent_and_comes_back_where_no_queue_wants_it() -> None:
+@pytest.mark.parametrize(
+    ("amqp_exchange", "routing_key"),
+    [
+        ("mail.inbound", "dispatch.mail"),
+        ("mail.inbound", "dispatch.bounce"),
+        ("mail.outbound", "dispatch"),
+        ("mail.outbound", "dispatch.urgent"),
+        ("mail.events", "outbound.sent.dispatch"),
+        ("mail.dead", "mail.dead"),
+        ("", "mail.outbound.dispatch.urgent"),
+        ("", "mail.outbound.retry.30s"),
+    ],
+)
+async def test_every_message_is_persistent_and_comes_back_where_no_queue_wants_it(
+    amqp_exchange: str, routing_key: str
+) -> None:
     publisher, channel = RabbitPublisher(RabbitSettings(("amqp://user:password@127.0.0.1:1",))), Channel()
     holder: Any = publisher
     holder._channel, holder._link.down = channel, None
 
-    answer = publisher.publish(Message("mail.inbound", "dispatch.mail", b"{}", "m1", "mail.inbound.v1"))
+    answer = publisher.publish(Message(amqp_exchange, routing_key, b"{}", "m1", "mail.inbound.v1"))
 
     assert not answer.done()
     [(properties, mandatory)] = channel.written

@@ -68,6 +68,38 @@ def test_a_hung_task_is_told_within_a_minute_though_it_said_ok(health: Health, t
     assert not health.ready
 
 
+@pytest.mark.parametrize("said", ["ok", "standby", "warning"])
+def test_whatever_a_hung_task_said_last_the_process_is_not_ready(health: Health, time: Time, said: str) -> None:
+    """Who hangs takes nothing over: a standby is no exception."""
+    if said == "warning":
+        health.warn(PART, "credential_expires_soon")
+    else:
+        (health.ok if said == "ok" else health.standby)(PART)
+    assert health.ready
+
+    time.seconds += 59
+
+    (state,) = health.report()
+    assert (state.status, state.code, health.ready) == ("stale", "stalled", False)
+
+
+def test_the_second_of_two_parts_that_hangs_is_told_though_the_first_one_works(health: Health, time: Time) -> None:
+    health.ok(PART)
+    health.standby("mailbox:dispatch:egress")
+
+    time.seconds += 59
+    health.ok("mailbox:dispatch:egress")
+    assert not health.ready
+    time.seconds += 59
+    health.ok(PART)
+
+    assert [(state.part, state.status) for state in health.report()] == [
+        ("mailbox:dispatch:egress", "stale"),
+        (PART, "ok"),
+    ]
+    assert not health.ready
+
+
 def test_a_part_that_never_started_is_told(health: Health, time: Time) -> None:
     time.seconds += 59
 
