@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from lxml import etree
@@ -11,6 +11,7 @@ from lxml import etree
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.folders import is_named
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
+from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
 from bridge.domain.mail import FailedFetch, FetchedMail, MailRef
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
@@ -57,12 +58,14 @@ class Exchange(EwsClient):
         super().__init__(EwsConnection("http://127.0.0.1:1"), login=("basic", "user", "password"))
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.requests: list[etree._Element] = []
 
     def _call(
         self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
     ) -> list[ResponseMessage]:
         operation = str(payload.tag).rpartition("}")[2]
         self.asked.append(operation)
+        self.requests.append(payload)
         return parse_answer(_ENVELOPE.format(operation, self.answers.pop(0)).encode(), operation)
 
 
@@ -123,6 +126,39 @@ async def test_a_folder_for_published_mails_that_was_made_anew_is_found() -> Non
     assert isinstance(failed.error, FolderNotFound)
     assert removed.error is None
     assert client.asked == ["FindFolder", "MoveItem", "FindFolder", "MoveItem"]
+
+
+_REF = MailRef("m1", "item", None, 100, "IPM.Note")
+
+
+@pytest.mark.parametrize("delete_type", [None, "MoveToDeletedItems", "SoftDelete", "HardDelete"])
+async def test_what_the_bridge_deletes_sends_no_read_receipt(
+    delete_type: Literal["MoveToDeletedItems", "SoftDelete", "HardDelete"] | None,
+) -> None:
+    """Deleted unread, a mail that asks for one would tell its sender that nobody read it."""
+    client = Exchange(_message("DeleteItem"))
+    inbox = EwsInbox(client, "dispatch@example.org", remove_by=RemoveBy(delete_type, None))
+
+    with contextlib.closing(client):
+        [removed] = await inbox.remove([(_REF, PublishReceipt("m1"))])
+
+    assert removed.error is None
+    assert [one.get("SuppressReadReceipts") for one in client.requests] == ["true"]
+
+
+async def test_the_reason_written_beside_a_parked_mail_sends_no_read_receipt() -> None:
+    folders = '<m:RootFolder><t:Folders><t:Folder><t:FolderId Id="parked"/></t:Folder></t:Folders></m:RootFolder>'
+    moved = '<m:Items><t:Message><t:ItemId Id="there"/></t:Message></m:Items>'
+    client = Exchange(
+        _message("FindFolder", folders), _message("MoveItem", moved), _message("UpdateItem", "<m:Items/>")
+    )
+
+    with contextlib.closing(client):
+        [parked] = await EwsParked(client, "dispatch@example.org").put([(_REF, "mime_broken")])
+
+    assert parked.error is None
+    assert client.asked == ["FindFolder", "MoveItem", "UpdateItem"]
+    assert client.requests[-1].get("SuppressReadReceipts") == "true"
 
 
 def test_a_folder_is_asked_for_by_a_name_whose_case_is_of_no_matter() -> None:
