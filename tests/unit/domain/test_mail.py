@@ -39,3 +39,8 @@ def test_another_mailbox_key_or_time_is_another_message_id(address: str, key: by
 def test_message_id_never_changes_between_versions() -> None:
     """Consumers drop repeats by it: a deploy must not give waiting mails new names."""
     assert derive_message_id("dispatch@example.org", b"\x01", _AT) == "db339f83e3d4f271448a90d5dbcdf252b7c747d9"
+
+
+@pytest.mark.usefixtures("local_zone")
+def test_the_time_zone_of_the_machine_has_no_say_in_a_message_id() -> None:
+    assert derive_message_id("dispatch@example.org", b"\x01", _AT) == "db339f83e3d4f271448a90d5dbcdf252b7c747d9"

@@ -166,3 +166,30 @@ def test_a_flood_of_made_up_workers_is_bounded_and_the_latest_are_kept() -> None
     known = [number for number in range(1, 1000) if bench.roster.sends(f"alias-{number}")]
 
     assert known == list(range(1000 - 64, 1000))
+
+
+def test_who_sends_for_a_mailbox_says_nothing_of_who_reads_it() -> None:
+    bench = Bench()
+
+    bench.hear(OTHER, status="ok", direction="ingest")
+    bench.hear(THIRD, status="stale", direction="egress")
+
+    reads, sends = bench.roster.live_claim("ingest", "dispatch"), bench.roster.claim("egress", "dispatch")
+    assert reads is not None
+    assert sends is not None
+    assert (reads.worker, reads.holding.status) == (OTHER, "ok")
+    assert (sends.worker, sends.holding.status) == (THIRD, "stale")
+    assert bench.roster.live_claim("egress", "dispatch") is None
+
+
+def test_of_two_workers_that_are_there_each_counts() -> None:
+    bench = Bench()
+
+    bench.hear(OTHER, status="ok")
+    bench.hear(THIRD, status="ok", mailbox="of-others")
+    bench.hear(THIRD, status="ok", mailbox="of-others")
+
+    assert bench.roster.others == 2
+    claim = bench.roster.claim("ingest", "dispatch")
+    assert claim is not None
+    assert claim.worker == OTHER

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bridge.adapters.memory.broker import MemoryDelivery
 from bridge.errors import CallRefused, MailboxFull
-from tests.support.clock import START
-from tests.unit.egress.harness import PLENTY, Bench, eventually
+from bridge.ports.broker import Message
+from bridge.wire.outbound_v1 import OutboundLimits
+from bridge.workers.egress_ticket import read_ticket
+from tests.support.clock import START, InstantClock
+from tests.unit.egress.harness import PLENTY, Bench, a_body, eventually
 
 _HOUR = timedelta(hours=1)
 SENT = ("outbound.sent", None)
@@ -106,3 +110,20 @@ async def test_a_request_ends_once_its_waits_and_visits_add_up_to_what_is_allowe
     assert len(waits) == 4
     assert 5 <= waits[0] < 30 <= waits[1] - 5
     assert bench.told()[-1] == ("outbound.failed", "call_refused")
+
+
+@pytest.mark.usefixtures("local_zone")
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [("2026-07-24T03:00:00", None), ("2026-07-24T03:00:00Z", datetime(2026, 7, 24, 3, tzinfo=UTC))],
+)
+def test_a_first_seen_header_without_a_zone_tells_nothing(written: str, expected: datetime | None) -> None:
+    """Read in the machine's own zone it would be hours off, and end a request at its first trouble."""
+    clock = InstantClock()
+    clock.unsure = None
+    message = Message("", "dispatch", a_body(), "r-1", "mail.outbound.v1", headers={"x-bridge-first-seen": written})
+    delivery = MemoryDelivery("mail.outbound.dispatch", message, redelivered=False, _settle=lambda *_: None)
+
+    first_seen = read_ticket(delivery, limits=OutboundLimits(), clock=clock).first_seen
+
+    assert first_seen == expected

@@ -51,6 +51,28 @@ async def test_one_ack_may_answer_many(book: _Book) -> None:
     assert (len(book.outstanding), book.outstanding.size_bytes) == (1, 10)
 
 
+async def test_one_nack_may_refuse_many(book: _Book) -> None:
+    """Each of them stays where it was; the next one is still to be answered."""
+    for number in range(4):
+        book.write(f"m-{number}")
+
+    book.outstanding.acked(1, multiple=False)
+    book.outstanding.nacked(3, multiple=True)
+
+    assert book.settled == [("m-0", None), ("m-1", "publish_refused"), ("m-2", "publish_refused")]
+    assert len(book.outstanding) == 1
+
+
+async def test_of_two_messages_that_one_ack_answers_the_returned_one_is_not_held(book: _Book) -> None:
+    for number in range(3):
+        book.write(f"m-{number}")
+
+    book.outstanding.returned("m-1", "x", "k")
+    book.outstanding.acked(3, multiple=True)
+
+    assert book.settled == [("m-0", None), ("m-1", "publish_unroutable"), ("m-2", None)]
+
+
 async def test_acks_may_come_in_any_order(book: _Book) -> None:
     """Queues answer when they can."""
     for number in range(3):
