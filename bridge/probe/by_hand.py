@@ -80,5 +80,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     159: ("a bounce that Exchange makes bears X-MS-Exchange-Organization-AuthAs: Internal", _OTHERS),
     162: ("the copy in Sent Items has a DateTimeReceived that is not earlier than the call that sent it",
           "a draft has to grow an hour old first"),
+    163: ("a mail that asks for a read receipt sends one when it is marked read or deleted unread, unless suppressed",
+          _OTHERS),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

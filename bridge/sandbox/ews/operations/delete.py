@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from bridge.sandbox.ews import occurrences
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.operations import receipts
 from bridge.sandbox.ews.operations.meetings import call_off
 from bridge.sandbox.store import items
 from bridge.sandbox.store import properties as p
@@ -34,6 +35,7 @@ def delete_item(context: Context, request: etree._Element) -> str:
         else:
             if item_class.startswith("ipm.appointment"):
                 call_off(context, db, mailbox, item, request.get("SendMeetingCancellations"))
+            receipts.settle(context, db, mailbox, item, deleted=True, suppress=request.get("SuppressReadReceipts"))
             items.delete(db, item, disposal)
         return ""
 

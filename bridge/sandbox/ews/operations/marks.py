@@ -8,6 +8,7 @@ from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.context import batch, child, children
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.fields import item_id_xml
+from bridge.sandbox.ews.operations import receipts
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.store import folders, items
 from bridge.sandbox.store import properties as p
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 def mark_all_items_as_read(context: Context, request: etree._Element) -> str:
     """Mark every item of folders as read or unread; items that are so already keep their change keys."""
     read = xml.truth(request.findtext(xml.M + "ReadFlag"))
+    suppress = request.findtext(xml.M + "SuppressReadReceipts")
 
     def mark(node: etree._Element) -> str:
         mailbox, folder = context.folder_of(db, node)
         unread = db.execute("SELECT id FROM items WHERE folder = ? AND unread = ?", (folder.id, int(read))).fetchall()
         for (number,) in unread:
             item = items.read(db, mailbox.id, number)
+            if read:
+                receipts.settle(context, db, mailbox, item, deleted=False, suppress=suppress)
             flags = item.bag.get(p.MESSAGE_FLAGS, 0)
             items.update(db, item, {p.MESSAGE_FLAGS: flags | p.FLAG_READ if read else flags & ~p.FLAG_READ})
         return ""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
+from bridge.sandbox.ews.operations import receipts
 from bridge.sandbox.ews.operations.changes import Changes, read_element
 from bridge.sandbox.ews.view import View
-from bridge.sandbox.store import folders, items
+from bridge.sandbox.store import items
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _PREFIXES: Final = {"ReplyToItem": "RE: ", "ReplyAllToItem": "RE: ", "ForwardIte
 # PidTagLastVerbExecuted and PidTagIconIndex (MS-OXOMSG 2.2.1.11, 2.2.1.10).
 _VERBS: Final = {"ReplyToItem": 102, "ReplyAllToItem": 103, "ForwardItem": 104}
 _ICONS: Final = {"ReplyToItem": 261, "ReplyAllToItem": 261, "ForwardItem": 262}
-_SUPPRESSED: Final = "receipt suppressed"
 TAGS: Final = frozenset(xml.T + name for name in (*_PREFIXES, "SuppressReadReceipt"))
 
 
@@ -63,10 +63,9 @@ def suppress_read_receipt(context: Context, db: sqlite3.Connection, node: etree.
         EwsError: ErrorReadReceiptNotPending, it asks for none, or is junk.
     """
     view = _referred(context, db, node)
-    junk = folders.folder(db, view.mailbox.id, view.item.folder).distinguished == "junkemail"
-    if junk or not view.item.bag.get(p.READ_RECEIPT_REQUESTED) or view.item.bag.get(_SUPPRESSED):
+    if not receipts.is_pending(db, view.item):
         raise EwsError("ErrorReadReceiptNotPending")
-    view.item.bag[_SUPPRESSED] = True
+    view.item.bag[receipts.SETTLED] = True
     items.rewrite(db, view.item)
 
 

@@ -10,6 +10,7 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.fields import element_for
 from bridge.sandbox.ews.kinds import BY_ELEMENT
+from bridge.sandbox.ews.operations import receipts
 from bridge.sandbox.ews.operations.changes import Changes, read_element, removal
 from bridge.sandbox.ews.operations.personal import update_personal, zone_of
 from bridge.sandbox.ews.operations.send import check_sendable
@@ -82,6 +83,8 @@ def update_item(context: Context, request: etree._Element) -> str:
         if disposition != "SaveOnly":
             # Looked at before anything is stored: an update that is refused must leave nothing behind.
             check_sendable(mailbox, {**item.bag, **changes.bag}, context.may_send)
+        if changes.flags_of(item.bag) & p.FLAG_READ:
+            receipts.settle(context, db, mailbox, item, deleted=False, suppress=request.get("SuppressReadReceipts"))
         item = _apply(db, mailbox, item, changes)
         if disposition != "SaveOnly":
             _send(context, db, request, mailbox, item)
