@@ -31,6 +31,8 @@ ALIASES = ("dispatch", "charter")
 CREW = "crew@example.org"
 _RETRY_MILLISECONDS = (500, 1_000, 2_000, 3_000)
 """In the place of seconds and minutes: what matters is the way, not the wait."""
+CONTROL_SECONDS = 600.0
+"""For `rabbitmqctl`, an Erlang machine of its own that has taken over a minute where a run kept every core busy."""
 
 
 def address_of(alias: str) -> str:
@@ -151,7 +153,8 @@ class Plant:
 
     def queue_lengths(self) -> dict[str, int]:
         """Return how many messages each queue holds, unsettled ones included; 1 for a queue that has no leader yet."""
-        lines = self.broker.ctl("--quiet", "list_queues", "name", "messages").splitlines()[1:]
+        told = self.broker.ctl("--quiet", "list_queues", "name", "messages", timeout_seconds=CONTROL_SECONDS)
+        lines = told.splitlines()[1:]
         return {
             name: int(count) if count.isdigit() else 1 for name, _, count in (line.partition("\t") for line in lines)
         }

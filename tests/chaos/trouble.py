@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.chaos.plant import CONTROL_SECONDS
 from tests.chaos.repeats import SHARED, Faults
 from tests.support.faults import HARMLESS, UNAVAILABLE
 
@@ -174,9 +175,9 @@ class Trouble:
 
     def _alarm(self, chance: random.Random) -> str:
         with self.plant.infrastructure:
-            self.plant.broker.ctl("set_vm_memory_high_watermark", "absolute", "1")
+            self.plant.broker.ctl("set_vm_memory_high_watermark", "absolute", "1", timeout_seconds=CONTROL_SECONDS)
             self.stop.wait(chance.uniform(0.5, 4))
-            self.plant.broker.ctl("set_vm_memory_high_watermark", "0.6")
+            self.plant.broker.ctl("set_vm_memory_high_watermark", "0.6", timeout_seconds=CONTROL_SECONDS)
         return "alarm"
 
     def _expire_tokens(self, _: random.Random) -> str:
