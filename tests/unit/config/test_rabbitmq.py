@@ -66,9 +66,10 @@ def test_what_does_not_fit_the_way_to_sign_in_is_refused(values: dict[str, Any],
 
 def test_the_ways_to_sign_in_are_accepted() -> None:
     """A certificate may stand beside a password."""
-    _section(urls=["amqps://u:p@b/"], client_certificate_file="c.pem", client_key_file="k.pem")
-    _section(urls=[_TLS], auth="external", client_certificate_file="c.pem", client_key_passphrase="x")
-    _section(**_OAUTH)
+    beside = _section(urls=["amqps://u:p@b/"], client_certificate_file="c.pem", client_key_file="k.pem")
+    alone = _section(urls=[_TLS], auth="external", client_certificate_file="c.pem", client_key_passphrase="x")
+
+    assert [one.auth for one in (beside, alone, _section(**_OAUTH))] == ["password", "external", "oauth"]
 
 
 def test_the_app_for_the_broker_is_the_default_one_or_the_named_one() -> None:

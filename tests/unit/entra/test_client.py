@@ -189,8 +189,13 @@ def test_a_managed_identity_that_is_nowhere_is_told(monkeypatch: pytest.MonkeyPa
         assert caught.value.code == code
 
 
-def test_nothing_is_asked_before_a_token_is_wanted() -> None:
+def test_nothing_is_asked_before_a_token_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(requests.Session, "send", lambda _, request, **__: sent.append(request))
+
     EntraClient(EntraApp("https://nowhere.invalid/tenant", "client", "scope", ca_file="/nowhere"))
+
+    assert sent == []
 
 
 def test_a_ca_file_that_is_gone_is_trouble_and_no_bug() -> None:

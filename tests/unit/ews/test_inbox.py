@@ -77,6 +77,8 @@ async def test_a_listing_that_makes_no_sense_is_trouble_and_no_bug(answer: str) 
     with contextlib.closing(Exchange(answer)) as client, contextlib.suppress(BridgeError):
         await EwsInbox(client, "dispatch@example.org").list_waiting("inbox", limit=10)
 
+    assert client.asked == ["FindItem"]
+
 
 @pytest.mark.parametrize(
     "item",

@@ -32,8 +32,12 @@ def test_a_regular_expression_without_end_is_interrupted() -> None:
 
 
 def test_time_in_which_nothing_is_computed_does_not_count() -> None:
+    started = time.monotonic()
+
     with cpu_seconds(0.1):
         time.sleep(0.3)
+
+    assert time.monotonic() - started >= 0.3
 
 
 def test_what_other_threads_compute_does_not_count() -> None:
@@ -55,18 +59,25 @@ def test_what_other_threads_compute_does_not_count() -> None:
 def test_what_ends_in_time_is_not_disturbed_later() -> None:
     with cpu_seconds(0.05):
         pass
-    until = time.process_time() + 0.2
+    turns, until = 0, time.process_time() + 0.2
 
     while time.process_time() < until:
-        pass
+        turns += 1
+
+    assert turns
+    assert time.process_time() >= until
 
 
 def test_each_mail_has_its_own_time() -> None:
+    started = time.process_time()
+
     for _ in range(5):
         with cpu_seconds(0.1):
             until = time.process_time() + 0.05
             while time.process_time() < until:
                 pass
+
+    assert time.process_time() - started >= 0.25  # more than one of them may have
 
 
 def test_another_thread_has_no_ceiling_and_leaves_that_of_the_main_thread_alone() -> None:

@@ -16,7 +16,12 @@ _DISPATCH, _CREW = "dispatch@example.org", "crew@example.org"
 
 
 def test_every_default_is_a_value_that_may_be_set() -> None:
-    TemperBook().put({name: setting.default for name, setting in SETTINGS.items()})
+    book, defaults = TemperBook(), {name: setting.default for name, setting in SETTINGS.items()}
+    before = book.report()
+
+    book.put(defaults)
+
+    assert book.report() == before
 
 
 def test_exchange_s_limits_are_there_by_default() -> None:
