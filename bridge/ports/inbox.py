@@ -18,7 +18,8 @@ class Inbox(Protocol):
 
     Every method may raise `MailboxThrottled`, `MailboxUnavailable`, `TokenUnavailable` and the operator errors of a
     mailbox (`CredentialsRejected`, `EwsBlocked`, `MailboxNotFound`, `MailboxAccessDenied`). Except where said, nothing
-    changed then.
+    changed then; after `MailboxUnavailable` a removal or a move may have been done all the same. A folder that is not
+    there is `FolderNotFound`. No mails to do anything with are no call.
     """
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
@@ -28,8 +29,8 @@ class Inbox(Protocol):
         """
         Return one outcome for each ref, in their order.
 
-        A mail that fails does not fail the others. MIME that is absent, empty, not base64 or of implausible size is
-        never passed off as the mail.
+        A mail that fails does not fail the others, and a call that fails as a whole is the failure of each. MIME that
+        is absent, empty, not base64 or of implausible size is never passed off as the mail.
         """
 
     async def remove(self, published: Sequence[tuple[MailRef, PublishReceipt]]) -> Sequence[Removal]:
@@ -37,7 +38,8 @@ class Inbox(Protocol):
         Take published mails out of the folder; a mail already gone is not an error. One outcome for each.
 
         The receipts are the point: without one there is no way to remove mail, and a receipt for another mail is
-        refused with ValueError.
+        refused with ValueError, before anything is removed. A mail that was moved elsewhere since the listing is gone
+        from the folder, and stays where it is.
         """
 
     async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:

@@ -203,6 +203,8 @@ class EwsInbox:
         for ref, receipt in published:
             if ref.message_id != receipt.message_id:
                 raise ValueError("a receipt for another mail")
+        if not published:
+            return []
         refs = [ref for ref, _ in published]
         messages = await self._call_for_each(refs, await self._removal(refs))
         if any(isinstance(message.error, FolderNotFound) for message in messages):
@@ -216,6 +218,8 @@ class EwsInbox:
 
     async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
         """Move mails unchanged to the folder `Bridge Parked`; a mail already gone is not an error."""
+        if not announced:
+            return []
         self._aside.look_anew()
         return await self._parked.put([(ref, code) for ref, code, _ in announced])
 

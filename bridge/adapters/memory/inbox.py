@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bridge.domain.mail import (
@@ -19,12 +20,14 @@ from bridge.domain.mail import (
 )
 from bridge.domain.mailbox_state import LeftAside, MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
-from bridge.errors import BridgeError, MailUnreadable
+from bridge.errors import BridgeError, FolderNotFound, MailUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.ports.broker import PublishReceipt
+
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class MemoryInbox:
 
     def __init__(self, *mails: StoredMail, page_limit: int = 1_000) -> None:
         self.mails = list(mails)
+        self.folders = {"inbox", "junkemail", "deleteditems"}
+        """Those that are there without any mail."""
         self.page_limit = page_limit
         self.fails: dict[str, BridgeError] = {}
         """Operation (`list`, `fetch`, `remove`, `park`, `parked_lately`, `count`) to the error that it raises."""
@@ -60,25 +65,27 @@ class MemoryInbox:
         """The clock by which mails are parked."""
         self.size: MailboxSize | None = None
         self.target_missing = False
+        self._moves = 0
 
     async def list_waiting(self, folder: str, *, limit: int, offset: int = 0) -> Listing:
         """Return the mails of a folder oldest first."""
         self._fail("list")
         self.listings.append(offset)
-        mails = [mail.ref for mail in self.mails if mail.folder == folder]
+        mails = sorted(self._in(folder), key=lambda ref: ref.received_at or _EARLIEST)
         page = mails[offset : offset + min(limit, self.page_limit)]
         return Listing(page, total=len(mails), complete=offset + len(page) >= len(mails))
 
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
-        return sum(mail.folder == folder for mail in self.mails)
+        self._fail("count")
+        return len(self._in(folder))
 
     async def count_aside(self) -> LeftAside:
         """Return what is junk or parked, and what a test says of the mailbox."""
-        self._fail("count")
         parked = [mail.ref.message_id for mail in self.mails if mail.folder == PARKED_FOLDER]
         codes = Counter(self.parked.get(message_id, "") for message_id in parked)
-        return LeftAside(await self.count("junkemail"), len(parked), codes, self.size, self.target_missing)
+        junk = await self.count("junkemail")
+        return LeftAside(junk, len(parked), codes, self.size, self.target_missing)
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref."""
@@ -93,6 +100,8 @@ class MemoryInbox:
         for ref, receipt in published:
             if ref.message_id != receipt.message_id:
                 raise ValueError("a receipt for another mail")
+        if not published:
+            return []
         self._fail("remove")
         ids = {ref.item_id for ref, _ in published}
         self.removals.append(sorted(ids))
@@ -102,12 +111,17 @@ class MemoryInbox:
 
     async def park(self, announced: Sequence[tuple[MailRef, str, PublishReceipt]]) -> Sequence[Removal]:
         """Move mails to the folder of parked ones; `parked` has their codes."""
+        if not announced:
+            return []
         self._fail("park")
+        here = {mail.ref.item_id for mail in self.mails} - self.stuck
         for ref, code, _ in announced:
-            self.parked[ref.message_id] = code
-        ids = {ref.item_id for ref, _, _ in announced} - self.stuck
-        self.parked_at += [self.now()] * len(ids)
-        self.mails = [replace(mail, folder=PARKED_FOLDER) if mail.ref.item_id in ids else mail for mail in self.mails]
+            if ref.item_id in here:
+                here.discard(ref.item_id)
+                self.parked[ref.message_id] = code
+                self.parked_at.append(self.now())
+                self.folders.add(PARKED_FOLDER)
+                self.move(ref, PARKED_FOLDER)
         return [Removal(ref, MailUnreadable() if ref.item_id in self.stuck else None) for ref, _, _ in announced]
 
     async def parked_lately(self, within_seconds: float, *, limit: int) -> Sequence[float]:
@@ -115,6 +129,23 @@ class MemoryInbox:
         self._fail("parked_lately")
         ages = [self.now() - at for at in reversed(self.parked_at)]
         return [age for age in ages if age < within_seconds][:limit]
+
+    def move(self, ref: MailRef, folder: str) -> MailRef:
+        """Move a mail as Exchange does it: it is another item then, and the same mail. Return what a listing shows."""
+        [mail] = [mail for mail in self.mails if mail.ref.item_id == ref.item_id]
+        self._moves += 1
+        moved = replace(mail.ref, item_id=f"{ref.item_id}-moved-{self._moves}")
+        for ids in (self.unreadable, self.stuck):
+            if ref.item_id in ids:
+                ids.add(moved.item_id)
+        self.mails = [one for one in self.mails if one is not mail] + [replace(mail, ref=moved, folder=folder)]
+        return moved
+
+    def _in(self, folder: str) -> list[MailRef]:
+        found = [mail.ref for mail in self.mails if mail.folder == folder]
+        if not found and folder not in self.folders:
+            raise FolderNotFound
+        return found
 
     def _read(self, ref: MailRef) -> Fetched:
         mail = next((mail for mail in self.mails if mail.ref.item_id == ref.item_id), None)

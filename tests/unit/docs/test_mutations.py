@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,12 @@ def test_every_fault_fits_the_code_and_changes_it(fault: Fault) -> None:
 def test_every_test_that_a_fault_names_is_where_it_says(fault: Fault) -> None:
     assert fault.tests
     for test in fault.tests:
-        file, _, name = test.partition("::")
-        assert f"def {name}(" in (ROOT / file).read_text("utf-8")
+        file, *of_class, name = test.split("::")
+        if of_class:  # what several adapters promise is written in a class that theirs inherit
+            module = importlib.import_module(file.removesuffix(".py").replace("/", "."))
+            assert callable(getattr(getattr(module, *of_class), name))
+        else:
+            assert f"def {name}(" in (ROOT / file).read_text("utf-8")
 
 
 def test_the_page_of_faults_is_made_of_the_list() -> None:
