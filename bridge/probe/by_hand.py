@@ -82,5 +82,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
           "a draft has to grow an hour old first"),
     163: ("a mail that asks for a read receipt sends one when it is marked read or deleted unread, unless suppressed",
           _OTHERS),
+    164: ("an item that MoveItem takes to another folder is never in neither of the two",
+          "two clients have to search while a third one moves some thousand items"),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

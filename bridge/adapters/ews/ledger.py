@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.ews import ledger_folder, stamps
 from bridge.adapters.ews.calls import changes, find, find_all
 from bridge.adapters.ews.folders import folder_ids
-from bridge.adapters.ews.ledger_folder import BORN, LedgerFolder, is_birth
+from bridge.adapters.ews.ledger_folder import (
+    ARCHIVED,
+    BORN,
+    LedgerFolder,
+    archive_of,
+    is_birth,
+    is_mark_of_archives,
+)
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time, to_text
 from bridge.adapters.ews.together import Together
@@ -18,8 +27,8 @@ from bridge.errors import CallRefused, FolderNotFound, MailboxUnavailable, SendO
 from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from lxml import etree
 
@@ -35,6 +44,12 @@ _CHANGED: Final = "item:LastModifiedTime"
 _MOST_DIGITS: Final = 6
 _TRIES: Final = 3
 _KINDS: Final = frozenset({"begun", "done", "unsent", "ended"})
+_OVER: Final = _KINDS - {"begun"}
+ARCHIVED_AFTER: Final = timedelta(hours=26)
+"""Longer than entries are counted for the sends of a day, which are not looked for in archives."""
+WORTH_MOVING: Final = 1_000
+_MOST_MOVED: Final = 5_000
+_MOVED_AT_ONCE: Final = 100
 _FIELDS: Final = (*stamps.STAMP_NAMES, stamps.ENTRY, stamps.RECIPIENTS, stamps.CALL, stamps.REASON)
 
 
@@ -53,6 +68,7 @@ class EwsLedger:
         self._entries = Together(self._enter_all, line)
         self._marks = Together(self._mark_all, line)
         self._views = Together(self._views_of, line)
+        self._swept = 0
 
     @property
     def since(self) -> datetime | None:
@@ -106,22 +122,48 @@ class EwsLedger:
 
     async def _views_of(self, request_ids: Sequence[str]) -> list[LedgerView]:
         asked = [stamps.equals(stamps.REQUEST_ID, one) for one in dict.fromkeys(request_ids)]
-        wanted = stamps.any_of([*asked, stamps.equals(stamps.ENTRY, BORN)])
+        wanted = stamps.any_of([*asked, stamps.one_of(stamps.ENTRY, [BORN, ARCHIVED])])
+        one_page = len(request_ids) > 1
         for _ in range(_TRIES):
-            births: list[etree._Element] = []
-            found: list[LedgerEntry] = []
-            whole = True
-            for items in await self._search(wanted, one_page=len(request_ids) > 1):
-                births += [item for item in items if is_birth(item)]
-                whole &= any(is_birth(item) for item in items)
-                found += [entry for item in items if (entry := _entry(item)) is not None]
+            folders = await self._search(wanted, one_page=one_page)
+            whole = all(any(map(is_birth, items)) for items in folders)
             if whole:
-                self._home.note_births(births)
-                entries = sorted(found, key=lambda entry: entry.at)  # stable: Exchange sorted each folder
+                # After the folder itself: what leaves it is in the archive before.
+                marked = any(is_mark_of_archives(item) for items in folders for item in items)
+                archived = await self._search_archives(request_ids, one_page=one_page, marked=marked)
+                whole = archived is not None
+            if whole:
+                found = [item for items in [*folders, *(archived or [])] for item in items]
+                self._home.note_births(item for item in found if is_birth(item))
                 since = self._home.since
+                entries = sorted(_once(found), key=lambda entry: entry.at)  # stable: Exchange sorted each folder
                 return [LedgerView([e for e in entries if e.stamp.request_id == one], since) for one in request_ids]
             self._home.forget()  # somebody emptied it: what it says is less than it was told
         raise MailboxUnavailable("the ledger does not tell since when it is whole")
+
+    async def _search_archives(
+        self, request_ids: Sequence[str], *, one_page: bool, marked: bool
+    ) -> list[list[etree._Element]] | None:
+        """Return what the archives of these requests hold; None where somebody took an archive, or its items, away."""
+        asked: dict[int, list[etree._Element]] = {}
+        for one in dict.fromkeys(request_ids):
+            asked.setdefault(archive_of(one), []).append(stamps.equals(stamps.REQUEST_ID, one))
+        found = []
+        for number, wanted in asked.items():
+            archive = await self._home.archive(number, marked=marked)
+            restriction = stamps.any_of([*wanted, stamps.equals(stamps.ENTRY, BORN)])
+            try:
+                pages = [await self._find_entries(folder, restriction, one_page=one_page) for folder in archive]
+            except (FolderNotFound, CallRefused) as error:
+                if not _is_gone(error):
+                    raise
+                return None
+            # While nothing is marked the archives are being made, and are empty.
+            if marked and not all(any(map(is_birth, items)) for items in pages):
+                await self._home.emptied(archive)
+                return None
+            found += pages
+        return found
 
     async def begun_since(self, age: timedelta) -> BegunSends:
         """Return the sends that were begun within this time."""
@@ -145,13 +187,71 @@ class EwsLedger:
         # Once in a while: who deletes the folder in Outlook moves it to Deleted Items, where it keeps its id and ages
         # away unseen.
         self._home.forget()
-        for folder in await self._home.ids():
-            if len(ids) < limit:
-                message = await find(
-                    self._client, self._address, folder, restriction, fields=(), limit=limit - len(ids)
-                )
-                ids += [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
+        folders = [*await self._home.ids(), *chain.from_iterable(await self._home.archives())]
+        begin = self._swept % len(folders)
+        for at, folder in [*enumerate(folders)][begin:] + [*enumerate(folders)][:begin]:
+            message = await find(self._client, self._address, folder, restriction, fields=(), limit=limit - len(ids))
+            ids += [stamps.item_id_of(item)[0] for item in stamps.items_of(message)]
+            self._swept = at  # most are swept already when the next batch is asked for
+            if len(ids) >= limit:
+                break
         return ids
+
+    async def archive(self, now: datetime) -> int:
+        """
+        Move entries of requests that are over, older than `ARCHIVED_AFTER`, into the archives, once there are many.
+
+        Returns how many were moved; another worker may move the same ones meanwhile.
+        """
+        over = stamps.one_of(stamps.ENTRY, sorted(_OVER))
+        old = element("t:And", over, created_before(now - ARCHIVED_AFTER))
+        moved = 0
+        for folder in await self._home.ids():
+            entries = await self._pages(folder, old)
+            if len(entries) < WORTH_MOVING:
+                continue
+            await self._home.prepare_archives()
+            by_archive: dict[int, list[str]] = {}
+            for item in entries:
+                request_id = stamps.properties_of(item).get(stamps.REQUEST_ID)
+                if request_id is not None:
+                    by_archive.setdefault(archive_of(request_id), []).append(stamps.item_id_of(item)[0])
+            for number, ids in by_archive.items():
+                for at in range(0, len(ids), _MOVED_AT_ONCE):
+                    moved += await self._move(ids[at : at + _MOVED_AT_ONCE], number)
+        return moved
+
+    async def _pages(self, folder: etree._Element, restriction: etree._Element) -> list[etree._Element]:
+        """Return the oldest entries that a search finds, up to `_MOST_MOVED`, before any of them moves."""
+        found: list[etree._Element] = []
+        while len(found) < _MOST_MOVED:
+            message = await find(
+                self._client,
+                self._address,
+                folder,
+                restriction,
+                fields=[stamps.uri(stamps.REQUEST_ID)],
+                offset=len(found),
+                sort_by=CREATED,
+            )
+            page = list(stamps.items_of(message))
+            if not page:
+                break
+            found += page
+        return found
+
+    async def _move(self, ids: Sequence[str], number: int) -> int:
+        [target, *_] = await self._home.archive(number, marked=True)
+        request = element(
+            "m:MoveItem",
+            folder_ids("m:ToFolderId", target),
+            element("m:ItemIds", *(element("t:ItemId", Id=item_id) for item_id in ids)),
+        )
+        messages = await self._client.call(self._address, request)
+        for message in messages:
+            if message.code != "ErrorItemNotFound":  # another worker moved it, or swept it
+                message.raise_error()
+        return sum(message.error is None for message in messages)
 
     async def _enter(self, stamp: Stamp, values: dict[str, str]) -> str:
         try:
@@ -192,15 +292,7 @@ class EwsLedger:
         for _ in range(_TRIES):
             try:
                 return [
-                    await find_all(
-                        self._client,
-                        self._address,
-                        folder,
-                        restriction,
-                        fields=entry_fields(),
-                        sort_by=CREATED,
-                        one_page=one_page,
-                    )
+                    await self._find_entries(folder, restriction, one_page=one_page)
                     for folder in await self._home.ids()
                 ]
             except (FolderNotFound, CallRefused) as error:
@@ -208,6 +300,19 @@ class EwsLedger:
                     raise
                 self._home.forget()  # somebody deleted it: it is made anew
         raise MailboxUnavailable("the ledger's folder is gone again and again")
+
+    async def _find_entries(
+        self, folder: etree._Element, restriction: etree._Element, *, one_page: bool
+    ) -> list[etree._Element]:
+        return await find_all(
+            self._client,
+            self._address,
+            folder,
+            restriction,
+            fields=entry_fields(),
+            sort_by=CREATED,
+            one_page=one_page,
+        )
 
 
 def _is_gone(error: BridgeError) -> bool:
@@ -233,6 +338,16 @@ def entry_fields() -> list[etree._Element]:
 def created_before(moment: datetime) -> etree._Element:
     """Return the restriction to what was stored before a moment."""
     return _compared("t:IsLessThan", moment)
+
+
+def _once(items: Iterable[etree._Element]) -> list[LedgerEntry]:
+    """Return the entries, one that is moved at this moment once: it may show in both places."""
+    entries = [entry for item in items if (entry := _entry(item)) is not None]
+    seen: dict[tuple[object, ...], LedgerEntry] = {}
+    for entry in entries:
+        key = (entry.entry_id,) if entry.kind == "begun" else (entry.kind, entry.stamp, entry.call, entry.at)
+        seen.setdefault(key, entry)
+    return list(seen.values())
 
 
 def _entry(item: etree._Element) -> LedgerEntry | None:

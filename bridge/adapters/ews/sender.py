@@ -253,7 +253,8 @@ class EwsSender:
         Delete old drafts, then old entries of the ledger.
 
         In this order: a draft without its entry would be taken for one whose send was never begun. A clock that is
-        wrong must not take away what is needed: old is only what every clock calls old, Exchange's among them.
+        wrong must not take away what is needed: old is only what every clock calls old, Exchange's among them. Once
+        nothing is old, entries of requests that are long over move into the archives.
         """
         times = self._client.time.earliest(), self._certain_now()
         if None in times:
@@ -263,6 +264,7 @@ class EwsSender:
         if len(old) < limit:
             old += await self._ledger.older(now, age, limit=limit - len(old))
         if not old:
+            await self._ledger.archive(now)
             return 0
         try:
             messages = await self._client.call(self._address, deletion(old))
