@@ -206,11 +206,19 @@ async def test_what_lies_in_deleted_items_is_put_back(
     name = NAME if what == "all of it" else f"{archive_of(stamps[5].request_id):02}"
     [folder] = [one["id"] for one in sandbox.folders(address) if one["name"] == name]
 
-    delete(Person(sandbox, address), folder, "MoveToDeletedItems")
+    person = Person(sandbox, address)
+    delete(person, folder, "MoveToDeletedItems")
 
     sender = EwsSender(client, address)
     assert told(await entries(sender, stamps)) == told(before)
     assert (await sender.find_in_ledger(stamps[5].request_id)).since is None
+    assert (
+        f'Id="{folder}"'
+        not in person.post(
+            '<m:FindFolder Traversal="Deep"><m:FolderShape><t:BaseShape>IdOnly</t:BaseShape></m:FolderShape>'
+            '<m:ParentFolderIds><t:DistinguishedFolderId Id="deleteditems"/></m:ParentFolderIds></m:FindFolder>'
+        ).text
+    )
 
 
 @pytest.mark.usefixtures("later")
