@@ -341,13 +341,15 @@ def created_before(moment: datetime) -> etree._Element:
 
 
 def _once(items: Iterable[etree._Element]) -> list[LedgerEntry]:
-    """Return the entries, one that is moved at this moment once: it may show in both places."""
-    entries = [entry for item in items if (entry := _entry(item)) is not None]
-    seen: dict[tuple[object, ...], LedgerEntry] = {}
-    for entry in entries:
-        key = (entry.entry_id,) if entry.kind == "begun" else (entry.kind, entry.stamp, entry.call, entry.at)
-        seen.setdefault(key, entry)
-    return list(seen.values())
+    """Return the entries, one that is moved at this moment once: it may show in both places. Open ones never move."""
+    entries: list[LedgerEntry] = []
+    seen = set()
+    for entry in (found for item in items if (found := _entry(item)) is not None):
+        key = (entry.kind, entry.stamp, entry.call, entry.at)
+        if entry.kind == "begun" or key not in seen:
+            entries.append(entry)
+        seen.add(key)
+    return entries
 
 
 def _entry(item: etree._Element) -> LedgerEntry | None:
