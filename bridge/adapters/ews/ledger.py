@@ -133,8 +133,9 @@ class EwsLedger:
                 archived = await self._search_archives(request_ids, one_page=one_page, marked=marked)
                 whole = archived is not None
             if whole:
+                # An archive that somebody took away is told by the folder itself, so that every look knows it.
+                self._home.note_births(item for items in folders for item in items if is_birth(item))
                 found = [item for items in [*folders, *(archived or [])] for item in items]
-                self._home.note_births(item for item in found if is_birth(item))
                 since = self._home.since
                 entries = sorted(_once(found), key=lambda entry: entry.at)  # stable: Exchange sorted each folder
                 return [LedgerView([e for e in entries if e.stamp.request_id == one], since) for one in request_ids]
@@ -148,7 +149,7 @@ class EwsLedger:
         asked: dict[int, list[etree._Element]] = {}
         for one in dict.fromkeys(request_ids):
             asked.setdefault(archive_of(one), []).append(stamps.equals(stamps.REQUEST_ID, one))
-        found = []
+        found, lost = [], []
         for number, wanted in asked.items():
             archive = await self._home.archive(number, marked=marked)
             restriction = stamps.any_of([*wanted, stamps.equals(stamps.ENTRY, BORN)])
@@ -159,10 +160,12 @@ class EwsLedger:
                     raise
                 return None
             # While nothing is marked the archives are being made, and are empty.
-            if marked and not all(any(map(is_birth, items)) for items in pages):
-                await self._home.emptied(archive)
-                return None
+            if marked and not (pages and all(any(map(is_birth, items)) for items in pages)):
+                lost.append(number)
             found += pages
+        if lost:
+            await self._home.lost(lost)
+            return None
         return found
 
     async def begun_since(self, age: timedelta) -> BegunSends:
@@ -241,7 +244,9 @@ class EwsLedger:
         return found
 
     async def _move(self, ids: Sequence[str], number: int) -> int:
-        [target, *_] = await self._home.archive(number, marked=True)
+        target = next(iter(await self._home.archive(number, marked=True)), None)
+        if target is None:
+            return 0  # somebody destroyed it; the next look tells that
         request = element(
             "m:MoveItem",
             folder_ids("m:ToFolderId", target),

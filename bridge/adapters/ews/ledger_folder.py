@@ -78,28 +78,28 @@ class LedgerFolder:
 
     async def archive(self, number: int, *, marked: bool) -> list[etree._Element]:
         """
-        Return the folders of an archive, none where there never was one.
+        Return the folders of an archive; none where there never was one.
 
         Where the ledger is `marked` as one that has archives, one that is missing was made after this worker looked for
-        folders, or somebody destroyed it: then it is made anew, and its first item says that it lacks what was before.
+        folders. None are returned then if somebody destroyed it: see `lost`.
         """
-        await self.ids()
-        if marked and number not in self._archives:
+        archives = await self._all_archives()
+        if marked and number not in archives:
             self.forget()
-            await self.ids()
-            if number not in self._archives:
-                await self._make_archives([number], reason=_AGAIN)
-        return self._archives.get(number, [])
+            archives = await self._all_archives()
+        return archives.get(number, [])
 
     async def archives(self) -> list[list[etree._Element]]:
         """Return the folders of each archive that is there."""
-        await self.ids()
-        return [self._archives[number] for number in sorted(self._archives)]
+        archives = await self._all_archives()
+        return [archives[number] for number in sorted(archives)]
 
-    async def emptied(self, archive: list[etree._Element]) -> None:
-        """Write into folders of an archive, where somebody took it away, since when they are whole."""
-        for folder in archive:
-            await self._births(folder, reason=_AGAIN)
+    async def lost(self, numbers: Sequence[int]) -> None:
+        """Say that the ledger lacks what was before, as somebody took these archives away, and have them again."""
+        [folder, *_] = await self.ids()
+        # Before an archive looks whole: whoever dies in between leaves a ledger that says so.
+        await self._write_birth(folder, _AGAIN)
+        await self._make_archives(numbers)
 
     async def prepare_archives(self) -> None:
         """Have every archive there, and the mark that says so."""
@@ -108,24 +108,28 @@ class LedgerFolder:
             return
         mark = stamps.equals(stamps.ENTRY, ARCHIVED)
         unmarked = [one for one in folders if not await find_all(self._client, self._address, one, mark, fields=())]
-        # As long as no folder has a mark nothing has moved, and no archive lacks anything.
-        reason = _FIRST if len(unmarked) == len(folders) else _AGAIN
-        missing = [number for number in range(ARCHIVES) if number not in self._archives]
-        if missing:
-            await self._make_archives(missing, reason=reason)
-        if unmarked:
-            for archive in await self.archives():
-                for one in archive:
-                    await self._births(one, reason=reason)
-            for one in unmarked:
-                await self._write(one, {stamps.ENTRY: ARCHIVED}, "older entries are in folders below: leave it here")
+        archives = await self._all_archives()
+        missing = [number for number in range(ARCHIVES) if number not in archives]
+        if len(unmarked) == len(folders):
+            # As long as no folder has a mark nothing has moved, and no archive lacks anything.
+            await self._make_archives(range(ARCHIVES))
+        elif missing:
+            await self.lost(missing)
+        for one in unmarked:
+            await self._write(one, {stamps.ENTRY: ARCHIVED}, "older entries are in folders below: leave it here")
         self._marked = True
 
-    async def _make_archives(self, numbers: Sequence[int], *, reason: str) -> None:
-        """Make archives, each with the item that tells since when it is whole."""
+    async def _all_archives(self) -> dict[int, list[etree._Element]]:
+        await self.ids()
+        return self._archives  # never changed, but replaced
+
+    async def _make_archives(self, numbers: Sequence[int]) -> None:
+        """Have archives there, each with the item by which one is known that somebody emptied."""
+        folders, archives = await self.ids(), await self._all_archives()
+        missing = [number for number in numbers if number not in archives]
         request = element(
             "m:CreateFolder",
-            folder_ids("m:ParentFolderId", self._ids[0]),
+            folder_ids("m:ParentFolderId", folders[0]),
             element(
                 "m:Folders",
                 *(
@@ -134,19 +138,20 @@ class LedgerFolder:
                         element("t:DisplayName", text=f"{number:02}"),
                         *stamps.written({stamps.LEDGER: f"{_ARCHIVE}{number:02}"}),
                     )
-                    for number in numbers
+                    for number in missing
                 ),
             ),
         )
-        for message in await self._client.call(self._address, request):
+        for message in await self._client.call(self._address, request) if missing else []:
             if message.code != "ErrorFolderExists":  # another worker was faster
                 message.raise_error()
-        _, self._archives = await self._found()
-        if not set(numbers) <= self._archives.keys():
+        _, archives = await self._found()
+        if not set(numbers) <= archives.keys():
             raise MailboxUnavailable("a folder that was just made is not to be found")
         for number in numbers:
-            for folder in self._archives[number]:
-                await self._births(folder, reason=reason)
+            for folder in archives[number]:
+                await self._births(folder, reason=_FIRST)
+        self._archives = archives
 
     def note_births(self, births: Iterable[etree._Element]) -> None:
         """Learn from the items that tell since when the ledger is whole."""
@@ -158,7 +163,7 @@ class LedgerFolder:
         known = [moment for moment in again if moment is not None]
         self.since = max(known, default=None)
 
-    async def _found(self) -> tuple[list[etree._Element], dict[int, list[etree._Element]]]:
+    async def _found(self, *, put_back: bool = True) -> tuple[list[etree._Element], dict[int, list[etree._Element]]]:
         """Return the folders of the ledger, and those of each archive."""
         by_property = element("t:Exists", stamps.uri(stamps.LEDGER))
         request = element(
@@ -187,6 +192,8 @@ class LedgerFolder:
                 await self._stamp(element("t:FolderId", Id=folder_id), stamps.LEDGER)
         root = distinguished("msgfolderroot")
         found = [await self._out_of_the_trash(one, in_the_trash, root) for one in ours]
+        if put_back and any(one in in_the_trash for one in ours):
+            return await self._found(put_back=False)  # their archives came with them
         archives: dict[int, list[etree._Element]] = {}
         for folder_id, value in everywhere.items():
             number = _archive_number(value)
@@ -239,11 +246,14 @@ class LedgerFolder:
             births = await find_all(self._client, self._address, folder, restriction, fields=fields)
             if births or last:
                 break
-            values = {stamps.ENTRY: BORN, stamps.REASON: reason}
-            await self._write(folder, values, "since when this ledger is whole: leave it here")
+            await self._write_birth(folder, reason)
         if not births:
             raise MailboxUnavailable("an item that was just made is not to be found")
         return births
+
+    async def _write_birth(self, folder: etree._Element, reason: str) -> None:
+        values = {stamps.ENTRY: BORN, stamps.REASON: reason}
+        await self._write(folder, values, "since when this ledger is whole: leave it here")
 
     async def _write(self, folder: etree._Element, values: dict[str, str], subject: str) -> None:
         item = element("t:Message", element("t:Subject", text=subject), *stamps.written(values))

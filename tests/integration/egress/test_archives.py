@@ -159,7 +159,7 @@ async def test_several_workers_move_at_a_time_and_nothing_is_lost_or_doubled(
 
 
 @pytest.mark.usefixtures("later")
-async def test_an_archive_that_is_destroyed_is_known_for_new_and_the_others_are_whole(
+async def test_a_ledger_with_an_archive_that_is_destroyed_is_known_for_new_by_every_look(
     sandbox: SandboxProcess, client: EwsClient, address: str, stamps: list[Stamp]
 ) -> None:
     await a_sweep(client, address)
@@ -176,13 +176,13 @@ async def test_an_archive_that_is_destroyed_is_known_for_new_and_the_others_are_
         view = await sender.find_in_ledger(stamps[5].request_id)
         assert not view.entries
         assert view.since is not None
-        whole = await sender.find_in_ledger(elsewhere.request_id)
-        assert whole.entries
-        assert whole.since is None
+        other = await sender.find_in_ledger(elsewhere.request_id)
+        assert other.entries
+        assert other.since == view.since == sender.ledger_since
 
 
 @pytest.mark.usefixtures("later")
-async def test_an_archive_that_is_emptied_is_known_for_new(
+async def test_a_ledger_with_an_archive_that_is_emptied_is_known_for_new(
     sandbox: SandboxProcess, client: EwsClient, address: str, stamps: list[Stamp]
 ) -> None:
     await a_sweep(client, address)
@@ -194,6 +194,24 @@ async def test_an_archive_that_is_emptied_is_known_for_new(
     view = await EwsSender(client, address).find_in_ledger(stamps[5].request_id)
     assert not view.entries
     assert view.since is not None
+
+
+@pytest.mark.usefixtures("later")
+async def test_looks_at_a_time_for_several_archives_that_are_destroyed_all_tell_it(
+    sandbox: SandboxProcess, client: EwsClient, address: str, stamps: list[Stamp]
+) -> None:
+    await a_sweep(client, address)
+    person, over = Person(sandbox, address), stamps[1:]
+    knowing = EwsSender(client, address)
+    await entries(knowing, stamps)
+    names = {f"{archive_of(stamp.request_id):02}" for stamp in over}
+
+    for folder in [one for one in sandbox.folders(address) if one["name"] in names]:
+        delete(person, folder["id"], "HardDelete")
+
+    for view in await asyncio.gather(*(knowing.find_in_ledger(stamp.request_id) for stamp in over)):
+        assert not view.entries
+        assert view.since is not None
 
 
 @pytest.mark.usefixtures("later")
