@@ -140,7 +140,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
 
     entra_url = f"https://{HOST}:{tenant.ports['entra']}"
     issued = IssuedTokens()
-    temper = Temper(TemperBook(directory / "temper.json"), store)
+    temper = Temper(TemperBook(directory / "temper.json", realistic=options.realistic), store)
     clock.follow(temper.book)
     entra = EntraServer(
         tenant,

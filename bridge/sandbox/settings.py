@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_MAILBOX: Final = "dispatch@example.org"
 HOST: Final = "127.0.0.1"
+REALISTIC_ENVIRONMENT: Final = "BRIDGE_SANDBOX_REALISTIC"
+"""`1` is `--realistic`, for the sandboxes of a whole test suite."""
 PORTS: Final = ("entra", "ews", "smtp", "admin", "metadata", "bridge_http")
 """The ports that a directory keeps; the last is not served here, but suggested to a bridge in bridge.toml."""
 
@@ -35,6 +38,8 @@ class SandboxOptions:
     admin_port: int | None = None
     metadata_port: int | None = None
     on_premises: bool = False
+    realistic: bool = False
+    """Whether settings that nobody chose are as unkind as Exchange is (`bridge.sandbox.temper.book.REALISTIC`)."""
     stop_with_stdin: bool = False
     """Whether the end of standard input stops it, as a signal does: whoever holds the other end cannot leave it."""
 
@@ -64,6 +69,10 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
     for name in ("entra", "ews", "smtp", "admin", "metadata"):
         parser.add_argument(f"--{name}-port", type=_port, metavar="N", help="default: the kept one, or a free one")
     parser.add_argument("--on-premises", action="store_true", help="sign in by name and password, too (basic, NTLM)")
+    parser.add_argument(
+        "--realistic", action="store_true", default=os.environ.get(REALISTIC_ENVIRONMENT) == "1",
+        help=f"delays, throttling and other habits of Exchange; {REALISTIC_ENVIRONMENT}=1 as well",
+    )  # fmt: skip
     parser.add_argument("--listen", "--host", type=_loopback, metavar=HOST, help="there is no other choice")
     parser.add_argument(
         "--stop-with-stdin", action="store_true", help="end with standard input, so with the program that holds it"
@@ -78,6 +87,7 @@ def parse(argv: Sequence[str] | None) -> SandboxOptions:
         admin_port=given.admin_port,
         metadata_port=given.metadata_port,
         on_premises=given.on_premises,
+        realistic=given.realistic,
         stop_with_stdin=given.stop_with_stdin,
     )
 

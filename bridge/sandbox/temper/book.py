@@ -56,6 +56,17 @@ def _seconds(default: float | None, *, none: bool = False, of_mailboxes: bool = 
     return Setting(default, check, wanted, of_mailboxes)
 
 
+def _delay(default: float = 0) -> Setting:
+    """Return a setting of a wait that is the same for all, or spread between two bounds (`spread_seconds`)."""
+
+    def check(value: Any) -> bool:  # noqa: ANN401 - likewise
+        bounds = value if isinstance(value, list) and len(value) == 2 else [value, value]
+        return all(type(one) in (int, float) and 0 <= one <= _DAY_SECONDS for one in bounds) and bounds[0] <= bounds[1]
+
+    wanted = f"a number of seconds from 0 to {_DAY_SECONDS}, or a list of the least and the most"
+    return Setting(default, check, wanted, of_mailboxes=True)
+
+
 def _clock() -> Setting:
     wanted = f"a number of seconds from -{_TEN_YEARS} to {_TEN_YEARS}"
     return Setting(0, lambda value: type(value) in (int, float) and abs(value) <= _TEN_YEARS, wanted)
@@ -95,11 +106,12 @@ def _are_groups(value: Any) -> bool:  # noqa: ANN401 - likewise
 
 
 SETTINGS: Final[Mapping[str, Setting]] = {
+    "realistic": _switch(default=False, of_mailboxes=False),
     "sends_per_minute": _count(30),
     "throttled_mail_waits_in": _one_of("outbox", "drafts", of_mailboxes=True),
     "recipients_per_day": _count(10_000),
     "recipients_per_message": _count(500),
-    "sent_copy_delay_seconds": _seconds(0, of_mailboxes=True),
+    "sent_copy_delay_seconds": _delay(),
     "sent_copy_keeps_named_properties": _switch(default=True),
     "replaces_message_id": _switch(default=False),
     "sent_draft_stays": _switch(default=False),
@@ -133,6 +145,12 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 }
 """Every setting by name. `docs/sandbox.md` says what each does."""
 
+REALISTIC: Final[Mapping[str, Any]] = {
+    "sent_copy_delay_seconds": [0.2, 3],
+    "named_properties_indexed": False,
+}
+"""The defaults in place of those of `SETTINGS` where `realistic` is on: as unkind as Exchange is."""
+
 MAILBOXES: Final = "mailboxes"
 """The key under which mailboxes have settings of their own."""
 
@@ -148,9 +166,14 @@ class Move:
 class TemperBook:
     """All settings and moves. Safe from any thread; every change is kept before `put` or `move` returns."""
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Take what is kept under `path`; without one, nothing outlives the process."""
+    def __init__(self, path: Path | None = None, *, realistic: bool = False) -> None:
+        """
+        Take what is kept under `path`; without one, nothing outlives the process.
+
+        `realistic` is what the setting of this name is where nobody says otherwise.
+        """
         self._path = path
+        self._realistic = realistic
         self._lock = threading.Lock()
         self._given: dict[str, Any] = {}
         self._mailboxes: dict[str, dict[str, Any]] = {}
@@ -167,7 +190,14 @@ class TemperBook:
 
     def of_all(self, name: str) -> Any:  # noqa: ANN401 - as the setting's check says
         """Return a setting as it is for everybody."""
-        return self._given.get(name, SETTINGS[name].default)
+        given = self._given
+        if name in given:
+            return given[name]
+        if name == "realistic":
+            return self._realistic
+        if name in REALISTIC and given.get("realistic", self._realistic):
+            return REALISTIC[name]
+        return SETTINGS[name].default
 
     def of(self, name: str, address: str) -> Any:  # noqa: ANN401 - as the setting's check says
         """Return a setting as it is for a mailbox."""

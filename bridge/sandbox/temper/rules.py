@@ -12,6 +12,7 @@ from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.temper import ledger, quota
 from bridge.sandbox.temper.connections import Connections
+from bridge.sandbox.temper.delays import spread_seconds
 
 if TYPE_CHECKING:
     import sqlite3
@@ -152,7 +153,7 @@ class Temper:
             if mailbox is not None:
                 if not self.book.of("sent_copy_keeps_named_properties", mail.mailbox):
                     ledger.strip_named(db, mailbox, mail.submission)
-                delay = self.book.of("sent_copy_delay_seconds", mail.mailbox)
+                delay = spread_seconds(self.book.of("sent_copy_delay_seconds", mail.mailbox), "copy", mail.submission)
                 now = self._micros()
                 if delay:
                     ledger.hold_copy(db, mail.submission, due=now + int(delay * _MICROS), now=now)

@@ -68,10 +68,15 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
         *,
         mailboxes: Sequence[str] = ("dispatch@example.org",),
         on_premises: bool = False,
+        realistic: bool = False,
         options: Sequence[str] = (),
         command: Sequence[str] = (sys.executable, "-m", "bridge.sandbox"),
     ) -> None:
-        """Prepare a sandbox in `directory`; `options` go to its command line as they are."""
+        """
+        Prepare a sandbox in `directory`; `options` go to its command line as they are.
+
+        `BRIDGE_SANDBOX_REALISTIC=1` in the environment makes each one `realistic`.
+        """
         self.directory = directory
         self.info: dict[str, Any] = {}
         self._arguments = [*command, "--dir", str(directory), "--stop-with-stdin"]
@@ -79,6 +84,8 @@ class SandboxProcess(AbstractContextManager["SandboxProcess"]):
             self._arguments += ["--mailbox", address]
         if on_premises:
             self._arguments.append("--on-premises")
+        if realistic:
+            self._arguments.append("--realistic")
         self._arguments += options
         self._process: subprocess.Popen[str] | None = None
         self._errors = directory.with_name(directory.name + ".stderr")

@@ -195,7 +195,8 @@ def test_ports_are_not_of_those_that_outgoing_connections_take() -> None:
         assert 15_000 <= port <= 32_000
 
 
-def test_the_command_line_says_it_all(tmp_path: Path) -> None:
+def test_the_command_line_says_it_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDGE_SANDBOX_REALISTIC", raising=False)
     options = parse(
         ["--dir", str(tmp_path), "--mailbox", "a@example.org", "--mailbox", "b@example.org", "--smtp-port", "2525"]
     )
@@ -203,6 +204,17 @@ def test_the_command_line_says_it_all(tmp_path: Path) -> None:
     assert options.mailboxes == ("a@example.org", "b@example.org")
     assert options.wanted_ports() == {"smtp": 2525}
     assert not options.on_premises
+    assert not options.realistic
+
+
+@pytest.mark.parametrize(("arguments", "value"), [(["--realistic"], None), ([], "1")])
+def test_a_realistic_world_is_asked_for_by_the_command_line_or_the_environment(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], value: str | None
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("BRIDGE_SANDBOX_REALISTIC", value)
+
+    assert parse(["--dir", "x", *arguments]).realistic
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dir", "x", "--ews-port", "0"], ["--dir", "x", "--ews-port", "x"]])

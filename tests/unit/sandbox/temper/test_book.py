@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.sandbox.temper import SettingError, TemperBook
-from bridge.sandbox.temper.book import SETTINGS
+from bridge.sandbox.temper.book import REALISTIC, SETTINGS
+from bridge.sandbox.temper.delays import spread_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,10 @@ def test_settings_and_moves_outlive_the_process(tmp_path: Path) -> None:
         {"sends_per_minute": "30"},
         {"request_bytes": None},
         {"find_items": 1.5},
+        {"realistic": "yes"},
+        {"sent_copy_delay_seconds": [1, 0.5]},
+        {"sent_copy_delay_seconds": [1]},
+        {"sent_copy_delay_seconds": [0, True]},
         {"batch_seconds": -1},
         {"batch_seconds": float("nan")},
         {"throttled_mail_waits_in": "inbox"},
@@ -95,3 +100,42 @@ def test_whoever_listens_hears_of_each_change() -> None:
     book.move(_DISPATCH, until=1)
 
     assert len(heard) == 2
+
+
+def test_a_realistic_world_has_other_defaults_and_what_was_set_stays(tmp_path: Path) -> None:
+    path = tmp_path / "temper.json"
+    TemperBook(path).put({"named_properties_indexed": True, "mailboxes": {_CREW: {"sent_copy_delay_seconds": 0}}})
+
+    book = TemperBook(path, realistic=True)
+    report = book.report()
+
+    unkind = {name: value for name, value in REALISTIC.items() if name != "named_properties_indexed"}
+    assert {name: report[name] for name in unkind} == unkind
+    assert report["realistic"]
+    assert report["named_properties_indexed"]
+    assert book.of("sent_copy_delay_seconds", _CREW) == 0
+    assert book.of("sent_copy_delay_seconds", _DISPATCH) == REALISTIC["sent_copy_delay_seconds"]
+    assert TemperBook(path).of_all("sent_copy_delay_seconds") == 0  # not kept: the next start decides anew
+
+
+def test_a_world_becomes_realistic_while_it_runs_and_kind_again() -> None:
+    book = TemperBook()
+
+    book.put({"realistic": True})
+    unkind = book.of_all("named_properties_indexed")
+    book.put({"realistic": False})
+
+    assert (unkind, book.of_all("named_properties_indexed")) == (False, True)
+
+
+def test_what_a_realistic_world_has_are_settings_that_may_be_set() -> None:
+    TemperBook().put(REALISTIC)
+
+
+def test_a_spread_wait_is_within_its_bounds_and_the_same_each_time() -> None:
+    waits = [spread_seconds([1, 3], "copy", number) for number in range(1_000)]
+
+    assert waits == [spread_seconds([1, 3], "copy", number) for number in range(1_000)]
+    assert 1 <= min(waits) < 1.1
+    assert 2.9 < max(waits) <= 3
+    assert spread_seconds(0.5, "copy", 1) == 0.5
