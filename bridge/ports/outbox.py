@@ -37,7 +37,7 @@ class SendingMailbox(Protocol):
     (`CredentialsRejected`, `EwsBlocked`, `MailboxNotFound`, `MailboxAccessDenied`, `MailboxFull`, `FolderNotFound`);
     nothing changed then, as far as Exchange says. Methods that read may raise `MailboxUnavailable`. Methods that
     change something raise `SendOutcomeUnknown` instead, whenever there is no usable answer: the call may have worked,
-    or work at any later moment.
+    or work at any later moment. One that has to look first raises `MailboxUnavailable` where the look has no answer.
 
     Reads find what was stored before they began, whatever index the server keeps, and match the request id exactly.
     """
@@ -105,7 +105,7 @@ class SendingMailbox(Protocol):
         """
         Return the mails of a request in Sent Items, as far as their stamp got there; of those sent at `since` or later.
 
-        With `deleted` also those that people deleted since, as far as they can be had back.
+        With `deleted` also those that people deleted afterwards, as far as they can be had back.
         """
 
     async def find_in_ledger(self, request_id: str) -> LedgerView:

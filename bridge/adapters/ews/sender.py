@@ -151,8 +151,8 @@ class EwsSender:
     ) -> Sequence[SeenMail]:
         """Return the mails of a request in Sent Items; on demand, also those that were deleted."""
         found = await self._mails("sentitems", [request_id], since=since)
-        for folder in _DELETED if deleted and not found else ():
-            found += await self._mails(folder, [request_id])
+        for folder in _DELETED if deleted else ():
+            found += await self._mails(folder, [request_id], since=since)
         return found
 
     async def find_in_ledger(self, request_id: str) -> LedgerView:

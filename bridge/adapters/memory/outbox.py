@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from math import inf
@@ -20,7 +21,14 @@ from bridge.domain.outbound_records import (
     Stamp,
 )
 from bridge.domain.send_rate import BegunSend
-from bridge.errors import BridgeError, CallRefused, ItemChanged, SendOutcomeUnknown, SendTooLate
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    ItemChanged,
+    MailboxUnavailable,
+    SendOutcomeUnknown,
+    SendTooLate,
+)
 from bridge.ports.outbox import BegunSends
 
 if TYPE_CHECKING:
@@ -33,6 +41,7 @@ if TYPE_CHECKING:
 
 Place = Literal["drafts", "outbox", "nowhere", "sent", "deleted", "gone"]
 Loss = Literal["executed", "late", "never"]
+_LOOK_FIRST = frozenset({"sweep"})
 _R = TypeVar("_R")
 
 
@@ -47,6 +56,8 @@ class MemoryItem:
     place: Place = "drafts"
     state: DraftState = DraftState.UNSENT
     sent_at: datetime | None = None
+    stamped: bool = True
+    """Whether all of it is there: the stamp is written last."""
 
 
 @dataclass(slots=True)
@@ -84,12 +95,18 @@ class MemoryOutbox:
     """And when."""
     calls: list[str] = field(default_factory=list)
     broken: BridgeError | None = None
-    """Raised by every call while it is set."""
+    """
+    Raised by every call while it is set. `MailboxUnavailable` is the outcome of a look; a change without an answer has
+    an unknown one.
+    """
     jitter: random.Random | None = None
     """Given: calls take a random number of turns of the loop."""
     ledger_since: datetime | None = None
-    answered_seconds_ago: float = inf
+    others_answered_seconds_ago: float = inf
+    """How long ago another user of the same mailbox had an answer."""
+    _answered_at: float = -inf
     _entered: int = 0
+    _begun: int = 0
     _failures: dict[str, deque[BridgeError]] = field(default_factory=dict)
     _losses: dict[str, deque[Loss]] = field(default_factory=dict)
     _late: list[Callable[[], object]] = field(default_factory=list)
@@ -128,9 +145,14 @@ class MemoryOutbox:
     def destroy_ledger(self) -> None:
         """Do what a person can: the ledger is empty, and knows since when."""
         self.entries.clear()
-        self.ledger_since = self.clock.now()
+        self.ledger_since = _told(self.clock.now())
 
     # What the port promises.
+
+    @property
+    def answered_seconds_ago(self) -> float:
+        """How long ago a call was answered as it should be."""
+        return min(time.monotonic() - self._answered_at, self.others_answered_seconds_ago)
 
     async def prepare(self) -> None:
         """Do nothing: the ledger is always there."""
@@ -140,18 +162,36 @@ class MemoryOutbox:
         """Save a draft."""
 
         def execute() -> CreatedDraft:
-            item_id = f"draft-{len(self.items) + 1}"
-            self.items[item_id] = MemoryItem(stamp, mime, self.clock.now())
-            return CreatedDraft(stamp, item_id, "1")
+            return CreatedDraft(stamp, self._begin(mime, stamp), "1")
 
         return await self._call("create_draft", execute)
 
     async def create_draft_in_parts(
         self, mime: bytes, attachments: AsyncIterator[AttachedFile], stamp: Stamp
     ) -> CreatedDraft:
-        """Save a draft with its attachments behind its MIME."""
-        parts = [b"".join(attachment.pieces()) async for attachment in attachments]
-        return await self.create_draft(b"".join([mime, *parts]), stamp)
+        """Save a draft with its attachments behind its MIME, in as many calls; the last one is `create_draft`."""
+        item_id = await self._call("begin_draft", lambda: self._begin(mime, stamp, stamped=False))
+        item = self.items[item_id]
+
+        def attach(content: bytes) -> None:
+            item.mime += content
+            item.change_key += 1
+
+        def finish() -> CreatedDraft:
+            item.stamped = True
+            item.change_key += 1
+            return CreatedDraft(stamp, item_id, str(item.change_key))
+
+        try:
+            async for attachment in attachments:
+                content = b"".join(attachment.pieces())
+                await self._call("attach", lambda content=content: attach(content))  # type: ignore[misc]
+            return await self._call("create_draft", finish)
+        except SendOutcomeUnknown:
+            raise  # the sweep finds what is there
+        except BridgeError:
+            del self.items[item_id]
+            raise
 
     async def find_drafts(self, request_id: str) -> Sequence[SeenDraft]:
         """Return the stamped drafts of a request."""
@@ -160,7 +200,7 @@ class MemoryOutbox:
             return [
                 SeenDraft(item.stamp, item_id, str(item.change_key), item.state)
                 for item_id, item in self.items.items()
-                if item.stamp.request_id == request_id and item.place == "drafts"
+                if item.stamp.request_id == request_id and item.place == "drafts" and item.stamped
             ]
 
         return await self._call("find_drafts", execute, changes=False)
@@ -186,10 +226,10 @@ class MemoryOutbox:
                 LedgerEntry(
                     entry.kind,
                     entry.stamp,
-                    entry.at,
+                    _told(entry.at),
                     entry.recipients,
                     entry_id,
-                    entry.done_at,
+                    _told(entry.done_at) if entry.kind == "done" and entry.done_at is not None else None,
                     entry.reason,
                     entry.call,
                 )
@@ -268,8 +308,16 @@ class MemoryOutbox:
         def execute() -> BegunSends:
             now = self.clock.now()
             entries = sorted(self.entries.values(), key=lambda entry: entry.at)
-            recent = (e for e in entries if e.kind in {"begun", "done"} and e.at > now - age)
-            sends = [BegunSend(one.at, one.recipients, one.stamp.attempt, one.done_at) for one in recent]
+            recent = (e for e in entries if e.kind in {"begun", "done"} and _told(e.at) > now - age)
+            sends = [
+                BegunSend(
+                    _told(one.at),
+                    one.recipients,
+                    one.stamp.attempt,
+                    _told(one.done_at) if one.kind == "done" and one.done_at is not None else None,
+                )
+                for one in recent
+            ]
             return BegunSends(now, [] if self.blind_to == "begun_since" else sends)
 
         return await self._call("begun_since", execute, changes=False)
@@ -304,8 +352,15 @@ class MemoryOutbox:
             for item_id, item in self.items.items()
             if item.stamp.request_id == request_id
             and item.place in places
+            and item.state is DraftState.SUBMITTED  # a draft that somebody deleted was never sent
             and (since is None or (item.sent_at is not None and item.sent_at >= since))
         ]
+
+    def _begin(self, mime: bytes, stamp: Stamp, *, stamped: bool = True) -> str:
+        self._begun += 1
+        item_id = f"draft-{self._begun}"
+        self.items[item_id] = MemoryItem(stamp, mime, self.clock.now(), stamped=stamped)
+        return item_id
 
     def _enter(self, entry: _Entry) -> str:
         self._entered += 1
@@ -315,7 +370,7 @@ class MemoryOutbox:
 
     def _unsent(self, item_id: str, change_key: str) -> MemoryItem:
         item = self.items.get(item_id)
-        if item is None or item.place == "gone":
+        if item is None or (item.state is not DraftState.SUBMITTED and item.place != "drafts"):
             raise CallRefused("ErrorItemNotFound")
         # As in Exchange: that a draft is void is known to the bridge alone, and its change key is all that counts.
         stale = str(item.change_key) != change_key and not self.keys_are_ignored
@@ -342,6 +397,8 @@ class MemoryOutbox:
         if not still():
             raise SendTooLate
         if self.broken is not None:
+            if changes and method not in _LOOK_FIRST and isinstance(self.broken, MailboxUnavailable):
+                raise SendOutcomeUnknown(method) from self.broken
             raise self.broken
         if self._failures.get(method):
             raise self._failures[method].popleft()
@@ -353,4 +410,10 @@ class MemoryOutbox:
         result = execute()
         if loss is not None:
             raise SendOutcomeUnknown(method)
+        self._answered_at = time.monotonic()
         return result
+
+
+def _told(moment: datetime) -> datetime:
+    """Return a moment as Exchange tells it: to the second. What is stored is in order all the same."""
+    return moment.replace(microsecond=0)

@@ -76,7 +76,7 @@ async def test_mailboxes_that_begin_together_are_probed_apart() -> None:
 async def test_a_mailbox_that_others_use_is_probed_half_as_often() -> None:
     """What a reader gets of the same mailbox proves all but the ledger."""
     bench, probed = _bench(0.4)
-    probed.answered_seconds_ago = 0.0
+    probed.others_answered_seconds_ago = 0.0
 
     async with bench.running():
         await eventually(lambda: len(probed.asked) >= 4)
@@ -88,12 +88,12 @@ async def test_a_mailbox_that_others_use_is_probed_half_as_often() -> None:
 
 async def test_a_mailbox_that_nobody_can_use_any_more_is_probed_as_soon_as_any() -> None:
     bench, probed = _bench(2.0)
-    probed.answered_seconds_ago = 0.0
+    probed.others_answered_seconds_ago = 0.0
 
     async with bench.running():
         await eventually(lambda: len(probed.asked) >= 2)
         last = probed.asked[-1][0]
-        probed.answered_seconds_ago = 2.0
+        probed.others_answered_seconds_ago = 2.0
         await eventually(lambda: probed.asked[-1][0] > last)
 
     assert probed.asked[-1][0] - last < 2 * 0.9 * 2.0

@@ -542,6 +542,17 @@ async def test_a_mail_that_was_deleted_twice_is_found_where_the_ledger_was_lost(
     assert [_folder_of(call) for call in client.calls] == ["sentitems", "deleteditems", "recoverableitemsdeletions"]
 
 
+async def test_a_mail_that_was_deleted_shows_beside_one_that_was_not() -> None:
+    """Two mails of a request may differ in content, and one alone may have other content than the request."""
+    there = _entry(**{stamps.ATTEMPT: "there"}).replace("</t:Message>", "<t:IsDraft>false</t:IsDraft></t:Message>")
+    deleted = _entry(**{stamps.ATTEMPT: "deleted"}).replace("</t:Message>", "<t:IsDraft>false</t:IsDraft></t:Message>")
+    client = Scripted(FindItem=[_found(there), _found(deleted), _found()])
+
+    found = await _sender(client).find_in_sent_items("r-1", deleted=True)
+
+    assert [mail.stamp.attempt for mail in found] == ["there", "deleted"]
+
+
 @pytest.mark.parametrize("said", ["<t:IsDraft>true</t:IsDraft>", ""])
 async def test_a_draft_that_somebody_deleted_is_no_mail_that_was_sent(said: str) -> None:
     draft = _entry().replace("</t:Message>", f"{said}</t:Message>")
