@@ -6,7 +6,7 @@
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
 #   tests/run.sh stress [--seed N] [--clients 50] [--seconds 300] [--kill-every 20]
 #                                the sandbox under clients that do anything, killed again and again; not part of everything
-#   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--keep DIRECTORY]
+#   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--hard-delete] [--keep DIRECTORY]
 #                                workers, links, broker, Exchange and credentials broken at random; then every mail and
 #                                request is accounted for. A short run with fixed seeds is part of scenario
 #   tests/run.sh soak [--seed N] [--minutes 30] [--keep DIRECTORY]

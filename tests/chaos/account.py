@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pika
 
+from tests.chaos.deliveries import digest_of
 from tests.chaos.plant import ALIASES, address_of
 from tests.chaos.repeats import Arrival, unexplained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.chaos.deliveries import Deliveries
     from tests.chaos.plant import Plant
     from tests.chaos.repeats import Fault, Publish
 
@@ -32,6 +33,7 @@ class Account:
     """The figures, and a line for everything that should not be."""
 
     mails: int = 0
+    """Each 250 of SMTP, and what Exchange has besides, of which the answer was lost."""
     published: int = 0
     repeated: int = 0
     lost: int = 0
@@ -45,14 +47,16 @@ class Account:
     problems: list[str] = field(default_factory=list)
     event_bodies: list[bytes] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
+    parked_of: dict[str, int] = field(default_factory=dict)
 
-    def take_inbound(self, plant: Plant, in_calm: Mapping[str, Sequence[str]] | None = None) -> None:
+    def take_inbound(self, plant: Plant, deliveries: Deliveries) -> None:
         """
-        Compare what Exchange took in with what the queue holds, by mailbox and by the bytes.
+        Compare what Exchange answered with 250 with what the queue holds, by mailbox and by the bytes.
 
-        `in_calm` are the mails of each mailbox that nothing happened to: those are there once, and in their order.
+        Exchange is asked only for what it may have taken besides: where it lost a mail, or the bridge had it destroy
+        one, it does not know of it any more.
         """
-        arrived: dict[str, set[str]] = defaultdict(set)
+        arrived: dict[tuple[str, str], set[str]] = defaultdict(set)
         order: dict[str, list[str]] = defaultdict(list)
         copies: Counter[str] = Counter()
         received: dict[str, float] = {}
@@ -64,25 +68,43 @@ class Account:
             if payload["raw"] is None:
                 self.problems.append(f"{payload['mailbox']}: a mail without its bytes, although none is bad")
                 continue
-            digest = hashlib.sha256(_bytes_of(payload["raw"])).hexdigest()
-            arrived[f"{payload['mailbox']} {digest}"].add(message_id)
+            digest = digest_of(_bytes_of(payload["raw"]))
+            arrived[payload["mailbox"], digest].add(message_id)
             order[payload["mailbox"]].append(digest)
         self.published = len(copies)
         self.arrivals = [Arrival(message_id, count, received[message_id]) for message_id, count in copies.items()]
         for alias in ALIASES:
-            left, gone, parked = _folders(plant, address_of(alias))
-            self.parked += parked.total()
-            for digest, count in (left + gone + parked).items():
-                self.mails += count
-                missing = count - parked[digest] - len(arrived.get(f"{alias} {digest}", ()))
-                if missing > 0:
-                    self.lost += missing
-                    where = "still in the inbox" if left[digest] else "gone from the inbox"
-                    self.problems.append(f"lost: {missing} of {count} mails {digest[:12]} of {alias}, {where}")
-
-        for alias, delivered in (in_calm or {}).items():
-            if [digest for digest in order[alias] if digest in set(delivered)] != list(delivered):
+            self._judge_mailbox(plant, alias, deliveries, arrived)
+            in_calm = [mail.digest for mail in deliveries.in_calm if mail.alias == alias]
+            if [digest for digest in order[alias] if digest in set(in_calm)] != in_calm:
                 self.problems.append(f"{alias}: mails out of order, or repeated, although nothing happened")
+        known = {(mail.alias, mail.digest) for mail in deliveries.offered}
+        for alias, digest in sorted(arrived.keys() - known):
+            self.problems.append(f"{alias}: a mail that nobody sent to it, {digest[:12]}")
+
+    def _judge_mailbox(
+        self, plant: Plant, alias: str, deliveries: Deliveries, arrived: Mapping[tuple[str, str], set[str]]
+    ) -> None:
+        folders = Folders.of(plant, address_of(alias))
+        self.parked_of[alias] = folders.parked.total()
+        self.parked += folders.parked.total()
+        for mail in deliveries.of(alias):
+            name, published = mail.internet_message_id, len(arrived.get((alias, mail.digest), ()))
+            left, removed, parked = folders.inbox[name], folders.removed[name], folders.parked[name]
+            there = left + removed + parked
+            count = max(deliveries.accepted[mail], there)
+            self.mails += count
+            if (missing := count - parked - published) > 0:
+                self.lost += missing
+                where = "still in the inbox" if left else "gone from the inbox"
+                self.problems.append(f"lost: {missing} of {count} mails {mail.digest[:12]} of {alias}, {where}")
+            if removed if plant.after_publish == "hard_delete" else there < deliveries.accepted[mail]:
+                self.problems.append(f"{alias}: {mail.digest[:12]} was not removed by {plant.after_publish}")
+            if max(published, there) > deliveries.offered[mail]:
+                self.problems.append(
+                    f"{alias}: {mail.digest[:12]} was handed in {deliveries.offered[mail]} times, is there {there} "
+                    f"times and published {published} times"
+                )
 
     def judge_repeats(self, publishes: Mapping[str, Sequence[Publish]], faults: Sequence[Fault]) -> None:
         """A mail may arrive twice only where something happened between its first publish and its removal."""
@@ -137,18 +159,27 @@ class Account:
         return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """How often each mail lies in the folders of a mailbox, by its Message-ID."""
+
+    inbox: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
+    parked: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, plant: Plant, address: str) -> Self:
+        """Ask Exchange."""
+        found = cls()
+        wanted = {"inbox": found.inbox, "deleteditems": found.removed, _PARKED: found.parked}
+        for folder in plant.sandbox.folders(address):
+            if (counts := wanted.get(folder["distinguished_name"] or folder["name"])) is not None:
+                counts.update(mail["internet_message_id"] for mail in plant.sandbox.mails(address, folder["id"]))
+        return found
+
+
 def _seconds(moment: str | None) -> float:
     return datetime.fromisoformat(moment).timestamp() if moment is not None else 0.0
-
-
-def _folders(plant: Plant, address: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Return the hashes of the mails in the inbox, in Deleted Items, and parked."""
-    found = {"inbox": Counter[str](), "deleteditems": Counter[str](), _PARKED: Counter[str]()}
-    for folder in plant.sandbox.folders(address):
-        key = folder["distinguished_name"] or folder["name"]
-        if key in found:
-            found[key] += Counter(mail["sha256"] for mail in plant.sandbox.mails(address, folder["id"]))
-    return found["inbox"], found["deleteditems"], found[_PARKED]
 
 
 def _bytes_of(raw: Mapping[str, Any]) -> bytes:

@@ -18,6 +18,7 @@ import pika
 from pika import exceptions as amqp
 
 from tests.chaos import privacy
+from tests.chaos.deliveries import Deliveries, Mail, digest_of
 from tests.chaos.plant import ALIASES, CREW, address_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class Load:
     requested: dict[str, str] = field(default_factory=dict)
     """Request id to what is to become of it: `sent`, `failed`, or `any` (sent or expired)."""
     stop: threading.Event = field(default_factory=threading.Event)
-    in_calm: dict[str, list[str]] = field(default_factory=dict)
-    """By alias the hashes of the mails that nothing happened to, in the order in which they were delivered."""
+    deliveries: Deliveries = field(default_factory=Deliveries)
 
     def deliver(self) -> None:
         """Deliver the mails but those for the calm, evenly over the time, each until the sandbox takes it."""
@@ -48,18 +48,18 @@ class Load:
         begun = time.monotonic()
         mails = self.mails - self._for_calm
         for number in range(mails):
-            recipient = address_of(chance.choice(ALIASES))
-            self._until_taken(recipient, _mail(chance, number, recipient))
+            self._until_taken(*_mail(chance, number, chance.choice(ALIASES)))
             self._pace(begun, number, mails)
 
     def deliver_in_calm(self) -> None:
         """Deliver the rest, once nothing goes wrong any more."""
         chance = random.Random(f"calm {self.seed}")
         for number in range(self.mails - self._for_calm, self.mails):
-            alias = chance.choice(ALIASES)
-            mail = _mail(chance, number, address_of(alias))
-            self.plant.sandbox.deliver(address_of(alias), mail)
-            self.in_calm.setdefault(alias, []).append(hashlib.sha256(mail).hexdigest())
+            mail, mime = _mail(chance, number, chance.choice(ALIASES))
+            self.deliveries.offered[mail] += 1
+            self.plant.sandbox.deliver(address_of(mail.alias), mime)
+            self.deliveries.accepted[mail] += 1
+            self.deliveries.in_calm.append(mail)
 
     @property
     def _for_calm(self) -> int:
@@ -129,13 +129,18 @@ class Load:
         channel.confirm_delivery()
         return channel
 
-    def _until_taken(self, recipient: str, mail: bytes) -> None:
+    def _until_taken(self, mail: Mail, mime: bytes) -> None:
         while not self.stop.is_set():
+            self.deliveries.offered[mail] += 1
             try:
-                self.plant.sandbox.deliver(recipient, mail)
+                self.plant.sandbox.deliver(address_of(mail.alias), mime)
+            except ConnectionRefusedError:
+                self.deliveries.offered[mail] -= 1  # it is down, and never saw the mail
+                time.sleep(_AGAIN_SECONDS)
             except (OSError, smtplib.SMTPException):
-                time.sleep(_AGAIN_SECONDS)  # it is down; a mail that it took all the same is there twice
+                time.sleep(_AGAIN_SECONDS)  # it may have taken the mail, which is then there twice
             else:
+                self.deliveries.accepted[mail] += 1
                 return
 
     def _pace(self, begun: float, number: int, count: int) -> None:
@@ -149,13 +154,15 @@ def _close(connection: pika.BlockingConnection) -> None:
         connection.close()
 
 
-def _mail(chance: random.Random, number: int, recipient: str) -> bytes:
+def _mail(chance: random.Random, number: int, alias: str) -> tuple[Mail, bytes]:
     words = f"{privacy.BODY} {number} "
     # One in a few hundred is read beside all others, and in pieces.
     size = chance.choice([50, 500, 5_000, 50_000]) if chance.random() > 0.003 else 5_000_000
     body = words * (size // len(words) + 1)
-    return (
-        f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {recipient}\r\n"
-        f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: <{number}.{privacy.LOCAL_PART}@example.com>\r\n"
+    message_id = f"<{number}.{privacy.LOCAL_PART}@example.com>"
+    mime = (
+        f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {address_of(alias)}\r\n"
+        f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: {message_id}\r\n"
         f'MIME-Version: 1.0\r\nContent-Disposition: attachment; filename="{privacy.FILE}.txt"\r\n\r\n{body}\r\n'
     ).encode()
+    return Mail(alias, message_id, digest_of(mime)), mime

@@ -53,6 +53,7 @@ class Station:
             {
                 "alias": alias,
                 "address": address_of(alias),
+                "after_publish": plant.after_publish,
                 "send_rate_per_minute": "unlimited",
                 "recipients_per_day": "unlimited",
             }
@@ -99,12 +100,21 @@ UNCONFIRMED = 64
 class Plant:
     """All parts, started on entry and ended on exit."""
 
-    def __init__(self, directory: Path, *, workers: int = 2, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        workers: int = 2,
+        settings: Mapping[str, str] | None = None,
+        after_publish: str = "deleted_items",
+    ) -> None:
         """Prepare it; `settings` are variables that workers get on top of those of a chaos run."""
         self.directory = directory
         self.store = directory / "blobs"
         """Where all workers keep what is large."""
         self.settings = settings or {}
+        self.after_publish = after_publish
+        """How mails are removed: with `hard_delete` Exchange knows nothing of them any more."""
         self.stack = ExitStack()
         self._workers = workers
         self.stations: list[Station] = []

@@ -31,12 +31,14 @@ class Plan:
     requests: int
     seconds: float
     """How long there is trouble; the load is spread over it."""
+    hard_delete: bool = False
+    """Whether mails that were published are destroyed, instead of moved to Deleted Items."""
 
 
 def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     """Run, and return the figures and what should not be."""
     begun = time.monotonic()
-    with Plant(directory) as plant:
+    with Plant(directory, after_publish="hard_delete" if plan.hard_delete else "deleted_items") as plant:
         load = Load(plant, plan.seed, plan.mails, plan.requests, plan.seconds)
         trouble = Trouble(plant, plan.seed)
         with ThreadPoolExecutor(4) as threads:
@@ -54,7 +56,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         account.problems += calm(plant)
         load.deliver_in_calm()
         account.problems += calm(plant)
-        account.take_inbound(plant, load.in_calm)
+        account.take_inbound(plant, load.deliveries)
         account.take_outbound(plant, load.requested)
         account.problems += leaks(plant, account.event_bodies)
         for station in plant.stations:

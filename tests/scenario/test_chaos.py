@@ -20,9 +20,11 @@ _FIGURES = [
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(tmp_path: Path, seed: int) -> None:
-    figures, problems = run(Plan(seed, mails=200, requests=60, seconds=25), tmp_path)
+@pytest.mark.parametrize(("seed", "hard_delete"), [(1, False), (2, True)])
+def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(
+    tmp_path: Path, seed: int, *, hard_delete: bool
+) -> None:
+    figures, problems = run(Plan(seed, mails=200, requests=60, seconds=25, hard_delete=hard_delete), tmp_path)
 
     print(figures)
     assert problems == []

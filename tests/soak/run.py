@@ -122,7 +122,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         account = Account()
         account.problems += [f"{name} ended by itself" for name in pids if not _is_there(plant, name)]
         account.problems += calm(plant)
-        account.take_inbound(plant)
+        account.take_inbound(plant, load.deliveries)
         account.take_outbound(plant, load.requested)
         account.problems += leaks(plant, account.event_bodies)
         for station in plant.stations:

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.chaos import account as accounts
-from tests.chaos.account import Account
+from tests.chaos.account import Account, Folders
+from tests.chaos.deliveries import Deliveries, Mail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,19 +88,27 @@ _JUDGED = {"sent_twice", "unknown", "without_event"}
         (["m-1 a", "m-3 c", "m-2 b"], "", {"published": 3, "mails": 3}, "out of order"),
         (["m-1 a", "m-2 b"], "", {"published": 2, "mails": 3, "lost": 1}, "gone from the inbox"),
         (["m-1 a", "m-2 b"], "c", {"published": 2, "mails": 3, "lost": 1}, "still in the inbox"),
+        (["m-1 a", "m-2 b", "m-3 b"], "", {"published": 3, "mails": 3, "lost": 1}, "published 2 times"),
+        (["m-1 a", "m-2 b", "m-3 c", "m-4 c"], "", {"published": 4, "mails": 3}, "published 2 times"),
+        (["m-1 a", "m-2 b", "m-3 c", "m-4 d"], "", {"published": 4, "mails": 3}, "nobody sent"),
     ],
 )
+@pytest.mark.parametrize("after_publish", ["deleted_items", "hard_delete"])
 def test_a_mail_that_is_missing_repeated_or_out_of_order_is_a_problem(
-    monkeypatch: pytest.MonkeyPatch, arrived: list[str], left: str, figures: dict[str, int], told: str
+    monkeypatch: pytest.MonkeyPatch,
+    arrived: list[str],
+    left: str,
+    figures: dict[str, int],
+    told: str,
+    *,
+    after_publish: str,
 ) -> None:
-    payloads = [(one.split()[0], _payload(one.split()[1])) for one in arrived]
-    monkeypatch.setattr(accounts, "_drain", lambda *_: payloads)
-    monkeypatch.setattr(accounts, "ALIASES", (_ALIAS,))
-    inbox = Counter(map(_digest, left))
-    monkeypatch.setattr(accounts, "_folders", lambda *_: (inbox, Counter(map(_digest, "abc")) - inbox, Counter()))
+    """The mailbox itself need not know of it any more."""
+    removed = "" if after_publish == "hard_delete" else "abc".replace(left or " ", "")
+    _exchange(monkeypatch, arrived, inbox=left, removed=removed)
     account = Account()
 
-    account.take_inbound(_plant(), {_ALIAS: [_digest(text) for text in "abc"]})
+    account.take_inbound(_plant(after_publish=after_publish), _delivered("abc", in_calm="abc"))
 
     assert {name: count for name, count in account.figures().items() if count} == figures
     assert Counter({one.message_id: one.copies for one in account.arrivals}) == Counter(
@@ -107,7 +117,61 @@ def test_a_mail_that_is_missing_repeated_or_out_of_order_is_a_problem(
     assert any(told in problem for problem in account.problems) if told else not account.problems
 
 
-@pytest.mark.parametrize(("stored", "lost"), [(b"a", 0), (b"b", 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("arrived", "removed", "figures"),
+    [
+        (["m-1 a", "m-2 a"], "aa", {"published": 2, "mails": 2}),
+        (["m-1 a"], "a", {"published": 1, "mails": 1}),
+        (["m-1 a"], "aa", {"published": 1, "mails": 2, "lost": 1}),
+        ([], "", {"mails": 1, "lost": 1}),
+    ],
+)
+def test_a_mail_whose_answer_was_lost_may_be_there_once_more_and_must_be_there_once(
+    monkeypatch: pytest.MonkeyPatch, arrived: list[str], removed: str, figures: dict[str, int]
+) -> None:
+    _exchange(monkeypatch, arrived, removed=removed)
+    account = Account()
+    deliveries = _delivered("a")
+    deliveries.offered[_mail("a")] += 1
+
+    account.take_inbound(_plant(), deliveries)
+
+    assert {name: count for name, count in account.figures().items() if count} == figures
+    assert bool(account.problems) is ("lost" in figures)
+
+
+@pytest.mark.parametrize(
+    ("after_publish", "removed", "problem"),
+    [
+        ("deleted_items", "a", False),
+        ("deleted_items", "", True),
+        ("hard_delete", "", False),
+        ("hard_delete", "a", True),
+    ],
+)
+def test_a_mail_that_was_removed_in_another_way_than_configured_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, after_publish: str, removed: str, *, problem: bool
+) -> None:
+    _exchange(monkeypatch, ["m-1 a"], removed=removed)
+    account = Account()
+
+    account.take_inbound(_plant(after_publish=after_publish), _delivered("a"))
+
+    assert account.lost == 0
+    assert any("not removed by" in one for one in account.problems) is problem
+
+
+@pytest.mark.parametrize(("parked", "lost"), [("b", 0), ("", 1)])
+def test_a_mail_that_is_parked_is_not_lost(monkeypatch: pytest.MonkeyPatch, parked: str, lost: int) -> None:
+    _exchange(monkeypatch, ["m-1 a"], removed="a", parked=parked)
+    account = Account()
+
+    account.take_inbound(_plant(), _delivered("ab"))
+
+    assert (account.lost, account.parked) == (lost, len(parked))
+
+
+@pytest.mark.parametrize(("stored", "lost"), [(b"a", 0), (b"Received: by x;\r\n y\r\na", 0), (b"b", 1), (None, 1)])
 def test_a_mail_whose_blob_is_gone_or_has_other_bytes_is_lost(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stored: bytes | None, lost: int
 ) -> None:
@@ -115,14 +179,35 @@ def test_a_mail_whose_blob_is_gone_or_has_other_bytes_is_lost(
         (tmp_path / "raw").write_bytes(stored)
     raw = {"content": None, "blob": {"url": f"file://{tmp_path}/raw"}}
     payload = json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
+    _exchange(monkeypatch, [], removed="a")
     monkeypatch.setattr(accounts, "_drain", lambda *_: [("m-1", payload)])
-    monkeypatch.setattr(accounts, "ALIASES", (_ALIAS,))
-    monkeypatch.setattr(accounts, "_folders", lambda *_: (Counter(), Counter([_digest("a")]), Counter()))
     account = Account()
 
-    account.take_inbound(_plant())
+    account.take_inbound(_plant(), _delivered("a"))
 
     assert account.lost == lost
+
+
+def _exchange(
+    monkeypatch: pytest.MonkeyPatch, arrived: Sequence[str], *, inbox: str = "", removed: str = "", parked: str = ""
+) -> None:
+    """A queue that holds `message_id text` each, and folders with these mails of one letter."""
+    payloads = [(one.split()[0], _payload(one.split()[1])) for one in arrived]
+    folders = Folders(
+        *(Counter(_mail(text).internet_message_id for text in texts) for texts in (inbox, removed, parked))
+    )
+    monkeypatch.setattr(accounts, "_drain", lambda *_: payloads)
+    monkeypatch.setattr(accounts, "ALIASES", (_ALIAS,))
+    monkeypatch.setattr(Folders, "of", lambda *_: folders)
+
+
+def _delivered(texts: str, in_calm: str = "") -> Deliveries:
+    mails = [_mail(text) for text in texts]
+    return Deliveries(Counter(mails), Counter(mails), [_mail(text) for text in in_calm])
+
+
+def _mail(text: str) -> Mail:
+    return Mail(_ALIAS, f"<{text}@example.com>", hashlib.sha256(text.encode()).hexdigest())
 
 
 def _payload(text: str) -> bytes:
@@ -130,16 +215,9 @@ def _payload(text: str) -> bytes:
     return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _plant(sends: Sequence[str] = ()) -> Plant:
+def _plant(sends: Sequence[str] = (), after_publish: str = "deleted_items") -> Plant:
     class Sandbox:
         def sends(self) -> list[dict[str, Any]]:
             return [{"request_id": request_id} for request_id in sends]
 
-    class Stub:
-        sandbox = Sandbox()
-
-    return cast("Plant", Stub())
+    return cast("Plant", SimpleNamespace(sandbox=Sandbox(), after_publish=after_publish))
