@@ -44,12 +44,12 @@ def wrong_types(probe: Probing) -> Seen:
     return Seen(same, f"Contains: {part}; Excludes: {mask}")
 
 
-@step(86, "an unknown property in a QueryString is ErrorUnsupportedQueryFilter, a Restriction beside it is refused")
+@step(86, "a word with a colon that is no property is a word of a QueryString, a Restriction beside it is refused")
 def query_strings(probe: Probing) -> Seen:
     unknown = probe.code(_find(words="shade:dark"))
     restriction = element("m:Restriction", ews.contains("item:Subject", _NOWHERE))
     both = probe.code(_find(restriction, words=f"subject:{_NOWHERE}"))
-    same = (unknown, both) == ("ErrorUnsupportedQueryFilter", "ErrorInvalidOperation")
+    same = (unknown, both) == ("NoError", "ErrorInvalidOperation")
     return Seen(same, f"unknown property: {unknown}; both: {both}")
 
 

@@ -4,7 +4,8 @@ QueryString: what a mailbox is searched by in words, in the useful part of AQS, 
     subject:report from:"Dean Halstead" received:>=2026-11-01 (hasattachment:true OR size:>1MB) NOT kind:meetings
 
 Words are found where a word begins, whatever their case; a quoted phrase is found whole, one with `*` behind it as the
-beginning of words. Several terms must all be met. What is not understood is refused rather than left out.
+beginning of words. Several terms must all be met. What is not understood is refused rather than left out; a colon
+behind what is no property is part of a word.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ _MOST_DEPTH: Final = 50
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<mark>[()])
-    | (?P<property>[A-Za-z]+):\s*
+    | (?P<property>PROPERTY):\s*
     | "(?P<phrase>[^"]*)"(?P<open>\*?)
     | (?P<word>(?<=:)(?:last|this)\s+(?:week|month|year)\b|[^\s()"]+)
-    )""",
+    )""".replace("PROPERTY", "|".join(sorted(PROPERTIES))),
     re.VERBOSE | re.IGNORECASE,
 )
 
@@ -117,12 +118,9 @@ class _Reader:
         return about(_term(token, self._now, self.parameters))
 
     def _of_property(self, name: str, depth: int) -> str:
-        about = PROPERTIES.get(name.lower())
-        if about is None:
-            raise TermError(f"there is no property {name}")
         if self._next() is None:
             raise TermError(f"{name} has no value")
-        return self._one(about, depth + 1)
+        return self._one(PROPERTIES[name.lower()], depth + 1)
 
 
 def _term(token: re.Match[str], now: datetime, parameters: list[object]) -> Term:

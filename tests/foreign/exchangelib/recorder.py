@@ -3,16 +3,19 @@ A pytest plugin that makes a run repeatable, and writes how each test ended.
 
 exchangelib's tests come in random order with random values. Here they run in the order of their names, each with the
 chance of its own name, so that one that fails by chance fails always, and has its line in the table. Where they wait
-for a slow server to come to it, five seconds at a time, they wait for half a second.
+for a slow server to come to it, five seconds at a time, they wait for half a second. The one host of the Internet that
+they ask is this machine: what they look at is how many connections there are.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,8 @@ _ends: dict[str, tuple[str, str]] = {}
 _order: dict[str, int] = {}
 _LONGEST_WAIT_SECONDS = 0.5
 _sleep = time.sleep
+_HOST = "httpbin.org"
+_getaddrinfo = socket.getaddrinfo
 
 
 def _shorter_sleep(seconds: float) -> None:
@@ -33,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(time, "sleep", _shorter_sleep)
     config.add_cleanup(patch.undo)
+    host_here, _, port_here = os.environ["EXCHANGELIB_HOST"].partition(":")
+
+    def here(host: str | None, port: str | int | None, *how: Any, **more: Any) -> object:
+        if host == _HOST:
+            host, port = host_here, int(port_here)
+        return _getaddrinfo(host, port, *how, **more)
+
+    patch.setattr(socket, "getaddrinfo", here)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

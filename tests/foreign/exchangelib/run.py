@@ -17,7 +17,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.foreign.exchangelib.source import NoSourceError, cache_folder, needed_modules, unpack
@@ -57,13 +60,17 @@ def run_tests(folder: Path, files: Sequence[str] = FILES, options: Sequence[str]
     cache = cache_folder()
     source, needed = unpack(cache, folder), needed_modules(cache)
     results = folder / "results.tsv"
-    with SandboxProcess(folder / "sandbox", mailboxes=[_MAILBOX], on_premises=True) as sandbox:
+    with (
+        SandboxProcess(folder / "sandbox", mailboxes=[_MAILBOX], on_premises=True) as sandbox,
+        _host_of_the_internet() as host,
+    ):
         (source / "settings.yml").write_text(_settings(sandbox))
         sandbox.faults(_SLOW_SENDS)
         environment = {
             **{key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},
             "PYTHONPATH": os.pathsep.join((str(source), str(_HERE), str(needed))),
             "EXCHANGELIB_RESULTS": str(results),
+            "EXCHANGELIB_HOST": host,
             "PYTHONWARNINGS": "ignore",
             "PYTHONHASHSEED": "0",
             "TZ": "Europe/Copenhagen",
@@ -80,6 +87,31 @@ def run_tests(folder: Path, files: Sequence[str] = FILES, options: Sequence[str]
             cwd=source, env=environment, timeout=_SECONDS_FOR_ALL, check=False,
         )  # fmt: skip
     return read_table(results)
+
+
+class _Page(BaseHTTPRequestHandler):
+    """Answers with nothing, on connections that stay open."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of it."""
+
+
+@contextmanager
+def _host_of_the_internet() -> Iterator[str]:
+    """Yield where a host answers that one of the tests wants to be there; recorder.py gives it that host's name."""
+    # Its address is no other server's here: the test counts the connections to it.
+    with ThreadingHTTPServer(("127.0.0.2", 0), _Page) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "{}:{}".format(*server.server_address[:2])
+        server.shutdown()
 
 
 def _settings(sandbox: SandboxProcess) -> str:
