@@ -84,5 +84,10 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
           _OTHERS),
     164: ("an item that MoveItem takes to another folder is never in neither of the two",
           "two clients have to search while a third one moves some thousand items"),
+    165: ("a mail of a Message-ID and a Date that the mailbox had within an hour is dropped", _SMTP),
+    166: ("a call beyond the budget is ErrorServerBusy until a tenth of it is there again", _HARM),
+    167: ("a server that writes a draft by itself does so once, soon after its creation",
+          "nothing that the probe does makes a server do it"),
+    168: ("late mail arrives one by one, in no order", _SMTP),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

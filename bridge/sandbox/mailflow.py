@@ -42,6 +42,7 @@ class MailFlow:
         self._work = asyncio.Event()
         self._work.set()  # what an earlier process left
         self._temper.book.listen(self.wake)
+        self._temper.planned = self.wake
 
     def accepted(self, _mail: SubmittedMail) -> None:
         """Note that there is work; from any thread."""
@@ -54,7 +55,7 @@ class MailFlow:
     async def run(self) -> None:
         """Carry mails until cancelled."""
         while True:
-            # Mail that is delayed for its sender's rate, and copies that come late, have their time.
+            # Mail that is delayed for its sender's rate, and all else that comes late, has its time.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._work.wait(), self._wake_seconds)
             self._work.clear()
@@ -71,7 +72,7 @@ class MailFlow:
         waits: dict[str, float] = {}
         outcomes: list[bool] = []
         try:
-            copies_in = self._temper.file_copies()
+            planned_in = self._temper.do_due()
             for submission, address in self._store.waiting():
                 if address in waits:
                     continue
@@ -82,7 +83,7 @@ class MailFlow:
                 mail = self._store.pending_mail(submission)
                 if mail is not None:
                     outcomes.append(self._settle(mail))  # each is tried, whatever became of the one before
-            later = self._temper.file_copies() if outcomes else copies_in
+            later = self._temper.do_due() if outcomes else planned_in
         except sqlite3.Error as error:
             _LOG.error("the mail flow cannot read the store: %s", type(error).__name__)
             return False

@@ -60,10 +60,10 @@ class SmtpServer:
     """
     Takes mail for the tenant's mailboxes, byte for byte after dot-unstuffing.
 
-    The answer 250 is given when the mail is in the store for all its recipients. A recipient that does not exist is
-    refused at RCPT, as Exchange does; mail to a group reaches its members. A mail that no mailbox takes (full, or
-    smaller than the mail) is refused with 55x after its data; where some take it, a sender of ours hears of the others
-    by a notification.
+    The answer 250 is given when the mail is in the store for all its recipients, or on its way for good. A recipient
+    that does not exist is refused at RCPT, as Exchange does; mail to a group reaches its members. A mail that no
+    mailbox takes (full, or smaller than the mail) is refused with 55x after its data; where some take it, a sender of
+    ours hears of the others by a notification.
     """
 
     def __init__(
@@ -137,16 +137,22 @@ class SmtpServer:
         if failed and not taking:
             return next(iter(failed.values()))
         if len(failures) == 1:
-            self._store.deliver(taking[0], mime)
+            self._put(taking[0], mime)
             return None
         bounces = self._bounces(failed, mime, sender)
         # All or none: the sender repeats the whole mail when it sees no 250.
         with self._store.writing():
             for recipient in taking:
-                self._store.deliver(recipient, mime)
+                self._put(recipient, mime)
             for notification in bounces:
                 self._store.deliver(sender, notification)
         return None
+
+    def _put(self, recipient: str, mime: bytes) -> None:
+        if self._temper is None:
+            self._store.deliver(recipient, mime)
+        else:
+            self._temper.deliver(recipient, mime)
 
     def _reached(self, recipients: list[str]) -> list[tuple[str, bool]]:
         """Return whom a mail reaches, groups by their members, and who has a mailbox; those outside are let go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,6 +63,17 @@ class Restriction:
         """Whether equality of what has an index is answered from it; otherwise each item is read."""
         self.since: tuple[str, int] | None = None
         """The sign and the moment, where it is nothing but a comparison with the time of receipt."""
+        self.named = False
+        """Whether it asks for a named property."""
+
+    def hide(self, changes: Sequence[tuple[int, int]]) -> None:
+        """Leave out the items whose change number lies in one of these stretches, which begin behind their first."""
+        if changes:
+            self.sql = (
+                f"({self.sql} AND NOT EXISTS (SELECT 1 FROM json_each(?) AS h WHERE change > "  # noqa: S608 - built here
+                "json_extract(h.value, '$[0]') AND change <= json_extract(h.value, '$[1]')))"
+            )
+            self.parameters.append(json.dumps(changes))
 
     @property
     def reads_items(self) -> bool:
@@ -164,6 +176,7 @@ def _expression(node: etree._Element, operand: Operand, into: Restriction, depth
     if name == "Near":
         raise EwsError("ErrorUnsupportedQueryFilter")
     path = read_operand(children[0])
+    into.named = into.named or (path is not None and path.key is not None and p.is_named(path.key))
     if path is None:
         # A property that no item here has: only its absence can be asked for.
         return "1" if name in ("IsNotEqualTo", "Excludes") else "0"

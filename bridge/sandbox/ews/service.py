@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,14 @@ class EwsService:
             # Streams have a limit of their own, and no thread.
             return await self._stream(request, caller, kept, (envelope, mailbox), strikes)
         limit = self._temper.book.of("connections", call.mailbox or "")
-        with self._temper.connections.entered(policy.budget_of(caller, call.mailbox), limit) as allowed:
+        budget = policy.budget_of(caller, call.mailbox)
+        wait = self._temper.call_waits(budget, call.mailbox or "")
+        if wait:
+            busy = soapfaults.soap_fault(
+                "ErrorServerBusy", policy.SERVER_BUSY, values={"BackOffMilliseconds": str(math.ceil(wait * 1000))}
+            )
+            return await self._answer(request, caller, kept, _Outcome(500, busy, call.operation))
+        with self._temper.connections.entered(budget, limit) as allowed:
             if not allowed:
                 return await self._over_connections(request, caller, kept, call.operation, limit)
             struck = await strikes.before(request)

@@ -56,15 +56,19 @@ def _seconds(default: float | None, *, none: bool = False, of_mailboxes: bool = 
     return Setting(default, check, wanted, of_mailboxes)
 
 
-def _delay(default: float = 0) -> Setting:
+def _delay(default: float | None = 0, *, of_mailboxes: bool = True) -> Setting:
     """Return a setting of a wait that is the same for all, or spread between two bounds (`spread_seconds`)."""
 
     def check(value: Any) -> bool:  # noqa: ANN401 - likewise
+        if value is None:
+            return default is None
         bounds = value if isinstance(value, list) and len(value) == 2 else [value, value]
         return all(type(one) in (int, float) and 0 <= one <= _DAY_SECONDS for one in bounds) and bounds[0] <= bounds[1]
 
-    wanted = f"a number of seconds from 0 to {_DAY_SECONDS}, or a list of the least and the most"
-    return Setting(default, check, wanted, of_mailboxes=True)
+    wanted = f"a number of seconds from 0 to {_DAY_SECONDS}, or a list of the least and the most" + (
+        ", or null for never" if default is None else ""
+    )
+    return Setting(default, check, wanted, of_mailboxes)
 
 
 def _clock() -> Setting:
@@ -112,6 +116,9 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "recipients_per_day": _count(10_000),
     "recipients_per_message": _count(500),
     "sent_copy_delay_seconds": _delay(),
+    "delivery_delay_seconds": _delay(),
+    "duplicates_dropped_for_seconds": _seconds(0, of_mailboxes=True),
+    "draft_touched_after_seconds": _delay(None),
     "sent_copy_keeps_named_properties": _switch(default=True),
     "replaces_message_id": _switch(default=False),
     "sent_draft_stays": _switch(default=False),
@@ -122,12 +129,15 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "conversion_refused": Setting({}, _is_choice_of_items, "an object of item_ids and subjects (regular expressions)"),
     "connections": _count(27),
     "connections_answer": _one_of("fault", "unavailable"),
+    "calls_per_minute": _count(None),
+    "calls_at_once": _count(300, none=False),
     "subscriptions": _count(20, none=False, of_mailboxes=False),
     "streaming_connections": _count(10, none=False, of_mailboxes=False),
     "subscriptions_per_stream": _count(200, none=False, of_mailboxes=False),
     "find_items": _count(1000, none=False, of_mailboxes=False),
     "find_items_restricted": _count(250, none=False, of_mailboxes=False),
     "named_properties_indexed": _switch(default=True, of_mailboxes=False),
+    "search_delay_seconds": _delay(of_mailboxes=False),
     "find_seconds": _seconds(60, none=True),
     "batch_seconds": _seconds(60, none=True),
     "access_delay_seconds": _seconds(0),
@@ -146,8 +156,12 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 """Every setting by name. `docs/sandbox.md` says what each does."""
 
 REALISTIC: Final[Mapping[str, Any]] = {
+    "delivery_delay_seconds": [0.2, 3],
+    "duplicates_dropped_for_seconds": 3600,
+    "draft_touched_after_seconds": [0.2, 20],
     "sent_copy_delay_seconds": [0.2, 3],
     "named_properties_indexed": False,
+    "calls_per_minute": 600,
 }
 """The defaults in place of those of `SETTINGS` where `realistic` is on: as unkind as Exchange is."""
 

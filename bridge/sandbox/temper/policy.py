@@ -39,6 +39,9 @@ TOO_MANY_CONNECTIONS: Final = (
 )
 
 
+SERVER_BUSY: Final = "The server cannot service this request right now. Try again later."
+
+
 def over_connections(limit: int | None) -> dict[str, str]:
     """Return what the MessageXml of ErrorExceededConnectionCount says."""
     return {

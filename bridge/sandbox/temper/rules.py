@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
-from bridge.sandbox.temper import ledger, quota
+from bridge.sandbox.temper import arriving, ledger, quota, touches
+from bridge.sandbox.temper.budget import CallBudget
 from bridge.sandbox.temper.connections import Connections
 from bridge.sandbox.temper.delays import spread_seconds
+from bridge.sandbox.temper.lateness import LateSearches
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from bridge.sandbox.ews.view import View
     from bridge.sandbox.store import Mailbox, Store, SubmittedMail
@@ -37,11 +39,20 @@ class Temper:
     now: Callable[[], float] = time.time
     elapsed: Callable[[], float] = time.monotonic
     connections: Connections = field(default_factory=Connections)
+    planned: Callable[[], None] = lambda: None
+    """Called where something was planned for later (`do_due`), maybe before that is committed."""
+    budget: CallBudget = field(init=False)
+    _late: LateSearches = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the tables that are missing."""
         with self.store.writing() as db:
-            ledger.prepare(db)
+            for part in (ledger, arriving, touches):
+                part.prepare(db)
+        self.budget, self._late = CallBudget(self.elapsed), LateSearches(self.elapsed)
+        self._settings_changed()
+        self.book.listen(self._settings_changed)
+        self.store.listen(self._committed)
 
     # What EWS operations ask
 
@@ -56,6 +67,24 @@ class Temper:
             raise EwsError(
                 "ErrorMailboxMoveInProgress", "Mailbox move in progress. Try again later., Cannot open mailbox."
             )
+
+    def call_waits(self, budget: tuple[str, str], address: str) -> float:
+        """Count a call; return the seconds after which the next one will do where this one is too much, else 0."""
+        a_minute = self.book.of("calls_per_minute", address)
+        if a_minute is None:
+            return 0.0
+        return self.budget.spend(budget, a_minute=a_minute, burst=self.book.of("calls_at_once", address))
+
+    def hidden_from_searches(self) -> list[tuple[int, int]]:
+        """Return the change numbers of what a search by named property does not find yet (`LateSearches.hidden`)."""
+        return self._late.hidden() if self.book.of_all("search_delay_seconds") else []
+
+    def draft_saved(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item) -> None:
+        """Plan that the server touches an item that was saved, where it is a draft."""
+        delay = self.book.of("draft_touched_after_seconds", mailbox.address)
+        if delay is not None and touches.is_draft_folder(db, mailbox.id, item.folder):
+            touches.plan(db, item.id, self._due(delay, "touch", item.id))
+            self.planned()
 
     def batch_end(self) -> float | None:
         """Return when, by `elapsed`, a batch that begins now takes up no further items; None for never."""
@@ -157,14 +186,51 @@ class Temper:
                 now = self._micros()
                 if delay:
                     ledger.hold_copy(db, mail.submission, due=now + int(delay * _MICROS), now=now)
-            if self.store.settle(mail.submission, deliveries) and mailbox is not None:
+            direct, later = self._parted(mail, deliveries)
+            if self.store.settle(mail.submission, direct) and mailbox is not None:
                 ledger.note_departed(db, mailbox.id, now)
+                for address, mime in later:
+                    self.deliver(address, mime)
 
-    def file_copies(self) -> float | None:
-        """File the copies that are due in Sent Items; returns the seconds until the next one, None where none is."""
+    def _parted(
+        self, mail: SubmittedMail, deliveries: Iterable[tuple[str, bytes]]
+    ) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+        """Return what arrives with the settlement, reports always, and what is delivered as mail from outside."""
+        direct: list[tuple[str, bytes]] = []
+        later: list[tuple[str, bytes]] = []
+        for address, mime in deliveries:
+            unkind = mime is mail.mime and any(
+                self.book.of(name, address) for name in ("delivery_delay_seconds", "duplicates_dropped_for_seconds")
+            )
+            (later if unkind else direct).append((address, mime))
+        return direct, later
+
+    def do_due(self) -> float | None:
+        """
+        Do what was planned and is due: file copies, deliver mail, touch drafts.
+
+        Returns the seconds until there is more to do, None where nothing is planned.
+        """
+        now = self._micros()
+        while self._deliver_due(now):
+            pass
         with self.store.writing() as db:
-            following = ledger.file_copies(db, self._micros())
-        return None if following is None else max(0.0, (following - self._micros()) / _MICROS)
+            times = (ledger.file_copies(db, now), touches.touch(db, now), arriving.next_due(db))
+        following = [time for time in times if time is not None]
+        return max(0.0, (min(following) - self._micros()) / _MICROS) if following else None
+
+    def _deliver_due(self, now: int) -> bool:
+        with self.store.writing() as db:  # a mail leaves the table in the transaction in which it arrives
+            taken = arriving.take(db, now)
+            if taken is not None:
+                self._arrive(db, *taken)
+        return taken is not None
+
+    def _arrive(self, db: sqlite3.Connection, address: str, mime: bytes) -> None:
+        window = self.book.of("duplicates_dropped_for_seconds", address)
+        if window and arriving.is_repeated(db, address, mime, now=self._micros(), window=int(window * _MICROS)):
+            return
+        self.store.deliver(address, mime)
 
     def has_too_many_recipients(self, mail: SubmittedMail) -> bool:
         """Tell whether a mail goes to more recipients than its sender may name."""
@@ -172,6 +238,19 @@ class Temper:
         return most is not None and len(mail.recipients) > most
 
     # What whoever delivers asks
+
+    def deliver(self, address: str, mime: bytes) -> None:
+        """Take a mail for a mailbox: it is there, or will be after its delay, whatever happens to this process."""
+        delay = self.book.of("delivery_delay_seconds", address)
+        if delay:
+            with self.store.writing() as db:
+                arriving.put(db, address, mime, self._due(delay, "delivery", address, arriving.next_number(db)))
+            self.planned()
+        elif self.book.of("duplicates_dropped_for_seconds", address):
+            with self.store.writing() as db:
+                self._arrive(db, address, mime)
+        else:
+            self.store.deliver(address, mime)
 
     def is_full(self, address: str, added: int) -> bool:
         """Tell whether a mailbox has no room for a mail of so many bytes."""
@@ -186,6 +265,22 @@ class Temper:
         """Tell whether a mail is bigger than a mailbox takes."""
         limit = self.book.of("receive_bytes", address)
         return limit is not None and size > limit
+
+    def _settings_changed(self) -> None:
+        if self.book.of_all("search_delay_seconds"):
+            self._committed()
+        else:
+            self._late.forget()
+
+    def _committed(self) -> None:
+        delay = self.book.of_all("search_delay_seconds")
+        if delay:
+            with self.store.reading() as db:
+                change = db.execute("SELECT value FROM counters WHERE name = 'change'").fetchone()[0]
+            self._late.committed(int(change), delay)
+
+    def _due(self, delay: float | Sequence[float], *what: object) -> int:
+        return self._micros() + int(spread_seconds(delay, *what) * _MICROS)
 
     def _micros(self) -> int:
         return int(self.now() * _MICROS)

@@ -293,27 +293,75 @@ def test_a_policy_answers_403_and_says_which(
         assert EwsClient(sandbox, _CREW).post(ews.get("AAMk")).status_code == 200
 
 
+_COLOUR = (
+    '<t:ExtendedFieldURI PropertySetId="9a7082fc-5226-4daa-8850-d6be4b5e8fd1" PropertyName="Colour" '
+    'PropertyType="String"/>'
+)
+
+
+def _coloured(colour: str) -> str:
+    return (
+        '<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>x</t:Subject>'
+        f"<t:ExtendedProperty>{_COLOUR}<t:Value>{colour}</t:Value></t:ExtendedProperty></t:Message></m:Items>"
+        "</m:CreateItem>"
+    )
+
+
+def _found(ews: EwsClient, colour: str) -> int:
+    """Return how many drafts a search by the named property finds."""
+    answer = ews.call(
+        '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:Restriction>'
+        f'<t:IsEqualTo>{_COLOUR}<t:FieldURIOrConstant><t:Constant Value="{colour}"/></t:FieldURIOrConstant>'
+        "</t:IsEqualTo>"
+        '</m:Restriction><m:ParentFolderIds><t:DistinguishedFolderId Id="drafts"/></m:ParentFolderIds></m:FindItem>'
+    )
+    return len(list(answer.iter(f"{TYPES}ItemId")))
+
+
 @pytest.mark.parametrize("indexed", [True, False])
 def test_a_search_by_a_named_property_finds_the_same_with_an_index_and_without(
     sandbox: SandboxProcess, ews: EwsClient, *, indexed: bool
 ) -> None:
     _put(sandbox, named_properties_indexed=indexed)
-    prop = (
-        '<t:ExtendedFieldURI PropertySetId="9a7082fc-5226-4daa-8850-d6be4b5e8fd1" PropertyName="Colour" '
-        'PropertyType="String"/>'
-    )
     for colour in ("red", "green"):
-        ews.call(
-            '<m:CreateItem MessageDisposition="SaveOnly"><m:Items><t:Message><t:Subject>x</t:Subject>'
-            f"<t:ExtendedProperty>{prop}<t:Value>{colour}-{indexed}</t:Value></t:ExtendedProperty></t:Message></m:Items>"
-            "</m:CreateItem>"
-        )
+        ews.call(_coloured(f"{colour}-{indexed}"))
 
-    answer = ews.call(
-        '<m:FindItem Traversal="Shallow"><m:ItemShape><t:BaseShape>IdOnly</t:BaseShape></m:ItemShape><m:Restriction>'
-        f'<t:IsEqualTo>{prop}<t:FieldURIOrConstant><t:Constant Value="red-{indexed}"/></t:FieldURIOrConstant>'
-        "</t:IsEqualTo>"
-        '</m:Restriction><m:ParentFolderIds><t:DistinguishedFolderId Id="drafts"/></m:ParentFolderIds></m:FindItem>'
-    )
+    assert _found(ews, f"red-{indexed}") == 1
 
-    assert len(list(answer.iter(f"{TYPES}ItemId"))) == 1
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_search_by_a_named_property_comes_late_and_what_asks_for_the_item_itself_does_not(
+    sandbox: SandboxProcess, ews: EwsClient, *, indexed: bool
+) -> None:
+    _put(sandbox, named_properties_indexed=indexed)
+    ews.call(_coloured(f"old-{indexed}"))
+    _put(sandbox, search_delay_seconds=3600)
+    answer = ews.call(_coloured(f"new-{indexed}"))
+    item_id = str(next(answer.iter(f"{TYPES}ItemId")).get("Id"))
+
+    assert (_found(ews, f"old-{indexed}"), _found(ews, f"new-{indexed}")) == (1, 0)
+    assert item_id in ews.find("drafts")
+    assert ews.codes(ews.get(item_id)) == ["NoError"]
+    _put(sandbox, search_delay_seconds=0)
+    assert _found(ews, f"new-{indexed}") == 1
+
+
+def test_a_call_beyond_the_budget_is_refused_and_told_when_to_come_back(sandbox: SandboxProcess) -> None:
+    crew = EwsClient(sandbox, _CREW)
+    _put(sandbox, calls_per_minute=1, mailboxes={_CREW: {"calls_at_once": 3}})
+    answers = [crew.post(crew.get("AAMk")) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 500]
+    assert _fault(answers[3]) == "ErrorServerBusy"
+    waits = etree.fromstring(answers[3].content).findall(f".//{TYPES}Value[@Name='BackOffMilliseconds']")
+    assert 0 < int(waits[0].text or "") <= 60_000
+
+
+def test_mail_that_smtp_accepted_survives_a_kill_before_it_is_delivered(sandbox: SandboxProcess) -> None:
+    _put(sandbox, delivery_delay_seconds=1.0)
+    had = len(sandbox.mails(_CREW))
+    for number in range(5):
+        sandbox.deliver(_CREW, b"Subject: late %d\r\n\r\nBody\r\n" % number)
+    sandbox.restart()
+
+    _until(lambda: len(sandbox.mails(_CREW)) == had + 5)

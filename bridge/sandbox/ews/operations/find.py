@@ -41,12 +41,13 @@ def find_item(context: Context, request: etree._Element) -> str:
             check_paths(context.version, request.find(xml.M + part))
         mailbox, folder = context.folder_of(db, node)
         with within(db, seconds):
-            return _found(db, request, shape, mailbox, folder, limits, indexed=indexed)
+            return _found(db, request, shape, mailbox, folder, limits, indexed=indexed, hidden=hidden)
 
     book = context.temper.book
     indexed = book.of_all("named_properties_indexed")
     limits, seconds = (book.of_all("find_items"), book.of_all("find_items_restricted")), book.of_all("find_seconds")
 
+    hidden = context.temper.hidden_from_searches()
     with context.store.reading() as db:
         return batch(context, "FindItem", children(child(request, "ParentFolderIds")), find)
 
@@ -60,6 +61,7 @@ def _found(  # noqa: PLR0917 - what a find is made of
     limits: tuple[int, int],
     *,
     indexed: bool,
+    hidden: list[tuple[int, int]],
 ) -> str:
     """Return the page of one folder; `limits` is what it may hold, the second number with a restriction."""
     if request.find(xml.M + "CalendarView") is not None:
@@ -67,6 +69,8 @@ def _found(  # noqa: PLR0917 - what a find is made of
     restriction = _restriction(request, indexed=indexed)
     most = limits[restriction is not None]
     restriction = restriction or Restriction()
+    if restriction.named:
+        restriction.hide(hidden)
     traversal = request.get("Traversal")
     if traversal == "SoftDeleted":
         folder = folders.folder(db, mailbox.id, "recoverableitemsdeletions")
