@@ -14,6 +14,9 @@
 #   tests/run.sh mutation [NUMBER...]
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
 #                                that are named for it in docs/mutations.md
+#   tests/run.sh sabotage [--seeds 3] [NUMBER...]
+#                                sabotages of the bridge, one after the other: a small chaos against each must tell of it by
+#                                the line that docs/sabotages.md names, with every seed
 #   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--giant BYTES [--giant-class NAME]] [--keep DIRECTORY]
 #                                hostile mail through the whole bridge; each one arrives with its bytes or is parked. A few
 #                                thousand go through the parser alone in unit, a few hundred through everything in scenario
@@ -32,7 +35,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
 
-if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation|fuzz)$ ]]; then
+if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation|sabotage|fuzz)$ ]]; then
   what=$1
   shift
   [ "$what" = stress ] || ensure_rabbitmq >&2 || exit 1

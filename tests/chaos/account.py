@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pika
 
 from tests.chaos.deliveries import digest_of
-from tests.chaos.plant import ALIASES, address_of
+from tests.chaos.plant import ALIASES, CREW, address_of
 from tests.chaos.repeats import Arrival, unexplained
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.deliveries import Deliveries
     from tests.chaos.plant import Plant
     from tests.chaos.repeats import Fault, Publish
+    from tests.chaos.requests import Request
 
 _PARKED = "Bridge Parked"
 _TERMINAL = {"outbound.sent", "outbound.failed", "outbound.expired", "outbound.unknown"}
@@ -110,9 +111,15 @@ class Account:
         """A mail may arrive twice only where something happened between its first publish and its removal."""
         self.problems += unexplained(self.arrivals, publishes, faults)
 
-    def take_outbound(self, plant: Plant, requested: Mapping[str, str]) -> None:
-        """Compare what was asked for with what Exchange sent, and both with the events."""
-        sends = Counter(send["request_id"] for send in plant.sandbox.sends())
+    def take_outbound(self, plant: Plant, requested: Mapping[str, Request]) -> None:
+        """
+        Compare what was asked for with what Exchange sent, and both with the events.
+
+        What was sent is looked at where it arrived, and in Sent Items, byte by byte.
+        """
+        every = plant.sandbox.sends()
+        sends = Counter(send["request_id"] for send in every)
+        parked: dict[str, set[str]] = defaultdict(set)
         events: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
         unanswered: set[str] = set()
         for _, body in _drain(plant, "mail.events"):
@@ -123,17 +130,43 @@ class Account:
                 events[event["request_id"]].add((event["event"], event["event_id"], code))
                 if event["event"] == "outbound.unknown" and "3 times" in event.get("detail", ""):
                     unanswered.add(event["request_id"])
+            elif event["event"] == "inbound.parked":
+                parked[event["mailbox"]].add(event["message_id"])
+        for alias, count in self.parked_of.items():
+            if count > len(parked[alias]):
+                self.problems.append(f"{alias}: {count} mails are parked and {len(parked[alias])} were told")
+        self._judge_content(plant, every, requested)
         self.requests = len(requested)
         self.sent = sum(1 for request_id in requested if sends[request_id])
         self.sent_twice = sum(max(0, sends[request_id] - 1) for request_id in requested)
-        for request_id, wanted in requested.items():
+        for request_id, request in requested.items():
             ends = sorted(events[request_id])
             if request_id in unanswered and len(ends) == 1 and sends[request_id] <= 1:
                 self.unknown += 1
                 continue
-            self._judge(request_id, wanted, sends[request_id], ends)
+            self._judge(request_id, request.wanted, sends[request_id], ends)
         if strangers := sends.keys() - requested.keys():
             self.problems.append(f"sent without a request: {len(strangers)}")
+
+    def _judge_content(
+        self, plant: Plant, sends: Sequence[Mapping[str, Any]], requested: Mapping[str, Request]
+    ) -> None:
+        sent = {alias: _copies(plant, address_of(alias), "sentitems") for alias in ALIASES}
+        arrived = _copies(plant, CREW, "inbox")
+        known = {send["internet_message_id"] for send in sends}
+        for send in sends:
+            request_id, name = str(send["request_id"]), send["internet_message_id"]
+            if (request := requested.get(request_id)) is None:
+                continue
+            if sorted(send["recipients"]) != sorted(request.recipients):
+                self.problems.append(f"{request_id}: sent to others, {len(send['recipients'])} in all")
+            copies = [copy for folder in (*sent.values(), arrived) for copy in folder.get(name, ())]
+            for what in sorted({what for copy in copies for what in request.differs(copy)}):
+                self.problems.append(f"{request_id}: {what}")
+            if (count := len(arrived.get(name, ()))) != 1:
+                self.problems.append(f"{request_id}: sent, and {count} times where it was sent to")
+        if strangers := arrived.keys() - known:
+            self.problems.append(f"{len(strangers)} mails arrived of which Exchange sent none")
 
     def judge_unknown(self) -> None:
         """Few requests meet three kills or cuts, each between the entry of a call and its answer."""
@@ -180,6 +213,14 @@ class Folders:
 
 def _seconds(moment: str | None) -> float:
     return datetime.fromisoformat(moment).timestamp() if moment is not None else 0.0
+
+
+def _copies(plant: Plant, address: str, folder: str) -> dict[str, list[bytes]]:
+    """Return the bytes of all mails in a folder by their Message-ID."""
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for mail in plant.sandbox.mails(address, folder):
+        found[mail["internet_message_id"]].append(plant.sandbox.mime(address, mail["item_id"], folder))
+    return found
 
 
 def _bytes_of(raw: Mapping[str, Any]) -> bytes:

@@ -20,6 +20,7 @@ from pika import exceptions as amqp
 from tests.chaos import privacy
 from tests.chaos.deliveries import Deliveries, Mail, digest_of
 from tests.chaos.plant import ALIASES, CREW, address_of
+from tests.chaos.requests import Request
 
 if TYPE_CHECKING:
     from tests.chaos.plant import Plant
@@ -37,8 +38,7 @@ class Load:
     mails: int
     requests: int
     seconds: float
-    requested: dict[str, str] = field(default_factory=dict)
-    """Request id to what is to become of it: `sent`, `failed`, or `any` (sent or expired)."""
+    requested: dict[str, Request] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
     deliveries: Deliveries = field(default_factory=Deliveries)
 
@@ -90,7 +90,8 @@ class Load:
 
     def _request(self, chance: random.Random, number: int) -> tuple[str, str, bytes]:
         request_id = f"r-{number}"
-        key = chance.choice(ALIASES) + (".urgent" if chance.random() < 0.2 else "")
+        alias = chance.choice(ALIASES)
+        key = alias + (".urgent" if chance.random() < 0.2 else "")
         body: dict[str, Any] = {
             "request_id": request_id,
             "to": [{"address": CREW, "name": privacy.NAME}],
@@ -98,20 +99,27 @@ class Load:
             "text": privacy.BODY * chance.choice([1, 100, 5_000]),
         }
         kind = chance.random()
-        self.requested[request_id] = "sent"
+        wanted = "sent"
+        attached = []
         if chance.random() < 0.1:
+            content = privacy.BODY.encode()
             attachment: dict[str, Any] = {"name": f"{privacy.FILE}.txt", "content_type": "text/plain"}
             if chance.random() < 0.5:
-                attachment["content"] = base64.b64encode(privacy.BODY.encode()).decode()
+                attachment["content"] = base64.b64encode(content).decode()
             else:
-                attachment["blob"] = self._stored(request_id, privacy.BODY.encode() * 10_000)
+                content *= 10_000
+                attachment["blob"] = self._stored(request_id, content)
             body["attachments"] = [attachment]
+            attached.append((str(attachment["name"]), hashlib.sha256(content).hexdigest()))
         if kind < 0.03:
             body["to"] = [{"address": f"{privacy.LOCAL_PART} is no address"}]
-            self.requested[request_id] = "failed"
+            wanted = "failed"
         elif kind < 0.13:
             body["expires_at"] = (datetime.now(UTC) + timedelta(seconds=chance.uniform(1, 10))).isoformat()
-            self.requested[request_id] = "any"
+            wanted = "any"
+        self.requested[request_id] = Request(
+            wanted, address_of(alias), (CREW,), body["subject"], body["text"], tuple(attached)
+        )
         return request_id, key, json.dumps(body).encode()
 
     def _stored(self, request_id: str, content: bytes) -> dict[str, Any]:

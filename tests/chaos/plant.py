@@ -44,6 +44,7 @@ class Station:
     """One worker and its two links."""
 
     def __init__(self, plant: Plant, command: str, number: int) -> None:
+        self.role = command
         self.name = f"{command}-{number}"
         self.amqp = plant.stack.enter_context(TcpProxy(plant.broker.amqp_port))
         ews_url = str(plant.sandbox.info["ews_url"])

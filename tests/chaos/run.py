@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.chaos.account import Account
 from tests.chaos.load import Load
-from tests.chaos.plant import ALIASES, Plant, address_of
+from tests.chaos.plant import ALIASES, CREW, Plant, address_of
 from tests.chaos.privacy import leaks
 from tests.chaos.trouble import Trouble
 
@@ -31,16 +31,18 @@ class Plan:
     requests: int
     seconds: float
     """How long there is trouble; the load is spread over it."""
+    only: frozenset[str] = frozenset()
+    """The names of the only trouble that there is to be; empty for any."""
     hard_delete: bool = False
     """Whether mails that were published are destroyed, instead of moved to Deleted Items."""
 
 
 def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
-    """Run, and return the figures and what should not be."""
+    """Run, and return the figures and what should not be; that is kept in `problems.txt`, too."""
     begun = time.monotonic()
     with Plant(directory, after_publish="hard_delete" if plan.hard_delete else "deleted_items") as plant:
         load = Load(plant, plan.seed, plan.mails, plan.requests, plan.seconds)
-        trouble = Trouble(plant, plan.seed)
+        trouble = Trouble(plant, plan.seed, only=plan.only)
         with ThreadPoolExecutor(4) as threads:
             tormentors = [threads.submit(trouble.torment_workers), threads.submit(trouble.torment_infrastructure)]
             loads = [threads.submit(load.deliver), threads.submit(load.request)]
@@ -68,6 +70,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
             f"{account.parked} mails parked without a cause: none is bad, and none was hard to fetch"
         )
     account.judge_unknown()
+    (directory / "problems.txt").write_text("".join(f"{problem}\n" for problem in account.problems), "utf-8")
     figures = {
         "seed": plan.seed,
         **account.figures(),
@@ -96,7 +99,12 @@ def calm(plant: Plant) -> list[str]:
 def _left(plant: Plant) -> dict[str, int]:
     left = {name: count for name, count in plant.queue_lengths().items() if count and name not in _NOT_DRAINED}
     for alias in ALIASES:
-        total = plant.sandbox.admin(f"/mailboxes/{address_of(alias)}/folders/inbox/mails?limit=1")["total"]
-        if total:
+        if total := _count(plant, address_of(alias)):
             left[f"inbox of {alias}"] = total
+    if not left and (late := len(plant.sandbox.sends()) - _count(plant, CREW)) > 0:
+        left["mails that were sent and have not arrived"] = late
     return left
+
+
+def _count(plant: Plant, address: str) -> int:
+    return int(plant.sandbox.admin(f"/mailboxes/{address}/folders/inbox/mails?limit=1")["total"])

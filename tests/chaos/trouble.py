@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.plant import CONTROL_SECONDS
@@ -45,6 +46,8 @@ class Trouble:
     plant: Plant
     seed: int
     faults: Faults = field(default_factory=Faults)
+    only: frozenset[str] = frozenset()
+    """The names of all the trouble that is to be, as they are told; empty for any."""
     stop: threading.Event = field(default_factory=threading.Event)
     fetches_spoiled: int = 0
     """How often the fetching of mails went wrong for a while."""
@@ -52,41 +55,50 @@ class Trouble:
     def torment_workers(self) -> None:
         """Processes and their links, one after the other."""
         chance = random.Random(f"workers {self.seed}")
-        kinds: list[Callable[[random.Random, Station], str]] = [
-            self._kill,
-            self._kill,
-            self._stop,
-            self._freeze,
-            self._cut,
-            self._black_hole,
+        kinds: list[tuple[str, Callable[[random.Random, Station], str], int]] = [
+            ("kill {}", self._kill, 4),
+            ("stop {}", self._stop, 2),
+            ("freeze {}", self._freeze, 2),
+            ("cut amqp of {}", partial(self._cut, "amqp"), 1),
+            ("cut ews of {}", partial(self._cut, "ews"), 1),
+            ("black-hole amqp of {}", partial(self._black_hole, "amqp"), 1),
+            ("black-hole ews of {}", partial(self._black_hole, "ews"), 1),
         ]
-        while not self.stop.is_set():
-            station = chance.choice(self.plant.stations)
-            kind = chance.choice(kinds)
+        pot = [
+            (kind, station)
+            for name, kind, weight in kinds
+            for station in self.plant.stations
+            if not self.only or name.format(station.role) in self.only
+            for _ in range(weight)
+        ]
+        while pot and not self.stop.is_set():
+            kind, station = chance.choice(pot)
             begun = time.time()
-            self.faults.tell(f"{kind(chance, station)} {station.name.split('-')[0]}", station.name, begun)
+            self.faults.tell(f"{kind(chance, station)} {station.role}", station.name, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
+        self.stop.wait()
 
     def torment_infrastructure(self) -> None:
         """The broker, Exchange and Entra, one after the other."""
         chance = random.Random(f"infrastructure {self.seed}")
-        kinds: list[tuple[Callable[[random.Random], str], int]] = [
-            (self._call_fault, 8),
-            (self._kill_sandbox, 2),
-            (self._freeze_sandbox, 1),
-            (self._kill_broker, 1),
-            (self._freeze_broker, 1),
-            (self._alarm, 1),
-            (self._expire_tokens, 1),
-            (self._expire_secret, 1),
-            (self._revoke, 1),
-            (self._entra_away, 1),
+        kinds: list[tuple[str, Callable[[random.Random], str], int]] = [
+            ("fault", self._call_fault, 8),
+            ("kill sandbox", self._kill_sandbox, 2),
+            ("freeze sandbox", self._freeze_sandbox, 1),
+            ("kill broker", self._kill_broker, 1),
+            ("freeze broker", self._freeze_broker, 1),
+            ("alarm", self._alarm, 1),
+            ("expire tokens", self._expire_tokens, 1),
+            ("expire secret", self._expire_secret, 1),
+            ("revoke", self._revoke, 1),
+            ("entra away", self._entra_away, 1),
         ]
-        pot = [kind for kind, weight in kinds for _ in range(weight)]
-        while not self.stop.is_set():
+        pot = [kind for name, kind, weight in kinds if not self.only or name in self.only for _ in range(weight)]
+        while pot and not self.stop.is_set():
             begun = time.time()
             self.faults.tell(chance.choice(pot)(chance), SHARED, begun)
             self.stop.wait(chance.uniform(0.2, 1.5))
+        self.stop.wait()
 
     # Workers.
 
@@ -114,13 +126,11 @@ class Trouble:
             station.worker.thaw()
         return "freeze"
 
-    def _cut(self, chance: random.Random, station: Station) -> str:
-        link = chance.choice(["amqp", "ews"])
+    def _cut(self, link: str, _: random.Random, station: Station) -> str:
         getattr(station, link).cut()
         return f"cut {link} of"
 
-    def _black_hole(self, chance: random.Random, station: Station) -> str:
-        link = chance.choice(["amqp", "ews"])
+    def _black_hole(self, link: str, chance: random.Random, station: Station) -> str:
         proxy = getattr(station, link)
         proxy.blackhole()
         self.stop.wait(chance.uniform(0.5, 6))

@@ -55,10 +55,10 @@ def run(faults: Sequence[Fault], scratch: Path) -> list[Result]:
         UnusableError: The tests themselves do not work.
     """
     tree = scratch / "tree"
-    _copy(tree)
+    copy_tree(tree)
     for fault in faults:  # first of all: nothing is run where one of them has drifted
         fault.mutated((tree / fault.file).read_text("utf-8"))
-    _proves_to_be_tested(tree)
+    prove_to_be_tested(tree)
     named = sorted({test for fault in faults for test in fault.tests})
     failed = _failing(tree, named, scratch / "before.xml")
     if failed:
@@ -83,7 +83,8 @@ def run(faults: Sequence[Fault], scratch: Path) -> list[Result]:
     return results
 
 
-def _copy(tree: Path) -> None:
+def copy_tree(tree: Path) -> None:
+    """Copy all that the tests need into a new tree."""
     for name in _COPIED:
         source, target = _ROOT / name, tree / name
         if source.is_dir():
@@ -93,12 +94,13 @@ def _copy(tree: Path) -> None:
             shutil.copy2(source, target)
 
 
-def _environment(tree: Path) -> dict[str, str]:
+def environment_of(tree: Path) -> dict[str, str]:
+    """Return the surroundings of a process that imports the copy."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
     return {**kept, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _proves_to_be_tested(tree: Path) -> None:
+def prove_to_be_tested(tree: Path) -> None:
     """
     See that it is the copy that the tests import.
 
@@ -108,7 +110,7 @@ def _proves_to_be_tested(tree: Path) -> None:
     where = subprocess.run(
         [sys.executable, "-c", "import bridge; print(bridge.__file__)"],
         cwd=tree,
-        env=_environment(tree),
+        env=environment_of(tree),
         capture_output=True,
         text=True,
         check=True,
@@ -129,7 +131,7 @@ def _failing(tree: Path, tests: Sequence[str], report: Path, *options: str) -> s
         ended = subprocess.run(
             [*command, *options, f"--junitxml={report}", *tests],
             cwd=tree,
-            env=_environment(tree),
+            env=environment_of(tree),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -155,4 +157,4 @@ def _name(test: str) -> str:
     return test.rpartition("::")[2]
 
 
-__all__ = ["DriftedError", "Result", "UnusableError", "run"]
+__all__ = ["DriftedError", "Result", "UnusableError", "copy_tree", "environment_of", "prove_to_be_tested", "run"]

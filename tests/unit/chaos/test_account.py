@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
+from email.message import EmailMessage
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,12 +16,19 @@ import pytest
 from tests.chaos import account as accounts
 from tests.chaos.account import Account, Folders
 from tests.chaos.deliveries import Deliveries, Mail
+from tests.chaos.plant import CREW
+from tests.chaos.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.chaos.plant import Plant
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
 
 _ALIAS = "dispatch"
 _SENT = ("outbound.sent", "e-1", "")
@@ -55,7 +64,7 @@ def test_a_request_with_another_end_than_its_one_true_one_is_a_problem(
     monkeypatch.setattr(accounts, "_drain", lambda *_: events)
     account = Account()
 
-    account.take_outbound(_plant(sends=["r-1"] * sends), {"r-1": wanted})
+    account.take_outbound(_sandbox_that_sent(monkeypatch, ["r-1"] * sends), {"r-1": replace(_REQUEST, wanted=wanted)})
 
     assert bool(account.problems) is bool(figures)
     assert {name: count for name, count in account.figures().items() if name in _JUDGED and count} == figures
@@ -71,13 +80,133 @@ def test_few_requests_may_end_as_unknown_after_three_calls_without_an_answer(
     monkeypatch.setattr(accounts, "_drain", lambda *_: events)
     account = Account()
 
-    account.take_outbound(_plant(sends=ids * sends), dict.fromkeys(ids, "sent"))
+    account.take_outbound(_sandbox_that_sent(monkeypatch, ids * sends), dict.fromkeys(ids, _REQUEST))
     account.judge_unknown()
 
     assert bool(account.problems) is problem
 
 
 _JUDGED = {"sent_twice", "unknown", "without_event"}
+_REQUEST = Request("sent", "dispatch@example.org", (CREW,), "subject", "some\ntext\n", (("a.txt", _digest("a")),))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, None),
+        ({"text": "some\r\ntext"}, None),
+        ({"text": ""}, "r-1: sent with another text"),
+        ({"text": "some"}, "r-1: sent with another text"),
+        ({"subject": "another"}, "r-1: sent with another subject"),
+        ({"sender": "charter@example.org"}, "r-1: sent in another name"),
+        ({"to": "dispatch@example.org"}, "r-1: sent to others"),
+        ({"cc": "dispatch@example.org"}, "r-1: sent to others"),
+        ({"attachments": []}, "r-1: sent with other attachments"),
+        ({"attachments": [("b.txt", b"a")]}, "r-1: sent with other attachments"),
+        ({"attachments": [("a.txt", b"b")]}, "r-1: sent with other attachments"),
+        ({"attachments": [("a.txt", b"a"), ("a.txt", b"a")]}, "r-1: sent with other attachments"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["inbox", "sentitems"])
+def test_a_mail_that_went_out_with_another_content_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], told: str | None, folder: str
+) -> None:
+    monkeypatch.setattr(accounts, "_drain", lambda *_: [_ended("r-1")])
+    account = Account()
+    plant = _sandbox_that_sent(monkeypatch, ["r-1"], {folder: _mime(**changed)})
+
+    account.take_outbound(plant, {"r-1": _REQUEST})
+
+    assert account.problems == ([] if told is None else [told])
+
+
+@pytest.mark.parametrize(
+    ("sends", "requested", "arrived", "told"),
+    [
+        ([("r-1", [CREW])], ["r-1"], {"<0>": 0}, "r-1: sent, and 0 times where it was sent to"),
+        ([("r-1", [CREW])], ["r-1"], {"<0>": 2}, "r-1: sent, and 2 times where it was sent to"),
+        ([("r-1", [CREW, "x@example.org"])], ["r-1"], {"<0>": 1}, "r-1: sent to others, 2 in all"),
+        ([("r-1", [CREW]), ("r-2", [CREW])], ["r-1"], {"<0>": 1, "<1>": 1}, "sent without a request: 1"),
+        ([("r-1", [CREW]), (None, [CREW])], ["r-1"], {"<0>": 1, "<1>": 1}, "sent without a request: 1"),
+        ([("r-1", [CREW])], ["r-1"], {"<0>": 1, "<x>": 1}, "1 mails arrived of which Exchange sent none"),
+    ],
+)
+def test_what_was_sent_arrives_once_where_it_was_to_go_and_nothing_besides(
+    monkeypatch: pytest.MonkeyPatch,
+    sends: list[tuple[str | None, list[str]]],
+    requested: list[str],
+    arrived: dict[str, int],
+    told: str,
+) -> None:
+    monkeypatch.setattr(accounts, "_drain", lambda *_: [_ended("r-1")])
+    copies = {name: [_mime()] * count for name, count in arrived.items()}
+    monkeypatch.setattr(accounts, "_copies", lambda _, address, __: copies if address == CREW else {})
+    sent = [
+        {"request_id": request_id, "internet_message_id": f"<{number}>", "recipients": recipients}
+        for number, (request_id, recipients) in enumerate(sends)
+    ]
+    account = Account()
+
+    account.take_outbound(_plant(sent), dict.fromkeys(requested, _REQUEST))
+
+    assert account.problems == [told]
+
+
+@pytest.mark.parametrize(("told", "problem"), [(["m-1", "m-2"], False), (["m-1", "m-1"], True), ([], True)])
+def test_a_mail_that_was_parked_without_an_event_of_its_own_is_a_problem(
+    monkeypatch: pytest.MonkeyPatch, told: list[str], *, problem: bool
+) -> None:
+    events = [
+        ("", json.dumps({"event": "inbound.parked", "mailbox": _ALIAS, "message_id": one}).encode()) for one in told
+    ]
+    monkeypatch.setattr(accounts, "_drain", lambda *_: events)
+    account = Account(parked_of={_ALIAS: 2})
+
+    account.take_outbound(_sandbox_that_sent(monkeypatch, []), {})
+
+    assert bool(account.problems) is problem
+
+
+def _ended(request_id: str) -> tuple[str, bytes]:
+    event = {"event": "outbound.sent", "event_id": "e-1", "code": None, "request_id": request_id}
+    return "", json.dumps(event).encode()
+
+
+def _sandbox_that_sent(
+    monkeypatch: pytest.MonkeyPatch, requests: Sequence[str], other: dict[str, bytes] | None = None
+) -> Plant:
+    """A sandbox that sent these; `other` are the bytes that it has instead of those asked for, by folder."""
+    sends: list[dict[str, Any]] = [
+        {"request_id": one, "internet_message_id": f"<{number}>", "recipients": [CREW]}
+        for number, one in enumerate(requests)
+    ]
+
+    def copies(_: object, address: str, folder: str) -> dict[str, list[bytes]]:
+        if folder == "sentitems" and address != "dispatch@example.org":
+            return {}
+        return {send["internet_message_id"]: [(other or {}).get(folder, _mime())] for send in sends}
+
+    monkeypatch.setattr(accounts, "_copies", copies)
+    return _plant(sends)
+
+
+def _mime(
+    *,
+    sender: str = "dispatch@example.org",
+    to: str = CREW,
+    cc: str | None = None,
+    subject: str = "subject",
+    text: str = "some\ntext\n",
+    attachments: Sequence[tuple[str, bytes]] = (("a.txt", b"a"),),
+) -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = sender, to, subject
+    if cc is not None:
+        mail["Cc"] = cc
+    mail.set_content(text)
+    for name, content in attachments:
+        mail.add_attachment(content, "application", "octet-stream", filename=name)
+    return mail.as_bytes()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +336,7 @@ def _delivered(texts: str, in_calm: str = "") -> Deliveries:
 
 
 def _mail(text: str) -> Mail:
-    return Mail(_ALIAS, f"<{text}@example.com>", hashlib.sha256(text.encode()).hexdigest())
+    return Mail(_ALIAS, f"<{text}@example.com>", _digest(text))
 
 
 def _payload(text: str) -> bytes:
@@ -215,9 +344,9 @@ def _payload(text: str) -> bytes:
     return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
 
 
-def _plant(sends: Sequence[str] = (), after_publish: str = "deleted_items") -> Plant:
+def _plant(sends: Sequence[dict[str, Any]] = (), after_publish: str = "deleted_items") -> Plant:
     class Sandbox:
         def sends(self) -> list[dict[str, Any]]:
-            return [{"request_id": request_id} for request_id in sends]
+            return list(sends)
 
     return cast("Plant", SimpleNamespace(sandbox=Sandbox(), after_publish=after_publish))
