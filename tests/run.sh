@@ -9,7 +9,7 @@
 #   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--hard-delete] [--keep DIRECTORY]
 #                                workers, links, broker, Exchange and credentials broken at random; then every mail and
 #                                request is accounted for. A short run with fixed seeds is part of scenario
-#   tests/run.sh soak [--seed N] [--minutes 30] [--keep DIRECTORY]
+#   tests/run.sh soak [--seed N] [--minutes 30] [--realistic] [--keep DIRECTORY]
 #                                steady traffic and mild faults for long: memory, threads, files and connections stay flat
 #   tests/run.sh mutation [NUMBER...]
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
@@ -25,7 +25,8 @@
 #                                every way to sign in, renewals under steady traffic, Entra away, the administrator's guide;
 #                                longer, and with more workers that start at once, by these arguments
 #   tests/run.sh matrix [-- --real-heartbeats -k 'freeze or black-hole']
-#                                the crash matrix; by this argument with heartbeats as in production, and longer
+#                                the crash matrix; by this argument with heartbeats as in production, and longer; by
+#                                --realistic in a world as unkind as Exchange's, as soak by the same word
 #
 # What failed runs once more by itself at the end. What passes then is named as flaky; up to three such tests let the run
 # pass all the same.

@@ -22,6 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--real-heartbeats", action="store_true", help="heartbeats to the broker as in production, in the place of 1 s"
     )
+    parser.addoption("--realistic", action="store_true", help="a world as unkind as Exchange's (docs/sandbox.md)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -39,9 +40,11 @@ def cell_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerNode
 
 
 @pytest.fixture(scope="session")
-def cell_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+def cell_sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[SandboxProcess]:
     """A sandbox that cells may kill."""
-    with SandboxProcess(tmp_path_factory.mktemp("sandbox") / "sandbox", mailboxes=["crew@example.org"]) as process:
+    directory = tmp_path_factory.mktemp("sandbox") / "sandbox"
+    realistic = bool(pytestconfig.getoption("--realistic", default=False))
+    with SandboxProcess(directory, mailboxes=["crew@example.org"], realistic=realistic) as process:
         process.admin("/settings", method="PUT", body={"sends_per_minute": None})
         yield process
 

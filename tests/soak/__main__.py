@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -24,7 +25,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31))
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
+    parser.add_argument("--realistic", action="store_true", help="in a world as unkind as Exchange's (docs/sandbox.md)")
     given = parser.parse_args()
+    if given.realistic:
+        os.environ["BRIDGE_SANDBOX_REALISTIC"] = "1"
     sys.stderr.write(f"seed {given.seed}\n")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         directory = given.keep or Path(scratch)
