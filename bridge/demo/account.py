@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.trace import as_given
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -17,7 +19,7 @@ class Summary:
 
     delivered: int
     published: int
-    """Different mails that the queue carried, bytes equal to what was delivered."""
+    """Different mails that the queue carried, each with the bytes that the mailbox was given."""
     removed: int
     left: int
     """Still in the inbox."""
@@ -50,7 +52,7 @@ class Account:
     arrivals: Counter[str] = field(default_factory=Counter)
     """How often each message_id arrived."""
     raw: dict[str, str] = field(default_factory=dict)
-    """message_id to the hash of the bytes that its payload carries."""
+    """message_id to the hash of the mail that its payload carries, as the mailbox was given it."""
     requested: set[str] = field(default_factory=set)
     terminal: Counter[str] = field(default_factory=Counter)
     """Terminal events that are not repeats of one another, by request."""
@@ -63,7 +65,7 @@ class Account:
     def arrive(self, message_id: str, raw: bytes) -> None:
         """Note a payload from the queue, with its raw bytes decoded."""
         self.arrivals[message_id] += 1
-        self.raw[message_id] = hashlib.sha256(raw).hexdigest()
+        self.raw[message_id] = _given(raw)
 
     def note_event(self, request_id: str, event_id: str) -> None:
         """Note a terminal event; one with the same event_id is the same event."""
@@ -71,17 +73,17 @@ class Account:
             self._event_ids.add(event_id)
             self.terminal[request_id] += 1
 
-    def summary(self, *, left: Iterable[str], parked: int, sends: Mapping[str, int], seconds: float) -> Summary:
+    def summary(self, *, left: Iterable[bytes], parked: int, sends: Mapping[str, int], seconds: float) -> Summary:
         """
         Add up.
 
         Args:
-            left: The hashes of the mails still in the inbox.
+            left: The mails still in the inbox.
             parked: Mails in the folder for parked ones.
             sends: How often the sandbox sent each request.
             seconds: How long it took.
         """
-        in_inbox = Counter(left)
+        in_inbox = Counter(map(_given, left))
         published = Counter(self.raw.values()) & self.delivered
         missing = self.delivered - published
         delivered, stays = self.delivered.total(), (self.delivered & in_inbox).total()
@@ -99,3 +101,11 @@ class Account:
             events=sum(1 for request in self.requested if self.terminal[request] == 1),
             seconds=round(seconds, 1),
         )
+
+
+def _given(mime: bytes) -> str:
+    """Return the hash of a mail as it was handed in; a mail that lacks the server's field is none of these."""
+    try:
+        return hashlib.sha256(as_given(mime)).hexdigest()
+    except ValueError:
+        return ""

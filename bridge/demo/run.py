@@ -147,7 +147,7 @@ class Demo:
     def _add_up(self, api: SandboxApi) -> Summary:
         sends = self._sends(api)
         return self._account.summary(
-            left=[mail["sha256"] for mail in api.mails(ADDRESS, "inbox")],
+            left=[api.mime(ADDRESS, "inbox", mail["item_id"]) for mail in api.mails(ADDRESS, "inbox")],
             parked=api.count_by_name(ADDRESS, "Bridge Parked"),
             sends={request: sends.count(request) for request in set(sends)},
             seconds=time.monotonic() - self._started,

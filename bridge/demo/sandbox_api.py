@@ -45,6 +45,12 @@ class SandboxApi:
             if not page["mails"] or offset >= page["total"]:
                 return
 
+    def mime(self, address: str, distinguished_name: str, item_id: str) -> bytes:
+        """Return a mail's bytes."""
+        path = f"{_folder(address, distinguished_name)}/mails/{urllib.parse.quote(item_id, safe='')}/mime"
+        with self._opener.open(self._url + path, timeout=30) as answer:
+            return bytes(answer.read())
+
     def count_by_name(self, address: str, name: str) -> int:
         """Return how many mails a folder of this display name holds; none where there is no such folder."""
         folders = self._get(f"/mailboxes/{urllib.parse.quote(address)}/folders")

@@ -17,7 +17,7 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     10: ("without consent the mailboxes that Exchange assigned are open", _ADMIN),
     14: ("an unknown recipient of an own domain makes one notification", _OTHERS),
     15: ("the bounce goes to the From address where that is a mailbox", _OTHERS),
-    17: ("mail by SMTP is kept byte for byte, nothing added", _SMTP),
+    17: ("mail by SMTP is kept byte for byte behind one Received field", _SMTP),
     18: ("an unknown recipient is refused at RCPT", _SMTP),
     31: ("a SendItem without an answer takes no effect minutes later", "it cannot be brought about without harm"),
     33: ("recipients of a day are counted when a mail is accepted", f"ten thousand recipients: {_HARM}"),
@@ -89,5 +89,6 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
     167: ("a server that writes a draft by itself does so once, soon after its creation",
           "nothing that the probe does makes a server do it"),
     168: ("late mail arrives one by one, in no order", _SMTP),
+    169: ("the Date of a draft made as MIME becomes the time of its submission", _OTHERS),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

@@ -13,6 +13,7 @@ from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.groups import with_members
 from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import domain_of
+from bridge.sandbox.trace import within
 
 if TYPE_CHECKING:
     from bridge.sandbox.store import Store, SubmittedMail
@@ -102,6 +103,8 @@ class MailFlow:
 
     def _deliveries(self, mail: SubmittedMail) -> list[tuple[str, bytes]]:
         ours = self._tenant.domains()
+        now = EXCHANGE.now()
+        trace = within(self._server, now)
         deliveries: list[tuple[str, bytes]] = []
         failed: dict[Failure, list[str]] = {}
         if self._temper.has_too_many_recipients(mail):
@@ -111,7 +114,7 @@ class MailFlow:
             if user is not None:
                 failure = refusal(self._temper, user.address, len(mail.mime))
                 if failure is None:
-                    deliveries.append((user.address, mail.mime))
+                    deliveries.append((user.address, trace + mail.mime))
                 else:
                     failed.setdefault(failure, []).append(recipient)
             elif domain_of(recipient) in ours:
@@ -120,7 +123,7 @@ class MailFlow:
         to = mail.sender if self._tenant.user(mail.sender) is not None else mail.mailbox
         for failure, whom in failed.items():
             # Also into a full mailbox: the quota does not count for the system's own mail.
-            deliveries.append((to, bounce(mail, whom, failure, server=self._server, at=EXCHANGE.now())))
+            deliveries.append((to, trace + bounce(mail, whom, failure, server=self._server, at=now)))
         return deliveries
 
 

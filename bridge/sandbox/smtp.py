@@ -12,9 +12,11 @@ from bridge.sandbox.bounces import UNKNOWN, Failure, bounce
 from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.groups import is_group, with_members
 from bridge.sandbox.mailflow import refusal
+from bridge.sandbox.settings import HOST
 from bridge.sandbox.store import SubmittedMail
 from bridge.sandbox.store.structure import parse
 from bridge.sandbox.tenant import domain_of
+from bridge.sandbox.trace import received, within
 
 if TYPE_CHECKING:
     from bridge.sandbox.calls import CallLog
@@ -58,7 +60,7 @@ class _Session(SMTP):
 
 class SmtpServer:
     """
-    Takes mail for the tenant's mailboxes, byte for byte after dot-unstuffing.
+    Takes mail for the tenant's mailboxes, byte for byte after dot-unstuffing, with one `Received` field before it.
 
     The answer 250 is given when the mail is in the store for all its recipients, or on its way for good. A recipient
     that does not exist is refused at RCPT, as Exchange does; mail to a group reaches its members. A mail that no
@@ -113,11 +115,15 @@ class SmtpServer:
             return "550 5.1.1 User unknown"
         return "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
         """Answer 250 when the mail is kept for every recipient."""
         content = envelope.original_content or b""
+        peer = session.peer[0] if session.peer else HOST
+        trace = received(client=session.host_name or "", address=peer, server=self._server, at=EXCHANGE.now())
         with self._log.begin("smtp") as call:
-            refused = await asyncio.to_thread(self._deliver, list(envelope.rcpt_tos), content, envelope.mail_from or "")
+            refused = await asyncio.to_thread(
+                self._deliver, list(envelope.rcpt_tos), content, envelope.mail_from or "", trace
+            )
             if refused is not None:
                 call.end(failed=True)
                 return f"{refused.code} {refused.status} {refused.reason}"
@@ -128,14 +134,15 @@ class SmtpServer:
         _LOG.error("SMTP delivery failed: %s", type(error).__name__)
         return "451 4.3.0 Temporary failure"
 
-    def _deliver(self, recipients: list[str], mime: bytes, sender: str) -> Failure | None:
+    def _deliver(self, recipients: list[str], content: bytes, sender: str, trace: bytes) -> Failure | None:
         """Deliver to all that take the mail; answers why nobody does."""
         reached = self._reached(recipients)
-        failures = {whom: refusal(self._temper, whom, len(mime)) if there else UNKNOWN for whom, there in reached}
+        failures = {whom: refusal(self._temper, whom, len(content)) if there else UNKNOWN for whom, there in reached}
         failed = {recipient: failure for recipient, failure in failures.items() if failure is not None}
         taking = [recipient for recipient in failures if recipient not in failed]
         if failed and not taking:
             return next(iter(failed.values()))
+        mime = trace + content
         if len(failures) == 1:
             self._put(taking[0], mime)
             return None
@@ -172,8 +179,12 @@ class SmtpServer:
             return []
         now = EXCHANGE.now()
         mail = SubmittedMail(0, sender, parse(mime).header("Message-ID") or "", sender, tuple(failed), now, mime)
+        trace = within(self._server, now)
         return [
-            bounce(mail, [whom for whom, why in failed.items() if why == failure], failure, server=self._server, at=now)
+            trace
+            + bounce(
+                mail, [whom for whom, why in failed.items() if why == failure], failure, server=self._server, at=now
+            )
             for failure in dict.fromkeys(failed.values())
         ]
 

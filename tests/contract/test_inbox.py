@@ -74,7 +74,7 @@ class _InExchange:
     person: Person
 
     def deliver(self, mime: bytes) -> None:
-        self.sandbox.deliver(self.address, mime)
+        self.sandbox.put(self.address, mime)
 
     def held(self, folder: str = "inbox") -> list[bytes]:
         mails = self.sandbox.mails(self.address, folder)

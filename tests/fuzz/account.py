@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import jsonschema_rs
 
 from bridge.wire import inbound_v1, schemas
+from tests.support.sandbox import as_given
 
 if TYPE_CHECKING:
     from tests.fuzz.mails import FuzzedMail
@@ -71,7 +72,7 @@ class Account:
         now = time.monotonic()
         told = json.loads(body)
         alias, raw = told["mailbox"], base64.b64decode(told["raw"]["content"], validate=True)
-        digest = _digest(raw)
+        digest = _digest(as_given(raw))
         valid = self._validator.is_valid(told)
         with self._lock:
             begun, self._last[alias] = self._last[alias], now
@@ -87,7 +88,7 @@ class Account:
             self.arrived += 1
             if not valid:
                 self.problems.append(f"does not fit the schema: {name}")
-            if (told["raw"]["sha256"], told["raw"]["size"]) != (digest, len(raw)):
+            if (told["raw"]["sha256"], told["raw"]["size"]) != (_digest(raw), len(raw)):
                 self.problems.append(f"has the digest of other bytes: {name}")
             for defect in _UNREAD & set(told["defects"]):
                 self.unread[defect] += 1
@@ -107,7 +108,7 @@ class Account:
     def park(self, alias: str, raw: bytes) -> None:
         """Note a mail of the folder for parked ones."""
         with self._lock:
-            waiting = self._waiting[alias, _digest(raw)]
+            waiting = self._waiting[alias, _digest(as_given(raw))]
             if not waiting:
                 self.problems.append(f"nobody sent what is parked, {len(raw)} bytes")
             else:

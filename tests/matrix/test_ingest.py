@@ -15,6 +15,7 @@ import pytest
 from bridge.domain.batches import LARGE_FROM_BYTES
 from tests.matrix.cells import BOUNCES, INGEST, LARGE, MOVING, PARKING, PROPERTIES, Cell, may_repeat
 from tests.support.mails import sample
+from tests.support.sandbox import as_given
 from tests.support.soap import EwsClient as RawEws
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def test_large_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> No
     site.sandbox.deliver(site.address, large)
     site.sandbox.deliver(site.address, small)
     arrived = _arrived_though_cut(site, at)
-    assert Counter(_bytes_of(one["raw"]) for one in arrived) == Counter([large, small])
+    assert Counter(as_given(_bytes_of(one["raw"])) for one in arrived) == Counter([large, small])
     assert [_bytes_of(part) for one in arrived for part in one["attachments"]] == [_ATTACHED]
     assert len(site.folder("deleteditems")) == 2
 
@@ -114,7 +115,7 @@ def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
     for mail in delivered:
         site.sandbox.deliver(site.address, mail)
     arrived = _arrived_though_cut(site, at)
-    by_id = {one["message_id"]: base64.b64decode(one["raw"]["content"]) for one in arrived}
+    by_id = {one["message_id"]: as_given(base64.b64decode(one["raw"]["content"])) for one in arrived}
     assert Counter(by_id.values()) == Counter(delivered)
     assert len(site.folder(removed_to)) == _MAILS
     repeats = len(arrived) - len(by_id)
@@ -137,8 +138,8 @@ def test_mail_is_parked_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     site.end()
     [folder] = [one for one in site.sandbox.folders(site.address) if one["name"] == "Bridge Parked"]
     [parked] = site.folder(folder["id"])
-    assert site.sandbox.mime(site.address, parked["item_id"], folder["id"]) == big
-    assert {base64.b64decode(one["raw"]["content"]) for one in site.taken("mail.inbound")} == {small}
+    assert as_given(site.sandbox.mime(site.address, parked["item_id"], folder["id"])) == big
+    assert {as_given(base64.b64decode(one["raw"]["content"])) for one in site.taken("mail.inbound")} == {small}
     events = site.taken("mail.events")
     assert len({event["event_id"] for event in events}) == 1
     assert {event["event"] for event in events} == {"inbound.parked"}

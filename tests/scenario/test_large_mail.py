@@ -15,6 +15,7 @@ import pika
 import pytest
 
 from tests.scenario.conftest import ADDRESS
+from tests.support.sandbox import as_given
 from tests.support.workers import bridge, take, until
 
 if TYPE_CHECKING:
@@ -69,11 +70,11 @@ def test_a_large_mail_arrives_with_its_bytes_in_the_store(site: Site, store: Pat
         worker.stop()
 
     large, small = _payloads(site)
-    assert _read(large["raw"]["blob"]) == mail
+    assert as_given(_read(large["raw"]["blob"])) == mail
     assert [_read(one["blob"]) for one in large["attachments"][:2]] == [_attachment(size) for size in sizes[:2]]
     assert base64.b64decode(large["attachments"][2]["content"]) == _attachment(100)
     assert (large["text"], large["defects"]) == ("see the plans", [])
-    assert base64.b64decode(small["raw"]["content"]) == _SMALL
+    assert as_given(base64.b64decode(small["raw"]["content"])) == _SMALL
 
 
 def test_a_store_that_is_gone_keeps_large_mail_in_the_inbox_and_small_mail_passes(site: Site, store: Path) -> None:
@@ -87,14 +88,14 @@ def test_a_store_that_is_gone_keeps_large_mail_in_the_inbox_and_small_mail_passe
         until(lambda: site.count() == 1, "the small mail to leave")
         until(lambda: "blob_store_missing" in str(worker.health()), "health to say why")
         assert not worker.ready()
-        assert [base64.b64decode(one["raw"]["content"]) for one in _payloads(site)] == [_SMALL]
+        assert [as_given(base64.b64decode(one["raw"]["content"])) for one in _payloads(site)] == [_SMALL]
         store.mkdir()
         until(lambda: site.count() == 0, "the large mail to leave")
         until(worker.ready, "the worker to be ready")
         worker.stop()
 
     [large] = _payloads(site)
-    assert _read(large["raw"]["blob"]) == mail
+    assert as_given(_read(large["raw"]["blob"])) == mail
 
 
 def test_a_large_mail_that_was_parked_without_a_store_is_exported_whole_and_goes_once_there_is_one(
@@ -122,7 +123,7 @@ def test_a_large_mail_that_was_parked_without_a_store_is_exported_whole_and_goes
 
     [payload] = _payloads(site)
     assert payload["message_id"] == listed["message_id"]
-    assert _read(payload["raw"]["blob"]) == mail
+    assert as_given(_read(payload["raw"]["blob"])) == mail
 
 
 def test_a_worker_killed_between_blob_and_publish_publishes_the_mail_once_with_the_same_blobs(
@@ -149,7 +150,7 @@ def test_a_worker_killed_between_blob_and_publish_publishes_the_mail_once_with_t
     assert len({one["message_id"] for one in payloads}) == 1
     assert first <= set(blobs())
     assert len(blobs()) == 2
-    assert _read(payloads[-1]["raw"]["blob"]) == mail
+    assert as_given(_read(payloads[-1]["raw"]["blob"])) == mail
 
 
 def _request(site: Site, request_id: str, attachments: list[dict[str, Any]]) -> None:

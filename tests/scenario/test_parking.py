@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.scenario.conftest import ADDRESS
+from tests.support.sandbox import as_given
 from tests.support.workers import bridge, take, until
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def _listed(site: Site) -> list[dict[str, Any]]:
 
 def _arrived(site: Site) -> dict[str, bytes]:
     return {
-        message_id: base64.b64decode(json.loads(body)["raw"]["content"]) for message_id, body in take(site.amqp_url)
+        message_id: as_given(base64.b64decode(json.loads(body)["raw"]["content"]))
+        for message_id, body in take(site.amqp_url)
     }
 
 
@@ -58,11 +60,14 @@ def test_a_mail_too_big_for_the_broker_is_parked_and_put_back_once_there_is_room
     with site.worker("ingest", RABBITMQ__LARGEST_BODY_BYTES="1000000") as worker:
         until(lambda: len(_parked(site)) == 1 and site.count() == 0, "the mail to be parked")
         until(worker.ready, "the worker to be ready")
-        parked = {"code": "too_large_for_broker"}
-        until(lambda: worker.metric("bridge_ingest_parked_mails_total", **parked) == 1, "it to be counted")
+        code = {"code": "too_large_for_broker"}
+        until(lambda: worker.metric("bridge_ingest_parked_mails_total", **code) == 1, "it to be counted")
         worker.stop()
 
-    assert _parked(site)[0]["sha256"] == hashlib.sha256(big).hexdigest()
+    [parked] = _parked(site)
+    lies = site.sandbox.mime(ADDRESS, parked["item_id"], "inbox")
+    assert as_given(lies) == big
+    assert parked["sha256"] == hashlib.sha256(lies).hexdigest()
     assert list(_arrived(site).values()) == [small]
     [event] = _events(site)
     [listed] = _listed(site)
@@ -70,7 +75,7 @@ def test_a_mail_too_big_for_the_broker_is_parked_and_put_back_once_there_is_room
     assert (listed["message_id"], listed["code"]) == (event["message_id"], "too_large_for_broker")
     file = site.directory / "parked.eml"
     exported = bridge("parked", "export", listed["message_id"], str(file), environment=site.environment)
-    assert (exported.returncode, file.read_bytes()) == (0, big)
+    assert (exported.returncode, file.read_bytes()) == (0, lies)
 
     assert bridge("parked", "retry", listed["message_id"], environment=site.environment).returncode == 0
     assert (site.count(), _parked(site)) == (1, [])

@@ -10,5 +10,6 @@ A sandbox as a process of its own, by the same code that other people's projects
 from __future__ import annotations
 
 from bridge.sandbox.testing.process import AdminRefusedError, SandboxFailedError, SandboxProcess, stuffed
+from bridge.sandbox.trace import as_given
 
-__all__ = ["AdminRefusedError", "SandboxFailedError", "SandboxProcess", "stuffed"]
+__all__ = ["AdminRefusedError", "SandboxFailedError", "SandboxProcess", "as_given", "stuffed"]

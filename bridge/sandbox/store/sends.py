@@ -71,9 +71,10 @@ def submit(
     """
     Accept an item for sending: it is in the Outbox, marked, with its final MIME, and in the record of sends.
 
-    Missing From, Date and Message-ID are added before the mail's own headers; its other bytes stay. `save_to` is
-    the folder that gets the copy, None for no copy. With `waits_in` the item lies in that distinguished folder, under
-    its old id if it was there already. `message_id` takes the place of the one that the mail has.
+    Date is the time of submission, whatever the draft said. It, a missing From and a missing Message-ID come before the
+    mail's own headers; its other bytes stay. `save_to` is the folder that gets the copy, None for no copy. With
+    `waits_in` the item lies in that distinguished folder, under its old id if it was there already. `message_id` takes
+    the place of the one that the mail has.
 
     Raises:
         AlreadySubmittedError: It was submitted before.
@@ -81,8 +82,6 @@ def submit(
     if item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_SUBMITTED:
         raise AlreadySubmittedError
     at = items.now_micros()
-    if item.content is None:
-        item.bag[p.CLIENT_SUBMIT_TIME] = at
     mime = _completed(db, mailbox, item, at, message_id)
     items.fix_content(db, item, mime)
     item.bag[p.MESSAGE_FLAGS] = item.bag.get(p.MESSAGE_FLAGS, 0) | p.FLAG_SUBMITTED | p.FLAG_UNSENT | p.FLAG_READ
@@ -231,7 +230,7 @@ def new_message_id(mailbox: Mailbox) -> str:
 
 
 def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int, message_id: str | None) -> bytes:
-    """Return the item's MIME with From, Date and Message-ID; the bag says the same."""
+    """Return the item's MIME with From, Message-ID and the Date of its submission; the bag says the same."""
     bag = item.bag
     replaced = message_id is not None
     if message_id is not None:
@@ -248,13 +247,13 @@ def _completed(db: sqlite3.Connection, mailbox: Mailbox, item: Item, at: int, me
     mime = items.mime_of(db, item)
     if replaced:
         mime = without_header(mime, "Message-ID")
+    bag[p.CLIENT_SUBMIT_TIME] = at
+    mime = without_header(mime, "Date")
     root = parse(mime)
     missing = []
     if not root.header("From"):
         missing.append(("From", person(bag[p.SENT_REPRESENTING_NAME], bag[p.SENT_REPRESENTING_ADDRESS])))
-    if not root.header("Date"):
-        bag[p.CLIENT_SUBMIT_TIME] = at
-        missing.append(("Date", p.from_micros(at).strftime("%a, %d %b %Y %H:%M:%S +0000")))
+    missing.append(("Date", p.from_micros(at).strftime("%a, %d %b %Y %H:%M:%S +0000")))
     if not root.header("Message-ID"):
         missing.append(("Message-ID", bag[p.INTERNET_MESSAGE_ID]))
     missing += [pair for name, pair in headers_set(bag).items() if root.header(name) is None]

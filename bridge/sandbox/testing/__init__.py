@@ -19,6 +19,7 @@ import pytest
 
 from bridge.sandbox.testing.mailbox import ExchangeMailbox
 from bridge.sandbox.testing.process import AdminRefusedError, SandboxFailedError, SandboxProcess
+from bridge.sandbox.trace import as_given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +29,7 @@ __all__ = [
     "ExchangeMailbox",
     "SandboxFailedError",
     "SandboxProcess",
+    "as_given",
     "exchange_mailbox",
     "exchange_sandbox",
     "exchange_sandbox_options",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox import SandboxProcess, as_given
 from tests.support.siege import MAILBOX, Besieged, everything
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _said(connection: socket.socket, sent: bytes) -> bytes:
 
 def _kept(siege: Besieged) -> list[bytes]:
     """Return the mails of the mailbox, oldest first, and take note that they were seen."""
-    return [siege.sandbox.mime(MAILBOX, mail["item_id"]) for mail in siege.sandbox.mails(MAILBOX)]
+    return [as_given(siege.sandbox.mime(MAILBOX, mail["item_id"])) for mail in siege.sandbox.mails(MAILBOX)]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from exchangelib.protocol import BaseProtocol
 from exchangelib.transport import BASIC, NTLM, OAUTH2
 from requests.adapters import HTTPAdapter
 
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox import SandboxProcess, as_given
 from tests.support.soap import EwsClient
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_a_mail_by_smtp_is_listed_fetched_byte_for_byte_and_deleted(sandbox: San
     sandbox.deliver(_DISPATCH, mime)
 
     (item,) = [item for item in account.inbox.all() if item.message_id == "<fetched@x>"]
-    assert item.mime_content == mime
+    assert as_given(item.mime_content) == mime
     item.delete()
 
     assert "<fetched@x>" not in [mail["internet_message_id"] for mail in sandbox.mails(_DISPATCH)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from email.utils import parsedate_to_datetime
 from typing import cast
 
 import pytest
@@ -661,6 +662,32 @@ def test_sent_mime_keeps_its_bytes_but_for_what_was_missing(ews: Ews) -> None:
     assert sorted(line.split(b":")[0] for line in added.splitlines()) == [b"Date", b"From", b"Message-ID"]
     assert b"To: base" + own == b"To: base@example.org\nSubject: x\nContent-Type: text/plain\n\nbody\n"
     assert set(submitted.recipients) == {"base@example.org", "hidden@example.net", "more@example.net"}
+
+
+def test_the_date_of_a_mime_draft_is_the_time_of_its_submission(ews: Ews) -> None:
+    """Whatever the client wrote there; once, in the copy as in what is delivered."""
+    mime = b"To: base@example.org\r\ndate: Mon, 2 Nov 2026\r\n 08:00:00 +0000\r\nSubject: x\r\n\r\nDate: body\r\n"
+    ((item, key),) = item_ids(ews.call(save(with_mime(mime))))
+    ews.call(send(item, key))
+    (submitted,) = ews.submitted
+
+    header, body = submitted.mime.split(b"\r\n\r\n")
+    [date] = [line for line in header.split(b"\r\n") if line.lower().startswith(b"date:")]
+    assert parsedate_to_datetime(date.partition(b":")[2].decode()) == submitted.at.replace(microsecond=0)
+    assert b"08:00:00" not in header
+    assert body == b"Date: body\r\n"
+
+
+def test_a_distinguished_folder_without_a_mailbox_is_one_of_the_mailbox_acted_in(ews: Ews) -> None:
+    """Never of the one that the client may have meant: another one has to be named."""
+    ews.store.deliver(ADDRESS, a_mail(1))
+    named = f"<t:Mailbox><t:EmailAddress>{OTHER}</t:EmailAddress></t:Mailbox>"
+    look = (
+        "<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds>"
+        '<t:DistinguishedFolderId Id="inbox">{}</t:DistinguishedFolderId></m:FolderIds></m:GetFolder>'
+    )
+
+    assert [ews.call(look.format(mailbox)).findtext(f".//{T}TotalCount") for mailbox in ("", named)] == ["1", "0"]
 
 
 # Folders, attachments and the rest

@@ -14,6 +14,7 @@ import pytest
 from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.store import Store, folders, items, properties, sends
 from bridge.sandbox.tenant import Tenant, new_tenant
+from tests.support.sandbox import as_given
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,10 @@ async def test_a_mail_for_a_mailbox_of_ours_arrives_once_and_its_copy_is_in_sent
     assert flow.settle_pending()
     assert flow.settle_pending()
 
-    assert _mimes(store, _CREW) == [submitted.mime]
+    [arrived] = _mimes(store, _CREW)
+    assert arrived.startswith(b"Received: from sandbox.localhost (127.0.0.1)\r\n by sandbox.localhost ")
+    assert as_given(arrived) == submitted.mime
+    assert b"Received:" not in _mimes(store, _DISPATCH, "sentitems")[0]
     assert (len(_mimes(store, _DISPATCH, "outbox")), len(_mimes(store, _DISPATCH, "sentitems"))) == (0, 1)
     assert len(store.sends()) == 1
 
@@ -137,7 +141,7 @@ async def test_one_bounce_tells_of_all_that_do_not_exist(store: Store, tenant: T
     _submit(store, _mime(to="one@example.org, two@example.org"))
     (await _flow(store, tenant)).settle_pending()
 
-    (bounced,) = _mimes(store, _DISPATCH)
+    (bounced,) = map(as_given, _mimes(store, _DISPATCH))
     assert bounced.count(b"Final-Recipient:") == 2
 
 
@@ -145,7 +149,7 @@ async def test_a_bounce_of_a_large_mail_returns_its_headers_only(store: Store, t
     _submit(store, _mime(to="nobody@example.org") + b"x" * 2_000_000)
     (await _flow(store, tenant)).settle_pending()
 
-    (bounced,) = _mimes(store, _DISPATCH)
+    (bounced,) = map(as_given, _mimes(store, _DISPATCH))
     assert len(bounced) < 10_000
     assert b"Content-Type: text/rfc822-headers" in bounced
 
@@ -179,8 +183,8 @@ async def test_a_mail_that_cannot_be_carried_does_not_hold_up_the_next(
 
     monkeypatch.setattr(Store, "settle", failing)
     assert not flow.settle_pending()
-    assert _mimes(store, _CREW) == [second.mime]
+    assert [as_given(mime) for mime in _mimes(store, _CREW)] == [second.mime]
 
     monkeypatch.undo()
     assert flow.settle_pending()
-    assert sorted(_mimes(store, _CREW)) == sorted([first.mime, second.mime])
+    assert sorted(as_given(mime) for mime in _mimes(store, _CREW)) == sorted([first.mime, second.mime])

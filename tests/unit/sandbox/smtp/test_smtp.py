@@ -6,6 +6,8 @@ import asyncio
 import smtplib
 import socket
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -15,7 +17,7 @@ from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
 from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import new_tenant
-from tests.support.sandbox import stuffed
+from tests.support.sandbox import as_given, stuffed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -81,7 +83,7 @@ async def _raw(store: Store, lines: bytes) -> bytes:
 
 
 def _kept(store: Store, address: str) -> list[bytes]:
-    return [store.mime(address, mail.item_id) for mail in store.mails(address, "inbox").mails]
+    return [as_given(store.mime(address, mail.item_id)) for mail in store.mails(address, "inbox").mails]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +108,25 @@ async def test_a_mail_is_kept_byte_for_byte(store: Store, mime: bytes) -> None:
 
     assert b"\r\n250 2.6.0" in said
     assert _kept(store, _DISPATCH) == [mime]
+
+
+async def test_a_mail_gets_a_received_field_before_its_own_headers(store: Store) -> None:
+    """One, in lines that no reader folds otherwise; a name that would end the line is none."""
+    said = await _raw(
+        store, b"EHLO a b)\x0b<x>\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<dispatch@example.org>\r\nDATA\r\n.\r\nQUIT\r\n"
+    )
+
+    assert b"\r\n250 2.6.0" in said
+    [mail] = store.mails(_DISPATCH, "inbox").mails
+    kept = store.mime(_DISPATCH, mail.item_id)
+    first, by, product = kept.decode("ascii").removesuffix("\r\n").split("\r\n")
+    assert (first, by) == ("Received: from abx (127.0.0.1)", " by sandbox.localhost (127.0.0.1)")
+    named, date = product.split("; ")
+    assert named.startswith(" with Microsoft SMTP Server id ")
+    assert abs((parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()) < 3600
+    assert as_given(kept) == b""
+    with pytest.raises(ValueError, match="no Received field"):
+        as_given(b"Received: from elsewhere\r\n\r\n" + kept)
 
 
 async def test_a_bare_line_feed_around_a_dot_does_not_end_the_mail(store: Store) -> None:
