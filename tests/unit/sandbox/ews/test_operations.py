@@ -678,16 +678,24 @@ def test_the_date_of_a_mime_draft_is_the_time_of_its_submission(ews: Ews) -> Non
     assert body == b"Date: body\r\n"
 
 
-def test_a_distinguished_folder_without_a_mailbox_is_one_of_the_mailbox_acted_in(ews: Ews) -> None:
-    """Never of the one that the client may have meant: another one has to be named."""
-    ews.store.deliver(ADDRESS, a_mail(1))
-    named = f"<t:Mailbox><t:EmailAddress>{OTHER}</t:EmailAddress></t:Mailbox>"
+def test_a_distinguished_folder_without_a_mailbox_is_one_of_the_login_or_of_who_is_impersonated(ews: Ews) -> None:
+    """Whichever mailbox the client may have meant: it has to name it."""
     look = (
         "<m:GetFolder><m:FolderShape><t:BaseShape>Default</t:BaseShape></m:FolderShape><m:FolderIds>"
-        '<t:DistinguishedFolderId Id="inbox">{}</t:DistinguishedFolderId></m:FolderIds></m:GetFolder>'
+        '<t:DistinguishedFolderId Id="inbox"/></m:FolderIds></m:GetFolder>'
     )
+    for address in (ADDRESS, OTHER, OTHER):
+        ews.store.deliver(address, a_mail())
 
-    assert [ews.call(look.format(mailbox)).findtext(f".//{T}TotalCount") for mailbox in ("", named)] == ["1", "0"]
+    def count(**how: str) -> str | None:
+        return ews.call(look, **how).findtext(f".//{T}TotalCount")
+
+    who = "<t:ExchangeImpersonation><t:ConnectingSID><t:SmtpAddress>{}</t:SmtpAddress></t:ConnectingSID></t:ExchangeImpersonation>"
+    assert [count(user=ADDRESS), count(user=OTHER)] == ["1", "2"]
+    assert [count(user="service", header=who.format(address), anchor=address) for address in (ADDRESS, OTHER)] == [
+        "1",
+        "2",
+    ]
 
 
 # Folders, attachments and the rest
