@@ -10,6 +10,7 @@ import signal
 import socket
 import uuid
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
@@ -197,6 +198,22 @@ class Site:
     def folder(self, name: str = "inbox") -> list[dict[str, Any]]:
         """Return the mails of a folder."""
         return self.sandbox.mails(self.address, name)
+
+    def deliver(self, *mails: bytes) -> None:
+        """Deliver mails, and return once all of them lie in the inbox: in a realistic world they come late."""
+        for mail in mails:
+            self.sandbox.deliver(self.address, mail)
+        until(lambda: len(self.folder()) >= len(mails), "the mails to be delivered")
+
+    def said(self, mime: bytes) -> object:
+        """Return what has to come through of a mail: each byte, or where Exchange makes mail anew what it says."""
+        if not self.sandbox.admin("/settings")["realistic"]:
+            return mime
+        mail = message_from_bytes(mime, policy=policy.default)
+        parts = [part for part in mail.walk() if not part.is_multipart()]
+        return str(mail["Subject"]), tuple(
+            part.get_content() if part.is_attachment() else part.get_content().strip() for part in parts
+        )
 
     def taken(self, queue: str) -> list[dict[str, Any]]:
         """Take the payloads out of a queue."""

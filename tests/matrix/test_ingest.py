@@ -38,7 +38,7 @@ def _mail(number: int, size: int = 500) -> bytes:
 @pytest.mark.parametrize("at", INGEST.cells(), ids=str)
 def test_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     """Each is in the queue under one message_id, and out of the inbox; twice only where that cannot be helped."""
-    _assert_arrives(site, at, "deleteditems")
+    assert_arrives(site, at, "deleteditems")
 
 
 @pytest.mark.timeout(120)
@@ -49,7 +49,7 @@ def test_mail_is_moved_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     site.mailbox["after_publish"] = "move:Done"
     [folder] = [one["id"] for one in site.sandbox.folders(site.address) if one["name"] == "Done"]
 
-    _assert_arrives(site, at, folder)
+    assert_arrives(site, at, folder)
 
 
 @pytest.mark.timeout(120)
@@ -57,8 +57,7 @@ def test_mail_is_moved_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
 def test_mail_without_mime_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     """Exchange refuses the MIME of one, once; whoever fetches it later may get it."""
     delivered = [_mail(number) for number in range(2)]
-    for mail in delivered:
-        site.sandbox.deliver(site.address, mail)
+    site.deliver(*delivered)
     refused = {"kind": "item_error", "code": "ErrorMimeContentConversionFailed"}
     match = {"operation": "GetItem", "mailbox": site.address, "item": 1}
     site.sandbox.add_fault({"name": site.address, "match": match, "fault": refused, "times": 1})
@@ -76,10 +75,11 @@ def test_large_mail_arrives_whatever_is_cut_wherever(site: Site, at: Cell) -> No
     store.mkdir()
     site.settings["BRIDGE_BLOBS__URL"] = f"file://{store}"
     large, small = _mail_with_attachment(_ATTACHED), _mail(1)
-    site.sandbox.deliver(site.address, large)
-    site.sandbox.deliver(site.address, small)
+    site.deliver(large, small)
     arrived = _arrived_though_cut(site, at)
-    assert Counter(as_given(_bytes_of(one["raw"])) for one in arrived) == Counter([large, small])
+    assert Counter(site.said(as_given(_bytes_of(one["raw"]))) for one in arrived) == Counter(
+        map(site.said, [large, small])
+    )
     assert [_bytes_of(part) for one in arrived for part in one["attachments"]] == [_ATTACHED]
     assert len(site.folder("deleteditems")) == 2
 
@@ -110,13 +110,13 @@ def _bytes_of(carried: dict[str, Any]) -> bytes:
     return content
 
 
-def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
+def assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
+    """Each once, and out of the inbox; twice only where that cannot be helped."""
     delivered = [_mail(number) for number in range(_MAILS)]
-    for mail in delivered:
-        site.sandbox.deliver(site.address, mail)
+    site.deliver(*delivered)
     arrived = _arrived_though_cut(site, at)
     by_id = {one["message_id"]: as_given(base64.b64decode(one["raw"]["content"])) for one in arrived}
-    assert Counter(by_id.values()) == Counter(delivered)
+    assert Counter(map(site.said, by_id.values())) == Counter(map(site.said, delivered))
     assert len(site.folder(removed_to)) == _MAILS
     repeats = len(arrived) - len(by_id)
     assert repeats <= (_MAILS if may_repeat(at) else 0)
@@ -127,8 +127,7 @@ def _assert_arrives(site: Site, at: Cell, removed_to: str) -> None:
 def test_mail_is_parked_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     """It is announced under one event id, lies in Bridge Parked once, and the mail behind it arrives."""
     big, small = _mail(0, 400_000), _mail(1)
-    site.sandbox.deliver(site.address, big)
-    site.sandbox.deliver(site.address, small)
+    site.deliver(big, small)
     site.settings = {"BRIDGE_RABBITMQ__LARGEST_BODY_BYTES": "300000"}
     worker = site.start("ingest", point=f"{at.step} {at.moment}")
     site.await_point()
@@ -138,8 +137,11 @@ def test_mail_is_parked_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     site.end()
     [folder] = [one for one in site.sandbox.folders(site.address) if one["name"] == "Bridge Parked"]
     [parked] = site.folder(folder["id"])
-    assert as_given(site.sandbox.mime(site.address, parked["item_id"], folder["id"])) == big
-    assert {as_given(base64.b64decode(one["raw"]["content"])) for one in site.taken("mail.inbound")} == {small}
+    kept = as_given(site.sandbox.mime(site.address, parked["item_id"], folder["id"]))
+    assert site.said(kept) == site.said(big)
+    assert {site.said(as_given(base64.b64decode(one["raw"]["content"]))) for one in site.taken("mail.inbound")} == {
+        site.said(small)
+    }
     events = site.taken("mail.events")
     assert len({event["event_id"] for event in events}) == 1
     assert {event["event"] for event in events} == {"inbound.parked"}
@@ -150,7 +152,7 @@ def test_mail_is_parked_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
 def test_bounce_is_announced_whatever_is_cut_wherever(site: Site, at: Cell) -> None:
     """Each recipient is told of under one event id, and the bounce itself is in the queue under one message_id."""
     bounce = sample("09-bounce-delivery-status")
-    site.sandbox.deliver(site.address, bounce)
+    site.deliver(bounce)
     worker = site.start("ingest", point=f"{at.step} {at.moment}")
     site.await_point()
 
