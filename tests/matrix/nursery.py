@@ -117,13 +117,14 @@ class NurseryWorker:
 
     def kill(self) -> None:
         """SIGKILL, unless it has ended."""
-        self._signal(signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def terminate(self) -> None:
         """SIGTERM, unless it has ended."""
-        self._signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.adapters.rabbitmq.admin import RabbitTopology
+from bridge.bootstrap import rabbit_settings
+from bridge.cli.broker import wanted_topology
+from bridge.config import TopologySettings, load
+from tests.matrix.nursery import Nursery
+from tests.matrix.site import NurseryChild
 from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
-from tests.support.workers import Worker, bridge
+from tests.support.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 ADDRESS = "dispatch@example.org"
@@ -26,6 +33,8 @@ class Site:
     sandbox: SandboxProcess
     amqp_url: str
     environment: dict[str, str]
+    nursery: Nursery | None = None
+    """Where workers come from that need not load the bridge; without it each does, as in production."""
 
     def worker(self, command: str, **settings: str) -> Worker:
         """
@@ -35,11 +44,24 @@ class Site:
         """
         extra = {f"BRIDGE_{key}": value for key, value in settings.items()}
         environment = with_least_rights(command, {**self.environment, **extra})
-        return Worker(command, environment, self.directory / f"{command}.log")
+        return self.process(command, environment, self.directory / f"{command}.log")
+
+    def process(self, command: str, environment: Mapping[str, str], log: Path) -> Worker:
+        """Return a worker in these surroundings, with this log, that is not started yet."""
+        if self.nursery is None:
+            return Worker(command, environment, log)
+        return NurseryChild(self.nursery, command, environment, log)
 
     def count(self, folder: str = "inbox", address: str = ADDRESS) -> int:
         """Return how many mails a folder holds."""
         return int(self.sandbox.admin(f"/mailboxes/{address}/folders/{folder}/mails?limit=1")["total"])
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Where workers come from without loading the bridge each for itself."""
+    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
+        yield nursery
 
 
 @pytest.fixture
@@ -50,19 +72,34 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, sandbox: SandboxProcess, broker_url: str) -> Site:
+def site(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, nursery: Nursery) -> Site:
     """The sandbox and a virtual host of the run's broker, with the topology applied."""
-    return make_site(tmp_path, sandbox, broker_url)
+    return make_site(tmp_path, sandbox, broker_url, nursery)
 
 
-def make_site(directory: Path, sandbox: SandboxProcess, amqp_url: str, *, config: Path | None = None) -> Site:
+def make_site(
+    directory: Path,
+    sandbox: SandboxProcess,
+    amqp_url: str,
+    nursery: Nursery | None = None,
+    *,
+    config: Path | None = None,
+) -> Site:
     """Apply the topology of the sandbox's configuration, or another one, and return the joint settings."""
     environment = {
         "BRIDGE_CONFIG": str(config or sandbox.directory / "bridge.toml"),
         "BRIDGE_RABBITMQ__URLS": amqp_url,
         "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
     }
-    patient = {**environment, "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "60"}  # as in `patiently`
-    applied = bridge("topology", "apply", environment=patient, timeout_seconds=120)
-    assert applied.returncode == 0, applied.stderr
-    return Site(directory, sandbox, amqp_url, environment)
+    apply_topology(environment)
+    return Site(directory, sandbox, amqp_url, environment, nursery)
+
+
+def apply_topology(environment: Mapping[str, str]) -> None:
+    """Declare what a configuration needs on the broker, as `bridge topology apply` does."""
+    # A node that is busy with others may take long to answer, as in `patiently`.
+    patient = {**environment, "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "60"}
+    settings = load(None, patient, TopologySettings).settings
+    broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="tests", app=settings.broker_app))
+    found = asyncio.run(broker.apply(wanted_topology(settings)))
+    assert {finding.state for finding in found} <= {"declared", "present"}, found

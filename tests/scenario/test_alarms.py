@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ import pika
 import pytest
 
 from tests.scenario.conftest import ADDRESS, Site, make_site
+from tests.support.rabbit import a_channel
 from tests.support.workers import Worker, repeats, take, until
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _MAILS, _REQUESTS, _SIZE = 300, 5, 100_000
 _IN_FLIGHT_BYTES = 4 * 1024 * 1024
 _ALARM_SECONDS = 10.0
+_HELD = "held-by-the-test"
 
 
 def _deliver(site: Site, numbers: range) -> None:
@@ -31,14 +34,26 @@ def _deliver(site: Site, numbers: range) -> None:
 
 
 def _request(amqp_url: str) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(amqp_url))
-    channel = connection.channel()
-    channel.confirm_delivery()
-    for number in range(_REQUESTS):
-        body = {"request_id": f"r-{number}", "to": [{"address": "crew@elsewhere.example"}], "text": "x"}
-        properties = pika.BasicProperties(message_id=f"r-{number}", content_type="application/json", delivery_mode=2)
-        channel.basic_publish("mail.outbound", "dispatch", json.dumps(body).encode(), properties, mandatory=True)
-    connection.close()
+    """Have requests at the broker, in no queue of the bridge yet: once there is an alarm nobody can publish them."""
+    to_the_bridge = {"x-dead-letter-exchange": "mail.outbound", "x-dead-letter-routing-key": "dispatch"}
+    with a_channel(amqp_url) as channel:
+        channel.queue_declare(_HELD, durable=True, arguments=to_the_bridge)
+        for number in range(_REQUESTS):
+            body = {"request_id": f"r-{number}", "to": [{"address": "crew@elsewhere.example"}], "text": "x"}
+            properties = pika.BasicProperties(
+                message_id=f"r-{number}", content_type="application/json", delivery_mode=2
+            )
+            channel.basic_publish("", _HELD, json.dumps(body).encode(), properties, mandatory=True)
+
+
+def _let_requests_go(amqp_url: str) -> None:
+    """Let the broker itself pass them on, which no alarm keeps it from."""
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(amqp_url))) as connection:
+        channel = connection.channel()
+        for _ in range(_REQUESTS):
+            method, _, _ = channel.basic_get(_HELD)
+            assert method is not None
+            channel.basic_reject(method.delivery_tag, requeue=False)
 
 
 def _memory_bytes(worker: Worker) -> int:
@@ -68,6 +83,9 @@ def test_a_broker_that_is_full_keeps_mail_where_it_is_and_nothing_piles_up_in_th
         _deliver(site, range(20))
         with site.worker("run", INGEST__IN_FLIGHT_BYTES=str(_IN_FLIGHT_BYTES)) as worker:
             until(lambda: _publishing(worker).get("code") == "broker_blocked", "the alarm to be told")
+            # Announcements have another connection. Before this one is told, the sends of some requests are begun.
+            until(lambda: worker.metric("bridge_broker_blocked", role="publish") == 1, "the publisher to be told")
+            _let_requests_go(own_url)
             before, begun = _memory_bytes(worker), time.monotonic()
             _deliver(site, range(20, _MAILS))
             until(lambda: time.monotonic() > begun + _ALARM_SECONDS, "the alarm to last for a while")

@@ -85,7 +85,7 @@ def test_leases_that_a_foreign_connection_holds_are_told_with_how_to_find_it(sit
 def start(site: Site, stack: ExitStack, name: str, command: str = "run", **settings: str) -> Worker:
     """Start a worker with these settings."""
     environment = {**site.environment, **{f"BRIDGE_RABBITMQ__{key}": value for key, value in settings.items()}}
-    return stack.enter_context(Worker(command, environment, site.directory / f"{name}.log"))
+    return stack.enter_context(site.process(command, environment, site.directory / f"{name}.log"))
 
 
 @pytest.mark.timeout(240)
@@ -130,7 +130,7 @@ def test_a_worker_that_may_not_announce_itself_alarms_nobody_as_long_as_it_works
         until(owner.ready, "the first to work")
         until(lambda: code(owner, "broker:workers") == "broker_right_missing", "the first to say what it may not")
         environment = with_least_rights("run", site.environment)
-        other = stack.enter_context(Worker("run", environment, site.directory / "other.log"))
+        other = stack.enter_context(site.process("run", environment, site.directory / "other.log"))
         until(lambda: {code(other, part) for part in (_READS, _SENDS)} == {"standby"}, "the second to stand by")
 
         doubted = {"holder_unknown"}

@@ -44,7 +44,7 @@ class Pair:
     def start(self, **settings: str) -> Worker:
         """Start one more."""
         environment = with_least_rights("ingest", {**self.site.environment, **_QUICK, **settings})
-        worker = Worker("ingest", environment, self.site.directory / f"ingest-{len(self.workers)}.log")
+        worker = self.site.process("ingest", environment, self.site.directory / f"ingest-{len(self.workers)}.log")
         self.workers.append(self._stack.enter_context(worker))
         return worker
 

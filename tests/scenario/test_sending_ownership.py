@@ -36,7 +36,7 @@ class Pair:
         quick = {"BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "1"}
         environment = with_least_rights("egress", {**self.site.environment, **quick, **settings})
         self._started += 1
-        worker = Worker("egress", environment, self.site.directory / f"egress-{self._started}.log")
+        worker = self.site.process("egress", environment, self.site.directory / f"egress-{self._started}.log")
         return self._stack.enter_context(worker)
 
     def request(self, *request_ids: str, key: str = "dispatch") -> None:

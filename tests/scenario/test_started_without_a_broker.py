@@ -23,7 +23,7 @@ _STALE_SECONDS = 45.0
 def start(site: Site, stack: ExitStack, name: str, url: str) -> Worker:
     """Start a worker that finds the broker there."""
     environment = {**site.environment, "BRIDGE_RABBITMQ__URLS": url, "BRIDGE_RABBITMQ__CONNECT_TIMEOUT_SECONDS": "5"}
-    return stack.enter_context(Worker("run", environment, site.directory / f"{name}.log"))
+    return stack.enter_context(site.process("run", environment, site.directory / f"{name}.log"))
 
 
 @pytest.mark.timeout(240)

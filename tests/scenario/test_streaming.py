@@ -146,7 +146,7 @@ def test_a_restart_of_exchange_is_survived_by_the_stream(site: Site) -> None:
 
 def test_the_worker_that_takes_a_mailbox_over_is_told_of_it(site: Site) -> None:
     first = _worker(site)
-    second = Worker("ingest", first._environment, site.directory / "second.log")
+    second = site.process("ingest", first._environment, site.directory / "second.log")
     with first:
         _told_of(first)
         with second:

@@ -14,7 +14,7 @@ from tests.scenario.conftest import make_site
 from tests.support.rabbit import a_channel
 from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
-from tests.support.workers import Worker, bridge, take, until
+from tests.support.workers import bridge, take, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def test_requests_for_a_mailbox_that_only_the_other_worker_knows_are_sent_by_it(
         workers = {}
         for alias, file in files.items():
             environment = with_least_rights("egress", {**site.environment, "BRIDGE_CONFIG": str(file)})
-            workers[alias] = stack.enter_context(Worker("egress", environment, tmp_path / f"{alias}.log"))
+            workers[alias] = stack.enter_context(site.process("egress", environment, tmp_path / f"{alias}.log"))
         for worker in workers.values():
             until(lambda worker=worker: worker.metric("bridge_broker_other_workers") == 1, "each to hear the other")  # type: ignore[misc]
 

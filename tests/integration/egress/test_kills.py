@@ -12,8 +12,9 @@ import pytest
 from tests.integration.egress.conftest import Site, until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
+
+    from tests.matrix.nursery import NurseryWorker
 
 _SEED = 20261124
 
@@ -28,7 +29,7 @@ def gather(site: Site, into: list[dict[str, Any]], count: int) -> Callable[[], b
     return enough
 
 
-def sent_or_ended(site: Site, worker: subprocess.Popen[bytes], goal: int) -> bool:
+def sent_or_ended(site: Site, worker: NurseryWorker, goal: int) -> bool:
     return len(site.sandbox.sends()) >= goal or worker.poll() is not None
 
 
