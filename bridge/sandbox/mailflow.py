@@ -94,14 +94,15 @@ class MailFlow:
 
     def _settle(self, mail: SubmittedMail) -> bool:
         try:
-            self._temper.settle(mail, self._deliveries(mail))
+            self._temper.settle(mail, *self._deliveries(mail))
         except Exception as error:  # noqa: BLE001 - the mail stays pending, and must not hold up those behind it
             # Only the kind of error: a trace could carry what the mail says.
             _LOG.error("submission %d is not carried yet: %s", mail.submission, type(error).__name__)
             return False
         return True
 
-    def _deliveries(self, mail: SubmittedMail) -> list[tuple[str, bytes]]:
+    def _deliveries(self, mail: SubmittedMail) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
+        """Return what goes to mailboxes, and the reports about what reaches nobody."""
         ours = self._tenant.domains()
         now = EXCHANGE.now()
         trace = within(self._server, now)
@@ -121,10 +122,11 @@ class MailFlow:
                 failed.setdefault(UNKNOWN, []).append(recipient)
             # Everybody else is outside: the record of sends is all that shows of it.
         to = mail.sender if self._tenant.user(mail.sender) is not None else mail.mailbox
-        for failure, whom in failed.items():
-            # Also into a full mailbox: the quota does not count for the system's own mail.
-            deliveries.append((to, trace + bounce(mail, whom, failure, server=self._server, at=now)))
-        return deliveries
+        # Also into a full mailbox: the quota does not count for the system's own mail.
+        reports = [
+            (to, trace + bounce(mail, whom, failure, server=self._server, at=now)) for failure, whom in failed.items()
+        ]
+        return deliveries, reports
 
 
 def refusal(temper: Temper | None, address: str, size: int) -> Failure | None:

@@ -18,7 +18,7 @@ from bridge.sandbox.temper.lateness import LateSearches
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.sandbox.ews.view import View
     from bridge.sandbox.store import Mailbox, Store, SubmittedMail
@@ -175,8 +175,14 @@ class Temper:
             mailbox = folders.mailbox_by(db, "address", address)
             return 0.0 if mailbox is None else (ledger.departs_at(db, mailbox.id, rate, now) - now) / _MICROS
 
-    def settle(self, mail: SubmittedMail, deliveries: Iterable[tuple[str, bytes]]) -> None:
-        """Settle a mail and remember that it left; its copy comes now or later, whole or without named properties."""
+    def settle(
+        self, mail: SubmittedMail, deliveries: Sequence[tuple[str, bytes]], reports: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        """
+        Settle a mail and remember that it left; its copy comes now or later, whole or without named properties.
+
+        `reports` about it come at once, `deliveries` when their mailboxes get mail.
+        """
         with self.store.writing() as db:
             mailbox = folders.mailbox_by(db, "address", mail.mailbox)
             if mailbox is not None:
@@ -186,24 +192,17 @@ class Temper:
                 now = self._micros()
                 if delay:
                     ledger.hold_copy(db, mail.submission, due=now + int(delay * _MICROS), now=now)
-            direct, later = self._parted(mail, deliveries)
-            if self.store.settle(mail.submission, direct) and mailbox is not None:
+            late = [self._comes_late(address) for address, _ in deliveries]
+            direct = [one for one, is_late in zip(deliveries, late, strict=True) if not is_late]
+            if self.store.settle(mail.submission, [*direct, *reports]) and mailbox is not None:
                 ledger.note_departed(db, mailbox.id, now)
-                for address, mime in later:
-                    self.deliver(address, mime)
+                for (address, mime), is_late in zip(deliveries, late, strict=True):
+                    if is_late:
+                        self.deliver(address, mime)
 
-    def _parted(
-        self, mail: SubmittedMail, deliveries: Iterable[tuple[str, bytes]]
-    ) -> tuple[list[tuple[str, bytes]], list[tuple[str, bytes]]]:
-        """Return what arrives with the settlement, reports always, and what is delivered as mail from outside."""
-        direct: list[tuple[str, bytes]] = []
-        later: list[tuple[str, bytes]] = []
-        for address, mime in deliveries:
-            unkind = mime is mail.mime and any(
-                self.book.of(name, address) for name in ("delivery_delay_seconds", "duplicates_dropped_for_seconds")
-            )
-            (later if unkind else direct).append((address, mime))
-        return direct, later
+    def _comes_late(self, address: str) -> bool:
+        """Tell whether a mail for a mailbox does not simply arrive with the settlement of its submission."""
+        return any(self.book.of(name, address) for name in ("delivery_delay_seconds", "duplicates_dropped_for_seconds"))
 
     def do_due(self) -> float | None:
         """
