@@ -60,12 +60,11 @@ class Account:
         arrived: dict[tuple[str, str], set[str]] = defaultdict(set)
         order: dict[str, list[str]] = defaultdict(list)
         copies: Counter[str] = Counter()
-        received: dict[str, float] = {}
         for message_id, body in _drain(plant, "mail.inbound"):
             payload = json.loads(body)
             self.repeated += message_id in copies
             copies[message_id] += 1
-            received[message_id] = _seconds(payload["received_at"])
+            self.arrivals.append(Arrival(message_id, _seconds(payload["received_at"])))
             if payload["raw"] is None:
                 self.problems.append(f"{payload['mailbox']}: a mail without its bytes, although none is bad")
                 continue
@@ -73,7 +72,6 @@ class Account:
             arrived[payload["mailbox"], digest].add(message_id)
             order[payload["mailbox"]].append(digest)
         self.published = len(copies)
-        self.arrivals = [Arrival(message_id, count, received[message_id]) for message_id, count in copies.items()]
         for alias in ALIASES:
             self._judge_mailbox(plant, alias, deliveries, arrived)
             in_calm = [mail.digest for mail in deliveries.in_calm if mail.alias == alias]
@@ -108,7 +106,7 @@ class Account:
                 )
 
     def judge_repeats(self, publishes: Mapping[str, Sequence[Publish]], faults: Sequence[Fault]) -> None:
-        """A mail may arrive twice only where something happened between its first publish and its removal."""
+        """A mail may arrive twice only where something happened to that very mail between the two."""
         self.problems += unexplained(self.arrivals, publishes, faults)
 
     def take_outbound(self, plant: Plant, requested: Mapping[str, Request]) -> None:

@@ -134,6 +134,8 @@ class Trouble:
         proxy = getattr(station, link)
         proxy.blackhole()
         self.stop.wait(chance.uniform(0.5, 6))
+        if chance.random() < 0.5:
+            proxy.cut()  # what was written into it never arrives
         proxy.carry()
         return f"black-hole {link} of"
 
