@@ -155,6 +155,7 @@ class Consumer(Protocol):
     ) -> AsyncGenerator[Delivery, None]:
         """
         Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
+        That is from 1 to 2,000.
 
         `tell` hears None whenever the broker has begun to deliver, and what ended or prevented that as often as it is
         tried again: an empty queue and one that nobody can read are not the same.

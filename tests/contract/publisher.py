@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from bridge.errors import MessageTooLarge, PublishUnroutable, TopologyMissing
+from bridge.errors import MessageTooLarge, PublishUnroutable, QueueTaken, TopologyMissing
 from bridge.ports.broker import Message, Publisher, PublishReceipt
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, OUTBOUND_RETURNED, RETRY_STEPS
 
@@ -21,6 +21,9 @@ class Publishing(Protocol):
 
     async def taken(self, queue: str) -> list[Message]:
         """Take all messages of a queue, oldest first; they carry exchange, key, body, id and headers."""
+
+    def another(self) -> Publisher:
+        """Return the publisher of another worker."""
 
     async def unbind_inbound(self) -> None:
         """Remove the queue `mail.inbound`."""
@@ -124,6 +127,34 @@ class PublisherContract:
 
         assert await publishing.publisher.publish(a_message(2)) == PublishReceipt("m-2")
         assert len(await publishing.taken(INBOUND)) == 2
+
+    async def test_a_lease_is_held_by_one_at_a_time(self, publishing: Publishing) -> None:
+        """By whomever; another lease is another's, and a free one is there for the next."""
+        mine, other = publishing.publisher, publishing.another()
+        await mine.wait_ready()
+        await other.wait_ready()
+        async with mine.lease("mail.lease.inbound.dispatch") as lost:
+            for one in (other, mine):
+                with pytest.raises(QueueTaken):
+                    async with one.lease("mail.lease.inbound.dispatch"):
+                        pass
+            async with other.lease("mail.lease.inbound.crew") as other_lost:
+                assert (lost.is_set(), other_lost.is_set()) == (False, False)
+
+        async with other.lease("mail.lease.inbound.dispatch") as lost:
+            assert not lost.is_set()
+
+    async def test_a_lease_is_free_again_whatever_ends_its_context(self, publishing: Publishing) -> None:
+        """A bug of its holder must not keep the mailbox from all others."""
+        mine, other = publishing.publisher, publishing.another()
+        await mine.wait_ready()
+        await other.wait_ready()
+        with pytest.raises(LookupError):
+            async with mine.lease("mail.lease.inbound.dispatch"):
+                raise LookupError
+
+        async with other.lease("mail.lease.inbound.dispatch") as lost:
+            assert not lost.is_set()
 
     async def test_retry_queue_takes_any_key(self, publishing: Publishing) -> None:
         """One for all mailboxes."""

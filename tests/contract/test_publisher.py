@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,26 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import INBOUND, topology
+from bridge.workers.event_publisher import EventPublisher
 from tests.contract.publisher import PublisherContract, Publishing
+from tests.support.clock import InstantClock
 from tests.support.rabbit import take_all
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bridge.ports.broker import Message
+    from bridge.ports.broker import Message, Publisher
 
 _TOPOLOGY = topology(["dispatch"])
 
 
 @dataclass
 class _InMemory:
-    publisher: MemoryPublisher
+    publisher: Publisher
     broker: MemoryBroker
+
+    def another(self) -> Publisher:
+        return MemoryPublisher(self.broker)
 
     async def taken(self, queue: str) -> list[Message]:
         return self.broker.messages(queue)
@@ -46,10 +52,27 @@ class TestMemoryPublisher(PublisherContract):
         return _InMemory(MemoryPublisher(broker), broker)
 
 
+class TestEventPublisher(PublisherContract):
+    """In memory, behind what keeps a subscriber's queue from holding up events."""
+
+    @pytest.fixture
+    async def publishing(self) -> Publishing:
+        """A publisher on a broker of its own."""
+        broker = MemoryBroker(_TOPOLOGY)
+        return _InMemory(EventPublisher(MemoryPublisher(broker), InstantClock(), lambda _: None), broker)
+
+
 @dataclass
 class _OnRabbit:
     publisher: RabbitPublisher
     url: str
+    stack: AsyncExitStack
+
+    def another(self) -> Publisher:
+        other = RabbitPublisher(RabbitSettings((self.url,)))
+        other.start()
+        self.stack.push_async_callback(other.close)
+        return other
 
     async def taken(self, queue: str) -> list[Message]:
         return take_all(self.url, queue)
@@ -67,5 +90,6 @@ class TestRabbitPublisher(PublisherContract):
         """A publisher in a virtual host of its own."""
         settings = RabbitSettings((broker_url,))
         await RabbitTopology(settings).apply(_TOPOLOGY)
-        async with RabbitPublisher(settings) as publisher:
-            yield _OnRabbit(publisher, broker_url)
+        async with AsyncExitStack() as stack:
+            publisher = await stack.enter_async_context(RabbitPublisher(settings))
+            yield _OnRabbit(publisher, broker_url, stack)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.errors import (
@@ -28,10 +28,16 @@ if TYPE_CHECKING:
     from bridge.wire.topology import Topology
 
 
+LARGEST_PREFETCH = 2000
+"""What quorum queues allow."""
+
+
 @dataclass(slots=True)
 class _Stored:
     message: Message
     redelivered: bool = False
+    at: int = 0
+    """Its place in the queue, which it has again when it is given back."""
 
 
 class MemoryBroker:
@@ -49,6 +55,8 @@ class MemoryBroker:
         self._queues: dict[str, deque[_Stored]] = {one.name: deque() for one in topology.queues}
         self.consumers: list[_Consumption] = []
         self.leases: dict[str, asyncio.Event] = {}
+        self.running = True
+        self._stored = 0
 
     def messages(self, queue: str) -> list[Message]:
         """Return what waits in a queue, oldest first; what consumers hold unsettled is not there."""
@@ -63,9 +71,13 @@ class MemoryBroker:
         return name in self._queues
 
     def delete_queue(self, name: str) -> None:
-        """Remove a queue, its messages and its bindings."""
+        """Remove a queue, its messages, those that consumers hold as well, and its bindings."""
         del self._queues[name]
         self._bindings = [one for one in self._bindings if one.queue != name]
+        for consumption in self.consumers:
+            if consumption.queue == name:
+                consumption.return_unsettled()
+        self._wake()
 
     def publish(self, message: Message) -> bool:
         """
@@ -78,7 +90,7 @@ class MemoryBroker:
             raise TopologyMissing(f"no amqp_exchange {message.amqp_exchange}")
         queues = self._routed(message.amqp_exchange, message.routing_key)
         for name in queues:
-            self._queues[name].append(_Stored(message))
+            self._store(name, message)
         self._wake()
         return bool(queues)
 
@@ -88,27 +100,64 @@ class MemoryBroker:
         expired = list(self._queues[queue])
         self._queues[queue].clear()
         for stored in expired:
-            for name in self._routed(amqp_exchange, stored.message.routing_key):
-                self._queues[name].append(_Stored(stored.message))
+            message = replace(
+                stored.message,
+                amqp_exchange=amqp_exchange,
+                headers={
+                    **stored.message.headers,
+                    "x-first-death-reason": "expired",
+                    "x-first-death-queue": queue,
+                    "x-first-death-exchange": stored.message.amqp_exchange,
+                },
+            )
+            for name in self._routed(amqp_exchange, message.routing_key):
+                self._store(name, message)
         self._wake()
 
     def drop_connections(self) -> None:
         """Lose every consumer's connection: what is unsettled goes back to its queue, in its old place."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """Answer no consumer any more, until `start`; what is unsettled goes back to its queue, in its old place."""
+        self.running = False
         for consumption in self.consumers:
             consumption.return_unsettled()
+            consumption.tell(BrokerUnavailable("the connection was lost"))
+
+    def start(self) -> None:
+        """Answer again."""
+        self.running = True
+        for consumption in self.consumers:
+            consumption.tell(None)
         self._wake()
+
+    def look(self) -> None:
+        """
+        Do nothing but answer.
+
+        Raises:
+            BrokerUnavailable: It does not.
+        """
+        if not self.running:
+            raise BrokerUnavailable("not connected")
 
     def take(self, queue: str) -> _Stored | None:
         """Take the oldest message of a queue away."""
         return self._queues[queue].popleft() if self._queues[queue] else None
 
     def give_back(self, queue: str, stored: Sequence[_Stored]) -> None:
-        """Put messages back at the head of a queue."""
+        """Put messages back into a queue, each in its old place."""
         if queue in self._queues:
-            for one in reversed(stored):
+            for one in stored:
                 one.redelivered = True
-                self._queues[queue].appendleft(one)
+            self._queues[queue] = deque(sorted([*self._queues[queue], *stored], key=lambda one: one.at))
             self._wake()
+
+    def _store(self, queue: str, message: Message) -> None:
+        self._stored += 1
+        self._queues[queue].append(_Stored(message, at=self._stored))
 
     def _wake(self) -> None:
         for consumption in self.consumers:
@@ -279,8 +328,8 @@ class MemoryDelivery:
 
     @property
     def timestamp(self) -> datetime | None:
-        """When it was made."""
-        return self.message.timestamp
+        """When it was made, to the second, as AMQP carries it."""
+        return self.message.timestamp.replace(microsecond=0) if self.message.timestamp is not None else None
 
     @property
     def headers(self) -> Mapping[str, object]:
@@ -308,17 +357,23 @@ class MemoryConsumer:
 
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
-        self.trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """The code of what is wrong with the connection."""
+        return None if self._broker.running else BrokerUnavailable.code
 
     async def deliveries(
         self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
         """Yield the deliveries of a queue for ever; what is unsettled goes back when the iterator is closed."""
+        if not 1 <= prefetch <= LARGEST_PREFETCH:
+            raise ValueError(f"a prefetch is from 1 to {LARGEST_PREFETCH}")
         if not self._broker.has_queue(queue):
             raise TopologyMissing(f"no queue {queue}")
         if exclusive and any(one.exclusive and one.queue == queue for one in self._broker.consumers):
             raise QueueTaken(f"queue {queue} is in exclusive use")
-        consumption = _Consumption(self._broker, queue, prefetch, exclusive)
+        consumption = _Consumption(self._broker, queue, prefetch, exclusive, tell)
         self._broker.consumers.append(consumption)
         tell(None)
         try:
@@ -330,6 +385,7 @@ class MemoryConsumer:
 
     async def look(self, queue: str) -> QueueLook:
         """Return how many messages and consumers a queue has."""
+        self._broker.look()
         if not self._broker.has_queue(queue):
             raise TopologyMissing(f"no queue {queue}")
         consumers = sum(1 for one in self._broker.consumers if one.queue == queue)
@@ -337,8 +393,9 @@ class MemoryConsumer:
 
 
 class _Consumption:
-    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, exclusive: bool) -> None:  # noqa: FBT001 - private
+    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, exclusive: bool, tell: Tell) -> None:  # noqa: FBT001 - private
         self.queue = queue
+        self.tell = tell
         self.exclusive = exclusive
         self.wake = asyncio.Event()
         self._broker = broker
@@ -349,7 +406,7 @@ class _Consumption:
         while True:
             if not self._broker.has_queue(self.queue):
                 raise TopologyMissing(f"no queue {self.queue}")
-            if len(self._unsettled) < self._prefetch:
+            if self._broker.running and len(self._unsettled) < self._prefetch:
                 stored = self._broker.take(self.queue)
                 if stored is not None:
                     delivery = MemoryDelivery(self.queue, stored.message, stored.redelivered, self._settle)
@@ -380,6 +437,7 @@ class MemoryTopology:
 
     async def verify(self, *, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> Sequence[str]:
         """Return which of these are missing."""
+        self._broker.look()
         return [
             *(f"amqp_exchange {name}" for name in amqp_exchanges if not self._broker.has_amqp_exchange(name)),
             *(f"queue {name}" for name in queues if not self._broker.has_queue(name)),
