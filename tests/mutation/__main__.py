@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from tests.mutation.faults import DriftedError, faults
-from tests.mutation.page import PAGE, page
+from tests.mutation.page import GUARANTEES, PAGE, page, rows
 from tests.mutation.run import UnusableError, run
 
 _UNUSABLE = 2
@@ -25,10 +25,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/run.sh mutation", description="Break the bridge; see who notices.")
     parser.add_argument("numbers", type=int, nargs="*", metavar="NUMBER", help="of docs/mutations.md; all by default")
     parser.add_argument("--write", action="store_true", help="write docs/mutations.md anew and run nothing")
+    parser.add_argument("--rows", action="store_true", help="print the rows of docs/guarantees.md with their faults")
     given = parser.parse_args()
     every = faults()
     if given.write:
         PAGE.write_text(page(every), "utf-8")
+        return 0
+    if given.rows:
+        for guarantee, what, stand in rows(every, GUARANTEES.read_text("utf-8")):
+            print(f"{guarantee:4}{', '.join(map(str, stand)) or '-':24}{what}")
         return 0
     if unknown := set(given.numbers) - {fault.number for fault in every}:
         parser.error(f"no such fault: {', '.join(map(str, sorted(unknown)))} (there are 1 to {len(every)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from tests.mutation.faults import Fault
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "mutations.md"
+GUARANTEES: Final = PAGE.with_name("guarantees.md")
 
 _HEAD = """\
 # Deliberate faults, and the tests that catch them
@@ -21,8 +23,12 @@ fault. `tests/run.sh mutation 3 17` tries these two only. It stops where the cod
 fits.
 
 Made by `python -m tests.mutation --write` of `tests/mutation/faults.toml`; a test fails when the two differ. What the
-guarantees mean is in [guarantees.md](guarantees.md).
+guarantees mean is in [guarantees.md](guarantees.md); `python -m tests.mutation --rows` prints each row of it with the
+faults that its tests catch.
 
+| guarantee | faults that stand for it |
+| --- | --- |
+{guarantees}
 | no. | breaks | fault | in | caught by |
 | --- | --- | --- | --- | --- |
 """
@@ -30,7 +36,24 @@ guarantees mean is in [guarantees.md](guarantees.md).
 
 def page(faults: Sequence[Fault]) -> str:
     """Return the page as it should be."""
-    return _HEAD.format(count=len(faults)) + "".join(_row(fault) for fault in faults)
+    names = sorted({fault.guards for fault in faults}, key=lambda name: int(name[1:]))
+    guarantees = "".join(
+        f"| {name} | {', '.join(str(fault.number) for fault in faults if fault.guards == name)} |\n" for name in names
+    )
+    return _HEAD.format(count=len(faults), guarantees=guarantees) + "".join(_row(fault) for fault in faults)
+
+
+def rows(faults: Sequence[Fault], text: str) -> list[tuple[str, str, list[int]]]:
+    """Return of `docs/guarantees.md` the guarantee and the first cell of each row, with the faults of its tests."""
+    found, guarantee = [], ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            guarantee = line[3:].partition(" ")[0]
+        named = set(re.findall(r"`(test_\w+)`", line))
+        if line.startswith("| ") and named and re.fullmatch(r"G\d+", guarantee):
+            stand = [fault.number for fault in faults if named & {test.rpartition("::")[2] for test in fault.tests}]
+            found.append((guarantee, line.split("|")[1].strip(), stand))
+    return found
 
 
 def _row(fault: Fault) -> str:

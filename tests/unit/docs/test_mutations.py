@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.mutation.faults import DriftedError, Fault, faults
-from tests.mutation.page import PAGE, page
+from tests.mutation.page import GUARANTEES, PAGE, page, rows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,6 +35,15 @@ def test_every_test_that_a_fault_names_is_where_it_says(fault: Fault) -> None:
 
 def test_the_page_of_faults_is_made_of_the_list() -> None:
     assert PAGE.read_text("utf-8") == page(faults()), "python -m tests.mutation --write makes it anew"
+
+
+def test_a_fault_stands_for_every_guarantee_and_for_a_row_of_each() -> None:
+    text = GUARANTEES.read_text("utf-8")
+    promised = re.findall(r"^## (G\d+) ", text, re.MULTILINE)
+
+    assert promised
+    assert sorted({fault.guards for fault in faults()}) == sorted(promised)
+    assert {guarantee for guarantee, _, stand in rows(faults(), text) if stand} == set(promised)
 
 
 @pytest.mark.parametrize(("old", "new"), [("not there", "x"), ("a", "b"), ("def", "dof")])
