@@ -12,7 +12,7 @@ from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.folders import is_named
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.parked import EwsParked
-from bridge.adapters.ews.soap import ResponseMessage, element, parse_answer
+from bridge.adapters.ews.soap import M, ResponseMessage, T, element, parse_answer
 from bridge.domain.mail import FailedFetch, FetchedMail, MailRef
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable
 from bridge.ports.broker import PublishReceipt
@@ -100,6 +100,18 @@ async def test_a_mail_with_senseless_properties_is_listed_all_the_same(item: str
 
     assert first == again
     assert 0 <= first.size_bytes < 1 << 40
+
+
+async def test_a_folder_is_listed_from_its_oldest_mail_on() -> None:
+    """By when Exchange received it, and from the first one: mail is published in the order of its listing."""
+    with contextlib.closing(Exchange(_items(_item()))) as client:
+        await EwsInbox(client, "dispatch@example.org").list_waiting("inbox", limit=10)
+
+    [request] = client.requests
+    [order] = request.iter(f"{T}FieldOrder")
+    [view] = request.iter(f"{M}IndexedPageItemView")
+    assert (order.get("Order"), order[0].get("FieldURI")) == ("Ascending", "item:DateTimeReceived")
+    assert (view.get("BasePoint"), view.get("Offset")) == ("Beginning", "0")
 
 
 @pytest.mark.parametrize("answer", ["", _message("GetFolder"), _message("GetFolder") * 2])

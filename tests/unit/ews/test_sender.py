@@ -218,6 +218,15 @@ async def test_search_of_sent_items_is_bounded_by_time_where_a_time_is_given() -
     assert [one.get("Value") for one in bound.iter(f"{{{TYPES}}}Constant")] == ["2026-12-01T03:00:00Z"]
 
 
+async def test_sweep_takes_drafts_before_entries_and_no_more_than_it_is_told() -> None:
+    """A draft without its entry would be taken for one whose send was never begun."""
+    client = _told(FindItem=[_found(_entry())], DeleteItem=[[("NoError", "")]])
+
+    assert await _sender(client).sweep(timedelta(days=14), limit=1) == 1
+
+    assert [_folder_of(call) for call in client.calls if call.tag.endswith("}FindItem")] == ["drafts"]
+
+
 async def test_sweep_that_deletes_nothing_says_why() -> None:
     client = _told(FindItem=[_found(), _found(_entry())], DeleteItem=[[("ErrorServerBusy", "")]])
 
