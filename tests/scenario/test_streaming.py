@@ -37,7 +37,7 @@ def _told_of(worker: Worker, count: int = 1, *, seconds: float = 60) -> None:
     until(lambda: worker.metric("bridge_ingest_streamed") == count, "all mailboxes to be told of", seconds=seconds)
 
 
-def _arrives(site: Site, name: str, *, to: str = ADDRESS, seconds: float = 30) -> float:
+def _arrives(site: Site, name: str, *, to: str = ADDRESS, seconds: float = 60) -> float:
     """Deliver a mail and return after how many seconds it had left the inbox."""
     started = time.monotonic()
     site.sandbox.deliver(to, _mail(name, to))
@@ -57,7 +57,8 @@ def test_mail_is_published_when_it_comes_and_not_when_the_clock_says(site: Site)
         for number in range(5):
             _arrives(site, f"mail-{number}")
         assert worker.health()[_PART]["status"] == "ok"
-        assert worker.metric("bridge_ingest_wakes_total", code="notified") >= 5
+        # Nothing else may have waked it. A long round finds a mail whose notice then comes with that of the next one.
+        assert worker.metric("bridge_ingest_wakes_total", code="notified") >= 1
         assert worker.metric("bridge_ingest_wakes_total", code="interval") == 0
         assert worker.metric("bridge_ingest_stream_heard_age_seconds", mailbox="dispatch") < 60
         assert worker.stop() == 0

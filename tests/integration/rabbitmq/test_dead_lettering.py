@@ -56,7 +56,7 @@ async def test_retries_come_back_under_their_own_key_round_after_round(broker_ur
         for key, queue in keys.items():
             async with aclosing(consumer.deliveries(queue, prefetch=1, exclusive=True)) as deliveries:
                 for attempt in range(5):
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(30):
                         delivery = await anext(deliveries)
                     assert delivery.routing_key == key
                     assert delivery.headers.get("attempt", 0) == attempt

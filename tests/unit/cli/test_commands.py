@@ -84,7 +84,7 @@ def test_help_comes_at_once() -> None:
     started = time.monotonic()
     bridge("--help")
 
-    assert time.monotonic() - started < 5  # 0.2 s on an idle machine; the test before this one guards the reason
+    assert time.monotonic() - started < 30  # 0.2 s on an idle machine; the test before this one guards the reason
 
 
 @pytest.mark.parametrize("command", ["ingest", "egress", "run"])

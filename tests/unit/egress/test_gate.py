@@ -95,7 +95,7 @@ async def test_turn_that_is_given_back_goes_to_the_next() -> None:
     assert not isinstance(turn, Deferred | Left)
     gate.give_back(turn)
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_turn_in_hand_counts_as_one_that_goes_out_at_this_moment() -> None:
@@ -114,7 +114,7 @@ async def test_turn_in_hand_counts_as_one_that_goes_out_at_this_moment() -> None
     assert not waiting.done()
     await clock.move(1)
 
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
 
 
 async def test_mail_that_expires_in_the_line_gets_no_turn() -> None:
@@ -129,7 +129,7 @@ async def test_mail_that_expires_in_the_line_gets_no_turn() -> None:
 
     await clock.move(5)
 
-    assert [await asyncio.wait_for(one, 1) for one in waiting] == [None, None]
+    assert [await asyncio.wait_for(one, 30) for one in waiting] == [None, None]
 
 
 async def test_worker_that_stops_sends_nobody_through() -> None:
@@ -141,7 +141,7 @@ async def test_worker_that_stops_sends_nobody_through() -> None:
 
     gate.close()
 
-    assert await asyncio.wait_for(waiting, 1) == Left()
+    assert await asyncio.wait_for(waiting, 30) == Left()
 
 
 async def test_cancelled_waiter_leaves_the_line() -> None:
@@ -156,7 +156,7 @@ async def test_cancelled_waiter_leaves_the_line() -> None:
     await settle()
     await clock.move(60)
 
-    assert await asyncio.wait_for(stays, 1)
+    assert await asyncio.wait_for(stays, 30)
 
 
 async def test_slot_is_free_for_others_while_its_holder_is_away() -> None:

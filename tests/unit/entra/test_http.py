@@ -57,7 +57,7 @@ def test_an_answer_of_entra_that_trickles_ends_at_the_deadline(begin: bytes, mor
             session_for(_APP).get(server.url)
         over.set()
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 60  # for ever, without one
 
 
 def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
