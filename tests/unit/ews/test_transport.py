@@ -223,7 +223,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(pla
         else:
             connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(answer)
+    client = place.client(answer, call_timeout_seconds=60)
 
     with pytest.raises(MailboxUnavailable):
         await client.call("dispatch@example.org", element("m:GetItem"))
