@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import pytest
 
+from bridge.sandbox.trace import as_given
 from tests.browser.conftest import CREW, DISPATCH
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.sandbox.trace import as_given
 from tests.support.browser import Browser
 
 _VIEWS = ("mail", "compose", "sends", "calls", "faults", "tokens", "bridge")
