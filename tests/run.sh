@@ -75,7 +75,7 @@ trap 'rm -rf "$results"' EXIT
 # Every request to every sandbox of the run is kept with its answers, and validated at the end where the official schema
 # is at hand (three forms that Exchange uses against its schema are put right before: tests/schema/official.py).
 export BRIDGE_SANDBOX_RECORD=$results/answers
-failed=() not_run=() lines=() gently=()
+failed=() not_run=() lines=()
 
 run() { # name, command...
   local name=$1 started=$SECONDS status=0 seconds
@@ -91,28 +91,21 @@ pytests() { # name, pytest arguments...
   local name=$1
   shift
   printf '%s\n' "$@" "${extra[@]}" >"$results/$name.arguments"
-  "${gently[@]}" python -m pytest -q -o cache_dir="$results/$name.cache" --junitxml="$results/$name.xml" \
-    "$@" "${extra[@]}"
+  python -m pytest -q -o cache_dir="$results/$name.cache" --junitxml="$results/$name.xml" "$@" "${extra[@]}"
   local status=$?
   echo $status >"$results/$name.exit"
   return $status
-}
-
-patiently() { # command...: what only computes gets the CPU that is left by those who have time-outs to keep
-  local gently=()
-  [ ${#suites[@]} -eq 1 ] || gently=(nice -n 10)
-  "$@"
 }
 
 tests() { # name, pytest arguments...
   if [ -f "$results/$1.pid" ]; then run "$1" ended "$1"; else run "$1" pytests "$@"; fi
 }
 
-beside() { # "name pytest-arguments..."...: begins those of these suites that are asked for, one after the other
+beside() { # "name pytest-arguments..."...: begins these suites, one after the other, beside the next ones
   local suite name arguments todo=()
   for suite; do
     name=${suite%% *}
-    [[ " ${suites[*]} " == *" $name "* ]] && todo+=("$suite")
+    [[ " ${suites[*]} " == *" $name "* && ! -e "$results/$name.xml" ]] && todo+=("$suite")
   done
   for suite in "${todo[@]}"; do
     local started=$SECONDS status=0
@@ -151,44 +144,37 @@ own_tests_of_exchangelib() { # sets `own`: they are named as not run where the m
 }
 
 lint() {
-  "${gently[@]}" ruff check . && "${gently[@]}" ruff format --check bridge tests && "${gently[@]}" mypy &&
-    "${gently[@]}" lint-imports
+  ruff check . && ruff format --check bridge tests && mypy && lint-imports
 }
 
 extra=("$@")
-# Each file goes to one process, the longest ones first (tests/conftest.py).
-integration="-n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/contract"
 scenario="-n 2 tests/scenario"
-# What each test is about is mostly waited for; -rP shows the figures that they print.
 identity="-n 3 -rP --show-capture=stdout tests/identity"
-# Most of a cell is waiting for heartbeats and time-outs, and half a second of CPU.
-matrix="-n 4 tests/matrix"
-
-# These wait for leases, heartbeats and time-outs more than they compute. One alone leaves most of the CPU idle, so they
-# wait side by side, each line below in turn, and what computes fills what they leave.
-if [ ${#suites[@]} -gt 1 ]; then
-  beside "integration $integration"
-  beside "scenario $scenario"
-  beside "matrix $matrix" "identity $identity"
-fi
 for suite in "${suites[@]}"; do
   case $suite in
-    lint) patiently run lint lint ;;
+    lint) run lint lint ;;
     unit) tests unit -n 2 tests/unit ;;
-    model) patiently tests model -o timeout=900 -n 2 tests/model ;;
-    corpus) needs_shared corpus corpus && patiently tests corpus -o timeout=900 -n 2 tests/corpus ;;
-    schema) needs_shared schema ews-schema ews-recordings && patiently tests schema -o timeout=900 -n 2 tests/schema ;;
+    model) tests model -n 2 tests/model ;;
+    corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
+    schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
     # Foreign clients need no shared data; the comparison with recordings, and so the page made of both, does.
     sandbox)
       own_tests_of_exchangelib
       tests sandbox -n 2 --dist loadfile tests/foreign "${own[@]}"
-      needs_shared recordings ews-schema ews-recordings && patiently tests recordings -o timeout=900 tests/recordings
+      needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
-    integration) tests integration $integration ;;
+    # Each file goes to one process, the longest ones first (tests/conftest.py).
+    # It leaves most of the CPU idle, one wait after the other; two others have room beside it.
+    integration)
+      beside "scenario $scenario" "identity $identity"
+      tests integration -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/contract
+      ;;
+    # What each test is about is mostly waited for; -rP shows the figures that they print.
     identity) tests identity $identity ;;
     scenario) tests scenario $scenario ;;
     browser) tests browser -n 2 --dist loadfile tests/browser ;;
-    matrix) tests matrix $matrix ;;
+    # Most of a cell is waiting for heartbeats and time-outs, and a second of CPU.
+    matrix) tests matrix -n 5 tests/matrix ;;
   esac
 done
 
