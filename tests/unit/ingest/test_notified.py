@@ -188,6 +188,7 @@ async def test_a_loss_that_lasts_is_listed_and_told_once(
             notifications.say(MailboxUnavailable())
             await _until(lambda: teller.told.trouble == "stream_refused", "the trouble")
             assert (teller.told.untold, teller.told.mailboxes) == (1, 1)
+            await _until(lambda: woken != ["connected"], "the listing")
             assert woken == ["connected", "lost"]
 
             notifications.refuse = None
