@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class RawServer:
-    """Calls `answer` with the connection and each request that came on it, until one side ends."""
+    """
+    Calls `answer` with the connection and each request that came on it, until one side ends.
+
+    An answer ends its connection by `shutdown`: closed, it stays open for the reader of the next request.
+    """
 
     def __init__(
         self, answer: Callable[[socket.socket, bytes], None], *, read_bytes_per_second: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import socket
 
 import pytest
 from exchangelib import FailFast
@@ -12,9 +12,6 @@ from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError
 from tests.support.raw_server import RawServer
-
-if TYPE_CHECKING:
-    import socket
 
 
 def test_exchangelib_gives_up_at_the_first_failure_on_every_connection() -> None:
@@ -54,7 +51,7 @@ async def test_a_call_whose_answer_is_lost_is_made_once(last_words: bytes) -> No
     def die(connection: socket.socket, request: bytes) -> None:
         asked.append(request)
         connection.sendall(last_words)
-        connection.close()
+        connection.shutdown(socket.SHUT_RDWR)
 
     with contextlib.closing(RawServer(die)) as server:
         connection = EwsConnection(server.url, connections=1, call_timeout_seconds=5)

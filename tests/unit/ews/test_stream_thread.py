@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import socket
 import threading
 import time
 import tracemalloc
@@ -22,7 +23,6 @@ from tests.support.raw_server import RawServer
 from tests.unit.ews.test_stream_parser import came, envelope, ok, refused, status, told
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Callable
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -68,7 +68,7 @@ def _sends(*pieces: bytes, over: threading.Event | None = None) -> Callable[[soc
             connection.sendall(piece)
         if over is not None:
             over.wait(_PATIENCE_SECONDS)
-        connection.close()
+        connection.shutdown(socket.SHUT_RDWR)
 
     return answer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from bridge.domain.notices import Affinity
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
 _PATIENCE_SECONDS = 30.0
@@ -73,7 +73,7 @@ async def test_subscriptions_whose_server_does_not_end_them_hold_up_no_new_ones(
     def answer(connection: socket.socket, request: bytes) -> None:
         if b"Unsubscribe" in request:
             over.wait(_PATIENCE_SECONDS)
-            connection.close()
+            connection.shutdown(socket.SHUT_RDWR)
         else:
             _answer(connection)
 
@@ -104,7 +104,7 @@ async def test_mailboxes_whose_subscriptions_hang_hold_up_no_others(monkeypatch:
     def answer(connection: socket.socket, request: bytes) -> None:
         if b"stuck-" in request and b"Subscribe" in request:
             over.wait(120)
-            connection.close()
+            connection.shutdown(socket.SHUT_RDWR)
         else:
             _answer(connection)
 

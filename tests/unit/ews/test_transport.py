@@ -219,7 +219,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(pla
     def answer(connection: socket.socket, _: bytes) -> None:
         if place.server.connections == 1:
             connection.sendall(_HEAD + rest)
-            connection.close()
+            connection.shutdown(socket.SHUT_RDWR)
         else:
             connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
