@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.sandbox.trace import as_given
 from tests.foreign.davmail.gateway import DavMail
 from tests.foreign.davmail.session import CREW, DISPATCH, MAIL, body, deliver, fetched, inbox, selected
 from tests.support.workers import until
@@ -56,7 +57,7 @@ def test_a_mail_that_came_in_is_counted_and_unseen(imap: imaplib.IMAP4, sandbox:
 def test_a_mail_is_fetched_byte_for_byte(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
     deliver(sandbox, 3)
     selected(imap)
-    assert body(imap, "1", "(BODY.PEEK[])").rstrip() == (MAIL % (3, 3)).rstrip()
+    assert as_given(body(imap, "1", "(BODY.PEEK[])")).rstrip() == (MAIL % (3, 3)).rstrip()
 
 
 def test_headers_alone_are_fetched(imap: imaplib.IMAP4, sandbox: SandboxProcess) -> None:
