@@ -34,7 +34,7 @@ def bytes_that_arrive(probe: Probing) -> Seen:
     arrived = _mime(probe.ground.item(probe.ground.send_and_receive(subject, mime).id, mime=True))
     body = arrived.partition(b"\r\n\r\n")[2] == mime.partition(b"\r\n\r\n")[2]
     more = arrived.partition(b"\r\n\r\n")[0].count(b"\r\n") - mime.partition(b"\r\n\r\n")[0].count(b"\r\n")
-    # Both keep the body; what is put before or set in the header is told, and differs (Received, and Date at submission).
+    # Both keep the body; the header differs (Received, Date at submission), and how is told.
     return Seen(body, f"all bytes: {_yes(arrived == mime)}; the body's: {_yes(body)}; header lines: {more:+d}")
 
 
