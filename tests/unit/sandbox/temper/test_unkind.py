@@ -2,47 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.store import Store, folders, items
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.temper.budget import CallBudget
 from bridge.sandbox.temper.delays import spread_seconds
 from bridge.sandbox.temper.lateness import LateSearches
-from bridge.sandbox.tenant import new_tenant
+from tests.unit.sandbox.temper.world import CREW, DISPATCH, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-_DISPATCH, _CREW = "dispatch@example.org", "crew@example.org"
 
-
-@dataclass
-class _World:
-    store: Store
-    now: float = 1_800_000_000.0
-
-    def __post_init__(self) -> None:
-        self.book = TemperBook()
-        self.open()
-
-    def open(self) -> None:
-        """Begin as a process does that finds the store of one that was killed."""
-        self.temper = Temper(self.book, self.store, now=lambda: self.now)
-        tenant = new_tenant()
-        tenant.add_users([_DISPATCH, _CREW])
-        self.flow = MailFlow(self.store, tenant, server="sandbox.localhost", temper=self.temper)
-
+class _World(World):
     def draft(self, mime: bytes) -> int:
         """Save a draft of dispatch's as EWS does; returns its number."""
         with self.store.writing() as db:
-            mailbox = folders.mailbox_by(db, "address", _DISPATCH)
+            mailbox = folders.mailbox_by(db, "address", DISPATCH)
             assert mailbox is not None
             bag = items.bag_for_delivery(mime, mailbox, datetime.now(UTC))
             item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=mime)
@@ -53,7 +33,7 @@ class _World:
         """Send a mail of dispatch's."""
         number = self.draft(mime)
         with self.store.writing() as db:
-            mailbox = folders.mailbox_by(db, "address", _DISPATCH)
+            mailbox = folders.mailbox_by(db, "address", DISPATCH)
             assert mailbox is not None
             saved = folders.folder(db, mailbox.id, "sentitems").id
             self.temper.submit(db, mailbox, items.read(db, mailbox.id, number), save_to=saved)
@@ -62,14 +42,14 @@ class _World:
         with self.store.reading() as db:
             return int(db.execute("SELECT change FROM items WHERE id = ?", (number,)).fetchone()[0])
 
-    def arrived(self, address: str = _CREW) -> list[str]:
+    def arrived(self, address: str = CREW) -> list[str]:
         return [mail.subject for mail in self.store.mails(address, "inbox").mails]
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[_World]:
     store = Store(tmp_path / "store.sqlite")
-    for address in (_DISPATCH, _CREW):
+    for address in (DISPATCH, CREW):
         store.add_mailbox(address)
     yield _World(store)
     store.close()
@@ -77,13 +57,13 @@ async def world(tmp_path: Path) -> AsyncIterator[_World]:
 
 def _mail(subject: str, *, message_id: str = "", date: str = "Wed, 02 Dec 2026 10:00:00 +0000") -> bytes:
     identity = f"Message-ID: {message_id}\r\n" if message_id else ""
-    return f"To: {_CREW}\r\n{identity}Date: {date}\r\nSubject: {subject}\r\n\r\nBody\r\n".encode()
+    return f"To: {CREW}\r\n{identity}Date: {date}\r\nSubject: {subject}\r\n\r\nBody\r\n".encode()
 
 
 async def test_mail_that_was_taken_is_there_after_its_delay_and_over_a_kill(world: _World) -> None:
     world.book.put({"delivery_delay_seconds": [1, 3]})
     for number in range(20):
-        world.temper.deliver(_CREW, _mail(str(number)))
+        world.temper.deliver(CREW, _mail(str(number)))
     world.flow.settle_pending()
     assert world.arrived() == []
 
@@ -100,10 +80,10 @@ async def test_mail_that_was_taken_is_there_after_its_delay_and_over_a_kill(worl
 
 
 async def test_what_ews_sent_is_delivered_late_as_well_and_its_copy_is_not(world: _World) -> None:
-    world.book.put({"mailboxes": {_CREW: {"delivery_delay_seconds": 5}}})
+    world.book.put({"mailboxes": {CREW: {"delivery_delay_seconds": 5}}})
     world.send(_mail("x"))
     world.flow.settle_pending()
-    assert (world.arrived(), len(world.store.mails(_DISPATCH, "sentitems").mails)) == ([], 1)
+    assert (world.arrived(), len(world.store.mails(DISPATCH, "sentitems").mails)) == ([], 1)
 
     world.now += 5.1
     world.flow.settle_pending()
@@ -113,24 +93,24 @@ async def test_what_ews_sent_is_delivered_late_as_well_and_its_copy_is_not(world
 async def test_a_second_mail_of_one_message_id_and_time_is_dropped_within_the_window(world: _World) -> None:
     world.book.put({"duplicates_dropped_for_seconds": 60})
     for subject in ("first", "second"):
-        world.temper.deliver(_CREW, _mail(subject, message_id="<a@example.org>"))
-    world.temper.deliver(_CREW, _mail("later", message_id="<a@example.org>", date="Wed, 02 Dec 2026 10:00:01 +0000"))
-    world.temper.deliver(_CREW, _mail("other", message_id="<b@example.org>"))
-    world.temper.deliver(_DISPATCH, _mail("elsewhere", message_id="<a@example.org>"))
+        world.temper.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
+    world.temper.deliver(CREW, _mail("later", message_id="<a@example.org>", date="Wed, 02 Dec 2026 10:00:01 +0000"))
+    world.temper.deliver(CREW, _mail("other", message_id="<b@example.org>"))
+    world.temper.deliver(DISPATCH, _mail("elsewhere", message_id="<a@example.org>"))
     for _ in range(2):
-        world.temper.deliver(_CREW, _mail("without"))
+        world.temper.deliver(CREW, _mail("without"))
     assert world.arrived() == ["first", "later", "other", "without", "without"]
-    assert world.arrived(_DISPATCH) == ["elsewhere"]
+    assert world.arrived(DISPATCH) == ["elsewhere"]
 
     world.now += 61
-    world.temper.deliver(_CREW, _mail("again", message_id="<a@example.org>"))
+    world.temper.deliver(CREW, _mail("again", message_id="<a@example.org>"))
     assert world.arrived()[-1] == "again"
 
 
 async def test_a_repeated_mail_that_comes_late_is_dropped_when_it_arrives(world: _World) -> None:
     world.book.put({"duplicates_dropped_for_seconds": 60, "delivery_delay_seconds": 1})
     for subject in ("first", "second"):
-        world.temper.deliver(_CREW, _mail(subject, message_id="<a@example.org>"))
+        world.temper.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
     world.now += 1.1
     world.flow.settle_pending()
 
@@ -161,7 +141,7 @@ def test_a_budget_of_calls_refills_by_the_minute_and_says_when_to_come_back() ->
     budget = CallBudget(lambda: now)
 
     def spend(whose: str = "app") -> float:
-        return budget.spend((whose, _DISPATCH), a_minute=60, burst=20)
+        return budget.spend((whose, DISPATCH), a_minute=60, burst=20)
 
     assert [spend() for _ in range(20)] == [0.0] * 20
     assert spend() == pytest.approx(2.0)  # a tenth of what may be made at once
