@@ -44,16 +44,22 @@ def page(faults: Sequence[Fault]) -> str:
 
 
 def rows(faults: Sequence[Fault], text: str) -> list[tuple[str, str, list[int]]]:
-    """Return of `docs/guarantees.md` the guarantee and the first cell of each row, with the faults of its tests."""
+    """Return of `docs/guarantees.md` the guarantee and the first cell of each row, and the faults that stand for it."""
     found, guarantee = [], ""
     for line in text.splitlines():
         if line.startswith("## "):
             guarantee = line[3:].partition(" ")[0]
         named = set(re.findall(r"`(test_\w+)`", line))
         if line.startswith("| ") and named and re.fullmatch(r"G\d+", guarantee):
-            stand = [fault.number for fault in faults if named & {test.rpartition("::")[2] for test in fault.tests}]
-            found.append((guarantee, line.split("|")[1].strip(), stand))
+            what = line.split("|")[1].strip()
+            found.append((guarantee, what, [one.number for one in faults if _stands_for(one, guarantee, what, named)]))
     return found
+
+
+def _stands_for(fault: Fault, guarantee: str, what: str, tests: set[str]) -> bool:
+    return f"{guarantee}: {what}" in fault.rows or not tests.isdisjoint(
+        test.rpartition("::")[2] for test in fault.tests
+    )
 
 
 def _row(fault: Fault) -> str:

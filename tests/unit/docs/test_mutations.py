@@ -46,6 +46,13 @@ def test_a_fault_stands_for_every_guarantee_and_for_a_row_of_each() -> None:
     assert {guarantee for guarantee, _, stand in rows(faults(), text) if stand} == set(promised)
 
 
+@pytest.mark.parametrize("fault", [fault for fault in faults() if fault.rows], ids=lambda fault: fault.means)
+def test_the_rows_that_a_fault_names_are_there(fault: Fault) -> None:
+    promised = {f"{of}: {what}" for of, what, _ in rows(faults(), GUARANTEES.read_text("utf-8"))}
+
+    assert set(fault.rows) <= promised
+
+
 @pytest.mark.parametrize(("old", "new"), [("not there", "x"), ("a", "b"), ("def", "dof")])
 def test_a_fault_that_no_longer_fits_is_told(old: str, new: str) -> None:
     fault = Fault(1, "nothing", "G1", "some.py", old, new, ())

@@ -12,8 +12,9 @@ import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
-from bridge.adapters.ews.soap import ResponseMessage, T, parse_answer
-from bridge.domain.mail import FailedFetch, FetchedMail, MailRef, UnconvertibleMail
+from bridge.adapters.ews.response_codes import CONVERSION_REFUSALS
+from bridge.adapters.ews.soap import MalformedAnswer, ResponseMessage, T, parse_answer
+from bridge.domain.mail import FailedFetch, FetchedMail, MailRef, SpooledMail, UnconvertibleMail
 from bridge.errors import BlobStoreUnusable, MailUnreadable
 from bridge.ports.broker import PublishReceipt
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lxml import etree
+
+    from bridge.adapters.ews.streamed import StreamedMime
 
 _ANSWER = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" '
@@ -56,6 +59,36 @@ class Mailbox(EwsClient):
         contents = (base64.b64encode(self.mimes[one]).decode() for one in ids)
         answers = "".join(_MESSAGE.format(f"<t:MimeContent>{content}</t:MimeContent>") for content in contents)
         return parse_answer(_ANSWER.format(answers).encode(), "GetItem")
+
+
+class Streaming(Mailbox):
+    """Gives large mails, too: in pieces."""
+
+    async def call_for_mime(
+        self, address: str, payload: etree._Element, mime: StreamedMime, *, size_bytes: int
+    ) -> list[ResponseMessage]:
+        [item_id] = [found.get("Id") or "" for found in payload.iter(f"{T}ItemId")]
+        if item_id not in self.mimes:
+            raise MalformedAnswer("no XML")
+        mime.feed(base64.b64encode(self.mimes[item_id]).decode())
+        mime.end()
+        return parse_answer(_ANSWER.format(_MESSAGE.format("")).encode(), "GetItem")
+
+
+class Refusing(Mailbox):
+    """Has the properties of each mail, and refuses its MIME with this code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__({})
+        self.code = code
+
+    def _call(
+        self, address: str, payload: etree._Element, timeout_seconds: float | None, look: Callable[[], None]
+    ) -> list[ResponseMessage]:
+        if all(found.get("FieldURI") != "item:MimeContent" for found in payload.iter(f"{T}FieldURI")):
+            return super()._call(address, payload, timeout_seconds, look)
+        refusal = _MESSAGE.format("").replace("NoError", self.code).replace("Success", "Error")
+        return parse_answer(_ANSWER.format(refusal).encode(), "GetItem")
 
 
 def a_ref(number: int, *, size: int = 100) -> MailRef:
@@ -97,6 +130,47 @@ async def test_a_garbled_answer_costs_no_mail_its_bytes_unless_it_comes_each_tim
         outcomes = [(await inbox.fetch([a_ref(2)]))[0] for _ in range(3)]
 
     assert [type(outcome) for outcome in outcomes] == [FailedFetch, FailedFetch, UnconvertibleMail]
+
+
+async def test_garbled_answers_from_before_a_mail_was_read_are_not_held_against_it() -> None:
+    """It comes back at times, when it could not be published: only answers in a row say that it is the mail."""
+    with contextlib.closing(Mailbox({})) as client:
+        inbox = EwsInbox(client, "dispatch@example.org")
+        for _ in range(2):
+            await inbox.fetch([a_ref(1)])
+        client.mimes = {"item-1": b"Subject: x\r\n\r\n"}
+        await inbox.fetch([a_ref(1)])
+        client.mimes = {}
+
+        outcomes = [(await inbox.fetch([a_ref(1)]))[0] for _ in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [FailedFetch, FailedFetch, UnconvertibleMail]
+
+
+async def test_garbled_answers_from_before_a_large_mail_was_read_are_not_held_against_it() -> None:
+    large = a_ref(1, size=5 << 20)
+    with contextlib.closing(Streaming({})) as client:
+        inbox = EwsInbox(client, "dispatch@example.org")
+        for _ in range(2):
+            await inbox.fetch([large])
+        client.mimes = {"item-1": b"x" * (5 << 20)}
+        [outcome] = await inbox.fetch([large])
+        assert isinstance(outcome, SpooledMail)
+        outcome.file.close()
+        client.mimes = {}
+
+        outcomes = [(await inbox.fetch([large]))[0] for _ in range(3)]
+
+    assert [type(outcome) for outcome in outcomes] == [FailedFetch, FailedFetch, UnconvertibleMail]
+
+
+@pytest.mark.parametrize("code", sorted(CONVERSION_REFUSALS))
+async def test_a_mail_that_exchange_cannot_convert_comes_as_its_properties_and_says_why(code: str) -> None:
+    with contextlib.closing(Refusing(code)) as client:
+        [outcome] = await EwsInbox(client, "dispatch@example.org").fetch([a_ref(1)])
+
+    assert isinstance(outcome, UnconvertibleMail)
+    assert (outcome.exchange_code, outcome.properties.subject) == (code, "of its properties")
 
 
 @pytest.mark.parametrize("spoils", range(7))

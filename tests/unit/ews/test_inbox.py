@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -112,6 +113,20 @@ async def test_a_folder_is_listed_from_its_oldest_mail_on() -> None:
     [view] = request.iter(f"{M}IndexedPageItemView")
     assert (order.get("Order"), order[0].get("FieldURI")) == ("Ascending", "item:DateTimeReceived")
     assert (view.get("BasePoint"), view.get("Offset")) == ("Beginning", "0")
+
+
+async def test_old_mail_is_left_out_of_the_listing_and_what_came_at_that_very_moment_is_not() -> None:
+    with contextlib.closing(Exchange(_items(), _items())) as client:
+        since = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+        await EwsInbox(client, "dispatch@example.org", ignore_before=since).list_waiting("inbox", limit=10)
+        await EwsInbox(client, "dispatch@example.org").list_waiting("inbox", limit=10)
+
+    restricted, whole = client.requests
+    [[compared]] = restricted.iter(f"{M}Restriction")
+    assert compared.tag == f"{T}IsGreaterThanOrEqualTo"
+    assert [one.get("FieldURI") for one in compared.iter(f"{T}FieldURI")] == ["item:DateTimeReceived"]
+    assert [one.get("Value") for one in compared.iter(f"{T}Constant")] == ["2026-11-24T03:00:00Z"]
+    assert list(whole.iter(f"{M}Restriction")) == []
 
 
 @pytest.mark.parametrize("answer", ["", _message("GetFolder"), _message("GetFolder") * 2])

@@ -137,6 +137,7 @@ async def test_a_broker_that_goes_before_the_announcement_ends_the_pass_and_the_
     assert bench.left == ["m1"]
 
     bench.publisher.answer = lambda m: MessageTooLarge() if m.message_id == "m1" else None
+    bench.clock.seconds += 3_600  # who takes it up again may do so much later
     await bench.once()
 
     first, again = parked_events(bench)

@@ -571,6 +571,16 @@ async def test_old_mail_is_told_of_before_it_is_taken() -> None:
     assert (told.waiting, told.oldest_age_seconds) == (2, 30 * 86_400)
 
 
+async def test_much_mail_is_told_of_before_it_is_taken_though_it_is_young() -> None:
+    bench = Bench(*(a_mail(n) for n in range(1_000)))
+
+    await bench.once()
+
+    [told] = bench.told(BacklogFound)
+    assert isinstance(told, BacklogFound)
+    assert told.waiting == 1_000
+
+
 async def test_mail_in_the_junk_folder_is_counted_and_warned_of() -> None:
     bench = Bench(a_mail(1, folder="junkemail"), a_mail(2, folder="junkemail"))
     watching = asyncio.create_task(bench.reader.aside.run(bench.stop))
