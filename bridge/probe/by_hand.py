@@ -90,5 +90,6 @@ BY_HAND: Final[dict[int, tuple[str, str]]] = {
           "nothing that the probe does makes a server do it"),
     168: ("late mail arrives one by one, in no order", _SMTP),
     169: ("the Date of a draft made as MIME becomes the time of its submission", _OTHERS),
+    170: ("the MIME of a delivered mail is what came, and the same each time", _SMTP),
 }  # fmt: skip
 """By number: what the sandbox assumes, and why the probe does not find out."""

@@ -159,7 +159,7 @@ class SmtpServer:
         if self._temper is None:
             self._store.deliver(recipient, mime)
         else:
-            self._temper.deliver(recipient, mime)
+            self._temper.deliver(recipient, self._temper.from_outside(recipient, mime))
 
     def _reached(self, recipients: list[str]) -> list[tuple[str, bool]]:
         """Return whom a mail reaches, groups by their members, and who has a mailbox; those outside are let go."""

@@ -13,7 +13,10 @@ _PRODUCT: Final = "Microsoft SMTP Server id 15.20.8813.17"
 _HOST: Final = "127.0.0.1"
 _NO_NAME: Final = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 _MOST_OF_A_NAME: Final = 255
-_RECEIVED: Final = re.compile(rb"Received: from [^\r\n]+\r\n by [^\r\n]+\r\n with Microsoft SMTP Server [^\r\n]+\r\n")
+_RECEIVED: Final = re.compile(
+    rb"Received: from [^\r\n]+(?:\r\n)? by [^\r\n]+(?:\r\n)? with Microsoft SMTP Server [^\r\n]+\r\n"
+)
+"""As it was written, and on one line, where the mail's MIME was made anew."""
 
 
 def received(*, client: str, address: str, server: str, at: datetime) -> bytes:

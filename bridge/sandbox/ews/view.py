@@ -48,6 +48,8 @@ class View:
     path: tuple[int, ...] = ()
     rights: Right = EVERYTHING
     """What who asks may do with it."""
+    made_anew: bytes | None = None
+    """The MIME to show in the place of the stored one."""
     _bodies: tuple[str | None, str | None] | None = field(default=None, init=False)
     _attachments: dict[int, Attachment] | None = field(default=None, init=False)
 
@@ -83,6 +85,8 @@ class View:
 
     def mime(self) -> bytes:
         """Return the item's MIME."""
+        if self.made_anew is not None:
+            return self.made_anew
         return items.mime_of(self.db, self.item) if self.raw is None else self.raw
 
     def parsed(self) -> Part:

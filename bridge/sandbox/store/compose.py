@@ -47,15 +47,23 @@ def without_bcc(mime: bytes) -> bytes:
 
 def without_header(mime: bytes, name: str) -> bytes:
     """Return the mail without the headers of a name; every other byte stays."""
+    return _without(mime, re.escape(name.encode()))
+
+
+def without_headers(mime: bytes, begin: str) -> bytes:
+    """Return the mail without the headers whose names begin so; every other byte stays."""
+    return _without(mime, re.escape(begin.encode()) + rb"[!-9;-~]*")
+
+
+def _without(mime: bytes, names: bytes) -> bytes:
     block = header_block(mime)
-    pattern = rb"(?im)^" + re.escape(name.encode()) + rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"
-    kept = re.sub(pattern, b"", block)
+    kept = re.sub(rb"(?im)^" + names + rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)", b"", block)
     if len(kept) == len(block):
         return mime
     rest = mime[len(block) :]
-    # A Bcc as the last header takes its line's end along, which the empty line after it then lacks.
+    # The last header takes its line's end along, and the one after it is that of the header before.
     if kept.endswith(b"\n") and rest.startswith((b"\n", b"\r\n")):
-        kept = kept[:-1].removesuffix(b"\r")
+        rest = rest[rest.index(b"\n") + 1 :]
     return kept + rest
 
 

@@ -119,6 +119,8 @@ SETTINGS: Final[Mapping[str, Setting]] = {
     "delivery_delay_seconds": _delay(),
     "duplicates_dropped_for_seconds": _seconds(0, of_mailboxes=True),
     "draft_touched_after_seconds": _delay(None),
+    "mime_made_anew": _one_of(None, "on_delivery", "on_reading", of_mailboxes=True),
+    "header_firewall": _switch(default=False),
     "sent_copy_keeps_named_properties": _switch(default=True),
     "replaces_message_id": _switch(default=False),
     "sent_draft_stays": _switch(default=False),
@@ -160,6 +162,7 @@ REALISTIC: Final[Mapping[str, Any]] = {
     "duplicates_dropped_for_seconds": 3600,
     "draft_touched_after_seconds": [0.2, 20],
     "sent_copy_delay_seconds": [0.2, 3],
+    "header_firewall": True,
     "named_properties_indexed": False,
     "calls_per_minute": 600,
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
+from bridge.sandbox.store.compose import with_headers, without_headers
+from bridge.sandbox.store.remade import remade
 from bridge.sandbox.temper import arriving, ledger, quota, touches
 from bridge.sandbox.temper.budget import CallBudget
 from bridge.sandbox.temper.connections import Connections
@@ -28,6 +32,12 @@ if TYPE_CHECKING:
 _FULL: Final = "Mailbox has exceeded maximum mailbox size."
 _TOO_BIG: Final = "The message exceeds the maximum supported size."
 _MICROS: Final = 1_000_000
+# What a header firewall takes out of mail of strangers (Microsoft, "Header firewall").
+_OF_EXCHANGE_ALONE: Final = ("X-MS-Exchange-Organization-", "X-MS-Exchange-Forest-")
+_AUTH_AS: Final = "X-MS-Exchange-Organization-AuthAs"
+_DIRECTION: Final = "X-MS-Exchange-Organization-MessageDirectionality"
+_INTERNAL: Final = "Internal"
+_ANONYMOUS: Final = "Anonymous"
 
 
 @dataclass(slots=True)
@@ -192,13 +202,18 @@ class Temper:
                 now = self._micros()
                 if delay:
                     ledger.hold_copy(db, mail.submission, due=now + int(delay * _MICROS), now=now)
-            late = [self._comes_late(address) for address, _ in deliveries]
-            direct = [one for one, is_late in zip(deliveries, late, strict=True) if not is_late]
-            if self.store.settle(mail.submission, [*direct, *reports]) and mailbox is not None:
+            direct, late = [], []
+            for address, mime in deliveries:
+                stamped = self._stamped(address, mime, _INTERNAL)
+                if self._comes_late(address):
+                    late.append((address, stamped))
+                else:
+                    direct.append((address, self._as_kept(address, stamped)))
+            direct += [(to, self._as_kept(to, self._stamped(to, report, _INTERNAL))) for to, report in reports]
+            if self.store.settle(mail.submission, direct) and mailbox is not None:
                 ledger.note_departed(db, mailbox.id, now)
-                for (address, mime), is_late in zip(deliveries, late, strict=True):
-                    if is_late:
-                        self.deliver(address, mime)
+                for address, mime in late:
+                    self.deliver(address, mime)
 
     def _comes_late(self, address: str) -> bool:
         """Tell whether a mail for a mailbox does not simply arrive with the settlement of its submission."""
@@ -229,7 +244,7 @@ class Temper:
         window = self.book.of("duplicates_dropped_for_seconds", address)
         if window and arriving.is_repeated(db, address, mime, now=self._micros(), window=int(window * _MICROS)):
             return
-        self.store.deliver(address, mime)
+        self.store.deliver(address, self._as_kept(address, mime))
 
     def has_too_many_recipients(self, mail: SubmittedMail) -> bool:
         """Tell whether a mail goes to more recipients than its sender may name."""
@@ -249,7 +264,39 @@ class Temper:
             with self.store.writing() as db:
                 self._arrive(db, address, mime)
         else:
-            self.store.deliver(address, mime)
+            self.store.deliver(address, self._as_kept(address, mime))
+
+    def from_outside(self, address: str, mime: bytes) -> bytes:
+        """Return a mail that a stranger handed in as it passes the border: what only Exchange may say is taken out."""
+        if self.book.of("header_firewall", address):
+            for names in _OF_EXCHANGE_ALONE:
+                mime = without_headers(mime, names)
+        return self._stamped(address, mime, _ANONYMOUS)
+
+    def _stamped(self, address: str, mime: bytes, auth_as: str) -> bytes:
+        """Return a mail with what Exchange says of its sender, where its MIME is no longer what came."""
+        if self.book.of("mime_made_anew", address) is None:
+            return mime
+        way = "Incoming" if auth_as == _ANONYMOUS else "Originating"
+        return with_headers(mime, [(_AUTH_AS, auth_as), (_DIRECTION, way)])
+
+    def _as_kept(self, address: str, mime: bytes) -> bytes:
+        """Return a mail as the store keeps it."""
+        if self.book.of("mime_made_anew", address) != "on_delivery":
+            return mime
+        return remade(mime, at=EXCHANGE.now())
+
+    def as_read(self, view: View) -> View:
+        """Return an item as its MIME is read: made anew, with other boundaries each time, where it is to be so."""
+        said = str(view.item.bag.get(p.MESSAGE_CLASS, ""))
+        if (
+            self.book.of("mime_made_anew", view.mailbox.address) != "on_reading"
+            or view.item.content is None
+            or view.raw is not None
+            or not said.startswith(("IPM.Note", "IPM.Schedule.", "REPORT."))
+        ):
+            return view
+        return replace(view, made_anew=remade(view.mime(), at=EXCHANGE.now(), salt=os.urandom(16)))
 
     def is_full(self, address: str, added: int) -> bool:
         """Tell whether a mailbox has no room for a mail of so many bytes."""
