@@ -71,6 +71,18 @@ async def test_standby_is_said_only_while_another_worker_reads(bench: Bench) -> 
         assert bench.said() == "starting"
 
 
+async def test_one_mailbox_that_another_worker_reads_does_not_hide_why_this_one_reads_none(bench: Bench) -> None:
+    other = reading_part("night-desk")
+    bench.tellers._readers.add(other)
+    bench.health.standby(_READER)
+    bench.health.trouble(other, "mailbox_not_found")
+
+    assert bench.said() == "trouble"
+
+    bench.health.standby(other)
+    assert bench.said() == "standby"
+
+
 async def test_who_reads_nothing_for_reasons_of_its_own_does_not_stand_by(bench: Bench) -> None:
     bench.health.trouble(_READER, "broker_unavailable")
 

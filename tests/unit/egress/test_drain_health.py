@@ -53,3 +53,23 @@ async def test_what_is_not_known_of_the_urgent_queue_ends_nothing(error: BridgeE
 
     assert not health.urgent_elsewhere
     assert not health.urgent_taken.is_set()
+
+
+async def test_a_day_that_is_over_is_told_no_more_though_nobody_sends_anything() -> None:
+    """What is left of it grows with time alone; nobody counts while requests wait."""
+    health, left = a_health(), 0.0
+    health.day_left = lambda: left
+    health.mend("urgent")
+    health.mend("ordinary")
+
+    def code() -> str | None:
+        state = health._health.state("mailbox:dispatch:egress")
+        return state.code if state is not None else None
+
+    assert code() == "send_limit_reached"
+    left = 1.0
+    health.alive()
+    assert code() == "ok"
+    left = 0.0
+    health.alive()
+    assert code() == "send_limit_reached"

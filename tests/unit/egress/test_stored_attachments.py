@@ -178,6 +178,20 @@ async def test_what_exchange_takes_in_no_number_of_calls_fails_before_it_is_read
     assert bench.told() == [("outbound.failed", "too_large_for_transport")]
 
 
+@pytest.mark.parametrize("largest", range(3))
+async def test_one_attachment_that_fits_in_no_call_fails_the_request_wherever_it_stands(
+    bench: Place, largest: int
+) -> None:
+    bench.mailbox.largest_attachment_bytes = 1_999
+    sizes = [2_000 if number == largest else 1_000 for number in range(3)]
+    bench.request(attachments=[bench.attachment(f"out/{number}.bin", bytes(size)) for number, size in enumerate(sizes)])
+
+    async with bench.running():
+        await eventually(lambda: bool(bench.events()))
+
+    assert bench.told() == [("outbound.failed", "too_large_for_transport")]
+
+
 async def test_stored_attachments_of_some_megabytes_go_one_by_one_whatever_one_call_takes(bench: Place) -> None:
     """In one call they are in memory several times over."""
     parts = [bytes([number]) * 4_000_000 for number in range(2)]

@@ -14,6 +14,7 @@ import requests
 from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.http import Heard, UnusableAnswerError, session, session_for
 from bridge.adapters.http_trust import Trust
+from bridge.ports.server_time import ServerTime
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
@@ -58,6 +59,17 @@ def test_an_answer_of_entra_that_trickles_ends_at_the_deadline(begin: bytes, mor
         over.set()
 
     assert time.monotonic() - started < 60  # for ever, without one
+
+
+def test_a_date_that_came_over_plain_http_tells_no_time() -> None:
+    """Anybody on the way could set it, and by it requests expire."""
+    heard = ServerTime("Entra")
+    dated = _OK.replace(b"OK\r\n", b"OK\r\nDate: Tue, 24 Nov 2026 03:00:00 GMT\r\n")
+
+    with answering(dated) as (server, _):
+        assert session(Trust(None), 10.0, Heard(), server_time=heard).get(server.url).headers["Date"]
+
+    assert heard.heard() is None
 
 
 def test_a_connection_to_entra_that_is_refused_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.domain import expiry
 from bridge.errors import CredentialsRejected, TokenUnavailable
 from bridge.telemetry.entra_events import (
     ClockDiffers,
@@ -320,6 +321,18 @@ def test_an_end_that_comes_near_is_told(days: float, told: list[int]) -> None:
     assert bench.sign_in.state().usable
 
 
+@pytest.mark.parametrize("days", [(20.0, 5.0), (5.0, 20.0)])
+def test_of_two_credentials_that_end_the_first_end_is_told_of(days: tuple[float, float]) -> None:
+    first, second = (FakeSource(name, NOON + day * _DAY) for name, day in zip(("one", "two"), days, strict=True))
+    bench = Bench(first, second, good={"one", "two"})
+    bench.tokens.token()
+
+    bench.tend(3)
+
+    soonest = expiry.words(NOON + 5 * _DAY, NOON + 5 * _DAY - bench.clock.wall)
+    assert bench.sign_in.state().warning == ("credential_expires_soon", soonest)
+
+
 def test_each_step_towards_the_end_is_told_once() -> None:
     bench = Bench(FakeSource("one", NOON + 31 * _DAY))
     bench.tokens.token()
@@ -482,3 +495,7 @@ def test_a_clock_that_is_not_entras_is_a_warning_until_it_is_put_right() -> None
     assert warned.warning == ("clock_skew", "Entra's is 120 s behind")
     assert bench.told(ClockDiffers) == [ClockDiffers("default", "Entra's is 120 s behind")]
     assert bench.sign_in.state().warning is None
+
+    bench.client.ahead = 300.0
+    bench.tend(10)
+    assert bench.told(ClockDiffers)[1:] == [ClockDiffers("default", "Entra's is 300 s ahead")]

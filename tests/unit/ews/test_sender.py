@@ -113,6 +113,22 @@ class Hanging(Scripted):
         return answer
 
 
+class Undeleting(Scripted):
+    """Gives no answer to what it is to delete."""
+
+    async def call(
+        self,
+        address: str,
+        payload: etree._Element,
+        *,
+        timeout_seconds: float | None = None,
+        look: Callable[[], None] = lambda: None,
+    ) -> list[ResponseMessage]:
+        if str(payload.tag).endswith("}DeleteItem"):
+            raise MailboxUnavailable("no answer")
+        return await super().call(address, payload, timeout_seconds=timeout_seconds, look=look)
+
+
 def _answer(operation: str, messages: list[tuple[str, str]]) -> bytes:
     inner = "".join(
         f'<m:{operation}ResponseMessage ResponseClass="{"Success" if code == "NoError" else "Error"}">'
@@ -160,6 +176,11 @@ def _draft(name: str) -> CreatedDraft:
 
 def _dated(ahead: timedelta) -> dict[str, str]:
     return {"Date": format_datetime(datetime.now(UTC) + ahead, usegmt=True)}
+
+
+def _draft_item(item_id: str, *, submitted: bool = False) -> str:
+    submission = "true" if submitted else "false"
+    return f'<t:Message><t:ItemId Id="{item_id}"/><t:IsSubmitted>{submission}</t:IsSubmitted></t:Message>'
 
 
 def _told(**answers: list[list[tuple[str, str]]]) -> Scripted:
@@ -227,10 +248,28 @@ async def test_sweep_takes_drafts_before_entries_and_no_more_than_it_is_told() -
     assert [_folder_of(call) for call in client.calls if call.tag.endswith("}FindItem")] == ["drafts"]
 
 
+async def test_sweep_leaves_a_draft_that_is_on_its_way_out() -> None:
+    """Deleted between its submission and its leaving Drafts, the mail might never go out."""
+    drafts = (_draft_item("d-0"), _draft_item("d-1", submitted=True), _draft_item("d-2"))
+    client = _told(FindItem=[_found(*drafts), _found()], DeleteItem=[[("NoError", "")] * 2])
+
+    assert await _sender(client).sweep(timedelta(days=14), limit=9) == 2
+
+    assert [one.get("Id") for one in client.calls[-1].iter(f"{{{TYPES}}}ItemId")] == ["d-0", "d-2"]
+
+
 async def test_sweep_that_deletes_nothing_says_why() -> None:
     client = _told(FindItem=[_found(), _found(_entry())], DeleteItem=[[("ErrorServerBusy", "")]])
 
     with pytest.raises(MailboxThrottled):
+        await _sender(client).sweep(timedelta(days=14), limit=1)
+
+
+async def test_sweep_whose_deletion_has_no_answer_may_have_deleted() -> None:
+    client = Undeleting(FindItem=[_found(), _found(_entry())])
+    client.time.note(_dated(timedelta()), asked_at=client.time.elapsed())
+
+    with pytest.raises(SendOutcomeUnknown):
         await _sender(client).sweep(timedelta(days=14), limit=1)
 
 

@@ -244,6 +244,16 @@ async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place
         await client.call("dispatch@example.org", element("m:GetItem"))
 
 
+async def test_a_date_that_came_over_plain_http_tells_no_time(place: Place) -> None:
+    """Anybody on the way could set it, and by it requests expire."""
+    head = _HEAD + b"Date: Tue, 24 Nov 2026 03:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
+    client = place.client(lambda connection, _: connection.sendall(head + _BODY), call_timeout_seconds=10.0)
+
+    await client.call("dispatch@example.org", element("m:GetItem"))
+
+    assert client.time.heard() is None
+
+
 @pytest.mark.parametrize("stated", [b"\xb2", b"9" * 400, b"-1", b"soon"])
 async def test_a_stated_wait_that_makes_no_sense_is_none(place: Place, stated: bytes) -> None:
     client = place.client(

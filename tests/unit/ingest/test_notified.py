@@ -258,6 +258,21 @@ async def test_a_bug_in_the_decisions_of_all_mailboxes_ends_the_teller(
         await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
 
 
+async def test_a_bug_in_what_becomes_of_a_subscription_ends_the_teller(
+    notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The books of all streams may be wrong by then; whoever goes on with them may tell nobody of new mail."""
+
+    def stumble(*_: object) -> object:
+        raise KeyError("a bug")
+
+    teller = NoticeTeller(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    monkeypatch.setattr(teller._plan, "subscribed", stumble)
+
+    with teller.watching("dispatch", "dispatch@example.org", ("inbox",), lambda _: None), pytest.raises(KeyError):
+        await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
+
+
 async def test_a_bug_that_one_mailbox_or_stream_meets_ends_no_notices_of_others(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -466,6 +466,8 @@ async def test_unconfirmed_mails_and_bytes_stay_below_their_bounds() -> None:
             await asyncio.sleep(0)
         most = max(most, len(bench.publisher.outstanding))
         assert bench.budget.taken_bytes <= 1_500
+        settled = len(bench.publisher.published) - len(bench.publisher.outstanding)
+        assert 100 * (sum(map(len, bench.inbox.fetches)) - settled) <= 1_500
         bench.publisher.confirm_all()
 
     assert await reading == 60

@@ -94,6 +94,14 @@ def test_replies_that_may_quote_what_was_sent_are_not_repeated() -> None:
     assert "501" in str(meaning)
 
 
+def test_of_an_error_that_nobody_knows_its_kind_alone_is_told() -> None:
+    """Its text may be anything, such as what was on its way."""
+    meaning = translate(ValueError("subject"))
+
+    assert "subject" not in str(meaning)
+    assert "ValueError" in str(meaning)
+
+
 def test_an_error_of_the_bridge_stays_what_it_is() -> None:
     """Translated once."""
     error = QueueTaken("q")

@@ -73,6 +73,14 @@ def test_everything_that_is_referred_to_is_declared() -> None:
     assert {one.queue for one in _TOPOLOGY.bindings} == set(_QUEUES)
 
 
+def test_requests_that_no_queue_takes_are_returned_and_mails_that_none_takes_are_not() -> None:
+    """A mail stays in its inbox instead; a request has no such place, and would be dropped."""
+    where = {one.name: one.arguments.get("alternate-exchange") for one in _TOPOLOGY.amqp_exchanges}
+
+    assert where[OUTBOUND] == OUTBOUND_RETURNED
+    assert where[INBOUND] is None
+
+
 def test_retry_steps_grow_and_come_back_to_the_outbound_exchange() -> None:
     """Shortest first; no routing key of their own, so that the original one stays."""
     assert [step.seconds for step in RETRY_STEPS] == [5, 30, 120, 600]

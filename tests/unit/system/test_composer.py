@@ -13,13 +13,16 @@ from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.composer import Composer
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.telemetry.ingest_events import MailUnread
-from bridge.wire import event_v1, inbound_build
+from bridge.wire import event_v1, inbound_build, inbound_messages
 from tests.support.mails import sample
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from bridge.domain.mail import UnconvertibleMail
     from bridge.telemetry.events import Event
+    from bridge.wire.claims import ClaimRules
+    from bridge.wire.inbound_messages import Composed
 
 
 @pytest.mark.parametrize("size", [100, 300_000])
@@ -38,6 +41,32 @@ def test_a_mail_that_could_not_be_read_is_announced_to_the_operator(size: int, m
 
     assert asyncio.run(read()) == 1
     assert told == [MailUnread("dispatch", "m" * 40, "parser_failed")]
+
+
+class _Noting(Aside):
+    """Reads mails here, and notes which it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[str] = []
+
+    async def composed(
+        self, mail: FetchedMail | UnconvertibleMail, alias: str, rules: ClaimRules | None = None
+    ) -> Composed:
+        self.given.append(mail.ref.message_id)
+        return inbound_messages.composed(mail, alias, seconds=10.0, rules=rules)
+
+
+async def test_a_mail_is_read_aside_from_256_kb_on_and_a_smaller_one_is_not() -> None:
+    aside = _Noting()
+    composer = Composer("dispatch", aside, lambda _: None, largest_body_bytes=1 << 24)
+    head = b"Subject: x\r\n\r\n"
+
+    for size in ((256 << 10) - 1, 256 << 10):
+        ref = MailRef(f"of-{size}", "item", datetime(2026, 1, 1, tzinfo=UTC), size, "IPM.Note")
+        assert len(await composer(FetchedMail(ref, head.ljust(size, b"x")))) == 1
+
+    assert aside.given == ["of-262144"]
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.mime.compose_message_id import message_id_of
@@ -12,10 +12,10 @@ from tests.support.mails import sample, samples
 _AT = datetime(2026, 11, 24, 8, 15, tzinfo=UTC)
 
 
-def _events(raw: bytes) -> list[event_v1.MailEvent]:
+def _events(raw: bytes, at: datetime = _AT) -> list[event_v1.MailEvent]:
     ref = MailRef("m" * 40, "item-1", _AT, len(raw), "IPM.Note")
     payload = inbound_build.compose(FetchedMail(ref, raw), "dispatch")
-    return [event_v1.from_json(one.body) for one in bounce_events.messages_of(payload, _AT)]
+    return [event_v1.from_json(one.body) for one in bounce_events.messages_of(payload, at)]
 
 
 def test_each_recipient_that_was_not_reached_is_one_event_that_names_nobody() -> None:
@@ -27,7 +27,9 @@ def test_each_recipient_that_was_not_reached_is_one_event_that_names_nobody() ->
         ("outbound.bounced", "notice-816", "not_delivered_yet", "4.2.2"),
     ]
     assert len({event.event_id for event in events}) == 2
-    assert [event.event_id for event in _events(raw)] == [event.event_id for event in events]
+    # Who tells it again, after its worker died, does so later.
+    again = _events(raw, _AT + timedelta(hours=1))
+    assert [event.event_id for event in again] == [event.event_id for event in events]
     assert all(event.message_id == "m" * 40 for event in events)
     assert b"crew3" not in b"".join(event_v1.to_json(event) for event in events)
 
@@ -48,6 +50,23 @@ def test_a_recipient_that_was_reached_after_all_is_no_bounce() -> None:
     raw = sample("09-bounce-delivery-status").replace(b"Action: failed", b"Action: relayed")
 
     assert [event.code for event in _events(raw)] == ["not_delivered_yet"]
+
+
+def test_a_bounce_that_names_no_recipient_is_told_all_the_same() -> None:
+    lines = sample("09-bounce-delivery-status").split(b"\n")
+    of_recipients = (
+        b"Final-Recipient:",
+        b"Original-Recipient:",
+        b"Action:",
+        b"Status:",
+        b"Diagnostic-Code:",
+        b"Remote-MTA:",
+    )
+    raw = b"\n".join(line for line in lines if not line.startswith(of_recipients))
+
+    assert [(event.request_id, event.code, event.detail) for event in _events(raw)] == [
+        ("notice-816", "not_delivered", "")
+    ]
 
 
 def test_a_bounce_of_somebody_elses_mail_is_told_of_no_request() -> None:
