@@ -153,14 +153,16 @@ identity="-n 3 -rP --show-capture=stdout tests/identity"
 for suite in "${suites[@]}"; do
   case $suite in
     lint) run lint lint ;;
-    unit) tests unit -n 2 tests/unit ;;
+    # Half of its time is waiting for what takes its time.
+    unit) tests unit -n 3 tests/unit ;;
     model) tests model -n 2 tests/model ;;
     corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
     schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
     # Foreign clients need no shared data; the comparison with recordings, and so the page made of both, does.
+    # They use a sixth of the CPU; the longest files begin, of which one waits a minute for DavMail to look.
     sandbox)
       own_tests_of_exchangelib
-      tests sandbox -n 2 --dist loadfile tests/foreign "${own[@]}"
+      tests sandbox -n 3 --dist loadfile --no-loadscope-reorder tests/foreign "${own[@]}"
       needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
       ;;
     # Each file goes to one process, the longest ones first (tests/conftest.py).

@@ -22,8 +22,10 @@ _RECORD = "BRIDGE_SANDBOX_RECORD"
 def test_every_answer_of_the_ews_tests_validates(tmp_path: Path) -> None:
     """The tests of the operations run once more with every body kept; three forms are put right first."""
     environment = {**os.environ, _RECORD: str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_XDIST_")}
+    # Three quarters of their time is waiting for streams.
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/unit/sandbox/ews"],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-n", "4", "-p", "no:cacheprovider", "tests/unit/sandbox/ews"],
         cwd=_CHECKOUT,
         env=environment,
         capture_output=True,
