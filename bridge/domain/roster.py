@@ -96,14 +96,12 @@ class Roster:
         self._deaf_since = self.monotonic()
 
     def hear(self, announcement: Announcement, size_bytes: int) -> None:
-        """Take note of an announcement. One's own proves that others would be heard as well."""
+        """Take note of an announcement."""
+        if announcement.worker == self.own:
+            self.hear_own()
+            return
         now = self.monotonic()
         self._forget_all_until(now - _REMEMBER_SECONDS)
-        if announcement.worker == self.own:
-            if not self.hearing:
-                self._hearing_since = now
-            self._echo_at = now
-            return
         self._forget(announcement.worker)
         # The latest comes last, so the first is the oldest.
         self._heard[announcement.worker] = _Heard(announcement, frozenset(announcement.sends), size_bytes, now)
@@ -116,6 +114,14 @@ class Roster:
                 self._claims[key] = Claim(announcement.worker, holding, now)
                 if holding.lives:
                     self._live_claims[key] = self._claims[key]
+
+    def hear_own(self) -> None:
+        """Take note that one's own announcement came back: others would be heard as well."""
+        now = self.monotonic()
+        self._forget_all_until(now - _REMEMBER_SECONDS)
+        if not self.hearing:
+            self._hearing_since = now
+        self._echo_at = now
 
     @property
     def hearing(self) -> bool:

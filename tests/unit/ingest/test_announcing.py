@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bridge.domain.roster import Roster
 from bridge.errors import BrokerAccessRefused
 from bridge.telemetry.broker_events import AnnouncementHeard
@@ -66,6 +68,22 @@ async def test_a_worker_says_what_it_may_have_and_what_it_has() -> None:
         bench.publisher.taken.add(LEASE)
         bench.publisher.leases[LEASE].set()
         await eventually(lambda: announced.said()["holds"] == [])
+
+
+def test_ones_own_announcement_proves_that_others_are_heard_and_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    announced = Announced(bench)
+    said = announced.announcing.say()
+
+    def read(_: bytes) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("bridge.wire.worker_v1.from_json", read)
+    assert not announced.own.hearing
+    announced.announcing.hear(said)
+
+    assert announced.own.hearing
+    assert bench.events[-1] == AnnouncementHeard("ok", 0)
 
 
 async def test_a_worker_whose_reading_hangs_says_so_although_it_lives() -> None:
