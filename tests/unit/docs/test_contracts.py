@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.source import parsed
+
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "tests" / "contract" / "README.md"
 PARTS: Final = {"Content": "read by the suite of BlobStore", "Delivery": "settled by the suite of Consumer"}
@@ -21,7 +23,7 @@ _USED: Final = r"(?m)^(?!from |import ).*\b{}\b"
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
-    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)]
+    return [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)]
 
 
 def _bases(node: ast.ClassDef) -> set[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.adapters.system.clock import SystemClock
+from tests.support.source import parsed
 
 _TRUE = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 _ROOT = Path(__file__).parents[3]
@@ -139,7 +140,7 @@ def test_nobody_else_asks_this_machine_what_time_it_is() -> None:
         name = path.relative_to(_ROOT / "bridge").as_posix()
         if name.startswith(_COMMANDS):
             continue
-        asks = (ast.unparse(node) for node in ast.walk(ast.parse(path.read_text("utf-8"))) if _is_name(node))
+        asks = (ast.unparse(node) for node in ast.walk(parsed(path)) if _is_name(node))
         found |= {name for text in asks if ".".join(text.split(".")[-2:]) in _WALL_CLOCKS}
 
     assert found == _MAY_ASK.keys()

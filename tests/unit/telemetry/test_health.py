@@ -13,6 +13,7 @@ from bridge import errors
 from bridge.telemetry.health import STALE_AFTER_SECONDS, Health
 from bridge.telemetry.reasons import CODES, general_of, hint_for, words_for
 from bridge.wire import event_v1
+from tests.support.source import parsed
 
 PART = "mailbox:dispatch:ingest"
 
@@ -210,7 +211,7 @@ def test_every_code_that_an_adapter_gives_has_words() -> None:
     calls = [
         call
         for file in [*folder.glob("adapters/**/*.py"), *folder.glob("doctor/**/*.py"), *folder.glob("workers/*.py")]
-        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        for call in ast.walk(parsed(file))
         if isinstance(call, ast.Call)
     ]
     given = {
