@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final, Literal
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.system.aside import Aside
-from bridge.adapters.system.composer import Composer
-from bridge.assembly import blob_claims, blob_store, rabbit_settings
+from bridge.bootstrap.adapters import blob_claims, blob_store, rabbit_settings
 from bridge.cli.exits import Exit, answer, say
 from bridge.cli.parked import mailboxes
 from bridge.domain.mail import FailedFetch, SpooledMail, VanishedMail
 from bridge.errors import BlobStoreUnavailable, BlobStoreUnusable, BridgeError, MessageError, MessageTooLarge
+from bridge.ingest.compose import Composer
 from bridge.telemetry.reasons import CODES, hint_for, words_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
 
-    from bridge.adapters.system.composer import Claims
     from bridge.config import Settings
     from bridge.domain.mail import MailRef
+    from bridge.ingest.compose import Claims
     from bridge.ports.inbox import Inbox
     from bridge.ports.parked import ParkedMails
     from bridge.telemetry.events import Event

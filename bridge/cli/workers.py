@@ -21,7 +21,7 @@ def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: floa
     settings = read().settings
 
     # --help must not wait for these, nor a wrong configuration for its answer.
-    from bridge.bootstrap import run_workers  # noqa: PLC0415
+    from bridge.bootstrap.process import run_workers  # noqa: PLC0415
     from bridge.cli.reload import Reloads  # noqa: PLC0415
     from bridge.cli.run import run_until_stopped  # noqa: PLC0415
     from bridge.errors import ConfigurationError  # noqa: PLC0415

@@ -17,8 +17,8 @@ from bridge.doctor.examination import to_its_end
 from bridge.doctor.findings import doubtful, failed, ok
 from bridge.doctor.marks import REQUEST_ID
 from bridge.domain.outbound_records import DraftState, Stamp
+from bridge.egress.availability.first_send import prove_searches, prove_stale_key
 from bridge.errors import BridgeError, SentDraftStays
-from bridge.workers.egress_first_send import prove_searches, prove_stale_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

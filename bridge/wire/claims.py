@@ -8,15 +8,15 @@ first.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from bridge.domain import blobs
+from bridge.ports.blobs import Content
 
 if TYPE_CHECKING:
     from bridge.domain.blobs import BlobRef
     from bridge.domain.mail import MailRef
     from bridge.mime.parsed import Extent
-    from bridge.ports.blobs import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,18 @@ class ClaimRules:
     """What the broker carries. A payload that would be larger has all of its contents in the store."""
 
 
+class HeldContent(Content, Protocol):
+    """Content that takes room until it is closed."""
+
+    def close(self) -> None:
+        """Give the room back: nothing of it is needed any more."""
+
+
 class PendingBlob(NamedTuple):
     """A blob that must be in the store before its payload is published."""
 
     ref: BlobRef
-    content: bytes | Extent | Content
+    content: bytes | Extent | HeldContent
     """The bytes, or where they lie in a file of the one who made the payload, or what reads them there."""
     raw: bool
     """Whether it is the mail itself."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
-from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryTopology
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.wire.topology import topology
 from tests.contract.consumer import ConsumerContract, ConsumingSite
 from tests.contract.topology import TopologyContract, VerifiedSite
 from tests.integration.rabbitmq.support import patient, quick
+from tests.support.memory.broker import MemoryBroker, MemoryConsumer, MemoryTopology
 from tests.support.proxy import TcpProxy
 from tests.support.rabbit import a_channel, count
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
-from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.mail import MailRef
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable
 from tests.contract.inbox import InboxAtWork, InboxContract
 from tests.support.ews import ews_client
+from tests.support.memory.inbox import MemoryInbox, StoredMail
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient as Person
 

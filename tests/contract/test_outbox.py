@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews.sender import EwsSender
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.outbound_records import DraftState
+from bridge.egress.availability.pauses import Pauses
+from bridge.egress.availability.quiet import QuietMailbox
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable
-from bridge.workers.egress_pause import Pauses
-from bridge.workers.egress_quiet import QuietMailbox
 from tests.contract.outbox import CREW, HIDDEN, SendingMailboxContract, SendingSite
 from tests.support.clock import InstantClock
 from tests.support.ews import ews_client
+from tests.support.memory.outbox import MemoryOutbox
 from tests.support.sandbox import SandboxProcess
 from tests.support.soap import EwsClient as Person
 

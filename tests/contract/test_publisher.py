@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pika
 import pytest
 
-from bridge.adapters.memory.broker import MemoryBroker, MemoryPublisher
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
 from bridge.wire.topology import INBOUND, topology
-from bridge.workers.event_publisher import EventPublisher
+from bridge.worker.event_publisher import EventPublisher
 from tests.contract.publisher import PublisherContract, Publishing
 from tests.support.clock import InstantClock
+from tests.support.memory.broker import MemoryBroker, MemoryPublisher
 from tests.support.rabbit import take_all
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # What commands load when they need it, and not at the start; each of these brings what it needs itself.
 _LOADED_LATE = (
-    "bridge.bootstrap",
+    "bridge.bootstrap.process",
     "bridge.cli.reload",
     "bridge.cli.run",
     "bridge.config.load",

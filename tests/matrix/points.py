@@ -32,9 +32,9 @@ from bridge.adapters.rabbitmq.consumer import RabbitDelivery, _Consumption
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.cli.app import app
 from bridge.cli.exits import run_guarded
+from bridge.egress import sender
+from bridge.egress.sweep import keep_sweeping
 from bridge.errors import BlobStoreUnavailable, MailboxUnavailable
-from bridge.workers import egress
-from bridge.workers.egress_sweep import keep_sweeping
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.streamed import StreamedMime
     from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
     from bridge.domain.blobs import BlobRef
+    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.options import EgressOptions
     from bridge.ports.blobs import Content
     from bridge.ports.broker import Message, PublishReceipt
     from bridge.ports.outbox import SendingMailbox
-    from bridge.workers.egress_options import EgressOptions
-    from bridge.workers.egress_pause import Pauses
 
 _reached = threading.Lock()
 _now = threading.local()
@@ -204,7 +204,7 @@ def _sweep_often(old_before: datetime) -> None:
     async def _sweep(self: EwsSender, _: timedelta, *, limit: int) -> int:
         return await sweep(self, datetime.now(UTC) - old_before, limit=limit)
 
-    egress.keep_sweeping = _keep  # type: ignore[attr-defined]
+    sender.keep_sweeping = _keep  # type: ignore[attr-defined]
     EwsSender.sweep = _sweep  # type: ignore[method-assign,assignment]
 
 

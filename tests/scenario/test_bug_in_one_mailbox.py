@@ -39,7 +39,7 @@ def test_a_bug_in_one_mailbox_stops_that_one_until_it_is_gone(tmp_path: Path, br
             assert worker.metric("bridge_process_ended_work_total", part=PART) >= 1
             [ended, *_] = worker.told("process.work_ended")
             assert (ended["part"], ended["error"]) == (PART, "LookupError")
-            assert "bridge/workers/ingest.py" in ended["where"]
+            assert "bridge/ingest/reader.py" in ended["where"]
             assert BROKEN not in json.dumps(worker.log_lines())
 
             bug.unlink()

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.mail import Fetched, Listing, MailRef, Removal
 from bridge.errors import ConfigurationError
+from bridge.flow.byte_budget import ByteBudget
+from bridge.flow.waiting import Restarts
+from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.ports.broker import PublishReceipt
 from bridge.telemetry.health import Health
 from bridge.telemetry.process_events import WorkEnded, WorkResumed
 from bridge.wire.topology import outbound_queue, reader_lease
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.loop import Restarts
-from bridge.workers.supervision import Supervision
+from bridge.worker.supervision import Supervision
 from tests.support.clock import InstantClock
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.egress.harness import ALIAS, Bench, eventually
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
@@ -234,7 +234,7 @@ async def test_the_log_has_the_kind_of_the_bug_and_where_it_was_and_nothing_of_i
 
     [ended] = process.ended()
     assert (ended.part, ended.code, ended.error) == ("mailbox:dispatch:ingest", "unexpected_error", "KeyError")
-    assert "bridge/workers/ingest.py" in ended.where
+    assert "bridge/ingest/reader.py" in ended.where
     assert state is not None
     assert SECRET not in repr(ended) + state.detail
 

@@ -7,16 +7,16 @@ from unittest.mock import Mock
 
 import pytest
 
+from bridge.bootstrap.notifications import PART, Tellers
 from bridge.config import load
 from bridge.telemetry.health import Health, reading_part
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.reasons import words_for
-from bridge.tellers import PART, Tellers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.workers.notified import MailboxNotices
+    from bridge.ingest.notifications.streams import MailboxNotices
 
 _SETTINGS = """\
 [ews]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.workers.loop import wait_for_any
+from bridge.flow.waiting import wait_for_any
 
 
 async def test_a_wait_that_is_cancelled_ends_whatever_is_set_meanwhile() -> None:

@@ -12,9 +12,9 @@ from bridge.domain.outbound import Mailbox
 from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView
 from bridge.domain.send_rate import Begun
 from bridge.domain.trusted_time import TimeSpan
+from bridge.egress.conclusion import Ended
+from bridge.egress.send import SendOptions, SendRun
 from bridge.errors import SendOutcomeUnknown, SendRefused
-from bridge.workers.egress_conclusion import Ended
-from bridge.workers.egress_send import SendOptions, SendRun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence

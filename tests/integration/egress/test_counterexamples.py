@@ -23,7 +23,7 @@ from tests.support.sandbox import SandboxProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.workers.egress_conclusion import Ended
+    from bridge.egress.conclusion import Ended
     from tests.model.schedule import Event
 
 _ADDRESS = "dispatch@example.org"

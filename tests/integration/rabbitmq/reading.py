@@ -6,15 +6,15 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
+from bridge.flow.byte_budget import ByteBudget
+from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import MailPublished, ReadingFailed
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions, MailboxReader
 from tests.integration.rabbitmq.support import quick
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import compose
 
 if TYPE_CHECKING:

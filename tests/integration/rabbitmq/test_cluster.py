@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.outbound import Mailbox
 from bridge.domain.send_rate import RateLimits
+from bridge.egress.options import EgressOptions
+from bridge.egress.sender import MailboxSender
 from bridge.errors import TransientError
 from bridge.ports.broker import Message
 from bridge.telemetry.health import Health
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, outbound_key
-from bridge.workers.egress import MailboxSender
-from bridge.workers.egress_options import EgressOptions
 from tests.integration.rabbitmq.reading import reading_to, wait_until
 from tests.integration.rabbitmq.support import TOPOLOGY, quick
 from tests.support.cluster import Cluster
+from tests.support.memory.outbox import MemoryOutbox
 from tests.support.rabbit import take_all
 from tests.unit.egress.harness import a_body
 from tests.unit.ingest.doubles import a_mail

@@ -15,7 +15,7 @@ from bridge.errors import PublishRefused, PublishUnconfirmed
 from bridge.ports.broker import Message, PublishReceipt
 from bridge.telemetry.broker_events import BrokerConnectionLost, EventMissed
 from bridge.wire.topology import EVENTS
-from bridge.workers.event_publisher import EventPublisher
+from bridge.worker.event_publisher import EventPublisher
 from tests.integration.rabbitmq.support import TOPOLOGY, patient
 from tests.support.rabbit import a_channel, bind_a_full_queue, patiently, take_all
 

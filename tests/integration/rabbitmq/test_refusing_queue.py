@@ -12,10 +12,10 @@ from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.mail import ReadMail
+from bridge.flow.byte_budget import ByteBudget
+from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.ports.broker import Message
 from bridge.wire.topology import INBOUND
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions, MailboxReader
 from tests.integration.rabbitmq.reading import Reading, wait_until
 from tests.integration.rabbitmq.support import TOPOLOGY, patient
 from tests.support.rabbit import a_channel, bind_a_full_queue, patiently, take_all

@@ -29,4 +29,4 @@ def test_what_a_library_does_counts_for_who_called_it() -> None:
     library = "dump (/x/.venv/lib/python3.11/site-packages/bridge/y.py:1)"
 
     assert part((_MAIN, "send (/x/bridge/wire/inbound_v1.py:3)", library)) == "wire"
-    assert part((_MAIN, "main (/x/bridge/bootstrap.py:3)")) == "bootstrap.py"
+    assert part((_MAIN, "main (/x/bridge/bootstrap/process.py:3)")) == "bootstrap"

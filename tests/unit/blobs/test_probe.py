@@ -10,8 +10,8 @@ import pytest
 
 from bridge.adapters.blobs.files import FileBlobs
 from bridge.telemetry.health import Health
-from bridge.workers import blob_probe
-from bridge.workers.blob_probe import PART, BlobProbe
+from bridge.worker import blob_probe
+from bridge.worker.blob_probe import PART, BlobProbe
 from tests.support.clock import InstantClock
 from tests.unit.blobs.test_files import all_files
 

@@ -14,7 +14,7 @@ from bridge.adapters.system.clock import SystemClock
 from bridge.domain.blobs import BytesInMemory, ref_of
 from bridge.telemetry.events import Event
 from bridge.telemetry.ingest_events import BlobsRemoved, BlobSweepFailed
-from bridge.workers.blob_sweep import BlobSweep
+from bridge.worker.blob_sweep import BlobSweep
 from tests.contract.blob_store import a_ref
 from tests.support.clock import InstantClock
 from tests.unit.blobs.test_files import all_files

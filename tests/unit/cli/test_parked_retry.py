@@ -8,12 +8,12 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.system.aside import Aside
 from bridge.cli import parked_retry
 from bridge.cli.parked_retry import Rehearsal, Tried, follow
 from bridge.errors import MailboxUnavailable
 from bridge.ports.parked import ParkedMail
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import a_mail
 
 if TYPE_CHECKING:

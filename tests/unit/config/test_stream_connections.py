@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.bootstrap.notifications import most_connections
 from bridge.config import load
-from bridge.tellers import most_connections
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -49,9 +49,9 @@ PORTS: Final = {
 
 
 def _adapters() -> dict[str, set[str]]:
-    """Return the classes of the bridge that have everything that a port asks for."""
+    """Return the classes that have everything that a port asks for: the bridge's own, and those in memory."""
     found: dict[str, set[str]] = {port: set() for port in PORTS}
-    for path in (ROOT / "bridge").rglob("*.py"):
+    for path in [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "tests" / "support" / "memory").glob("*.py")]:
         for node in _classes(path):
             if "Protocol" not in _bases(node):
                 for port, members in PORTS.items():

@@ -8,18 +8,18 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.domain.outbound import Mailbox
 from bridge.domain.send_rate import RateLimits
+from bridge.egress.availability.pauses import PauseOptions
+from bridge.egress.options import EgressOptions
+from bridge.egress.sender import MailboxSender
 from bridge.ports.broker import Message
 from bridge.telemetry.health import Health
 from bridge.wire import event_v1
 from bridge.wire.topology import DEAD, EVENTS, OUTBOUND, RETRY_STEPS, outbound_key, topology
-from bridge.workers.egress import MailboxSender
-from bridge.workers.egress_options import EgressOptions
-from bridge.workers.egress_pause import PauseOptions
 from tests.support.clock import InstantClock
+from tests.support.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
+from tests.support.memory.outbox import MemoryOutbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from bridge.egress.availability.health import DrainHealth
 from bridge.errors import BrokerUnavailable, QueueTaken, TopologyMissing
 from bridge.telemetry.health import Health
-from bridge.workers.egress_health import DrainHealth
-from bridge.workers.standing_by import StandingBy
+from bridge.worker.standing_by import StandingBy
 
 if TYPE_CHECKING:
+    from bridge.egress.availability.pauses import Pauses
     from bridge.errors import BridgeError
     from bridge.ports.broker import Consumer
-    from bridge.workers.egress_pause import Pauses
 
 
 def a_health() -> DrainHealth:

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryPublisher
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
@@ -21,8 +20,9 @@ from bridge.telemetry.egress_events import RequestEnded
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
 from bridge.wire.topology import EVENTS, EVENTS_DEFAULT, INBOUND, OUTBOUND
-from bridge.workers.event_publisher import PART, EventPublisher
+from bridge.worker.event_publisher import PART, EventPublisher
 from tests.support.clock import InstantClock
+from tests.support.memory.broker import MemoryPublisher
 from tests.unit.egress.harness import Bench, eventually
 from tests.unit.ingest.doubles import ScriptedPublisher
 

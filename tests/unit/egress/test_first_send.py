@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from bridge.egress.availability.first_send import REQUEST_ID
 from bridge.errors import BridgeError, CallRefused, SendRefused
 from bridge.telemetry.egress_events import DrainingPaused
-from bridge.workers.egress_first_send import REQUEST_ID
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 
 WITH_SELF_TEST = replace(PLENTY, self_test=True)

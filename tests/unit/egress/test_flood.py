@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.domain.send_protocol import MOST_CALLS
 from bridge.domain.unanswered_sends import MOST_IN_A_ROW, UnansweredSends
+from bridge.egress.availability.pauses import PauseOptions
 from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable, ThrottledInFront
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
-from bridge.workers.egress_pause import PauseOptions
+from tests.support.memory.outbox import MemoryOutbox
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.adapters.memory.outbox import Loss
     from bridge.domain.outbound_records import CreatedDraft
+    from tests.support.memory.outbox import Loss
 
 UNKNOWN = ("outbound.unknown", "outcome_unknown")
 SENT = ("outbound.sent", None)

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
 from bridge.domain.trusted_time import TimeSpan
-from bridge.workers.egress_conclusion import Deferred, Left
-from bridge.workers.egress_gate import RATE_LIMITED, RateGate, Slots
+from bridge.egress.admission.queue import RATE_LIMITED, RateGate, Slots
+from bridge.egress.conclusion import Deferred, Left
 from tests.support.clock import START
 
 

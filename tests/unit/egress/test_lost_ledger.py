@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.domain.outbound_records import EndReason, Stamp
+from bridge.egress.send import SendOptions
 from bridge.errors import MailboxNotFound, MailboxUnavailable
 from bridge.telemetry.egress_events import LedgerLost
-from bridge.workers.egress_send import SendOptions
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually
 
 if TYPE_CHECKING:
-    from bridge.adapters.memory.outbox import Place
+    from tests.support.memory.outbox import Place
 
 PATIENT = replace(PLENTY, send=SendOptions(unknown_after_seconds=60))
 SENT = ("outbound.sent", None)

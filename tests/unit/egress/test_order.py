@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from bridge.adapters.memory.broker import MemoryConsumer
 from bridge.domain.outbound_records import DraftState
 from bridge.errors import PublishRefused
 from bridge.wire.topology import outbound_queue
+from tests.support.memory.broker import MemoryConsumer
 from tests.unit.egress.harness import ALIAS, Bench, eventually
 
 

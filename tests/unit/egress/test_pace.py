@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryConsumer
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import Stamp
 from bridge.domain.send_rate import (
@@ -21,6 +20,7 @@ from bridge.domain.send_rate import (
     wait_in_line,
 )
 from bridge.errors import SendOutcomeUnknown
+from tests.support.memory.broker import MemoryConsumer
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bridge.egress.availability.pauses import Pauses
 from bridge.errors import CredentialsRejected, MailboxUnavailable, TokenUnavailable
-from bridge.workers.egress_pause import Pauses
 from tests.support.clock import InstantClock
 from tests.unit.egress.harness import ALIAS
 

@@ -7,8 +7,8 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.ports.unhurried import as_unhurried
+from tests.support.memory.outbox import MemoryOutbox
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from bridge.adapters.memory.outbox import MemoryOutbox
 from bridge.adapters.system.clock import SystemClock
+from bridge.egress.availability.pauses import HeldBack, Pauses
+from bridge.egress.send import SendOptions
 from bridge.errors import MailboxFull, MailboxThrottled, MailboxUnavailable
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed, RequestReceived, RequestsHeld
-from bridge.workers.egress_pause import HeldBack, Pauses
-from bridge.workers.egress_send import SendOptions
 from tests.support.clock import InstantClock
+from tests.support.memory.outbox import MemoryOutbox
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually
 
 if TYPE_CHECKING:

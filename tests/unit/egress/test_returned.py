@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
 from bridge.domain.roster import Announcement, Roster
+from bridge.egress.returned import NOBODY, ReturnedDrain
 from bridge.errors import MailboxFull
 from bridge.ports.broker import Message
 from bridge.telemetry.egress_events import QueueMissing, RequestEnded
 from bridge.wire.outbound_v1 import OutboundLimits
 from bridge.wire.topology import OUTBOUND_RETURNED, outbound_queue, outbound_urgent_queue, topology
-from bridge.workers.egress_returned import NOBODY, ReturnedDrain
 from tests.support.clock import START
+from tests.support.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
 from tests.unit.egress.harness import ALIAS, Bench, a_body, eventually
 
 if TYPE_CHECKING:

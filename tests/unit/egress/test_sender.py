@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryConsumer, MemoryPublisher
-from bridge.adapters.memory.outbox import Loss, MemoryOutbox, Place
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
+from bridge.egress import sender
+from bridge.egress.availability.pauses import PauseOptions, Pauses
+from bridge.egress.send import SendOptions
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,
@@ -30,25 +31,24 @@ from bridge.errors import (
     SendRefused,
     TokenUnavailable,
 )
+from bridge.flow.read_again import read_again
 from bridge.mime.compose import compose
 from bridge.mime.compose_message_id import request_id_of
 from bridge.telemetry.egress_events import DrainingPaused, QueuesElsewhere, RequestEnded, RequestLeft, RequestsHeld
 from bridge.wire.topology import EVENTS, outbound_queue, outbound_urgent_queue
-from bridge.workers import egress
-from bridge.workers.egress_pause import PauseOptions, Pauses
-from bridge.workers.egress_send import SendOptions
-from bridge.workers.reads import read_again
 from tests.support.clock import START, InstantClock
+from tests.support.memory.broker import MemoryConsumer, MemoryPublisher
+from tests.support.memory.outbox import Loss, MemoryOutbox, Place
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, a_body, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from datetime import datetime
 
-    from bridge.adapters.memory.broker import MemoryDelivery
     from bridge.domain.outbound import OutboundMail
     from bridge.domain.outbound_records import SeenMail
     from bridge.ports.broker import Tell
+    from tests.support.memory.broker import MemoryDelivery
 
 SENT = ("outbound.sent", None)
 
@@ -790,7 +790,7 @@ async def test_mailbox_that_needs_a_person_holds_nothing_and_heals_by_itself() -
 
 async def test_requests_in_hand_have_no_more_bytes_together_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many the broker delivers at once: the largest are read and composed a few at a time."""
-    monkeypatch.setattr(egress, "_IN_HAND_BYTES", 2 * len(a_body("r-1")))
+    monkeypatch.setattr(sender, "_IN_HAND_BYTES", 2 * len(a_body("r-1")))
     bench = Bench()
     reached, go = bench.mailbox.freeze("create_draft")
     for number in range(5):
@@ -895,7 +895,7 @@ async def test_stop_does_not_wait_longer_than_it_may() -> None:
 async def test_stop_gives_up_a_call_that_hangs_before_anything_was_sent(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.workers.egress._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.egress.sender._PATIENCE_SECONDS", 0.05)
     bench = Bench()
     bench.request()
     reached, _ = bench.mailbox.freeze(method)
@@ -981,7 +981,7 @@ async def test_bug_in_one_request_ends_neither_the_process_nor_the_others(monkey
             raise LookupError
         return compose(mail)
 
-    monkeypatch.setattr("bridge.workers.egress_draft.compose", broken)
+    monkeypatch.setattr("bridge.egress.draft.compose", broken)
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     bench.request()
     bench.request("r-2")

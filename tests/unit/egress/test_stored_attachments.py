@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.adapters.blobs.files import FileBlobs
+from bridge.egress.draft import BlobReader
+from bridge.flow.byte_budget import ByteBudget
 from bridge.wire.outbound_v1 import OutboundLimits
-from bridge.workers.budget import ByteBudget
-from bridge.workers.egress_draft import BlobReader
 from tests.unit.egress.harness import PLENTY, Bench, eventually
 from tests.unit.egress.test_sender import SENT
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryDelivery
+from bridge.egress.request import read_ticket
 from bridge.errors import CallRefused, MailboxFull
 from bridge.ports.broker import Message
 from bridge.wire.outbound_v1 import OutboundLimits
-from bridge.workers.egress_ticket import read_ticket
 from tests.support.clock import START, InstantClock
+from tests.support.memory.broker import MemoryDelivery
 from tests.unit.egress.harness import PLENTY, Bench, a_body, eventually
 
 _HOUR = timedelta(hours=1)

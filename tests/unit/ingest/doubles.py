@@ -7,11 +7,11 @@ import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.inbox import StoredMail
 from bridge.domain.mail import MailRef
 from bridge.errors import QueueTaken
 from bridge.ports.broker import Message, PublishReceipt
 from tests.support.clock import START
+from tests.support.memory.inbox import StoredMail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

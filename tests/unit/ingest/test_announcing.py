@@ -11,7 +11,7 @@ import pytest
 from bridge.domain.roster import Roster
 from bridge.errors import BrokerAccessRefused
 from bridge.telemetry.broker_events import AnnouncementHeard
-from bridge.workers.announcing import PART, Announcing
+from bridge.worker.announcing import PART, Announcing
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_ownership import LEASE, QUICK, eventually, running
 from tests.unit.ingest.test_reader import Bench

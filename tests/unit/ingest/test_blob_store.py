@@ -10,10 +10,10 @@ import pytest
 from bridge.domain.batches import BatchLimits, is_large
 from bridge.domain.mail import FailedFetch
 from bridge.errors import BlobStoreUnavailable, BlobStoreUnusable
+from bridge.flow.byte_budget import ByteBudget
+from bridge.ingest.limits import TransferLimits
+from bridge.ingest.reader import IngestOptions
 from bridge.telemetry.ingest_events import MailKept
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions
-from bridge.workers.ingest_limits import TransferLimits
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from bridge.workers.budget import ByteBudget
+from bridge.flow.byte_budget import ByteBudget
 
 
 async def test_what_does_not_fit_waits_its_turn() -> None:

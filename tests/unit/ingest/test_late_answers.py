@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.inbox import MemoryInbox
+from bridge.egress.options import EgressOptions
+from bridge.ingest.reader import IngestOptions
 from bridge.telemetry.health import STALE_AFTER_SECONDS
-from bridge.workers.egress_options import EgressOptions
-from bridge.workers.ingest import IngestOptions
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.mail import Listing
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
-from bridge.domain.stream_state import StreamLimits
 from bridge.errors import BridgeError, MailboxUnavailable
+from bridge.flow.byte_budget import ByteBudget
+from bridge.ingest.notifications import streams
+from bridge.ingest.notifications.state import StreamLimits
+from bridge.ingest.notifications.streams import NoticeTeller
+from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.ports.unhurried import as_unhurried
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
@@ -23,16 +26,13 @@ from bridge.telemetry.ingest_events import InboxListed, MailboxElsewhere
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.stream_events import MailboxWoken, StreamEnded, StreamOpened, SubscribingFailed
 from bridge.wire.topology import reader_lease
-from bridge.workers import notified
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.notified import NoticeTeller
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from bridge.adapters.memory.inbox import StoredMail
+    from tests.support.memory.inbox import StoredMail
 
 _QUICK = StreamLimits(settle_seconds=0.01, good_seconds=0.0, slowly_seconds=0.2, retry=RetryPolicy(0.01, 0.05, 0.05))
 _PATIENCE_SECONDS = 20.0
@@ -177,8 +177,8 @@ async def test_a_lost_subscription_is_made_anew(notifications: ScriptedNotificat
 async def test_a_loss_that_lasts_is_listed_and_told_once(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "_LOST_SECONDS", 0.1)
-    monkeypatch.setattr(notified, "_TOLD_OF_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(streams, "_LOST_SECONDS", 0.1)
+    monkeypatch.setattr(streams, "_TOLD_OF_AFTER_SECONDS", 0.3)
     woken: list[str] = []
     async with _running(notifications, lambda _: None) as teller:
         with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
@@ -199,7 +199,7 @@ async def test_a_loss_that_lasts_is_listed_and_told_once(
 async def test_a_mailbox_that_cannot_be_subscribed_to_says_why(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "_TOLD_OF_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(streams, "_TOLD_OF_AFTER_SECONDS", 0.1)
     notifications.deny = MailboxUnavailable("ErrorMailboxStoreUnavailable")
     emitted: list[Event] = []
     async with _running(notifications, emitted.append) as teller:
@@ -233,7 +233,7 @@ async def test_two_hundred_mailboxes_share_one_stream(notifications: ScriptedNot
 async def test_a_worker_that_ends_waits_for_no_answer(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notified, "_GOODBYE_SECONDS", 0.2)
+    monkeypatch.setattr(streams, "_GOODBYE_SECONDS", 0.2)
     notifications.hang_at_the_end = True
     loop = asyncio.get_running_loop()
     async with _running(notifications, lambda _: None) as teller:

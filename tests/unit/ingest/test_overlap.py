@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
-from bridge.workers.ingest import IngestOptions
-from bridge.workers.ingest_limits import TransferLimits
+from bridge.ingest.limits import TransferLimits
+from bridge.ingest.reader import IngestOptions
+from tests.support.memory.inbox import MemoryInbox, StoredMail
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 

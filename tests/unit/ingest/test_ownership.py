@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.roster import Announcement, Holding, Roster
 from bridge.errors import (
@@ -19,6 +18,7 @@ from bridge.errors import (
     PublishUnroutable,
     TokenUnavailable,
 )
+from bridge.ingest.reader import IngestOptions
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import (
     JunkCounted,
@@ -30,21 +30,21 @@ from bridge.telemetry.ingest_events import (
 )
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.standby_events import HolderUnknown, NobodyWorks, SomebodyWorks
-from bridge.workers.ingest import IngestOptions
-from bridge.workers.standing_by import StandingBy
+from bridge.worker.standing_by import StandingBy
 from tests.support.clock import InstantClock
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from bridge.adapters.memory.inbox import StoredMail
     from bridge.domain.mail import ReadMail
     from bridge.errors import BridgeError
     from bridge.ports.broker import Message
     from bridge.telemetry.events import Event
     from bridge.telemetry.health import PartState
+    from tests.support.memory.inbox import StoredMail
 
 LEASE = "mail.lease.inbound.dispatch"
 QUICK = IngestOptions(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.batches import BatchLimits
 from bridge.domain.mail import FailedFetch, MailRef
 from bridge.domain.parking import PARKED_FOLDER, ParkingLimit, ParkingWindow
@@ -22,11 +21,12 @@ from bridge.errors import (
     MessageTooLarge,
     PublishUnroutable,
 )
+from bridge.ingest.limits import TransferLimits
+from bridge.ingest.reader import IngestOptions
 from bridge.telemetry.ingest_events import MailKept, MailParked
 from bridge.wire import event_v1
-from bridge.workers.ingest import IngestOptions
-from bridge.workers.ingest_limits import TransferLimits
 from tests.support.clock import InstantClock
+from tests.support.memory.inbox import MemoryInbox
 from tests.unit.ingest.doubles import a_mail, compose
 from tests.unit.ingest.test_reader import Bench
 

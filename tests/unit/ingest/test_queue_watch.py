@@ -12,7 +12,7 @@ from bridge.telemetry.broker_events import QueueCounted
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
 from bridge.wire.topology import ingest_watched
-from bridge.workers.queue_watch import PART, QueueWatch
+from bridge.worker.queue_watch import PART, QueueWatch
 from tests.support.clock import InstantClock
 
 if TYPE_CHECKING:

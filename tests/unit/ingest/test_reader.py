@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from bridge.adapters.memory.inbox import MemoryInbox, StoredMail
 from bridge.domain.batches import BatchLimits
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.mail import FailedFetch, Fetched, MailRef, ReadMail, UnconvertibleMail, VanishedMail
@@ -32,6 +31,9 @@ from bridge.errors import (
     RemovalImpossible,
     TokenUnavailable,
 )
+from bridge.flow.byte_budget import ByteBudget
+from bridge.ingest.limits import TransferLimits
+from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.ports.broker import Message, PublishReceipt
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
@@ -45,10 +47,8 @@ from bridge.telemetry.ingest_events import (
     ReadingFailed,
     ReadingResumed,
 )
-from bridge.workers.budget import ByteBudget
-from bridge.workers.ingest import IngestOptions, MailboxReader
-from bridge.workers.ingest_limits import TransferLimits
 from tests.support.clock import InstantClock
+from tests.support.memory.inbox import MemoryInbox, StoredMail
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
 
 
@@ -207,8 +207,8 @@ async def test_of_the_mails_that_no_queue_wants_one_is_tried_now_and_then() -> N
 async def test_more_unwanted_mails_than_are_remembered_are_fetched_again_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.workers.ingest_memory._UNWANTED_REMEMBERED", 500)
-    monkeypatch.setattr("bridge.workers.ingest_memory._DUE_WHEN_FULL", 20)
+    monkeypatch.setattr("bridge.ingest.mail_memory._UNWANTED_REMEMBERED", 500)
+    monkeypatch.setattr("bridge.ingest.mail_memory._DUE_WHEN_FULL", 20)
     bench = Bench(*(a_mail(n) for n in range(700)), options=IngestOptions())
     bench.publisher.answer = lambda _: PublishUnroutable()
     for _ in range(10):

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from bridge.adapters.memory.inbox import StoredMail
 from bridge.domain.mail import ReadMail
 from bridge.domain.refusals import COPIES_PER_HOUR
 from bridge.errors import MailboxUnavailable, PublishRefused
+from bridge.ingest.reader import IngestOptions
 from bridge.ports.broker import Message
 from bridge.telemetry.ingest_events import MailKept
-from bridge.workers.ingest import IngestOptions
+from tests.support.memory.inbox import StoredMail
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
 

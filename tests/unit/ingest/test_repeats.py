@@ -18,9 +18,9 @@ from tests.unit.ingest.test_reader import Bench
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.adapters.memory.inbox import StoredMail
     from bridge.domain.mail import MailRef, Removal
     from bridge.ports.broker import PublishReceipt
+    from tests.support.memory.inbox import StoredMail
 
 
 def that_comes_back(bench: Bench, *, but: str = "") -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.domain.mail import Listing
 from bridge.errors import PublishUnroutable
-from bridge.workers.ingest import IngestOptions
+from bridge.ingest.reader import IngestOptions
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
 

@@ -11,8 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
-from bridge.domain.stream_plan import CONNECTED, NOTIFIED, StreamPlan
-from bridge.domain.stream_state import Action, Close, End, Open, StreamLimits, Subscribe
 from bridge.errors import (
     BridgeError,
     CredentialsRejected,
@@ -21,6 +19,8 @@ from bridge.errors import (
     MailboxThrottled,
     MailboxUnavailable,
 )
+from bridge.ingest.notifications.plan import CONNECTED, NOTIFIED, StreamPlan
+from bridge.ingest.notifications.state import Action, Close, End, Open, StreamLimits, Subscribe
 
 
 @dataclass

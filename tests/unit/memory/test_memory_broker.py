@@ -6,10 +6,10 @@ from contextlib import aclosing
 
 import pytest
 
-from bridge.adapters.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
 from bridge.errors import QueueTaken, TopologyMissing
 from bridge.ports.broker import Consumer, Message, Publisher
 from bridge.wire.topology import OUTBOUND, OUTBOUND_RETURNED, RETRY_STEPS, topology
+from tests.support.memory.broker import MemoryBroker, MemoryConsumer, MemoryPublisher
 
 
 @pytest.fixture

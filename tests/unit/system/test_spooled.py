@@ -19,10 +19,10 @@ from bridge.adapters.blobs.files import FileBlobs
 from bridge.adapters.spool import FileExtent, Spool
 from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.aside_job import Files, Job, composed_by
-from bridge.adapters.system.composer import Claims, Composer
 from bridge.domain.blobs import BlobRef
 from bridge.domain.mail import FetchedMail, MailRef, SpooledMail
 from bridge.errors import BlobStoreUnusable, MessageTooLarge
+from bridge.ingest.compose import Claims, Composer
 from bridge.mime.parsed import Extent
 from bridge.wire import inbound_v1
 from bridge.wire.claims import ClaimRules

@@ -210,7 +210,8 @@ def test_every_code_that_an_adapter_gives_has_words() -> None:
     folder = Path(errors.__file__).parent
     calls = [
         call
-        for file in [*folder.glob("adapters/**/*.py"), *folder.glob("doctor/**/*.py"), *folder.glob("workers/*.py")]
+        for room in ("adapters", "doctor", "ingest", "egress", "worker", "flow")
+        for file in (folder / room).rglob("*.py")
         for call in ast.walk(parsed(file))
         if isinstance(call, ast.Call)
     ]

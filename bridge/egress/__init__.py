@@ -1,0 +1,1 @@
+"""From a queue to Exchange, in the order in which it happens."""

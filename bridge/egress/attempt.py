@@ -1,0 +1,306 @@
+"""One visit of one request: its turn, the send protocol as far as it goes now, and when it is given up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bridge.domain.outbound_records import EndReason
+from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
+from bridge.domain.unanswered_sends import UnansweredSends
+from bridge.egress.admission.queue import RATE_LIMITED, Slots
+from bridge.egress.availability.first_send import FirstSend
+from bridge.egress.conclusion import Conclusion, Deferred, Ended, Left
+from bridge.egress.request import GIVEN_UP
+from bridge.egress.send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
+from bridge.errors import (
+    BridgeError,
+    CallRefused,
+    MailboxThrottled,
+    MailboxUnavailable,
+    MessageError,
+    OperatorError,
+    SendsUnanswered,
+    TokenUnavailable,
+    TransientError,
+)
+from bridge.flow.waiting import report_bug
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bridge.domain.outbound import Mailbox
+    from bridge.domain.outbound_records import CreatedDraft
+    from bridge.domain.send_rate import Begun
+    from bridge.egress.admission.queue import Slot
+    from bridge.egress.admission.rate import Pace
+    from bridge.egress.availability.health import DrainHealth
+    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.options import EgressOptions
+    from bridge.egress.request import Ticket
+    from bridge.ports.clock import Clock
+    from bridge.ports.outbox import SendingMailbox
+    from bridge.telemetry.events import Emit
+    from bridge.wire.outbound_v1 import OutboundRequest
+
+# A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
+_MAILBOX_TROUBLE = frozenset({
+    MailboxUnavailable.code, TokenUnavailable.code, "exchange_code_unknown", "transient",
+})  # fmt: skip
+
+_LOOK_SECONDS = 1.0
+_HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
+
+
+class Visits:
+    """Visits requests of one mailbox, so many at a time, none while it is paused."""
+
+    def __init__(
+        self,
+        *,
+        alias: str,
+        sender: Mailbox,
+        mailbox: SendingMailbox,
+        pace: Pace,
+        pauses: Pauses,
+        health: DrainHealth,
+        clock: Clock,
+        emit: Emit,
+        options: EgressOptions,
+        stopping: asyncio.Event,
+    ) -> None:
+        self._alias = alias
+        self._sender = sender
+        self._mailbox = mailbox
+        self._pace = pace
+        self._pauses = pauses
+        self._health = health
+        self._clock = clock
+        self._emit = emit
+        self._options = options
+        self._slots = Slots(options.concurrent_sends, clock)
+        self._stopping = stopping
+        self._reading = asyncio.Lock()
+        self._first = FirstSend(
+            mailbox,
+            sender.address,
+            clock,
+            exchange_now=pace.exchange_now,
+            paused=lambda: pauses.paused,
+            wanted=options.self_test,
+        )
+        self._sends = UnansweredSends()
+        health.sends = self._sends
+        self._unsent: set[str] = set()
+        """Entries of the ledger whose calls were refused or never made, and are not marked as that yet."""
+        self.giving_up = asyncio.Event()
+        """Set once no answer is waited for that a request can do without."""
+
+    async def visit(self, ticket: Ticket, *, hold: bool) -> Conclusion:
+        """Take a request as far as it goes now; `hold` allows to keep it in hand until a quiet time is over."""
+        if ticket.request is None:
+            return Ended("failed", "invalid_request", str(ticket.invalid))
+        conclusion: Conclusion | None = None
+        while conclusion is None:
+            if hold and self._pauses.nearly_over and not await self._held(ticket):
+                return Left()
+            conclusion = await self._in_turn(ticket, ticket.request, hold=hold)
+        return conclusion
+
+    async def _held(self, ticket: Ticket) -> bool:
+        """
+        Keep a request in hand until its mailbox may be used again, so that it goes on at that very second.
+
+        Those behind it wait in their queue meanwhile. False: it is not to be begun here any more.
+        """
+        while self._pauses.nearly_over and not ticket.delivery.lost and not self._stopping.is_set():
+            await self._pauses.wait_for_change(_LOOK_SECONDS, self._stopping)
+        return not ticket.delivery.lost and not self._stopping.is_set()
+
+    async def _in_turn(self, ticket: Ticket, request: OutboundRequest, *, hold: bool) -> Conclusion | None:
+        """Go on when it is one's turn; None where the mailbox was paused before, for a moment only."""
+        if self._pauses.paused:
+            return self._waits_for_mailbox(ticket, untouched=True)
+        async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
+            if self._pauses.paused:  # meanwhile
+                return None if hold and self._pauses.nearly_over else self._waits_for_mailbox(ticket, untouched=True)
+            try:
+                conclusion = await self._go_on(ticket, request, slot)
+            except (OperatorError, TransientError) as error:
+                self._pauses.pause(error)
+                self._health.report()
+                return self._waits_for_mailbox(ticket)
+            if self._sends.too_many:
+                self._pauses.pause(SendsUnanswered(f"{self._sends.in_a_row} in a row"))
+                self._health.report()
+                return conclusion if isinstance(conclusion, Ended) else self._waits_for_mailbox(ticket)
+            if isinstance(conclusion, Ended):
+                self._pauses.resume()
+                self._health.report()
+            elif isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+                return self._waits_for_quiet(ticket, conclusion)
+            return conclusion
+
+    def counts(self, deferred: Deferred) -> bool:
+        """Tell whether a wait is the request's own trouble."""
+        return deferred.code not in {RATE_LIMITED, TIME_UNKNOWN}
+
+    async def _go_on(self, ticket: Ticket, request: OutboundRequest, slot: Slot) -> Conclusion:
+        """
+        Take a request as far as it goes now, and give it up where that has been tried long enough.
+
+        Raises:
+            OperatorError: Nobody can send from the mailbox at the moment.
+            TransientError: Likewise.
+        """
+        # After a hand-over Exchange may want quiet, of which it told the other worker alone: one call finds out.
+        async with self._reading:
+            if self._pace.others_sent:
+                await self._pace.read(window=True)
+        if self._in_doubt(ticket):
+            return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS, untouched=True)
+        try:
+            conclusion = await self._send(ticket, request, slot, ticket.end_as)
+        except OperatorError as error:
+            if not self._gives_up(ticket):
+                raise
+            conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
+        if isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+            return (
+                conclusion  # the mailbox pauses: a probe, or an end, would be the call that Exchange asked not to get
+            )
+        if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
+            await self._pace.read()
+        if isinstance(conclusion, Deferred) and self.counts(conclusion) and self._gives_up(ticket):
+            reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
+            conclusion = await self._send(ticket, request, slot, reason)
+        return conclusion
+
+    async def _send(self, ticket: Ticket, request: OutboundRequest, slot: Slot, end_as: EndReason | None) -> Conclusion:
+        async with self._first.visit() as may_send:
+            return await self._run(ticket, request, slot, end_as, may_send)
+
+    async def _run(
+        self,
+        ticket: Ticket,
+        request: OutboundRequest,
+        slot: Slot,
+        end_as: EndReason | None,
+        may_send: Callable[[], Awaitable[None]],
+    ) -> Conclusion:
+        async def take_turn() -> Begun | Deferred | Left | None:
+            async with slot.away():
+                await may_send()
+                return await self._pace.gate.take_turn(
+                    recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
+                )
+
+        async def cleared(attempt: str) -> bool | Deferred | Left:
+            try:
+                wait = await self._pace.wait_to_send(attempt)
+            except MessageError as error:  # of the reading, not of the mail
+                return Deferred(error.code)
+            if wait is None:
+                return Deferred(RATE_LIMITED)
+            if wait <= 0:
+                return True
+            async with slot.away():
+                going_on = await self._pace.gate.hold(min(wait, _HOLD_SECONDS), expires_at=request.expires_at)
+            return False if going_on else Left()
+
+        run = SendRun(
+            request=request,
+            digest=ticket.digest,
+            sender=self._sender,
+            mailbox=self._mailbox,
+            alias=self._alias,
+            clock=self._clock,
+            emit=self._emit,
+            take_turn=take_turn,
+            give_back=self._pace.gate.give_back,
+            settle=self._pace.settle,
+            begins=self._pace.begins,
+            giving_up=self.giving_up,
+            cleared=cleared if self._pace.limited else None,
+            in_time=self._pace.in_time,
+            abandoned=lambda: ticket.delivery.lost,
+            exchange_now=self._pace.exchange_now,
+            options=self._options.send,
+            end_as=end_as,
+            blobs=self._options.blobs,
+            untouched=ticket.untouched,
+            begun_after=ticket.begun_after,
+            sends=self._sends,
+            withdraw=self._unsent.add,
+            mark_withdrawn=self._mark_unsent,
+        )
+        try:
+            conclusion = await run.run(look_first=ticket.met_before or end_as is not None)
+            if run.sent is not None:
+                await self._watch(run.sent)
+        except BridgeError:
+            raise
+        except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
+            report_bug("a request was not sent", bug)
+            return Deferred(BridgeError.code)
+        else:
+            return conclusion
+        finally:
+            await self._mark_unsent()
+
+    async def _watch(self, sent: CreatedDraft) -> None:
+        """Pause the mailbox where its first mail does not leave Drafts."""
+        error = await self._first.watch(sent)
+        if error is not None:
+            self._pauses.pause(error)
+            self._health.report()
+
+    async def _mark_unsent(self) -> None:
+        """Best effort: an entry without its mark counts as a send, which is the safe side."""
+        if not self._unsent or self._pauses.quiet_seconds:
+            return
+        entry_ids = list(self._unsent)
+        self._unsent.clear()
+        marks = (self._mailbox.mark_unsent(entry_id) for entry_id in entry_ids)
+        for entry_id, error in zip(entry_ids, await asyncio.gather(*marks, return_exceptions=True), strict=True):
+            if isinstance(error, TransientError | OperatorError) and not isinstance(error, CallRefused):
+                self._unsent.add(entry_id)
+            elif isinstance(error, BaseException) and not isinstance(error, BridgeError):
+                raise error
+
+    def _waits_for_mailbox(self, ticket: Ticket, *, untouched: bool = False) -> Deferred:
+        # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
+        code = self._pauses.code or MailboxUnavailable.code
+        seconds = None if ticket.urgent else self._pauses.circulation_seconds()
+        return Deferred(code, seconds, untouched=untouched)
+
+    def _waits_for_quiet(self, ticket: Ticket, throttled: Deferred) -> Deferred:
+        """
+        Let a request wait that was throttled, or held back because another one was.
+
+        Nothing is called before the time is over, however often it comes back. So it comes back within that time, to be
+        held here for the rest of it, and an urgent one soonest.
+        """
+        if throttled.after_seconds is None and not throttled.own:
+            return self._waits_for_mailbox(ticket, untouched=throttled.untouched)
+        end_as = None
+        if self._gives_up(ticket):
+            end_as = GIVEN_UP[MailboxThrottled.code]
+        after = None if ticket.urgent or throttled.after_seconds is None else self._pauses.quiet_seconds
+        return replace(throttled, after_seconds=after, end_as=end_as)
+
+    def _in_doubt(self, ticket: Ticket) -> bool:
+        """Tell whether nobody knows if the request has expired: it is neither sent late nor told too early."""
+        moment, known = ticket.expires_at, self._clock.known()
+        return (
+            moment is not None
+            and ticket.end_as is None
+            and not is_over(known, moment)
+            and not is_to_come(known, moment)
+        )
+
+    def _gives_up(self, ticket: Ticket) -> bool:
+        # By durations alone: one header from a worker with a wrong clock must not end a request at its first trouble.
+        tried = ticket.tried_seconds(self._clock)
+        return ticket.attempts + 1 >= self._options.attempts_limit or tried >= self._options.give_up_after_seconds

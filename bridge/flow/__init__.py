@@ -1,0 +1,1 @@
+"""Waiting, back-off and budgets: nothing else decides how long to wait."""

@@ -1,0 +1,1 @@
+"""From the inbox to a queue, in the order in which it happens."""

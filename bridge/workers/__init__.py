@@ -1,1 +1,0 @@
-"""What carries the mail: workers see ports, never vendors."""
