@@ -40,10 +40,9 @@ from bridge.domain.queue_states import Watched
 from bridge.domain.roster import Roster
 from bridge.domain.send_rate import RateLimits
 from bridge.egress.draft import BlobReader
-from bridge.egress.options import EgressOptions
+from bridge.egress.options import EgressOptions, SendOptions
 from bridge.egress.returned import PART as RETURNED
 from bridge.egress.returned import ReturnedDrain
-from bridge.egress.send import SendOptions
 from bridge.egress.sender import MailboxSender
 from bridge.errors import BridgeError, BrokerBlocked, ConfigurationError, TopologyMissing
 from bridge.flow.byte_budget import ByteBudget

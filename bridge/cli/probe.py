@@ -8,13 +8,13 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.entra.factory import entra_app, secret_reader
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.bootstrap.process import entra_tokens
 from bridge.cli.exits import Exit, answer, say
 from bridge.config.settings import ExchangeSettings, MailboxSettings
 from bridge.probe import private
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 from bridge.probe.report import State
 from bridge.probe.run import Wanted, numbers, probe
 from bridge.probe.token_endpoint import TokenEndpoint

@@ -6,8 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from bridge.config import rules
-from bridge.config.credential_forms import forms_given
-from bridge.config.entra import DEFAULT_APP
+from bridge.config.entra import DEFAULT_APP, forms_given
 from bridge.config.given import dotted
 from bridge.config.problems import Problem
 

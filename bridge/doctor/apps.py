@@ -23,7 +23,8 @@ from bridge.errors import BridgeError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bridge.adapters.entra.credentials import Credential, CredentialSource
+    from bridge.adapters.entra.credential import Credential
+    from bridge.adapters.entra.credentials import CredentialSource
     from bridge.config.entra import EntraAppSettings
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding

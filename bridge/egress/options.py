@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.send_rate import RateLimits
-from bridge.egress.availability.pauses import PauseOptions
-from bridge.egress.send import SendOptions
-from bridge.egress.settle import SettleOptions
 from bridge.flow.waiting import ANSWER_LATE_SECONDS
 from bridge.wire.outbound_v1 import OutboundLimits
 
@@ -18,6 +15,49 @@ if TYPE_CHECKING:
 
 
 _URGENT_HELD = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PauseOptions:
+    """How slowly a paused mailbox is tried again; the wait doubles with each failure in a row."""
+
+    first_transient_seconds: float = 1.0
+    first_operator_seconds: float = 5.0
+    longest_transient_seconds: float = 60.0
+    longest_operator_seconds: float = 60.0
+    longest_stated_seconds: float = 3600.0
+    """What Exchange asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How patient one visit of a request is."""
+
+    unknown_after_seconds: float = 120.0
+    """How long after a begun send its missing mail is looked for before the outcome is unknown."""
+    stumbles: int = 3
+    """Failures of calls that one visit bears; then the request waits in the broker."""
+    longest_wait_seconds: float = 5.0
+    """Between two tries within one visit."""
+    steps: int = 60
+    """In one visit; a plain send takes six."""
+    young_seconds: float = 14 * 86_400.0
+    """How long after the ledger was lost the mails themselves are asked whether a request was sent before."""
+    doubt_seconds: float = 2 * 86_400.0
+    """How long after it a request that may have been in hand before is not sent; longer than any is kept waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleOptions:
+    """How a visit is settled."""
+
+    delayed_after_seconds: float = 300.0
+    """Age of a request at which its waiting is told, once."""
+    first_wait_seconds: float = 1.0
+    longest_wait_seconds: float = 30.0
+    """Between two tries to publish; the wait doubles."""
+    longest_publish_seconds: float = 120.0
+    """A publisher answers within its own timeout; this bounds the wait even if it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.egress.availability.pauses import HeldBack
 from bridge.egress.conclusion import Conclusion, Deferred, Ended, Left
 from bridge.egress.draft import BlobReader, create_draft
+from bridge.egress.options import SendOptions
 from bridge.errors import (
     BridgeError,
     CallRefused,
@@ -61,24 +62,6 @@ _CALLED_TOO_OFTEN = EndReason(
     "outcome_unknown",
     f"Exchange was asked {MOST_CALLS} times to send it and gave no usable answer; it is not asked again",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SendOptions:
-    """How patient one visit of a request is."""
-
-    unknown_after_seconds: float = 120.0
-    """How long after a begun send its missing mail is looked for before the outcome is unknown."""
-    stumbles: int = 3
-    """Failures of calls that one visit bears; then the request waits in the broker."""
-    longest_wait_seconds: float = 5.0
-    """Between two tries within one visit."""
-    steps: int = 60
-    """In one visit; a plain send takes six."""
-    young_seconds: float = 14 * 86_400.0
-    """How long after the ledger was lost the mails themselves are asked whether a request was sent before."""
-    doubt_seconds: float = 2 * 86_400.0
-    """How long after it a request that may have been in hand before is not sent; longer than any is kept waiting."""
 
 
 async def _nothing() -> None:

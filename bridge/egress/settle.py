@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from bridge.domain.outbound_retry import choose_step
+from bridge.egress.options import SettleOptions
 from bridge.egress.request import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON, UNTOUCHED, WAITED
 from bridge.errors import BridgeError, BrokerUnavailable, MessageTooLarge, PublishUnconfirmed
 from bridge.flow.waiting import first_of
@@ -29,19 +29,6 @@ if TYPE_CHECKING:
     from bridge.wire.event_v1 import Code, EventName, MailEvent
 
 _DEAD_EVENTS = frozenset({"failed", "unknown"})
-
-
-@dataclass(frozen=True, slots=True)
-class SettleOptions:
-    """How a visit is settled."""
-
-    delayed_after_seconds: float = 300.0
-    """Age of a request at which its waiting is told, once."""
-    first_wait_seconds: float = 1.0
-    longest_wait_seconds: float = 30.0
-    """Between two tries to publish; the wait doubles."""
-    longest_publish_seconds: float = 120.0
-    """A publisher answers within its own timeout; this bounds the wait even if it does not."""
 
 
 class Settler:

@@ -17,10 +17,10 @@ from email.utils import format_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import requests_ews as ews
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -59,7 +59,3 @@ def step(
         return look
 
     return register
-
-
-class NotCheckable(Exception):  # noqa: N818 - named after what happened
-    """The step could not find out; its text says why, and holds nothing private."""

@@ -29,8 +29,9 @@ from bridge.probe import (
     steps_versions,
 )
 from bridge.probe.by_hand import BY_HAND
+from bridge.probe.errors import NotCheckable
 from bridge.probe.ground import Ground
-from bridge.probe.guesses import STEPS, Needs, NotCheckable, Step
+from bridge.probe.guesses import STEPS, Needs, Step
 from bridge.probe.probing import Probing
 from bridge.probe.report import Report, Result, State
 from bridge.probe.wire import Wire

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import distinguished
+from bridge.adapters.ews.folder_ids import distinguished
 from bridge.adapters.ews.soap import T
 from bridge.probe import requests_ews as ews
-from bridge.probe.guesses import Needs, NotCheckable, Seen, step
+from bridge.probe.errors import NotCheckable
+from bridge.probe.guesses import Needs, Seen, step
 
 if TYPE_CHECKING:
     from lxml import etree

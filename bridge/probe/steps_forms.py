@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import requests_ews as ews
 from bridge.probe.guesses import Needs, Seen, step

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import requests_ews as ews
-from bridge.probe.guesses import Needs, NotCheckable, Seen, step
+from bridge.probe.errors import NotCheckable
+from bridge.probe.guesses import Needs, Seen, step
 
 if TYPE_CHECKING:
     from lxml import etree

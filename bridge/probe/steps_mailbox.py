@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from bridge.adapters.ews.folders import distinguished, folder_ids, name_mailbox
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids, name_mailbox
 from bridge.adapters.ews.soap import element
 from bridge.probe.guesses import Seen, step
 

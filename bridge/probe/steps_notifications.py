@@ -6,11 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from bridge.adapters.ews.folders import distinguished
+from bridge.adapters.ews.folder_ids import distinguished
 from bridge.adapters.ews.soap import T, element
 from bridge.probe import private
 from bridge.probe import requests_ews as ews
-from bridge.probe.guesses import Needs, NotCheckable, Seen, step
+from bridge.probe.errors import NotCheckable
+from bridge.probe.guesses import Needs, Seen, step
 from bridge.probe.subscribing import (
     concerns,
     connection_status,

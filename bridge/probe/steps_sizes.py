@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import element
 from bridge.probe import requests_ews as ews
 from bridge.probe.guesses import Seen, step

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.soap import M, T, element
 from bridge.probe import private
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ import requests
 
 from bridge.adapters.entra.http import session_for
 from bridge.probe import private
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,13 +16,13 @@ import requests.adapters
 import urllib3
 from lxml import etree
 
-from bridge.adapters.ews.folders import name_mailbox
+from bridge.adapters.ews.folder_ids import name_mailbox
 from bridge.adapters.ews.soap import ERRORS, SOAP, M, T, element
 from bridge.adapters.ews.transport import USER_AGENT, session_factory
 from bridge.adapters.http_body import read_body
 from bridge.adapters.http_deadline import DeadlineAdapter, until
 from bridge.probe import private
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

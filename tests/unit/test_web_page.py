@@ -9,7 +9,7 @@ import pytest
 
 from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.client import EntraClient
-from bridge.adapters.entra.credentials import Credential
+from bridge.adapters.entra.credential import Credential
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxUnavailable, TokenUnavailable

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.adapters.entra.app import EntraApp
-    from bridge.adapters.entra.credentials import Credential
+    from bridge.adapters.entra.credential import Credential
     from bridge.ports.server_time import ServerTime
 
 # msal logs URLs and answers at DEBUG.

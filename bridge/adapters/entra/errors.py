@@ -14,7 +14,7 @@ from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bridge.adapters.entra.credentials import Credential
+    from bridge.adapters.entra.credential import Credential
 
 _CODES: Final = {
     7000215: "secret_wrong",

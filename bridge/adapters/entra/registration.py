@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.entra.app import EntraApp
     from bridge.adapters.entra.client import EntraClient
-    from bridge.adapters.entra.credentials import Credential
+    from bridge.adapters.entra.credential import Credential
 
 _FIRST_SECONDS: Final = 60.0
 _ASKED_SECONDS: Final = 86_400.0

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from bridge.adapters.entra.app import EntraApp
     from bridge.adapters.entra.client import Answer
-    from bridge.adapters.entra.credentials import Credential, CredentialSource
+    from bridge.adapters.entra.credential import Credential
+    from bridge.adapters.entra.credentials import CredentialSource
     from bridge.adapters.entra.slots import Slot
     from bridge.ports.server_time import ServerTime
     from bridge.ports.tokens import TokenSource

@@ -18,7 +18,8 @@ from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.adapters.entra.credentials import Credential, CredentialSource
+    from bridge.adapters.entra.credential import Credential
+    from bridge.adapters.entra.credentials import CredentialSource
 
 _FIRST_WAIT_SECONDS: Final = 5.0
 _LONGEST_WAIT_SECONDS: Final = 300.0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import find
 from bridge.adapters.ews.errors import UNKNOWN
-from bridge.adapters.ews.folders import DISTINGUISHED, distinguished, find_child, folder_ids, folder_path
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import DISTINGUISHED, find_child, folder_path
 from bridge.adapters.ews.refs import number_of
 from bridge.adapters.ews.soap import T, element
 from bridge.domain.mailbox_state import LeftAside, MailboxSize

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.soap import M, T, element
 from bridge.adapters.ews.stamps import items_of
 from bridge.errors import BridgeError, CallNotPossible, MailboxUnavailable, MessageError, SendOutcomeUnknown

@@ -23,7 +23,7 @@ from exchangelib.errors import EWSError, UnauthorizedError
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
-from bridge.adapters.ews.folders import name_mailbox
+from bridge.adapters.ews.folder_ids import name_mailbox
 from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.proof import KnownMailboxes, MailboxProof
 from bridge.adapters.ews.room import Room

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import change_with, change_with_content
-from bridge.adapters.ews.folders import distinguished, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.http_insertion import Insertion
 from bridge.domain.outbound_records import CreatedDraft

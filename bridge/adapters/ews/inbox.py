@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bridge.adapters.ews.aside import EwsAside
-from bridge.adapters.ews.folders import folder_id, folder_ids
+from bridge.adapters.ews.folder_ids import folder_ids
+from bridge.adapters.ews.folders import folder_id
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.properties import PROPERTY_FIELDS, read_properties
 from bridge.adapters.ews.refs import number_of, ref_fields, ref_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.ews import ledger_folder, stamps
 from bridge.adapters.ews.calls import changes, find, find_all
-from bridge.adapters.ews.folders import folder_ids
+from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.ledger_folder import (
     ARCHIVED,
     BORN,

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import find_all
-from bridge.adapters.ews.folders import distinguished, folder_ids, is_named
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import is_named
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time
 from bridge.errors import MailboxUnavailable

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from lxml import etree
 
-from bridge.adapters.ews.folders import folder_id, folder_ids, name_mailbox
+from bridge.adapters.ews.folder_ids import folder_ids, name_mailbox
+from bridge.adapters.ews.folders import folder_id
 from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.soap import SOAP, M, element, parse_answer
 from bridge.adapters.ews.stream_thread import StreamThread, StreamTimes, stream_error

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import find, find_all
-from bridge.adapters.ews.folders import distinguished, ensure_child, find_child, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import ensure_child, find_child
 from bridge.adapters.ews.refs import ref_fields, ref_of
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time

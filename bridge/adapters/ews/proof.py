@@ -13,7 +13,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.folders import distinguished, folder_ids, name_mailbox
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids, name_mailbox
 from bridge.adapters.ews.soap import M, T, element
 from bridge.errors import (
     BridgeError,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import change, find
-from bridge.adapters.ews.folders import distinguished, find_child, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import find_child
 from bridge.adapters.ews.ledger import CREATED, created_since, entry_fields
 from bridge.adapters.ews.ledger import FOLDER as LEDGER_FOLDER
 from bridge.adapters.ews.soap import T, element

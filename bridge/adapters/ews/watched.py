@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.folders import distinguished, find_child, folder_id, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import find_child, folder_id
 from bridge.adapters.ews.ledger_folder import FOLDER as LEDGER_FOLDER
 from bridge.adapters.ews.soap import T, element
 from bridge.domain.watched_folders import OWN_FOLDERS, folder_conflict

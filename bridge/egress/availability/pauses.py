@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.egress.admission.queue import Slots
+from bridge.egress.options import PauseOptions
 from bridge.errors import MailboxThrottled, OperatorError, TokenUnavailable, TransientError
 from bridge.flow.waiting import wait_for_any
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
@@ -32,18 +32,6 @@ often, or a long outage would be spent on passing them round."""
 
 class HeldBack(MailboxThrottled):
     """A call that was not made: Exchange asked for quiet, and the time is not over."""
-
-
-@dataclass(frozen=True, slots=True)
-class PauseOptions:
-    """How slowly a paused mailbox is tried again; the wait doubles with each failure in a row."""
-
-    first_transient_seconds: float = 1.0
-    first_operator_seconds: float = 5.0
-    longest_transient_seconds: float = 60.0
-    longest_operator_seconds: float = 60.0
-    longest_stated_seconds: float = 3600.0
-    """What Exchange asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
 
 
 class Pauses:

@@ -13,7 +13,8 @@ from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView
 from bridge.domain.send_rate import Begun
 from bridge.domain.trusted_time import TimeSpan
 from bridge.egress.conclusion import Ended
-from bridge.egress.send import SendOptions, SendRun
+from bridge.egress.options import SendOptions
+from bridge.egress.send import SendRun
 from bridge.errors import SendOutcomeUnknown, SendRefused
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.ews.folders import distinguished, ensure_child, find_child, folder_ids
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids
+from bridge.adapters.ews.folders import ensure_child, find_child
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.ews.soap import element

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.ews.folders import distinguished, ensure_child
+from bridge.adapters.ews.folder_ids import distinguished
+from bridge.adapters.ews.folders import ensure_child
 from bridge.adapters.ews.inbox import EwsInbox, RemoveBy
 from bridge.adapters.ews.ledger_folder import LedgerFolder
 from bridge.errors import FolderNotFound, FoldersConflict

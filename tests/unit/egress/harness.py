@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.domain.outbound import Mailbox
 from bridge.domain.send_rate import RateLimits
-from bridge.egress.availability.pauses import PauseOptions
-from bridge.egress.options import EgressOptions
+from bridge.egress.options import EgressOptions, PauseOptions
 from bridge.egress.sender import MailboxSender
 from bridge.ports.broker import Message
 from bridge.telemetry.health import Health

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.domain.send_protocol import MOST_CALLS
 from bridge.domain.unanswered_sends import MOST_IN_A_ROW, UnansweredSends
-from bridge.egress.availability.pauses import PauseOptions
+from bridge.egress.options import PauseOptions
 from bridge.errors import CallRefused, MailboxThrottled, MailboxUnavailable, ThrottledInFront
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed
 from tests.support.memory.outbox import MemoryOutbox

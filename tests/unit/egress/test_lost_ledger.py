@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.domain.outbound_records import EndReason, Stamp
-from bridge.egress.send import SendOptions
+from bridge.egress.options import SendOptions
 from bridge.errors import MailboxNotFound, MailboxUnavailable
 from bridge.telemetry.egress_events import LedgerLost
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.adapters.system.clock import SystemClock
 from bridge.egress.availability.pauses import HeldBack, Pauses
-from bridge.egress.send import SendOptions
+from bridge.egress.options import SendOptions
 from bridge.errors import MailboxFull, MailboxThrottled, MailboxUnavailable
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed, RequestReceived, RequestsHeld
 from tests.support.clock import InstantClock

@@ -14,8 +14,8 @@ from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
 from bridge.egress import sender
-from bridge.egress.availability.pauses import PauseOptions, Pauses
-from bridge.egress.send import SendOptions
+from bridge.egress.availability.pauses import Pauses
+from bridge.egress.options import PauseOptions, SendOptions
 from bridge.errors import (
     BridgeError,
     BrokerUnavailable,

@@ -14,7 +14,8 @@ from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.adapters.entra.sign_in import SignIn
 
 if TYPE_CHECKING:
-    from bridge.adapters.entra.credentials import Credential, CredentialSource, Kind
+    from bridge.adapters.entra.credential import Credential, Kind
+    from bridge.adapters.entra.credentials import CredentialSource
     from bridge.errors import BridgeError
     from bridge.telemetry.events import Event
 

@@ -12,7 +12,8 @@ from msal.exceptions import MsalError
 
 from bridge.adapters.entra.app import EntraApp
 from bridge.adapters.entra.client import EntraClient
-from bridge.adapters.entra.credentials import Credential, ManagedIdentitySource, SecretSource
+from bridge.adapters.entra.credential import Credential
+from bridge.adapters.entra.credentials import ManagedIdentitySource, SecretSource
 from bridge.adapters.entra.http import Heard, UnusableAnswerError
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from tests.unit.entra.doubles import NOON, Clock

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.adapters.entra.certificate import Certificate
-from bridge.adapters.entra.credentials import Credential
+from bridge.adapters.entra.credential import Credential
 from bridge.adapters.entra.errors import CredentialRefusedError, error_for_answer
 from bridge.errors import CredentialsRejected, TokenUnavailable
 from bridge.telemetry.reasons import CODES

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
-from bridge.adapters.ews.folders import distinguished, folder_ids, name_mailbox
+from bridge.adapters.ews.folder_ids import distinguished, folder_ids, name_mailbox
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.notifications import EwsNotifications
 from bridge.adapters.ews.proof import KnownMailboxes, MailboxProof

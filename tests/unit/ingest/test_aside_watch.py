@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.adapters.memory.inbox import MemoryInbox
 from bridge.domain.mailbox_state import LeftAside
 from bridge.errors import MailboxUnavailable
+from bridge.ingest.folder_counts import AsideWatch
 from bridge.telemetry.ingest_events import JunkFound
-from bridge.workers.ingest_aside import AsideWatch
+from tests.support.memory.inbox import MemoryInbox
 
 if TYPE_CHECKING:
     from bridge.telemetry.events import Event

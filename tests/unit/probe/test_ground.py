@@ -10,8 +10,8 @@ from lxml import etree
 
 from bridge.adapters.ews.soap import MESSAGES, TYPES, T
 from bridge.probe import ground as ground_module
+from bridge.probe.errors import NotCheckable
 from bridge.probe.ground import Ground
-from bridge.probe.guesses import NotCheckable
 from bridge.probe.wire import Answer, Target, Wire
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from lxml import etree
 
 from bridge.adapters.ews.soap import ERRORS, MESSAGES, SOAP
 from bridge.probe import wire
-from bridge.probe.guesses import NotCheckable
+from bridge.probe.errors import NotCheckable
 from bridge.probe.wire import Answer
 
 
