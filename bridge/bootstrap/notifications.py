@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.bootstrap.adapters import ews_notifications
 from bridge.ingest.notifications.state import StreamLimits
-from bridge.ingest.notifications.streams import NoticeTeller
+from bridge.ingest.notifications.streams import NotificationStreams
 from bridge.telemetry.health import STANDING_BY, reading_part
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.notifications import EwsNotifications
     from bridge.config.settings import MailboxSettings, Settings
-    from bridge.ingest.notifications.streams import MailboxNotices
+    from bridge.ingest.notifications.streams import MailboxNotifications
     from bridge.ports.clock import Clock
     from bridge.ports.tokens import TokenSource
     from bridge.telemetry.events import Emit
@@ -31,16 +31,18 @@ def most_connections(settings: Settings, tokens: TokenSource | None) -> int:
     return settings.ingest.stream_connections if tokens is not None or settings.ews.impersonate else 1
 
 
-class Tellers:
+class NotificationStreamPool:
     """One teller for each app, or for each login on-premises, as far as there may be connections."""
 
     def __init__(self, settings: Settings, clock: Clock, emit: Emit, observe: Callable[..., None]) -> None:
         self._settings, self._clock, self._emit, self._observe = settings, clock, emit, observe
-        self._tellers: dict[tuple[str, str], tuple[NoticeTeller, EwsNotifications]] = {}
+        self._tellers: dict[tuple[str, str], tuple[NotificationStreams, EwsNotifications]] = {}
         self._shown: set[str] = set()
         self._readers: set[str] = set()
 
-    def notices(self, mailbox: MailboxSettings, client: EwsClient, tokens: TokenSource | None) -> MailboxNotices | None:
+    def notices(
+        self, mailbox: MailboxSettings, client: EwsClient, tokens: TokenSource | None
+    ) -> MailboxNotifications | None:
         """Return a mailbox's part in it; None where it is not to be told of."""
         if not self._settings.ingest.streaming:
             return None
@@ -50,7 +52,7 @@ class Tellers:
                 return None  # each login has a connection of its own
             made = ews_notifications(self._settings, mailbox, tokens, client, self._observe)
             limits = StreamLimits(connections=most_connections(self._settings, tokens))
-            teller = NoticeTeller(made, clock=self._clock, emit=self._emit, limits=limits)
+            teller = NotificationStreams(made, clock=self._clock, emit=self._emit, limits=limits)
             self._tellers[key] = (teller, made)
         self._readers.add(reading_part(mailbox.alias))
         return self._tellers[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)

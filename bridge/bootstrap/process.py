@@ -32,7 +32,7 @@ from bridge.bootstrap.adapters import (
     rabbit_settings,
 )
 from bridge.bootstrap.notifications import PART as TELLERS
-from bridge.bootstrap.notifications import Tellers
+from bridge.bootstrap.notifications import NotificationStreamPool
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
 from bridge.domain.parking import ParkingLimit
@@ -46,7 +46,7 @@ from bridge.egress.returned import ReturnedDrain
 from bridge.egress.sender import MailboxSender
 from bridge.errors import BridgeError, BrokerBlocked, ConfigurationError, TopologyMissing
 from bridge.flow.byte_budget import ByteBudget
-from bridge.flow.waiting import Patience, wait_for_any, wait_of
+from bridge.flow.waiting import Backoff, wait_for_any, wait_of
 from bridge.ingest.compose import Claims, Composer
 from bridge.ingest.limits import TransferLimits
 from bridge.ingest.reader import IngestOptions, MailboxReader
@@ -186,7 +186,7 @@ class _Process:
         self._known = known_mailboxes(settings)
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self._clock_code = "ok"
-        self.tellers = Tellers(settings, self.clock, self.emit, self._observe)
+        self.tellers = NotificationStreamPool(settings, self.clock, self.emit, self._observe)
 
     @classmethod
     async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
@@ -423,7 +423,7 @@ class _Process:
             await self.clock.sleep(_LOOK_SECONDS)
 
     async def _topology_there(self, part: str, stop: asyncio.Event, *, ingest: bool, egress: bool) -> None:
-        patience = Patience()
+        patience = Backoff()
         needs = [topology.ingest_needs()] if ingest else []
         if egress:
             needs.append(topology.egress_needs([]))  # a mailbox without its queues says so itself; others go on

@@ -44,7 +44,7 @@ class MailboxSize:
         return held if self.limit_bytes is None else f"{held} of {self.limit_bytes / 1e9:.1f} GB"
 
 
-class LeftAside(NamedTuple):
+class FolderCounts(NamedTuple):
     """What was seen of a mailbox beside its inbox; None where it cannot be told just now."""
 
     junk: int | None
@@ -68,7 +68,7 @@ class MailboxState:
     size: MailboxSize | None = None
     target_missing: bool = False
 
-    def update(self, seen: LeftAside) -> None:
+    def update(self, seen: FolderCounts) -> None:
         """Take in a look."""
         self.junk = self.junk if seen.junk is None else seen.junk
         self.size = seen.size or self.size

@@ -11,7 +11,7 @@ from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.egress.admission.queue import RATE_LIMITED, Slots
 from bridge.egress.availability.first_send import FirstSend
-from bridge.egress.conclusion import Conclusion, Deferred, Ended, Left
+from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.request import GIVEN_UP
 from bridge.egress.send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
 from bridge.errors import (
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bridge.egress.availability.health import DrainHealth
     from bridge.egress.availability.pauses import Pauses
     from bridge.egress.options import EgressOptions
-    from bridge.egress.request import Ticket
+    from bridge.egress.request import QueuedRequest
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
     from bridge.telemetry.events import Emit
@@ -53,8 +53,8 @@ _LOOK_SECONDS = 1.0
 _HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
 
 
-class Visits:
-    """Visits requests of one mailbox, so many at a time, none while it is paused."""
+class Attempts:
+    """Makes attempts at the requests of one mailbox: a limited number at a time, none while it is paused."""
 
     def __init__(
         self,
@@ -97,18 +97,18 @@ class Visits:
         self.giving_up = asyncio.Event()
         """Set once no answer is waited for that a request can do without."""
 
-    async def visit(self, ticket: Ticket, *, hold: bool) -> Conclusion:
+    async def visit(self, ticket: QueuedRequest, *, hold: bool) -> AttemptResult:
         """Take a request as far as it goes now; `hold` allows to keep it in hand until a quiet time is over."""
         if ticket.request is None:
             return Ended("failed", "invalid_request", str(ticket.invalid))
-        conclusion: Conclusion | None = None
+        conclusion: AttemptResult | None = None
         while conclusion is None:
             if hold and self._pauses.nearly_over and not await self._held(ticket):
-                return Left()
+                return Released()
             conclusion = await self._in_turn(ticket, ticket.request, hold=hold)
         return conclusion
 
-    async def _held(self, ticket: Ticket) -> bool:
+    async def _held(self, ticket: QueuedRequest) -> bool:
         """
         Keep a request in hand until its mailbox may be used again, so that it goes on at that very second.
 
@@ -118,7 +118,7 @@ class Visits:
             await self._pauses.wait_for_change(_LOOK_SECONDS, self._stopping)
         return not ticket.delivery.lost and not self._stopping.is_set()
 
-    async def _in_turn(self, ticket: Ticket, request: OutboundRequest, *, hold: bool) -> Conclusion | None:
+    async def _in_turn(self, ticket: QueuedRequest, request: OutboundRequest, *, hold: bool) -> AttemptResult | None:
         """Go on when it is one's turn; None where the mailbox was paused before, for a moment only."""
         if self._pauses.paused:
             return self._waits_for_mailbox(ticket, untouched=True)
@@ -138,15 +138,15 @@ class Visits:
             if isinstance(conclusion, Ended):
                 self._pauses.resume()
                 self._health.report()
-            elif isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+            elif isinstance(conclusion, RetryLater) and conclusion.code == MailboxThrottled.code:
                 return self._waits_for_quiet(ticket, conclusion)
             return conclusion
 
-    def counts(self, deferred: Deferred) -> bool:
+    def counts(self, deferred: RetryLater) -> bool:
         """Tell whether a wait is the request's own trouble."""
         return deferred.code not in {RATE_LIMITED, TIME_UNKNOWN}
 
-    async def _go_on(self, ticket: Ticket, request: OutboundRequest, slot: Slot) -> Conclusion:
+    async def _go_on(self, ticket: QueuedRequest, request: OutboundRequest, slot: Slot) -> AttemptResult:
         """
         Take a request as far as it goes now, and give it up where that has been tried long enough.
 
@@ -159,55 +159,57 @@ class Visits:
             if self._pace.others_sent:
                 await self._pace.read(window=True)
         if self._in_doubt(ticket):
-            return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS, untouched=True)
+            return RetryLater(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS, untouched=True)
         try:
             conclusion = await self._send(ticket, request, slot, ticket.end_as)
         except OperatorError as error:
             if not self._gives_up(ticket):
                 raise
-            conclusion = Deferred(error.code)  # the mailbox's trouble, or that of this request alone
-        if isinstance(conclusion, Deferred) and conclusion.code == MailboxThrottled.code:
+            conclusion = RetryLater(error.code)  # the mailbox's trouble, or that of this request alone
+        if isinstance(conclusion, RetryLater) and conclusion.code == MailboxThrottled.code:
             return (
                 conclusion  # the mailbox pauses: a probe, or an end, would be the call that Exchange asked not to get
             )
-        if isinstance(conclusion, Deferred) and conclusion.code in _MAILBOX_TROUBLE:
+        if isinstance(conclusion, RetryLater) and conclusion.code in _MAILBOX_TROUBLE:
             await self._pace.read()
-        if isinstance(conclusion, Deferred) and self.counts(conclusion) and self._gives_up(ticket):
+        if isinstance(conclusion, RetryLater) and self.counts(conclusion) and self._gives_up(ticket):
             reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
             conclusion = await self._send(ticket, request, slot, reason)
         return conclusion
 
-    async def _send(self, ticket: Ticket, request: OutboundRequest, slot: Slot, end_as: EndReason | None) -> Conclusion:
+    async def _send(
+        self, ticket: QueuedRequest, request: OutboundRequest, slot: Slot, end_as: EndReason | None
+    ) -> AttemptResult:
         async with self._first.visit() as may_send:
             return await self._run(ticket, request, slot, end_as, may_send)
 
     async def _run(
         self,
-        ticket: Ticket,
+        ticket: QueuedRequest,
         request: OutboundRequest,
         slot: Slot,
         end_as: EndReason | None,
         may_send: Callable[[], Awaitable[None]],
-    ) -> Conclusion:
-        async def take_turn() -> Begun | Deferred | Left | None:
+    ) -> AttemptResult:
+        async def take_turn() -> Begun | RetryLater | Released | None:
             async with slot.away():
                 await may_send()
                 return await self._pace.gate.take_turn(
                     recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
                 )
 
-        async def cleared(attempt: str) -> bool | Deferred | Left:
+        async def cleared(attempt: str) -> bool | RetryLater | Released:
             try:
                 wait = await self._pace.wait_to_send(attempt)
             except MessageError as error:  # of the reading, not of the mail
-                return Deferred(error.code)
+                return RetryLater(error.code)
             if wait is None:
-                return Deferred(RATE_LIMITED)
+                return RetryLater(RATE_LIMITED)
             if wait <= 0:
                 return True
             async with slot.away():
                 going_on = await self._pace.gate.hold(min(wait, _HOLD_SECONDS), expires_at=request.expires_at)
-            return False if going_on else Left()
+            return False if going_on else Released()
 
         run = SendRun(
             request=request,
@@ -243,7 +245,7 @@ class Visits:
             raise
         except Exception as bug:  # noqa: BLE001 - over one request the others must not wait, nor the process end
             report_bug("a request was not sent", bug)
-            return Deferred(BridgeError.code)
+            return RetryLater(BridgeError.code)
         else:
             return conclusion
         finally:
@@ -269,13 +271,13 @@ class Visits:
             elif isinstance(error, BaseException) and not isinstance(error, BridgeError):
                 raise error
 
-    def _waits_for_mailbox(self, ticket: Ticket, *, untouched: bool = False) -> Deferred:
+    def _waits_for_mailbox(self, ticket: QueuedRequest, *, untouched: bool = False) -> RetryLater:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
         code = self._pauses.code or MailboxUnavailable.code
         seconds = None if ticket.urgent else self._pauses.circulation_seconds()
-        return Deferred(code, seconds, untouched=untouched)
+        return RetryLater(code, seconds, untouched=untouched)
 
-    def _waits_for_quiet(self, ticket: Ticket, throttled: Deferred) -> Deferred:
+    def _waits_for_quiet(self, ticket: QueuedRequest, throttled: RetryLater) -> RetryLater:
         """
         Let a request wait that was throttled, or held back because another one was.
 
@@ -290,7 +292,7 @@ class Visits:
         after = None if ticket.urgent or throttled.after_seconds is None else self._pauses.quiet_seconds
         return replace(throttled, after_seconds=after, end_as=end_as)
 
-    def _in_doubt(self, ticket: Ticket) -> bool:
+    def _in_doubt(self, ticket: QueuedRequest) -> bool:
         """Tell whether nobody knows if the request has expired: it is neither sent late nor told too early."""
         moment, known = ticket.expires_at, self._clock.known()
         return (
@@ -300,7 +302,7 @@ class Visits:
             and not is_to_come(known, moment)
         )
 
-    def _gives_up(self, ticket: Ticket) -> bool:
+    def _gives_up(self, ticket: QueuedRequest) -> bool:
         # By durations alone: one header from a worker with a wrong clock must not end a request at its first trouble.
         tried = ticket.tried_seconds(self._clock)
         return ticket.attempts + 1 >= self._options.attempts_limit or tried >= self._options.give_up_after_seconds

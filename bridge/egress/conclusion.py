@@ -20,7 +20,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class RetryLater:
     """The request has to wait, in the broker."""
 
     code: str
@@ -35,8 +35,8 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Released:
     """The request was put down: it belongs to somebody else by now, or this worker stops."""
 
 
-Conclusion = Ended | Deferred | Left
+AttemptResult = Ended | RetryLater | Released

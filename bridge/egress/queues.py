@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from bridge.egress.availability.probe import LIFE_SECONDS
 from bridge.egress.deliveries import take_deliveries
 from bridge.errors import BridgeError, QueueTaken, TransientError
-from bridge.flow.waiting import Patience, any_of, wait_for_any, wait_of
+from bridge.flow.waiting import Backoff, any_of, wait_for_any, wait_of
 from bridge.telemetry.egress_events import ConsumingFailed, QueuesElsewhere
 from bridge.wire.topology import outbound_queue, outbound_urgent_queue
 
@@ -52,7 +52,7 @@ class MailboxQueues:
 
     async def drain(self, source: QueueKind, stop: asyncio.Event) -> None:
         """Work on what comes from one of the queues until `stop` is set."""
-        patience = Patience(self._options.consuming)
+        patience = Backoff(self._options.consuming)
         while not stop.is_set():
             if source == "ordinary" and self._health.urgent_elsewhere:
                 self._health.urgent_told.clear()
@@ -70,7 +70,7 @@ class MailboxQueues:
                     self._emit(ConsumingFailed(self._alias, error.code, wait))
                 await wait_for_any(wait, stop)
 
-    async def _consume(self, source: QueueKind, stop: asyncio.Event, patience: Patience) -> None:
+    async def _consume(self, source: QueueKind, stop: asyncio.Event, patience: Backoff) -> None:
         urgent = source == "urgent"
         deliveries = self._consumer.deliveries(
             outbound_urgent_queue(self._alias) if urgent else outbound_queue(self._alias),

@@ -44,7 +44,7 @@ _MOST_SECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class QueuedRequest:
     """One request in hand."""
 
     delivery: Delivery
@@ -59,7 +59,7 @@ class Ticket:
     request_id: str | None
     correlation_id: str | None
     attempts: int
-    """Visits before this one that ended in a wait of the request's own."""
+    """Earlier attempts that ended in a wait of the request's own."""
     first_seen: datetime | None
     """When a worker saw it first, by the trusted time; None where nobody knew that."""
     waited_seconds: float
@@ -118,7 +118,7 @@ class Ticket:
         return None if published is None else max(0.0, (now - published).total_seconds())
 
 
-def read_ticket(delivery: Delivery, *, limits: OutboundLimits, clock: Clock) -> Ticket:
+def read_ticket(delivery: Delivery, *, limits: OutboundLimits, clock: Clock) -> QueuedRequest:
     """Read a delivery; nothing that it can hold makes this raise."""
     alias, urgent = parse_outbound_key(delivery.routing_key)
     request, invalid = None, None
@@ -129,7 +129,7 @@ def read_ticket(delivery: Delivery, *, limits: OutboundLimits, clock: Clock) -> 
         )
     except RequestInvalid as error:
         invalid = error
-    return Ticket(
+    return QueuedRequest(
         delivery=delivery,
         alias=alias,
         urgent=urgent,

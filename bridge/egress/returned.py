@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.trusted_time import is_over
-from bridge.egress.conclusion import Deferred, Ended
+from bridge.egress.conclusion import Ended, RetryLater
 from bridge.egress.deliveries import take_deliveries
 from bridge.egress.request import GIVEN_UP, read_ticket
 from bridge.egress.settle import Settler
 from bridge.errors import BridgeError, BrokerAccessRefused, MessageTooLarge, TopologyMissing, TransientError
-from bridge.flow.waiting import Patience, first_of, report_bug, wait_for_any, wait_of
+from bridge.flow.waiting import Backoff, first_of, report_bug, wait_for_any, wait_of
 from bridge.telemetry.egress_events import ConsumingFailed, QueueMissing, RequestLeft, RequestReceived
 from bridge.wire.topology import (
     OUTBOUND_RETURNED,
@@ -149,7 +149,7 @@ class ReturnedDrain:
             # These are made anew for a wait, and what is wrong with them would be gone.
             await self._settler.end(ticket, Ended("failed", "invalid_request", str(ticket.invalid)))
         else:
-            await self._settler.defer(ticket, Deferred("queue_missing", untouched=True), counts=False)
+            await self._settler.defer(ticket, RetryLater("queue_missing", untouched=True), counts=False)
 
     async def _fail_unknown(self, delivery: Delivery) -> None:
         ticket = read_ticket(delivery, limits=self._limits, clock=self._clock)
@@ -167,7 +167,7 @@ class ReturnedDrain:
             return
         self._emit(RequestReceived(alias, "returned"))
         if await self._settler.ready(ticket):
-            await self._settler.defer(ticket, Deferred("queue_missing", untouched=True), counts=False)
+            await self._settler.defer(ticket, RetryLater("queue_missing", untouched=True), counts=False)
 
     async def _leave_to_others(self, delivery: Delivery, reason: str) -> None:
         """Send it home to be ended: only who has its mailbox can look, and nobody may have it any more."""
@@ -175,10 +175,10 @@ class ReturnedDrain:
         end_as = GIVEN_UP.get(reason, GIVEN_UP["delivery_limit"])
         ticket = replace(read_ticket(delivery, limits=self._limits, clock=self._clock), end_as=end_as)
         if await self._settler.ready(ticket):
-            await self._settler.defer(ticket, Deferred(end_as.code), counts=False)
+            await self._settler.defer(ticket, RetryLater(end_as.code), counts=False)
 
     async def _drain(self, stop: asyncio.Event) -> None:
-        patience = Patience(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
+        patience = Backoff(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
         while not stop.is_set():
             deliveries = self._consumer.deliveries(
                 OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False, tell=self._tell

@@ -15,7 +15,7 @@ from bridge.domain.send_protocol import MOST_CALLS, Outcome, Progress, Step
 from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.egress.availability.pauses import HeldBack
-from bridge.egress.conclusion import Conclusion, Deferred, Ended, Left
+from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.draft import BlobReader, create_draft
 from bridge.egress.options import SendOptions
 from bridge.errors import (
@@ -79,7 +79,7 @@ class SendRun:
     alias: str
     clock: Clock
     emit: Emit
-    take_turn: Callable[[], Awaitable[Begun | Deferred | Left | None]]
+    take_turn: Callable[[], Awaitable[Begun | RetryLater | Released | None]]
     """Returns when the mail may go, or what to do instead of waiting for that; None once it has expired."""
     give_back: Callable[[Begun], None]
     """A turn that was not used."""
@@ -93,7 +93,7 @@ class SendRun:
     """A turn that was used, and the attempt that it was used for."""
     begins: Callable[[str], None] = lambda _: None
     """An attempt is about to be entered in the ledger."""
-    cleared: Callable[[str], Awaitable[bool | Deferred | Left]] | None = None
+    cleared: Callable[[str], Awaitable[bool | RetryLater | Released]] | None = None
     """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
     in_time: Callable[[str], bool] = lambda _: True
     """Tells whether that still counts when the call goes out; asked on any thread."""
@@ -134,7 +134,7 @@ class SendRun:
     _made: bool = False
     """The last call that sends may have been made: it went out, and no answer of Exchange's says otherwise."""
 
-    async def run(self, *, look_first: bool) -> Conclusion:
+    async def run(self, *, look_first: bool) -> AttemptResult:
         """
         Go as far as it goes now.
 
@@ -151,14 +151,14 @@ class SendRun:
                         await self._mark_found()
                     return self._ended(progress)
                 if progress.step in _CHANGES and self.abandoned():
-                    return Left()
+                    return Released()
                 following = await self._step(progress)
-                if isinstance(following, Deferred):
+                if isinstance(following, RetryLater):
                     return replace(following, untouched=not self._entered and not self._findings.blind)
                 if not isinstance(following, Progress):
                     return following
                 progress = following
-            return Deferred(CallRefused.code)  # other workers cross this one again and again
+            return RetryLater(CallRefused.code)  # other workers cross this one again and again
         finally:
             self._withdraw()
             self._end_turn()
@@ -185,13 +185,13 @@ class SendRun:
                 self.settle(self._turn, self._attempt)
         self._turn = self._attempt = None
 
-    async def _step(self, progress: Progress[str]) -> Progress[str] | Conclusion:
+    async def _step(self, progress: Progress[str]) -> Progress[str] | AttemptResult:
         match progress.step:
             case Step.DEFER:
-                return Deferred(SendOutcomeUnknown.code)
+                return RetryLater(SendOutcomeUnknown.code)
             case Step.ENTER if self._unanswered and self._is_last_call():
                 # Three calls within a second would all meet the same short trouble: the last one is for a later visit.
-                return Deferred(SendOutcomeUnknown.code)
+                return RetryLater(SendOutcomeUnknown.code)
             case Step.AGAIN:
                 # Before the others look: it would count as a call for them.
                 self._withdraw()
@@ -203,7 +203,7 @@ class SendRun:
                 turn = await self.take_turn()
                 if turn is None:
                     return protocol.begin(expired=True)
-                if isinstance(turn, Deferred | Left):
+                if isinstance(turn, RetryLater | Released):
                     return turn
                 self._turn = turn
         try:
@@ -211,38 +211,38 @@ class SendRun:
         except (MessageError, TransientError) as error:
             return await self._failed(progress, error)
 
-    async def _held_back(self, progress: Progress[str]) -> Progress[str] | Deferred | Left | None:
+    async def _held_back(self, progress: Progress[str]) -> Progress[str] | RetryLater | Released | None:
         """Return what to do instead of a send whose turn it is not, None where nothing is to be waited for."""
         if progress.step is not Step.SEND:
             return None
         if not (self._over() or self._still_wanted()):
-            return Deferred(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS)
+            return RetryLater(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS)
         if self._unanswered and self.sends.too_many:
-            return Deferred(SendsUnanswered.code)
+            return RetryLater(SendsUnanswered.code)
         if self.cleared is None:
             return None
         cleared = await self.cleared(self._own(progress).stamp.attempt)
-        if isinstance(cleared, Deferred | Left):
+        if isinstance(cleared, RetryLater | Released):
             return cleared
         return None if cleared else protocol.not_made(progress)
 
-    async def _called(self, progress: Progress[str]) -> Progress[str] | Left:
+    async def _called(self, progress: Progress[str]) -> Progress[str] | Released:
         if self._entered:
             return await self._timed(progress)
         # Whatever a call does that is given up is found by the next visit, as after a kill.
-        return await unless_set(self.giving_up, self._timed(progress)) or Left()
+        return await unless_set(self.giving_up, self._timed(progress)) or Released()
 
     async def _failed(
         self, progress: Progress[str], error: MessageError | TransientError
-    ) -> Progress[str] | Conclusion:
+    ) -> Progress[str] | AttemptResult:
         if isinstance(error, TransientError):
             if await self._stumbled(error):
                 return _unanswered(progress, made=self._made)
             if isinstance(error, HeldBack):
-                return Deferred(error.code, own=self._maybe_own)
-            return Deferred(error.code, error.retry_after_seconds, own=self._maybe_own)
+                return RetryLater(error.code, own=self._maybe_own)
+            return RetryLater(error.code, error.retry_after_seconds, own=self._maybe_own)
         if progress.step not in {Step.CREATE, Step.SEND}:
-            return Deferred(error.code)  # a request is given up for what its mail is, not for an entry of ours
+            return RetryLater(error.code)  # a request is given up for what its mail is, not for an entry of ours
         detail = error.exchange_code if isinstance(error, SendRefused) else error.detail
         self._reason = EndReason("failed", error.code, detail)
         return protocol.give_up(progress)

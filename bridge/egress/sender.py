@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from bridge.domain.outbound_records import EndReason
 from bridge.egress.admission.rate import Pace
-from bridge.egress.attempt import Visits
+from bridge.egress.attempt import Attempts
 from bridge.egress.availability.health import DrainHealth
 from bridge.egress.availability.pauses import Pauses
 from bridge.egress.availability.probe import MailboxProof
-from bridge.egress.availability.quiet import QuietMailbox
-from bridge.egress.conclusion import Conclusion, Deferred, Ended, Left
+from bridge.egress.availability.quiet import PausingMailbox
+from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.options import EgressOptions
 from bridge.egress.queues import MailboxQueues
-from bridge.egress.request import Ticket, read_ticket
+from bridge.egress.request import QueuedRequest, read_ticket
 from bridge.egress.settle import Settler
 from bridge.egress.sweep import keep_sweeping
 from bridge.errors import BridgeError, MessageTooLarge
@@ -86,12 +86,12 @@ class MailboxSender:
             emit=emit,
         )
         self._health = DrainHealth(self.part, health, self._pauses, consumer, self._standing_by)
-        self._mailbox = mailbox = QuietMailbox(mailbox, self._pauses, self._health.report)
+        self._mailbox = mailbox = PausingMailbox(mailbox, self._pauses, self._health.report)
         self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._health.day_left = lambda: self._pace.left()[1]
         self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
         self._stopping = asyncio.Event()
-        self._visits = Visits(
+        self._visits = Attempts(
             alias=alias,
             sender=sender,
             mailbox=mailbox,
@@ -184,7 +184,7 @@ class MailboxSender:
         try:
             async with self._alone(ticket.request_id):
                 # Nothing is sent that could not be told of.
-                conclusion: Conclusion = Left()
+                conclusion: AttemptResult = Released()
                 if await self._settler.ready(ticket):
                     # Where requests of other mailboxes come behind it, none is held for the sake of one.
                     conclusion = await self._visits.visit(ticket, hold=source != "returned")
@@ -215,11 +215,11 @@ class MailboxSender:
             if waiting > 1:
                 self._in_hand[request_id] = (lock, waiting - 1)
 
-    async def _settle(self, ticket: Ticket, conclusion: Conclusion) -> None:
+    async def _settle(self, ticket: QueuedRequest, conclusion: AttemptResult) -> None:
         match conclusion:
             case Ended():
                 await self._settler.end(ticket, conclusion)
-            case Deferred() if not ticket.delivery.lost:
+            case RetryLater() if not ticket.delivery.lost:
                 counts = conclusion.own or (self._visits.counts(conclusion) and not self._pauses.paused)
                 try:
                     await self._settler.defer(ticket, conclusion, counts=counts)
@@ -228,7 +228,7 @@ class MailboxSender:
             case _:
                 self._emit(RequestLeft(self.alias, ticket.request_id, "lost" if ticket.delivery.lost else "stopping"))
 
-    async def _do_not_wait(self, ticket: Ticket, error: MessageTooLarge, *, its_own_trouble: bool) -> None:
+    async def _do_not_wait(self, ticket: QueuedRequest, error: MessageTooLarge, *, its_own_trouble: bool) -> None:
         """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
         if its_own_trouble:
             ending = replace(ticket, end_as=EndReason("failed", error.code, error.detail))

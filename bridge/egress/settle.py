@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bridge.egress.conclusion import Deferred, Ended
-    from bridge.egress.request import Ticket
+    from bridge.egress.conclusion import Ended, RetryLater
+    from bridge.egress.request import QueuedRequest
     from bridge.ports.broker import HeaderValue, Publisher
     from bridge.ports.clock import Clock
     from bridge.telemetry.events import Emit
@@ -62,7 +62,7 @@ class Settler:
         """Wait for the broker no more: the worker stops."""
         self._closed.set()
 
-    async def ready(self, ticket: Ticket) -> bool:
+    async def ready(self, ticket: QueuedRequest) -> bool:
         """Return True once the broker takes publishes, False where the request is not to be begun here any more."""
         wait = self._options.first_wait_seconds
         while not (self._closed.is_set() or ticket.delivery.lost):
@@ -75,7 +75,7 @@ class Settler:
                 return True
         return False
 
-    async def end(self, ticket: Ticket, ended: Ended) -> None:
+    async def end(self, ticket: QueuedRequest, ended: Ended) -> None:
         """Tell the end of a request, and acknowledge it."""
         now = self._clock.now()
         if ended.event in _DEAD_EVENTS:
@@ -95,7 +95,7 @@ class Settler:
             )
         )
 
-    async def defer(self, ticket: Ticket, deferred: Deferred, *, counts: bool) -> None:
+    async def defer(self, ticket: QueuedRequest, deferred: RetryLater, *, counts: bool) -> None:
         """
         Let a request wait in a retry queue, and acknowledge it here.
 
@@ -122,7 +122,7 @@ class Settler:
         ticket.delivery.ack()
         self._emit(RequestDeferred(self._label, ticket.request_id, deferred.code, attempts, step.seconds))
 
-    def _step(self, ticket: Ticket, deferred: Deferred, attempt: int) -> topology.RetryStep:
+    def _step(self, ticket: QueuedRequest, deferred: RetryLater, attempt: int) -> topology.RetryStep:
         steps, known = topology.RETRY_STEPS, self._clock.known()
         left = None
         if ticket.expires_at is not None and known is not None:
@@ -137,7 +137,7 @@ class Settler:
             )
         ]
 
-    async def _tell_delay(self, ticket: Ticket, code: str, now: datetime) -> bool:
+    async def _tell_delay(self, ticket: QueuedRequest, code: str, now: datetime) -> bool:
         if ticket.age_seconds(self._clock) < self._options.delayed_after_seconds:
             return False
         event = event_v1.build(
@@ -153,7 +153,7 @@ class Settler:
         await self._publish(ticket, _event_message(ticket, event))
         return True
 
-    async def _publish(self, ticket: Ticket, message: Message) -> None:
+    async def _publish(self, ticket: QueuedRequest, message: Message) -> None:
         """
         Return once the broker holds the message, in a queue; a confirm that did not come is asked for again.
 
@@ -181,7 +181,7 @@ class Settler:
             wait = min(wait * 2, self._options.longest_wait_seconds)
 
 
-def _end_event(ticket: Ticket, ended: Ended, now: datetime) -> MailEvent:
+def _end_event(ticket: QueuedRequest, ended: Ended, now: datetime) -> MailEvent:
     name = cast("EventName", f"outbound.{ended.event}")
     return event_v1.build(
         name,
@@ -198,16 +198,16 @@ def _end_event(ticket: Ticket, ended: Ended, now: datetime) -> MailEvent:
     )
 
 
-def _event_message(ticket: Ticket, event: MailEvent) -> Message:
+def _event_message(ticket: QueuedRequest, event: MailEvent) -> Message:
     traceparent = ticket.traces().get("traceparent")
     return event_v1.message_of(event, traceparent=traceparent if isinstance(traceparent, str) else None)
 
 
-def _seen(ticket: Ticket) -> dict[str, HeaderValue]:
+def _seen(ticket: QueuedRequest) -> dict[str, HeaderValue]:
     return {FIRST_SEEN: ticket.first_seen.isoformat()} if ticket.first_seen is not None else {}
 
 
-def _dead_message(ticket: Ticket, ended: Ended, now: datetime) -> Message:
+def _dead_message(ticket: QueuedRequest, ended: Ended, now: datetime) -> Message:
     headers: dict[str, HeaderValue] = {
         **ticket.traces(),
         REASON: ended.code,
@@ -220,7 +220,7 @@ def _dead_message(ticket: Ticket, ended: Ended, now: datetime) -> Message:
     return _again(ticket, topology.DEAD, headers)
 
 
-def _again(ticket: Ticket, amqp_exchange: str, headers: dict[str, HeaderValue]) -> Message:
+def _again(ticket: QueuedRequest, amqp_exchange: str, headers: dict[str, HeaderValue]) -> Message:
     """The same request under the same key, with headers made anew: none of a publisher's reach RabbitMQ twice."""
     delivery = ticket.delivery
     return Message(

@@ -22,7 +22,7 @@ _SHORTEST_WAIT_SECONDS = 0.01  # the rounding of a sum must not become a busy lo
 
 
 @dataclass(slots=True)
-class Patience:
+class Backoff:
     """Counts failures in a row and turns each into what happens next."""
 
     policy: RetryPolicy = field(default_factory=RetryPolicy)

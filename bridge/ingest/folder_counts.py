@@ -25,7 +25,7 @@ _UNSEEN_LOOKS: Final = 3
 """So many looks in vain, one after the other, are told: reading the inbox may meet no such trouble."""
 
 
-class AsideWatch:
+class FolderWatch:
     """Of one mailbox, while this worker reads it; `changed` is called when there is other news for people."""
 
     def __init__(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _AT_A_TIME = 50
 
 
-class ParkingAttendant:
+class MailParking:
     """
     What of one mailbox is to be parked, and how much of it lately was.
 

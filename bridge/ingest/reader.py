@@ -33,18 +33,18 @@ from bridge.errors import (
 )
 from bridge.flow.waiting import (
     ANSWER_LATE_SECONDS,
-    Patience,
+    Backoff,
     any_of,
     called_when_late,
     unless_set,
     wait_for_any,
     wait_of,
 )
-from bridge.ingest.folder_counts import AsideWatch
+from bridge.ingest.folder_counts import FolderWatch
 from bridge.ingest.large_mails import LargeMails
 from bridge.ingest.limits import TransferLimits
 from bridge.ingest.mail_memory import MailMemory
-from bridge.ingest.parking import ParkingAttendant
+from bridge.ingest.parking import MailParking
 from bridge.ingest.transfer import Transfer
 from bridge.ports.unhurried import unhurried
 from bridge.telemetry.health import reading_part
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from bridge.domain.mail import Listing, ReadMail
     from bridge.domain.roster import Roster
     from bridge.flow.byte_budget import ByteBudget
-    from bridge.ingest.notifications.streams import MailboxNotices
+    from bridge.ingest.notifications.streams import MailboxNotifications
     from bridge.ports.broker import Message, Publisher
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -138,7 +138,7 @@ class MailboxReader:
         emit: Emit,
         health: Health,
         options: IngestOptions | None = None,
-        notices: MailboxNotices | None = None,
+        notices: MailboxNotifications | None = None,
         roster: Roster | None = None,
     ) -> None:
         self.alias = alias
@@ -153,7 +153,7 @@ class MailboxReader:
         self._options = options or IngestOptions()
         self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
         self._large = LargeMails(compose, self._memory, large_budget or budget, self.wake.set)
-        self._parking = ParkingAttendant(
+        self._parking = MailParking(
             alias=alias,
             inbox=inbox,
             publisher=publisher,
@@ -164,7 +164,7 @@ class MailboxReader:
         )
         self._brake = PublishBrake()
         self._window = Window(self._options.limits.unconfirmed)
-        self._patience = Patience(self._options.retry)
+        self._patience = Backoff(self._options.retry)
         self._failing_since: float | None = None
         self._elsewhere, self._removed_before = False, 0
         self._holds = self._told_late = False
@@ -184,7 +184,7 @@ class MailboxReader:
         self._fronts: dict[str, KnownFront] = {}
         self._wakes = 0
         """How often new mail was heard of."""
-        self.aside = AsideWatch(
+        self.aside = FolderWatch(
             alias,
             inbox,
             emit,

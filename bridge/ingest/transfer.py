@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bridge.ingest.large_mails import LargeMails
     from bridge.ingest.limits import TransferLimits
     from bridge.ingest.mail_memory import MailMemory
-    from bridge.ingest.parking import ParkingAttendant
+    from bridge.ingest.parking import MailParking
     from bridge.ports.broker import Message, Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -73,7 +73,7 @@ class Transfer:
         inbox: Inbox,
         publisher: Publisher,
         memory: MailMemory,
-        parking: ParkingAttendant,
+        parking: MailParking,
         brake: PublishBrake,
         window: Window,
         budget: ByteBudget,

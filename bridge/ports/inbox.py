@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.domain.mail import Fetched, Listing, MailRef, Removal
-    from bridge.domain.mailbox_state import LeftAside
+    from bridge.domain.mailbox_state import FolderCounts
     from bridge.ports.broker import PublishReceipt
 
 
@@ -60,7 +60,7 @@ class Inbox(Protocol):
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
 
-    async def count_aside(self) -> LeftAside:
+    async def count_aside(self) -> FolderCounts:
         """
         Return what lies in the junk folder and in `Bridge Parked` (nothing where there is no such folder), how full the
         mailbox is, and whether the folder into which published mails are moved is there.

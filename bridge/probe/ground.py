@@ -49,7 +49,7 @@ class Arrived:
 
 
 @dataclass
-class Ground:
+class ProbeFixture:
     """The folder and the mails of one run."""
 
     wire: Wire

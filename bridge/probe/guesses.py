@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 
 class Needs(StrEnum):
@@ -40,7 +40,7 @@ class Step:
     needs: Needs
     sign_in: str | None
     """`oauth` or `password` where it makes sense with that alone."""
-    look: Callable[[Probing], Seen]
+    look: Callable[[ProbeContext], Seen]
 
 
 STEPS: dict[int, Step] = {}
@@ -48,10 +48,10 @@ STEPS: dict[int, Step] = {}
 
 def step(
     guess: int, assumes: str, *, needs: Needs = Needs.READ, sign_in: str | None = None
-) -> Callable[[Callable[[Probing], Seen]], Callable[[Probing], Seen]]:
+) -> Callable[[Callable[[ProbeContext], Seen]], Callable[[ProbeContext], Seen]]:
     """Make a function the check of a guess."""
 
-    def register(look: Callable[[Probing], Seen]) -> Callable[[Probing], Seen]:
+    def register(look: Callable[[ProbeContext], Seen]) -> Callable[[ProbeContext], Seen]:
         if guess in STEPS:
             message = f"guess {guess} has a step already"
             raise ValueError(message)

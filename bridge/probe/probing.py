@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.ground import Ground
+    from bridge.probe.ground import ProbeFixture
     from bridge.probe.token_endpoint import TokenEndpoint
     from bridge.probe.wire import Answer, Wire
 
 
 @dataclass(frozen=True)
-class Probing:
+class ProbeContext:
     """One run on one mailbox."""
 
     wire: Wire
-    ground: Ground
+    ground: ProbeFixture
     entra: TokenEndpoint | None
     """None where names and passwords sign in."""
     thorough: bool = False
@@ -26,7 +26,7 @@ class Probing:
     """What one step found and another asks for as well."""
 
     def ok(self, body: etree._Element) -> Answer:
-        """Return the answer to a call that has to work; raises `NotCheckable` as `Ground.ok`."""
+        """Return the answer to a call that has to work; raises `NotCheckable` as `ProbeFixture.ok`."""
         return self.ground.ok(body)
 
     def call(self, body: etree._Element) -> Answer:

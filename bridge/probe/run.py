@@ -30,9 +30,9 @@ from bridge.probe import (
 )
 from bridge.probe.by_hand import BY_HAND
 from bridge.probe.errors import NotCheckable
-from bridge.probe.ground import Ground
+from bridge.probe.ground import ProbeFixture
 from bridge.probe.guesses import STEPS, Needs, Step
-from bridge.probe.probing import Probing
+from bridge.probe.probing import ProbeContext
 from bridge.probe.report import Report, Result, State
 from bridge.probe.wire import Wire
 
@@ -103,11 +103,11 @@ def probe(
     The probe's folder and mails are removed in the end, also after an interruption, which the report then tells.
     """
     wire = Wire(target)
-    ground = Ground(wire, announce)
+    ground = ProbeFixture(wire, announce)
     results: list[Result] = []
     interrupted = False
     left: list[str] = []
-    probing = Probing(wire, ground, entra, wanted.thorough)
+    probing = ProbeContext(wire, ground, entra, wanted.thorough)
     try:
         try:
             for number in numbers():
@@ -128,7 +128,7 @@ def probe(
     return Report(alias, signed_in, wire.server_version, wanted.mode, results, left, interrupted)
 
 
-def _clean(ground: Ground) -> list[str]:
+def _clean(ground: ProbeFixture) -> list[str]:
     try:
         return ground.clean()
     except KeyboardInterrupt:
@@ -137,7 +137,7 @@ def _clean(ground: Ground) -> list[str]:
         return [f"whatever of the folder and the mails was there ({error.code})"]
 
 
-def _result(number: int, probing: Probing, wanted: Wanted) -> Result:
+def _result(number: int, probing: ProbeContext, wanted: Wanted) -> Result:
     if number in BY_HAND:
         assumes, why = BY_HAND[number]
         return Result(number, assumes, "by hand", State.NOT_CHECKABLE, f"by hand: {why}")
@@ -158,7 +158,7 @@ def _result(number: int, probing: Probing, wanted: Wanted) -> Result:
     return Result(number, step.assumes, step.needs.value, State.SAME if seen.same else State.DIFFERS, seen.what)
 
 
-def _left_out(step: Step, probing: Probing, wanted: Wanted) -> str:
+def _left_out(step: Step, probing: ProbeContext, wanted: Wanted) -> str:
     signed_in = "oauth" if probing.wire.target.tokens is not None else "password"
     if step.sign_in not in {None, signed_in}:
         return "it makes sense with another way to sign in only"

@@ -11,14 +11,14 @@ from bridge.probe.guesses import Seen, step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _NOBODY: Final = "11111111-1111-1111-1111-111111111111"
 _UNKNOWN_CERTIFICATE: Final = "401 invalid_client AADSTS700027"
 
 
 def _told(
-    probe: Probing,
+    probe: ProbeContext,
     *,
     claims: Mapping[str, object] | None = None,
     head: Mapping[str, object | None] | None = None,
@@ -42,7 +42,7 @@ def _compared(found: Mapping[str, str], expected: Mapping[str, str]) -> Seen:
     "an assertion's app is looked at before its audience, both before its certificate, that before its times",
     sign_in="oauth",
 )
-def order_of_an_assertion(probe: Probing) -> Seen:
+def order_of_an_assertion(probe: ProbeContext) -> Seen:
     elsewhere, ended = {"aud": "https://elsewhere.example/"}, {"exp": int(time.time()) - 86_400, "nbf": 0}
     found = {
         "another app, audience and certificate": _told(probe, claims={"iss": _NOBODY, "sub": _NOBODY, **elsewhere}),
@@ -62,7 +62,7 @@ def order_of_an_assertion(probe: Probing) -> Seen:
     "what is no assertion, names no certificate, or is of another algorithm or type has a code of its own",
     sign_in="oauth",
 )
-def form_of_an_assertion(probe: Probing) -> Seen:
+def form_of_an_assertion(probe: ProbeContext) -> Seen:
     found = {
         "no JWT": _told(probe, text="none"),
         "no thumbprint": _told(probe, head={"x5t#S256": None}),
@@ -83,7 +83,7 @@ def form_of_an_assertion(probe: Probing) -> Seen:
 
 
 @step(141, "of a secret and an assertion in one request the secret is looked at, and nothing else", sign_in="oauth")
-def secret_beside_an_assertion(probe: Probing) -> Seen:
+def secret_beside_an_assertion(probe: ProbeContext) -> Seen:
     answer = probe.token_endpoint().ask(client_assertion="none", client_assertion_type=JWT_BEARER)
     return Seen(answer.told == "200", answer.told)
 
@@ -93,7 +93,7 @@ def secret_beside_an_assertion(probe: Probing) -> Seen:
     "a token of another issuer, shown for an app that trusts none, is 401 invalid_client AADSTS70025",
     sign_in="oauth",
 )
-def token_of_another_issuer(probe: Probing) -> Seen:
+def token_of_another_issuer(probe: ProbeContext) -> Seen:
     claims = {"iss": "https://elsewhere.example", "sub": "nobody", "aud": "api://AzureADTokenExchange"}
     told = _told(probe, claims=claims, head={"alg": "RS256", "kid": "nobody's", "x5t#S256": None})
     return Seen(told == "401 invalid_client AADSTS70025", told)

@@ -12,25 +12,25 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 
-def _associated(probe: Probing) -> etree._Element:
+def _associated(probe: ProbeContext) -> etree._Element:
     subject = element("t:Subject", text=probe.ground.next_name())
     return element("t:Message", subject, element("t:IsAssociated", text="true"))
 
 
-def _beside(probe: Probing, folder: etree._Element) -> set[str]:
+def _beside(probe: ProbeContext, folder: etree._Element) -> set[str]:
     found = probe.ok(ews.find(folder, traversal="Associated", limit=1000))
     return {str(one.get("Id")) for one in found.all("ItemId")}
 
 
-def _made(probe: Probing) -> ews.ItemId:
+def _made(probe: ProbeContext) -> ews.ItemId:
     return ews.id_of(probe.ok(ews.create(probe.ground.folder(), _associated(probe))).first("ItemId"))
 
 
 @step(122, "an associated item that is deleted to Deleted Items is nowhere any more", needs=Needs.WRITE)
-def deleted(probe: Probing) -> Seen:
+def deleted(probe: ProbeContext) -> Seen:
     trash = distinguished("deleteditems")
     before = _beside(probe, trash)
     made = _made(probe)
@@ -43,7 +43,7 @@ def deleted(probe: Probing) -> Seen:
 
 
 @step(123, "IsAssociated is set when an item is made and never again: ErrorInvalidPropertySet", needs=Needs.WRITE)
-def set_later(probe: Probing) -> Seen:
+def set_later(probe: ProbeContext) -> Seen:
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name()))
     value = element("t:IsAssociated", text="true")
     later = probe.code(ews.update(draft, ews.field("item:IsAssociated"), value))

@@ -11,7 +11,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _OWN: Final = "Words of its own."
 _QUOTED: Final = "Words of the mail before, which are quoted."
@@ -24,13 +24,13 @@ _OTHERWISE: Final = _PAGE.format(f"<p>{_OWN}</p><div>On Monday, A wrote:</div><b
 _LINK_AND_IMAGE: Final = _PAGE.format('<a href="https://example.org/">a</a><img src="https://example.org/a.png">')
 
 
-def body_saved(probe: Probing, subject: str, body: str, kind: str = "HTML") -> ews.ItemId:
+def body_saved(probe: ProbeContext, subject: str, body: str, kind: str = "HTML") -> ews.ItemId:
     """Return the id of a draft that was saved with a body."""
     parts = element("t:Subject", text=subject), element("t:Body", text=body, BodyType=kind)
     return ews.id_of(probe.ok(ews.create(probe.ground.folder(), element("t:Message", *parts))).first("ItemId"))
 
 
-def body_shown(probe: Probing, found: ews.ItemId, name: str, *shape: etree._Element) -> etree._Element:
+def body_shown(probe: ProbeContext, found: ews.ItemId, name: str, *shape: etree._Element) -> etree._Element:
     """Return an element that holds a body of an item, asked for in a shape with these parts."""
     more = element("t:AdditionalProperties", ews.field(f"item:{name}"))
     wanted = element("m:ItemShape", element("t:BaseShape", text="IdOnly"), *shape, more)
@@ -38,7 +38,7 @@ def body_shown(probe: Probing, found: ews.ItemId, name: str, *shape: etree._Elem
 
 
 @step(136, "what Outlook quotes of an earlier mail is not unique, a blockquote is", needs=Needs.WRITE)
-def unique_bodies(probe: Probing) -> Seen:
+def unique_bodies(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     body_saved(probe, subject, _QUOTED, "Text")
     there = []
@@ -50,7 +50,7 @@ def unique_bodies(probe: Probing) -> Seen:
 
 
 @step(137, "NormalizedBody is what is in the body, within a div", needs=Needs.WRITE)
-def normalized_bodies(probe: Probing) -> Seen:
+def normalized_bodies(probe: ProbeContext) -> Seen:
     made = body_saved(probe, probe.ground.next_name(), _PAGE.format("<p>words</p>"))
     body = (body_shown(probe, made, "NormalizedBody").text or "").strip()
     within = body.startswith("<div") and body.endswith("</div>")
@@ -59,7 +59,7 @@ def normalized_bodies(probe: Probing) -> Seen:
 
 
 @step(138, "links get target=_blank, and the src of blocked images becomes blockedimagesrc", needs=Needs.WRITE)
-def links_and_images(probe: Probing) -> Seen:
+def links_and_images(probe: ProbeContext) -> Seen:
     made = body_saved(probe, probe.ground.next_name(), _LINK_AND_IMAGE)
     asked = [element(f"t:{name}", text="true") for name in ("BlockExternalImages", "AddBlankTargetToLinks")]
     body = (body_shown(probe, made, "Body", *asked).text or "").lower()

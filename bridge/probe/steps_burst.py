@@ -15,7 +15,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _MAILS: Final = 40
 _RATE: Final = 30
@@ -39,7 +39,7 @@ class _Burst:
 
 
 @step(28, "IsSubmitted shows on a draft that was submitted and waits in Drafts", needs=Needs.THOROUGH)
-def submitted_drafts(probe: Probing) -> Seen:
+def submitted_drafts(probe: ProbeContext) -> Seen:
     found = _burst(probe)
     if not found.in_drafts:
         raise NotCheckable(f"of {_MAILS} mails none waited in Drafts, {found.in_outbox} in the Outbox")
@@ -50,7 +50,7 @@ def submitted_drafts(probe: Probing) -> Seen:
 
 @step(32, "no more than thirty mails leave in a minute; the others wait in the Outbox or in Drafts",
       needs=Needs.THOROUGH)  # fmt: skip
-def rate(probe: Probing) -> Seen:
+def rate(probe: ProbeContext) -> Seen:
     found = _burst(probe)
     waited = found.in_outbox + found.in_drafts
     same = waited > 0 and found.in_first_minute <= _RATE and found.seconds > _MINUTE_SECONDS
@@ -61,14 +61,14 @@ def rate(probe: Probing) -> Seen:
     return Seen(same, words)
 
 
-def _burst(probe: Probing) -> _Burst:
+def _burst(probe: ProbeContext) -> _Burst:
     found = probe.shared.get("burst")
     if not isinstance(found, _Burst):
         found = probe.shared["burst"] = _send_many(probe)
     return found
 
 
-def _send_many(probe: Probing) -> _Burst:
+def _send_many(probe: ProbeContext) -> _Burst:
     ground = probe.ground
     before = len(ground.arrivals(ground.name))
     drafts = [(subject := ground.next_name(), ground.draft(ground.mail(subject))) for _ in range(_MAILS)]
@@ -92,7 +92,7 @@ def _send_many(probe: Probing) -> _Burst:
     return _Burst(in_outbox, len(waiting), submitted, in_first_minute, seconds)
 
 
-def _waiting(probe: Probing, folder: etree._Element, wanted: set[str]) -> list[etree._Element]:
+def _waiting(probe: ProbeContext, folder: etree._Element, wanted: set[str]) -> list[etree._Element]:
     """Return the mails of these subjects in a folder."""
     fields = [ews.field("item:Subject"), ews.field("item:IsSubmitted")]
     restriction = ews.contains("item:Subject", probe.ground.name)

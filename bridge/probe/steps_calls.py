@@ -11,7 +11,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _TOO_MANY_BYTES = 65 << 20
 _OVERRIDE = "X-BackEndOverrideCookie"
@@ -24,7 +24,7 @@ def _harmless() -> etree._Element:
 
 
 @step(11, "401 without a token has no body and offers Bearer alone", sign_in="oauth")
-def no_token(probe: Probing) -> Seen:
+def no_token(probe: ProbeContext) -> Seen:
     answer = probe.wire.call(_harmless(), signed=False)
     schemes = _schemes(answer.challenges)
     same = answer.status == 401 and schemes == ["Bearer"] and not answer.content
@@ -32,7 +32,7 @@ def no_token(probe: Probing) -> Seen:
 
 
 @step(12, "401 on-premises offers NTLM and Basic, not Negotiate", sign_in="password")
-def on_premises(probe: Probing) -> Seen:
+def on_premises(probe: ProbeContext) -> Seen:
     answer = probe.wire.call(_harmless(), signed=False)
     schemes = _schemes(answer.challenges)
     return Seen(answer.status == 401 and sorted(schemes) == ["Basic", "NTLM"], f"{answer.status}, offers {schemes}")
@@ -44,7 +44,7 @@ def _schemes(challenges: tuple[str, ...]) -> list[str]:
 
 
 @step(19, "an app-only call without impersonation, or without X-AnchorMailbox, is refused", sign_in="oauth")
-def headers_left_out(probe: Probing) -> Seen:
+def headers_left_out(probe: ProbeContext) -> Seen:
     nobody = probe.wire.call(_harmless(), impersonate=False).code
     unanchored = probe.wire.call(_harmless(), anchor=False).code
     same = nobody != "NoError" and unanchored != "NoError"
@@ -52,7 +52,7 @@ def headers_left_out(probe: Probing) -> Seen:
 
 
 @step(20, "an unknown operation is the fault ErrorInvalidRequest; with --thorough, too: 65 MB are HTTP 413")
-def unknown_operation(probe: Probing) -> Seen:
+def unknown_operation(probe: ProbeContext) -> Seen:
     answer = probe.wire.call(element("m:BridgeProbe"))
     told = f"HTTP {answer.status} {answer.code}"
     if not probe.thorough:
@@ -62,7 +62,7 @@ def unknown_operation(probe: Probing) -> Seen:
 
 
 @step(43, "X-BackEndOverrideCookie comes only when X-PreferServerAffinity is sent")
-def affinity(probe: Probing) -> Seen:
+def affinity(probe: ProbeContext) -> Seen:
     without = _OVERRIDE in probe.wire.call(_harmless()).headers.get("Set-Cookie", "")
     preferred = probe.wire.call(_harmless(), headers={"X-PreferServerAffinity": "true"})
     asked = _OVERRIDE in preferred.headers.get("Set-Cookie", "")
@@ -72,7 +72,7 @@ def affinity(probe: Probing) -> Seen:
 
 @step(66, "ExpandDL of a mailbox is ErrorNameResolutionNoMailbox; a folder into itself ErrorMoveCopyFailed",
       needs=Needs.WRITE)  # fmt: skip
-def groups_and_circles(probe: Probing) -> Seen:
+def groups_and_circles(probe: ProbeContext) -> Seen:
     mailbox = element("m:Mailbox", element("t:EmailAddress", text=probe.wire.target.address))
     expanded = probe.code(element("m:ExpandDL", mailbox))
     folder = probe.ground.subfolder()

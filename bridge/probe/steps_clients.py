@@ -12,7 +12,7 @@ from bridge.probe.guesses import Needs, Seen, step
 from bridge.probe.subscribing import subscribe_request
 
 if TYPE_CHECKING:
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _LONG = 300
@@ -20,7 +20,7 @@ _CUT_AT = 255
 
 
 @step(93, "what breaks the schema is the fault ErrorSchemaValidation, such as bare text in GetMailTips")
-def broken_schema(probe: Probing) -> Seen:
+def broken_schema(probe: ProbeContext) -> Seen:
     address = probe.wire.target.address
     code = probe.code(
         element(
@@ -34,7 +34,7 @@ def broken_schema(probe: Probing) -> Seen:
 
 
 @step(94, "FindItem with item:Body among its properties is ErrorInvalidPropertyRequest", needs=Needs.WRITE)
-def body_in_find(probe: Probing) -> Seen:
+def body_in_find(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     probe.ground.draft(probe.ground.mail(probe.ground.next_name()), folder=folder)
     code = probe.code(ews.find(folder, fields=[ews.field("item:Body")]))
@@ -42,7 +42,7 @@ def body_in_find(probe: Probing) -> Seen:
 
 
 @step(95, "a subject set as a property is cut at 255 letters, one of MIME is kept whole", needs=Needs.WRITE)
-def long_subjects(probe: Probing) -> Seen:
+def long_subjects(probe: ProbeContext) -> Seen:
     subject = f"{probe.ground.next_name()} {'x' * _LONG}"
     message = element("t:Message", element("t:Subject", text=subject))
     made = ews.id_of(probe.ok(ews.create(probe.ground.folder(), message)).first("ItemId"))
@@ -55,7 +55,7 @@ def long_subjects(probe: Probing) -> Seen:
 
 
 @step(96, "an attached mail keeps its categories until the outer mail is sent, not at the recipient", needs=Needs.WRITE)
-def attached_mail(probe: Probing) -> Seen:
+def attached_mail(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     categories = element("t:Categories", element("t:String", text="Bridge probe"))
     inner = element("t:Message", element("t:Subject", text=probe.ground.next_name()), categories)
@@ -77,7 +77,7 @@ def attached_mail(probe: Probing) -> Seen:
     return Seen(before and not after, f"in the draft: {words[before]}; at the recipient: {words[after]}")
 
 
-def _has_categories(probe: Probing, found: ItemId) -> bool:
+def _has_categories(probe: ProbeContext, found: ItemId) -> bool:
     shown = probe.ground.item(found, ews.field("item:Attachments"))
     attached = next(shown.iter(f"{T}AttachmentId"), None)
     if attached is None:
@@ -89,7 +89,7 @@ def _has_categories(probe: Probing, found: ItemId) -> bool:
 
 
 @step(97, "the root of public folders is ErrorNoPublicFolderReplicaAvailable where there are none")
-def public_folders(probe: Probing) -> Seen:
+def public_folders(probe: ProbeContext) -> Seen:
     shape = element("m:FolderShape", element("t:BaseShape", text="IdOnly"))
     code = probe.code(
         element("m:GetFolder", shape, folder_ids("m:FolderIds", distinguished("publicfoldersroot")))
@@ -100,7 +100,7 @@ def public_folders(probe: Probing) -> Seen:
 
 
 @step(98, "a push subscription with an address that nobody answers is refused at once")
-def unanswered_push(probe: Probing) -> Seen:
+def unanswered_push(probe: ProbeContext) -> Seen:
     url = "https://bridge-probe.invalid:1/"
     code = probe.code(subscribe_request("Push", distinguished("inbox"), push_url=url))
     return Seen(code == "ErrorInvalidPushSubscriptionUrl", code)

@@ -15,7 +15,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _MOMENTS_SECONDS: Final = 10.0
 _SET_BY_THE_SERVER: Final = re.compile(rb"(?im)^(?:Received|Date):.*\r\n(?:[ \t].*\r\n)*")
@@ -30,7 +30,7 @@ def _mime(item: etree._Element) -> bytes:
 
 
 @step(13, "a mail sent over EWS arrives as it was submitted, but for Received and Date", needs=Needs.WRITE)
-def bytes_that_arrive(probe: Probing) -> Seen:
+def bytes_that_arrive(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     mime = probe.ground.mail(subject)
     arrived = _mime(probe.ground.item(probe.ground.send_and_receive(subject, mime).id, mime=True))
@@ -44,14 +44,14 @@ def bytes_that_arrive(probe: Probing) -> Seen:
 
 
 @step(16, "a mail is delivered within moments of its acceptance", needs=Needs.WRITE)
-def seconds_to_arrive(probe: Probing) -> Seen:
+def seconds_to_arrive(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     arrived = probe.ground.send_and_receive(subject, probe.ground.mail(subject))
     return Seen(arrived.seconds < _MOMENTS_SECONDS, f"{arrived.seconds:.1f} s after the answer to SendItem")
 
 
 @step(21, "a second SendItem is ErrorItemNotFound, one of a mail that is no draft ErrorAccessDenied", needs=Needs.WRITE)
-def sent_twice(probe: Probing) -> Seen:
+def sent_twice(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     draft = probe.ground.draft(probe.ground.mail(subject))
     since = probe.ground.send(draft, subject)
@@ -66,7 +66,7 @@ def sent_twice(probe: Probing) -> Seen:
 
 
 @step(24, "the copy in Sent Items is not marked as submitted and has its named properties", needs=Needs.WRITE)
-def sent_copy(probe: Probing) -> Seen:
+def sent_copy(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     probe.ground.send_and_receive(subject, probe.ground.mail(subject), *written({REQUEST_ID: probe.ground.run}))
     shown = probe.ground.item(probe.ground.sent_copy(subject), uri(REQUEST_ID), ews.field("item:IsSubmitted"))
@@ -77,7 +77,7 @@ def sent_copy(probe: Probing) -> Seen:
 
 
 @step(26, "PidTagSearchKey and PidTagMessageDeliveryTime stay when a mail is moved", needs=Needs.WRITE)
-def moved_identity(probe: Probing) -> Seen:
+def moved_identity(probe: ProbeContext) -> Seen:
     def shown(found: ews.ItemId) -> tuple[str | None, str | None]:
         key, moment = ews.tag(ews.SEARCH_KEY, "Binary"), ews.tag(ews.DELIVERY_TIME, "SystemTime")
         item = probe.ground.item(found, key, moment)
@@ -94,7 +94,7 @@ def moved_identity(probe: Probing) -> Seen:
 
 @step(27, "the change key of CreateItem sends the draft when nobody touched it, and not after an UpdateItem",
       needs=Needs.WRITE)  # fmt: skip
-def fence(probe: Probing) -> Seen:
+def fence(probe: ProbeContext) -> Seen:
     touched, subject = probe.ground.next_name(), probe.ground.next_name()
     stale = probe.ground.draft(probe.ground.mail(touched))
     probe.ok(ews.update(stale, uri(REQUEST_ID), written({REQUEST_ID: probe.ground.run})[0]))
@@ -106,7 +106,7 @@ def fence(probe: Probing) -> Seen:
 
 
 @step(29, "Bcc and requests for receipts are taken from the MIME of the draft", needs=Needs.WRITE)
-def bcc(probe: Probing) -> Seen:
+def bcc(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     address = probe.wire.target.address
     asking = probe.ground.draft(probe.ground.mail(probe.ground.next_name(), Disposition_Notification_To=address))
@@ -120,7 +120,7 @@ def bcc(probe: Probing) -> Seen:
 
 
 @step(30, "the Message-ID of the draft's MIME survives the send", needs=Needs.WRITE)
-def message_id(probe: Probing) -> Seen:
+def message_id(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     mime = probe.ground.mail(subject)
     arrived = probe.ground.send_and_receive(subject, mime)
@@ -134,7 +134,7 @@ def message_id(probe: Probing) -> Seen:
 
 
 @step(44, "the copy in Sent Items comes with the draft's search key and its named properties", needs=Needs.WRITE)
-def late_copy(probe: Probing) -> Seen:
+def late_copy(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     draft = probe.ground.draft(probe.ground.mail(subject), *written({REQUEST_ID: probe.ground.run}))
     key = ews.tag(ews.SEARCH_KEY, "Binary")
@@ -152,7 +152,7 @@ def late_copy(probe: Probing) -> Seen:
 
 @step(68, "a reply quotes From, Sent, To and Subject; a draft cannot be answered: ErrorInvalidOperation",
       needs=Needs.WRITE)  # fmt: skip
-def reply(probe: Probing) -> Seen:
+def reply(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     arrived = probe.ground.send_and_receive(subject, probe.ground.mail(subject))
     answered = probe.ok(ews.create(probe.ground.folder(), _reply(probe, arrived.id))).first("ItemId")
@@ -164,7 +164,7 @@ def reply(probe: Probing) -> Seen:
     return Seen(same, f"of the four lines {len(quoted)} are there; a draft: {refused}")
 
 
-def _reply(probe: Probing, original: ews.ItemId) -> etree._Element:
+def _reply(probe: ProbeContext, original: ews.ItemId) -> etree._Element:
     shown = probe.ground.item(original, ews.field("item:Subject")).find(f"{T}ItemId")
     current = ews.id_of(shown) if shown is not None else original
     return element(

@@ -13,7 +13,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _SORTED_BY: Final = 101
 _REFUSED_IDS: Final = frozenset({"ErrorInvalidIdMalformed", "ErrorItemNotFound", "ErrorNonExistentMailbox"})
@@ -26,7 +26,7 @@ def _inbox(shape: str = "IdOnly") -> etree._Element:
 
 
 @step(114, "a Content-Type that is not text/xml is HTTP 415 without a body")
-def wrong_types(probe: Probing) -> Seen:
+def wrong_types(probe: ProbeContext) -> Seen:
     answers = [probe.wire.call(_inbox(), headers={"Content-Type": kind}) for kind in ("application/json", "text/plain")]
     same = all(answer.status == 415 and not answer.content for answer in answers)
     told = [f"HTTP {answer.status}, body {'there' if answer.content else 'empty'}" for answer in answers]
@@ -34,7 +34,7 @@ def wrong_types(probe: Probing) -> Seen:
 
 
 @step(115, "an id with any byte changed is malformed, not found, or of a mailbox that there is not", needs=Needs.WRITE)
-def changed_ids(probe: Probing) -> Seen:
+def changed_ids(probe: ProbeContext) -> Seen:
     found, _ = probe.ground.draft(probe.ground.mail(probe.ground.next_name()))
     raw = base64.b64decode(found)
     changed = [raw[:place] + bytes([raw[place] ^ 0xFF]) + raw[place + 1 :] for place in range(len(raw))]
@@ -46,7 +46,7 @@ def changed_ids(probe: Probing) -> Seen:
 
 
 @step(116, "more than 100 different fields to sort by are ErrorUnsupportedPathForSortGroup")
-def sorted_by_many(probe: Probing) -> Seen:
+def sorted_by_many(probe: ProbeContext) -> Seen:
     request = ews.find(distinguished("inbox"), limit=1)
     orders = [
         element("t:FieldOrder", ews.tag(f"0x{0x6600 + number:04x}", "Integer"), Order="Ascending")
@@ -59,7 +59,7 @@ def sorted_by_many(probe: Probing) -> Seen:
 
 @step(119, "GetAttachment tells Name, ContentType and ContentId beside the content, no size, times and flags",
       needs=Needs.WRITE)  # fmt: skip
-def attachment_alone(probe: Probing) -> Seen:
+def attachment_alone(probe: ProbeContext) -> Seen:
     attachment = element("t:FileAttachment", element("t:Name", text="a.txt"), element("t:Content", text="QUJD"))
     message = element(
         "t:Message",
@@ -75,7 +75,7 @@ def attachment_alone(probe: Probing) -> Seen:
 
 
 @step(120, "ViewPrivateItems comes to clients of Exchange2010_SP2 and later")
-def private_items(probe: Probing) -> Seen:
+def private_items(probe: ProbeContext) -> Seen:
     there = {
         version: bool(probe.wire.call(_inbox("AllProperties"), version=version).all("ViewPrivateItems"))
         for version in ("Exchange2010_SP1", "Exchange2010_SP2")
@@ -85,7 +85,7 @@ def private_items(probe: Probing) -> Seen:
 
 
 @step(135, "a header that is named comes in InternetMessageHeaders, alone; FindItem refuses it", needs=Needs.WRITE)
-def named_header(probe: Probing) -> Seen:
+def named_header(probe: ProbeContext) -> Seen:
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name(), X_Bridge_Probe="named"))
     path = element("t:IndexedFieldURI", FieldURI="item:InternetMessageHeader", FieldIndex="X-Bridge-Probe")
     shown = len(list(probe.ground.item(draft, path).iter(f"{T}InternetMessageHeader")))

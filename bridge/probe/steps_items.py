@@ -14,7 +14,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _ARTICLE_NUMBER = "0x0E23"
@@ -23,7 +23,7 @@ _THREAD_INDEX = base64.b64encode(b"\x01\xd0" + bytes(range(20))).decode("ascii")
 _TOO_LARGE_BYTES = 40 << 20
 
 
-def _draft(probe: Probing, folder: etree._Element | None = None) -> ItemId:
+def _draft(probe: ProbeContext, folder: etree._Element | None = None) -> ItemId:
     return probe.ground.draft(probe.ground.mail(probe.ground.next_name()), folder=folder)
 
 
@@ -33,7 +33,7 @@ def _yes(value: bool) -> str:  # noqa: FBT001 - a word for it
 
 @step(22, "AutoResolve with a stale change key lets the later writer win; NeverOverwrite is ErrorIrresolvableConflict",
       needs=Needs.WRITE)  # fmt: skip
-def conflicts(probe: Probing) -> Seen:
+def conflicts(probe: ProbeContext) -> Seen:
     stale = _draft(probe)
     probe.ok(ews.set_subject(stale, probe.ground.next_name(), conflict="AlwaysOverwrite"))
     late = probe.ground.next_name()
@@ -46,7 +46,7 @@ def conflicts(probe: Probing) -> Seen:
 
 @step(23, "IsEqualTo minds the case; without an order the newest comes first; a page with a restriction holds 250",
       needs=Needs.WRITE)  # fmt: skip
-def searching(probe: Probing) -> Seen:
+def searching(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     made = [_draft(probe, folder) for _ in range(2)]
     subject = probe.ground.next_name()
@@ -65,7 +65,7 @@ def searching(probe: Probing) -> Seen:
 
 
 @step(25, "the MIME of a mail is, byte for byte, what came in", needs=Needs.WRITE)
-def mime_kept(probe: Probing) -> Seen:
+def mime_kept(probe: ProbeContext) -> Seen:
     mime = probe.ground.mail(probe.ground.next_name(), X_Bridge_Probe="odd  spacing\tand =?utf-8?q?w=C3=B6rds?=")
     found = probe.ground.draft(mime)
     first, second = (
@@ -78,7 +78,7 @@ def mime_kept(probe: Probing) -> Seen:
 
 
 @step(35, "an item of 40 MB is ErrorMessageSizeExceeded as soon as it is stored", needs=Needs.THOROUGH)
-def too_large(probe: Probing) -> Seen:
+def too_large(probe: ProbeContext) -> Seen:
     mime = probe.ground.mail(probe.ground.next_name())
     line = b"x" * 74 + b"\r\n"
     answer = probe.call(ews.create(probe.ground.folder(), ews.mime_message(mime + line * (_TOO_LARGE_BYTES // 76))))
@@ -86,7 +86,7 @@ def too_large(probe: Probing) -> Seen:
 
 
 @step(60, "PidTagInternetArticleNumber rises through the whole mailbox and is new with each move", needs=Needs.WRITE)
-def article_numbers(probe: Probing) -> Seen:
+def article_numbers(probe: ProbeContext) -> Seen:
     one, two = probe.ground.subfolder(), probe.ground.subfolder()
     first, second = _draft(probe, one), _draft(probe, two)
     moved = ews.id_of(probe.ok(ews.move(first, two)).first("ItemId"))
@@ -105,7 +105,7 @@ def article_numbers(probe: Probing) -> Seen:
 
 
 @step(61, "a mail without Thread-Index gets a conversation index, one with it keeps it", needs=Needs.WRITE)
-def conversation_index(probe: Probing) -> Seen:
+def conversation_index(probe: ProbeContext) -> Seen:
     def index(found: ItemId) -> str:
         shown = probe.ground.item(found, ews.tag(_CONVERSATION_INDEX, "Binary"))
         return ews.value_of(shown, _CONVERSATION_INDEX) or ""
@@ -117,7 +117,7 @@ def conversation_index(probe: Probing) -> Seen:
 
 
 @step(63, "CopyFolder onto a folder of the same name is ErrorMoveCopyFailed", needs=Needs.WRITE)
-def copy_folder(probe: Probing) -> Seen:
+def copy_folder(probe: ProbeContext) -> Seen:
     source = probe.ground.subfolder()
     into = folder_ids("m:ToFolderId", probe.ground.folder())
     code = probe.code(element("m:CopyFolder", into, folder_ids("m:FolderIds", source)))
@@ -125,7 +125,7 @@ def copy_folder(probe: Probing) -> Seen:
 
 
 @step(64, "CreateItem lists attachments only where the request brought some beside MIME", needs=Needs.WRITE)
-def listed_attachments(probe: Probing) -> Seen:
+def listed_attachments(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     mime = (
         f"Subject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
@@ -146,7 +146,7 @@ def listed_attachments(probe: Probing) -> Seen:
 
 
 @step(65, "a user configuration is an associated item of a class of its own", needs=Needs.WRITE)
-def configurations(probe: Probing) -> Seen:
+def configurations(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     name = element("t:UserConfigurationName", folder, Name=f"BridgeProbe{probe.ground.run}")
     made = probe.code(element("m:CreateUserConfiguration", element("m:UserConfiguration", name)))
@@ -158,7 +158,7 @@ def configurations(probe: Probing) -> Seen:
 
 
 @step(67, "the first two parts of a folder's class cannot change: ErrorObjectTypeChanged", needs=Needs.WRITE)
-def folder_class(probe: Probing) -> Seen:
+def folder_class(probe: ProbeContext) -> Seen:
     change = element(
         "t:SetFolderField",
         ews.field("folder:FolderClass"),
@@ -177,7 +177,7 @@ def folder_class(probe: Probing) -> Seen:
 
 
 @step(69, "data that no ExportItems gave is ErrorCorruptData", needs=Needs.WRITE)
-def corrupt_upload(probe: Probing) -> Seen:
+def corrupt_upload(probe: ProbeContext) -> Seen:
     item = element(
         "t:Item",
         element("t:ParentFolderId", Id=probe.ground.folder().get("Id") or ""),

@@ -12,7 +12,7 @@ from bridge.probe.guesses import Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _NOBODY = "nobody@bridge.invalid"
 
@@ -25,7 +25,7 @@ def _inbox() -> etree._Element:
 @step(
     160, "ConvertId of an EwsId answers the primary address of the mailbox that the id lies in, whatever it was asked"
 )
-def whose_an_id_is(probe: Probing) -> Seen:
+def whose_an_id_is(probe: ProbeContext) -> Seen:
     inbox = probe.ok(_inbox()).first("FolderId").get("Id") or ""
     source = element("t:AlternateId", Format="EwsId", Id=inbox, Mailbox=_NOBODY)
     answer = probe.ok(element("m:ConvertId", element("m:SourceIds", source), DestinationFormat="HexEntryId"))
@@ -35,7 +35,7 @@ def whose_an_id_is(probe: Probing) -> Seen:
 
 
 @step(161, "the inbox of a mailbox that does not exist is ErrorNonExistentMailbox, whoever asks")
-def nobodys_inbox(probe: Probing) -> Seen:
+def nobodys_inbox(probe: ProbeContext) -> Seen:
     request = _inbox()
     name_mailbox(request, f"no-such-mailbox-{uuid.uuid4().hex}@{probe.wire.target.address.rpartition('@')[2]}")
     code = probe.code(request)

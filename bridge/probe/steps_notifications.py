@@ -28,7 +28,7 @@ from bridge.probe.subscribing import (
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _NOBODY = "https://bridge-probe.invalid/listener"
 _STREAM_SECONDS = 20.0
@@ -47,13 +47,13 @@ def _watermark(text: str, *, of_messages: bool = False) -> etree._Element:
 
 
 @step(50, "a push subscription is ErrorInvalidPushSubscriptionUrl, whatever the address")
-def push(probe: Probing) -> Seen:
+def push(probe: ProbeContext) -> Seen:
     code = probe.code(subscribe_request("Push", distinguished("inbox"), push_url=_NOBODY))
     return Seen(code == "ErrorInvalidPushSubscriptionUrl", code)
 
 
 @step(51, "events are kept between two connections of a streaming subscription", needs=Needs.WRITE)
-def kept_events(probe: Probing) -> Seen:
+def kept_events(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     with subscribed(probe, "Streaming", folder) as subscription:
         request = stream_of(subscription.id)
@@ -71,7 +71,7 @@ def kept_events(probe: Probing) -> Seen:
 
 
 @step(52, "a second connection takes a subscription over, the first is told ErrorNewEventStreamConnectionOpened")
-def two_connections(probe: Probing) -> Seen:
+def two_connections(probe: ProbeContext) -> Seen:
     begun, said = threading.Event(), list[str]()
 
     def listen(subscription_id: str) -> None:
@@ -102,7 +102,7 @@ def two_connections(probe: Probing) -> Seen:
 
 @step(53, "a stream begins with OK, gives a StatusEvent after 45 silent seconds and ends with Closed",
       needs=Needs.THOROUGH)  # fmt: skip
-def beat(probe: Probing) -> Seen:
+def beat(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     said: list[str] = []
     started = time.monotonic()
@@ -124,7 +124,7 @@ def beat(probe: Probing) -> Seen:
 
 
 @step(54, "a stream with a formless id is ErrorInvalidSubscription, with one that ended ErrorSubscriptionNotFound")
-def bad_ids(probe: Probing) -> Seen:
+def bad_ids(probe: ProbeContext) -> Seen:
     with subscribed(probe, "Streaming", distinguished("inbox")) as subscription:
         ended = subscription.id
     formless, unknown = probe.code(stream_of("not an id")), probe.code(stream_of(ended))
@@ -135,7 +135,7 @@ def bad_ids(probe: Probing) -> Seen:
 
 @step(56, "arrived mail is CreatedEvent and NewMailEvent, a move MovedEvent, a soft deletion DeletedEvent",
       needs=Needs.WRITE)  # fmt: skip
-def events_of_arrival(probe: Probing) -> Seen:
+def events_of_arrival(probe: ProbeContext) -> Seen:
     own = probe.ground.subfolder()
     with (
         subscribed(probe, "Pull", distinguished("inbox")) as inbox,
@@ -158,7 +158,7 @@ def events_of_arrival(probe: Probing) -> Seen:
 
 
 @step(57, "a watermark of an ended subscription is good for another; an answer tells 50 changes", needs=Needs.WRITE)
-def watermarks(probe: Probing) -> Seen:
+def watermarks(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     with subscribed(probe, "Pull", folder) as subscription:
         watermark = subscription.watermark
@@ -174,7 +174,7 @@ def watermarks(probe: Probing) -> Seen:
 
 
 @step(58, "the texts of four refusals of subscriptions")
-def texts(probe: Probing) -> Seen:
+def texts(probe: ProbeContext) -> Seen:
     inbox = distinguished("inbox")
     with subscribed(probe, "Pull", inbox) as pull, subscribed(probe, "Streaming", inbox) as streaming:
         answers = {
@@ -192,7 +192,7 @@ def texts(probe: Probing) -> Seen:
 
 
 @step(59, "a Watermark in the namespace of messages is refused by the schema")
-def wrong_namespace(probe: Probing) -> Seen:
+def wrong_namespace(probe: ProbeContext) -> Seen:
     with subscribed(probe, "Pull", distinguished("inbox")) as subscription:
         watermark = _watermark(subscription.watermark, of_messages=True)
         code = probe.code(subscribe_request("Pull", distinguished("inbox"), watermark=watermark))

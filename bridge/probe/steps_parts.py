@@ -13,18 +13,18 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _CONTENT: Final = base64.b64encode(b"a part of a draft\r\n").decode("ascii")
 
 
-def _stamped(probe: Probing, found: ItemId) -> etree._Element:
+def _stamped(probe: ProbeContext, found: ItemId) -> etree._Element:
     value = written({REQUEST_ID: probe.ground.run})[0]
     return ews.update(found, uri(REQUEST_ID), value, conflict="NeverOverwrite")
 
 
-def _attached(probe: Probing, draft: ItemId, name: str) -> ItemId:
+def _attached(probe: ProbeContext, draft: ItemId, name: str) -> ItemId:
     attachment = element(
         "t:FileAttachment",
         element("t:Name", text=name),
@@ -40,7 +40,7 @@ def _attached(probe: Probing, draft: ItemId, name: str) -> ItemId:
 
 @step(153, "the change key of the last CreateAttachment stamps a draft, older ones do not; the stamp's key sends it",
       needs=Needs.WRITE)  # fmt: skip
-def in_parts(probe: Probing) -> Seen:
+def in_parts(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     draft = probe.ground.draft(probe.ground.mail(subject))
     one = _attached(probe, draft, "one.txt")

@@ -15,7 +15,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _ZONE: Final = "Romance Standard Time"
@@ -23,7 +23,7 @@ _A_TUESDAY: Final = "2030-01-01"
 _TOO_LONG: Final = 300
 
 
-def _folder(probe: Probing, kind: str) -> etree._Element:
+def _folder(probe: ProbeContext, kind: str) -> etree._Element:
     """Return a new folder of a kind, such as CalendarFolder, below the probe's own."""
     parent = probe.ground.folder()
     made = element(f"t:{kind}", element("t:DisplayName", text=probe.ground.next_name()))
@@ -40,7 +40,7 @@ def _create(folder: etree._Element, item: etree._Element, **attributes: str) -> 
 
 
 def _appointment(
-    probe: Probing, folder: etree._Element, day: str, hours: tuple[int, int], *more: etree._Element
+    probe: ProbeContext, folder: etree._Element, day: str, hours: tuple[int, int], *more: etree._Element
 ) -> ItemId:
     item = element(
         "t:CalendarItem",
@@ -76,7 +76,7 @@ def _view(folder: etree._Element, start: str, end: str) -> etree._Element:
 
 
 @step(99, "times are answered in UTC whatever TimeZoneContext says", needs=Needs.WRITE)
-def time_zone_context(probe: Probing) -> Seen:
+def time_zone_context(probe: ProbeContext) -> Seen:
     made = _appointment(probe, _folder(probe, "CalendarFolder"), "2030-07-01", (10, 11))
     request = ews.get(made, ews.field("calendar:Start"))
     without, within = (probe.wire.call(request, zone=zone).first("Start").text for zone in (None, _ZONE))
@@ -87,14 +87,14 @@ def time_zone_context(probe: Probing) -> Seen:
 
 
 @step(100, "GetServerTimeZones tells one rule for each zone")
-def time_zone_rules(probe: Probing) -> Seen:
+def time_zone_rules(probe: ProbeContext) -> Seen:
     ids = element("m:Ids", element("t:Id", text=_ZONE))
     groups = len(probe.ok(element("m:GetServerTimeZones", ids, ReturnFullTimeZoneData="true")).all("TransitionsGroup"))
     return Seen(groups == 1, f"groups of transitions of {_ZONE}: {groups}")
 
 
 @step(101, "the master of a series keeps the start that was given, also off the pattern", needs=Needs.WRITE)
-def start_of_a_series(probe: Probing) -> Seen:
+def start_of_a_series(probe: ProbeContext) -> Seen:
     made = _appointment(probe, _folder(probe, "CalendarFolder"), _A_TUESDAY, (10, 11), _mondays())
     start = probe.ok(ews.get(made, ews.field("calendar:Start"))).first("Start").text or ""
     kept = start.startswith(_A_TUESDAY)
@@ -102,7 +102,7 @@ def start_of_a_series(probe: Probing) -> Seen:
 
 
 @step(102, "what overlaps a CalendarView begins before its end and ends at its start or later", needs=Needs.WRITE)
-def edges_of_a_view(probe: Probing) -> Seen:
+def edges_of_a_view(probe: ProbeContext) -> Seen:
     folder = _folder(probe, "CalendarFolder")
     before = _appointment(probe, folder, "2030-07-01", (10, 11))
     after = _appointment(probe, folder, "2030-07-01", (12, 13))
@@ -114,7 +114,7 @@ def edges_of_a_view(probe: Probing) -> Seen:
 
 
 @step(103, "an attachment to an occurrence is ErrorCalendarCannotMoveOrCopyOccurrence", needs=Needs.WRITE)
-def attached_to_an_occurrence(probe: Probing) -> Seen:
+def attached_to_an_occurrence(probe: ProbeContext) -> Seen:
     folder = _folder(probe, "CalendarFolder")
     _appointment(probe, folder, _A_TUESDAY, (10, 11), _mondays())
     one = probe.ok(_view(folder, "2030-01-05T00:00:00Z", "2030-01-12T00:00:00Z")).first("ItemId")
@@ -130,7 +130,7 @@ def attached_to_an_occurrence(probe: Probing) -> Seen:
 
 
 @step(107, "a given, middle or last name over 255 letters is ErrorPropertyUpdate", needs=Needs.WRITE)
-def long_names(probe: Probing) -> Seen:
+def long_names(probe: ProbeContext) -> Seen:
     folder = _folder(probe, "ContactsFolder")
     codes = [
         probe.code(_create(folder, element("t:Contact", element(f"t:{name}", text="x" * _TOO_LONG))))
@@ -140,7 +140,7 @@ def long_names(probe: Probing) -> Seen:
 
 
 @step(108, "a task of 100 percent is completed, with a completion date", needs=Needs.WRITE)
-def completed_task(probe: Probing) -> Seen:
+def completed_task(probe: ProbeContext) -> Seen:
     task = element(
         "t:Task", element("t:Subject", text=probe.ground.next_name()), element("t:PercentComplete", text="100")
     )
@@ -152,7 +152,7 @@ def completed_task(probe: Probing) -> Seen:
 
 
 @step(109, "ResolveNames does not find the middle of a name")
-def middle_of_a_name(probe: Probing) -> Seen:
+def middle_of_a_name(probe: ProbeContext) -> Seen:
     middle = probe.wire.target.address.partition("@")[0][1:-1]
     if len(middle) < 3:
         raise NotCheckable("the mailbox's name is too short to have a middle")
@@ -163,7 +163,7 @@ def middle_of_a_name(probe: Probing) -> Seen:
 
 
 @step(113, "a level together with rights that differ from it is ErrorInvalidPermissionSettings", needs=Needs.WRITE)
-def level_and_rights(probe: Probing) -> Seen:
+def level_and_rights(probe: ProbeContext) -> Seen:
     permission = element(
         "t:Permission",
         element("t:UserId", element("t:DistinguishedUser", text="Default")),
@@ -180,7 +180,7 @@ def level_and_rights(probe: Probing) -> Seen:
 @step(
     121, "all properties of an appointment hold ids of time zones, StartTimeZone comes only by name", needs=Needs.WRITE
 )
-def zones_of_an_appointment(probe: Probing) -> Seen:
+def zones_of_an_appointment(probe: ProbeContext) -> Seen:
     made = _appointment(probe, _folder(probe, "CalendarFolder"), "2030-07-01", (10, 11))
     shape = element("m:ItemShape", element("t:BaseShape", text="AllProperties"))
     ids = element("m:ItemIds", ews.item_id((made[0], "")))
@@ -192,7 +192,7 @@ def zones_of_an_appointment(probe: Probing) -> Seen:
 
 
 @step(134, "the MimeContent of an appointment is a calendar, that of a contact a vCard", needs=Needs.WRITE)
-def exported(probe: Probing) -> Seen:
+def exported(probe: ProbeContext) -> Seen:
     contacts = _folder(probe, "ContactsFolder")
     contact = element("t:Contact", element("t:Subject", text=probe.ground.next_name()))
     made = [

@@ -14,7 +14,7 @@ from bridge.probe.subscribing import get_events, subscribed, unsubscribe
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _KILOBYTE: Final = 1024
 _LONG_ID: Final = "A" * 5000
@@ -24,21 +24,21 @@ _UNSAFE: Final = (
 
 
 @step(124, "SendItem of a draft without recipients is ErrorInvalidRecipients", needs=Needs.WRITE)
-def nobody_to_send_to(probe: Probing) -> Seen:
+def nobody_to_send_to(probe: ProbeContext) -> Seen:
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name(), to=False))
     code = probe.code(ews.send(draft))
     return Seen(code == "ErrorInvalidRecipients", code)
 
 
 @step(125, "a property of another kind of item is left out of an answer", needs=Needs.WRITE)
-def property_of_another_kind(probe: Probing) -> Seen:
+def property_of_another_kind(probe: ProbeContext) -> Seen:
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name()))
     code = probe.code(ews.get(draft, ews.field("calendar:Start")))
     return Seen(code == "NoError", code)
 
 
 @step(126, "MaximumBodySize counts kilobytes of 1,024 letters", needs=Needs.WRITE)
-def cut_bodies(probe: Probing) -> Seen:
+def cut_bodies(probe: ProbeContext) -> Seen:
     made = body_saved(probe, probe.ground.next_name(), "x" * 3 * _KILOBYTE, "Text")
     asked = element("t:BodyType", text="Text"), element("t:MaximumBodySize", text="1")
     body = body_shown(probe, made, "Body", *asked)
@@ -48,7 +48,7 @@ def cut_bodies(probe: Probing) -> Seen:
 
 
 @step(128, "FilterHtmlContent takes a script away, and leaves a style that loads nothing", needs=Needs.WRITE)
-def filtered_bodies(probe: Probing) -> Seen:
+def filtered_bodies(probe: ProbeContext) -> Seen:
     made = body_saved(probe, probe.ground.next_name(), _UNSAFE, "HTML")
     asked = element("t:BodyType", text="HTML"), element("t:FilterHtmlContent", text="true")
     body = (body_shown(probe, made, "Body", *asked).text or "").lower()
@@ -57,13 +57,13 @@ def filtered_bodies(probe: Probing) -> Seen:
 
 
 @step(129, "an id of 5,000 letters is ErrorInvalidIdMalformed")
-def long_id(probe: Probing) -> Seen:
+def long_id(probe: ProbeContext) -> Seen:
     code = probe.code(ews.get((_LONG_ID, "")))
     return Seen(code == "ErrorInvalidIdMalformed", code)
 
 
 @step(130, "a subscription that was ended is ErrorSubscriptionNotFound")
-def ended_subscription(probe: Probing) -> Seen:
+def ended_subscription(probe: ProbeContext) -> Seen:
     with subscribed(probe, "Pull", distinguished("inbox")) as subscription:
         unsubscribe(probe, subscription)
         code = probe.code(get_events(subscription.id, subscription.watermark))
@@ -71,7 +71,7 @@ def ended_subscription(probe: Probing) -> Seen:
 
 
 @step(131, "what is no name and which MAPI properties there are not are refused by the reference's codes")
-def reference_codes(probe: Probing) -> Seen:
+def reference_codes(probe: ProbeContext) -> Seen:
     entry = element("m:UnresolvedEntry", text="-")
     custom, objects = ews.tag("0x8001", "String"), ews.tag("0x3001", "Object")
     codes = [
@@ -87,7 +87,7 @@ def reference_codes(probe: Probing) -> Seen:
 
 
 @step(132, "an update that changes nothing gives a new change key, and is told by SyncFolderItems", needs=Needs.WRITE)
-def idle_update(probe: Probing) -> Seen:
+def idle_update(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name()), folder=folder)
     request = ews.update(draft, ews.field("item:Importance"), element("t:Importance", text="High"))
@@ -101,7 +101,7 @@ def idle_update(probe: Probing) -> Seen:
 
 
 @step(133, "a flag that is Complete has a CompleteDate, and one without dates loses those it had", needs=Needs.WRITE)
-def flag_times(probe: Probing) -> Seen:
+def flag_times(probe: ProbeContext) -> Seen:
     draft = probe.ground.draft(probe.ground.mail(probe.ground.next_name()))
 
     def flag(status: str, *times: etree._Element) -> set[str]:

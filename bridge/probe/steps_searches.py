@@ -13,7 +13,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _NOWHERE: Final = "bridge-probe-nowhere"
 
@@ -36,7 +36,7 @@ def _restricted(restriction: etree._Element) -> etree._Element:
 
 
 @step(85, "Contains of a number is ErrorContainsFilterWrongType, Excludes of a text ErrorInvalidExcludesRestriction")
-def wrong_types(probe: Probing) -> Seen:
+def wrong_types(probe: ProbeContext) -> Seen:
     excludes = element("t:Excludes", ews.field("item:Subject"), element("t:Bitmask", Value="1"))
     part = probe.code(_restricted(ews.contains("item:Size", "1")))
     mask = probe.code(_restricted(excludes))
@@ -45,7 +45,7 @@ def wrong_types(probe: Probing) -> Seen:
 
 
 @step(86, "a word with a colon that is no property is a word of a QueryString, a Restriction beside it is refused")
-def query_strings(probe: Probing) -> Seen:
+def query_strings(probe: ProbeContext) -> Seen:
     unknown = probe.code(_find(words="shade:dark"))
     restriction = element("m:Restriction", ews.contains("item:Subject", _NOWHERE))
     both = probe.code(_find(restriction, words=f"subject:{_NOWHERE}"))
@@ -54,7 +54,7 @@ def query_strings(probe: Probing) -> Seen:
 
 
 @step(87, "SoftDeleted in any folder shows what lies in Recoverable Items", needs=Needs.WRITE)
-def soft_deleted(probe: Probing) -> Seen:
+def soft_deleted(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     draft = probe.ground.draft(probe.ground.mail(subject), folder=probe.ground.subfolder())
     probe.ok(ews.delete_items([draft], kind="SoftDelete"))
@@ -65,7 +65,7 @@ def soft_deleted(probe: Probing) -> Seen:
 
 
 @step(88, "GroupBy is served: the total counts items, not groups")
-def groups(probe: Probing) -> Seen:
+def groups(probe: ProbeContext) -> Seen:
     received = ews.field("item:DateTimeReceived")
     aggregate = element("t:AggregateOn", received, Aggregate="Maximum")
     grouped = probe.call(_find(element("m:GroupBy", ews.field("item:ItemClass"), aggregate, Order="Descending")))
@@ -81,7 +81,7 @@ def groups(probe: Probing) -> Seen:
 
 
 @step(89, "mails of one topic are one conversation, whatever their conversation index", needs=Needs.WRITE)
-def conversations(probe: Probing) -> Seen:
+def conversations(probe: ProbeContext) -> Seen:
     subject = probe.ground.next_name()
     wanted = ews.field("item:ConversationId")
     found = set()
@@ -97,7 +97,7 @@ def conversations(probe: Probing) -> Seen:
     "a folder keeps its id when it is moved, and FindFolder Deep finds it by a property of one's own",
     needs=Needs.WRITE,
 )
-def folder_by_property(probe: Probing) -> Seen:
+def folder_by_property(probe: ProbeContext) -> Seen:
     folder, parent = probe.ground.subfolder(), probe.ground.subfolder()
     mark, value = stamps.uri(stamps.STATE), probe.ground.next_name()
     made = element("t:Folder", element("t:ExtendedProperty", mark, element("t:Value", text=value)))

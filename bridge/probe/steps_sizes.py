@@ -10,13 +10,13 @@ from bridge.probe import requests_ews as ews
 from bridge.probe.guesses import Seen, step
 
 if TYPE_CHECKING:
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _LIMITS: Final = {"receiving": "0x666A", "sending": "0x666E"}
 
 
 @step(157, "the root folder tells the mailbox's quotas, any folder how much it holds")
-def quotas(probe: Probing) -> Seen:
+def quotas(probe: ProbeContext) -> Seen:
     tags = [ews.tag(tag, "Integer") for tag in _LIMITS.values()]
     fields = element("t:AdditionalProperties", *tags, ews.tag("0x0E08", "Long"))
     shape = element("m:FolderShape", element("t:BaseShape", text="IdOnly"), fields)

@@ -12,7 +12,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
     from bridge.probe.wire import Answer
 
@@ -31,12 +31,12 @@ def _state(answer: Answer) -> str:
     return answer.first("SyncState").text or ""
 
 
-def _drafts(probe: Probing, folder: etree._Element, count: int) -> list[ItemId]:
+def _drafts(probe: ProbeContext, folder: etree._Element, count: int) -> list[ItemId]:
     return [probe.ground.draft(probe.ground.mail(probe.ground.next_name()), folder=folder) for _ in range(count)]
 
 
 @step(45, "a sync tells new items first, in the order of their making, then changes", needs=Needs.WRITE)
-def order_of_changes(probe: Probing) -> Seen:
+def order_of_changes(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     made = _drafts(probe, folder, 4)
     first = probe.ok(ews.sync(folder, limit=2))
@@ -55,7 +55,7 @@ def order_of_changes(probe: Probing) -> Seen:
 
 
 @step(46, "ReadFlagChange comes when nothing but the read flag changed, Update otherwise", needs=Needs.WRITE)
-def read_flag(probe: Probing) -> Seen:
+def read_flag(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     flagged, both = _drafts(probe, folder, 2)
     state = _state(probe.ok(ews.sync(folder)))
@@ -70,7 +70,7 @@ def read_flag(probe: Probing) -> Seen:
 
 
 @step(47, "a state of another folder and a damaged one are ErrorInvalidSyncStateData")
-def refused_states(probe: Probing) -> Seen:
+def refused_states(probe: ProbeContext) -> Seen:
     state = _state(probe.ok(ews.sync(distinguished("inbox"), limit=1)))
     other = probe.code(ews.sync(distinguished("sentitems"), state=state, limit=1))
     damaged = probe.code(ews.sync(distinguished("inbox"), state=state[: len(state) // 8 * 4], limit=1))
@@ -79,7 +79,7 @@ def refused_states(probe: Probing) -> Seen:
 
 
 @step(48, "SyncFolderItems gives bodies and MIME where they are asked for", needs=Needs.WRITE)
-def bodies_in_sync(probe: Probing) -> Seen:
+def bodies_in_sync(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     _drafts(probe, folder, 1)
     fields = [ews.field("item:Body"), ews.field("item:MimeContent")]
@@ -90,7 +90,7 @@ def bodies_in_sync(probe: Probing) -> Seen:
 
 @step(49, "SyncFolderHierarchy without a folder begins at the root; a folder deleted takes all below it along",
       needs=Needs.WRITE)  # fmt: skip
-def hierarchy(probe: Probing) -> Seen:
+def hierarchy(probe: ProbeContext) -> Seen:
     def request(state: str = "", *, root: bool = False) -> etree._Element:
         return element(
             "m:SyncFolderHierarchy",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _MOST: Final = 32
@@ -26,7 +26,7 @@ _LINE: Final = b"x" * 74 + b"\r\n"
 
 
 def _drafts(
-    probe: Probing, subjects: Sequence[str], folder: etree._Element, *, body: bytes = b""
+    probe: ProbeContext, subjects: Sequence[str], folder: etree._Element, *, body: bytes = b""
 ) -> tuple[list[str], list[ItemId]]:
     """Return the codes and the ids that one CreateItem of drafts answers; each bears its subject as request id."""
     messages = [
@@ -37,12 +37,12 @@ def _drafts(
     return answer.codes, [ews.id_of(one) for one in answer.all("ItemId")]
 
 
-def _subject(probe: Probing, draft: ItemId) -> str | None:
+def _subject(probe: ProbeContext, draft: ItemId) -> str | None:
     return probe.ground.item(draft, ews.field("item:Subject")).findtext(f"{T}Subject")
 
 
 @step(154, "one CreateItem of 4 MiB saves 32 drafts, and answers each in their order", needs=Needs.WRITE)
-def drafts_of_many(probe: Probing) -> Seen:
+def drafts_of_many(probe: ProbeContext) -> Seen:
     subjects = [probe.ground.next_name() for _ in range(_MOST)]
     body = _LINE * (_DRAFT_BYTES // len(_LINE))
     codes, made = _drafts(probe, subjects, probe.ground.subfolder(), body=body)
@@ -52,7 +52,7 @@ def drafts_of_many(probe: Probing) -> Seen:
 
 
 @step(155, "a restriction finds what one of 33 comparisons of a named property fits", needs=Needs.WRITE)
-def long_restriction(probe: Probing) -> Seen:
+def long_restriction(probe: ProbeContext) -> Seen:
     folder = probe.ground.subfolder()
     subjects = [probe.ground.next_name() for _ in range(_COMPARED)]
     there = [subjects[0], subjects[_COMPARED // 2], subjects[-1]]
@@ -65,7 +65,7 @@ def long_restriction(probe: Probing) -> Seen:
 
 @step(156, "one SendItem takes 32 ids; those whose change key is an old one are refused, the others are sent",
       needs=Needs.WRITE)  # fmt: skip
-def sends_of_many(probe: Probing) -> Seen:
+def sends_of_many(probe: ProbeContext) -> Seen:
     subjects = [probe.ground.next_name() for _ in range(_MOST)]
     _, made = _drafts(probe, subjects, probe.ground.folder())
     sent = (0, len(made) - 1)

@@ -12,7 +12,7 @@ from bridge.probe.requests_ews import field, find
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 _OLD: Final = "Exchange2010_SP2"
 _TO_COME: Final = "V2030_01_01"
@@ -24,14 +24,14 @@ def _folder(name: str) -> etree._Element:
 
 
 @step(70, "a property newer than the version asked for is ErrorInvalidPropertyRequest")
-def newer_property(probe: Probing) -> Seen:
+def newer_property(probe: ProbeContext) -> Seen:
     body = find(distinguished("inbox"), fields=[field("item:Flag")], limit=1)
     old, own = probe.wire.call(body, version=_OLD).code, probe.code(body)
     return Seen((old, own) == ("ErrorInvalidPropertyRequest", "NoError"), f"as {_OLD}: {old}; as now: {own}")
 
 
 @step(71, "an operation or a folder newer than the version asked for is the fault ErrorIncorrectSchemaVersion")
-def newer_operation(probe: Probing) -> Seen:
+def newer_operation(probe: ProbeContext) -> Seen:
     # The id is none, so nothing is marked where the version does not matter.
     ids = element("m:ItemIds", element("t:ItemId", Id="AAAA"))
     operation = probe.wire.call(element("m:MarkAsJunk", ids, IsJunk="true", MoveItem="false"), version=_OLD).code
@@ -41,7 +41,7 @@ def newer_operation(probe: Probing) -> Seen:
 
 
 @step(73, "a version by date that is to come is ErrorInvalidServerVersion, on-premises ErrorInvalidRequest")
-def version_to_come(probe: Probing) -> Seen:
+def version_to_come(probe: ProbeContext) -> Seen:
     code = probe.wire.call(_folder("inbox"), version=_TO_COME).code
     wanted = "ErrorInvalidServerVersion" if probe.wire.target.tokens is not None else "ErrorInvalidRequest"
     return Seen(code == wanted, f"as {_TO_COME}: {code}")

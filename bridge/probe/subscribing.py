@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.probe.probing import Probing
+    from bridge.probe.probing import ProbeContext
 
 MAIL_EVENTS: Final = ("CreatedEvent", "DeletedEvent", "ModifiedEvent", "MovedEvent", "NewMailEvent")
 _EVENTS: Final = frozenset({*MAIL_EVENTS, "CopiedEvent", "StatusEvent", "FreeBusyChangedEvent"})
@@ -51,7 +51,7 @@ def subscribe_request(
 
 @contextmanager
 def subscribed(
-    probe: Probing, kind: str, *folders: etree._Element, watermark: etree._Element | None = None
+    probe: ProbeContext, kind: str, *folders: etree._Element, watermark: etree._Element | None = None
 ) -> Iterator[Subscription]:
     """Yield a subscription that is ended afterwards; one that cannot be ended goes by itself, ten minutes later."""
     answer = probe.ok(subscribe_request(kind, *folders, watermark=watermark))
@@ -64,7 +64,7 @@ def subscribed(
             unsubscribe(probe, made)
 
 
-def unsubscribe(probe: Probing, subscription: Subscription) -> str:
+def unsubscribe(probe: ProbeContext, subscription: Subscription) -> str:
     """End a subscription and return the code."""
     return probe.code(element("m:Unsubscribe", element("m:SubscriptionId", text=subscription.id)))
 

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from bridge.bootstrap.notifications import PART, Tellers
+from bridge.bootstrap.notifications import PART, NotificationStreamPool
 from bridge.config import load
 from bridge.telemetry.health import Health, reading_part
 from bridge.telemetry.metrics import Metrics
@@ -16,7 +16,7 @@ from bridge.telemetry.reasons import words_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.ingest.notifications.streams import MailboxNotices
+    from bridge.ingest.notifications.streams import MailboxNotifications
 
 _SETTINGS = """\
 [ews]
@@ -42,10 +42,10 @@ class Bench:
             (directory / name).chmod(0o600)
         settings = load(directory / "bridge.toml", {}).settings
         self.health, self.metrics = Health(), Metrics()
-        self.tellers = Tellers(settings, Mock(monotonic=lambda: 0.0), Mock(), Mock())
+        self.tellers = NotificationStreamPool(settings, Mock(monotonic=lambda: 0.0), Mock(), Mock())
         made = self.tellers.notices(settings.mailboxes[0], Mock(), None)
         assert made is not None
-        self.notices: MailboxNotices = made
+        self.notices: MailboxNotifications = made
         self.health.expect(_READER)
         self.health.expect(PART)
 

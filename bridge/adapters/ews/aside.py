@@ -14,7 +14,7 @@ from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.folders import DISTINGUISHED, find_child, folder_path
 from bridge.adapters.ews.refs import number_of
 from bridge.adapters.ews.soap import T, element
-from bridge.domain.mailbox_state import LeftAside, MailboxSize
+from bridge.domain.mailbox_state import FolderCounts, MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, FolderNotFound, MailboxUnavailable, TransientError
 
@@ -37,7 +37,7 @@ _RECEIVE_LIMIT, _SEND_LIMIT = "0x666A", "0x666E"
 """PidTagProhibitReceiveQuota and PidTagProhibitSendQuota, in kilobytes: the mailbox's, shown on its root folder."""
 
 
-class EwsAside:
+class EwsFolderCounts:
     """
     Looks, and remembers where folders are and how much lies in those that change rarely.
 
@@ -75,7 +75,7 @@ class EwsAside:
         """Look for the folder of parked mails at the next count: it may have been made."""
         self._looked_at = None
 
-    async def count(self) -> LeftAside:
+    async def count(self) -> FolderCounts:
         """Return what lies there; see the port."""
         sizes = await self._look_for_folders()
         watched = [distinguished("junkemail"), *map(distinguished, _GROWING)]
@@ -92,7 +92,7 @@ class EwsAside:
         elif count:
             codes = await self._codes_of(count)
         missing = await self._target_missing(path)
-        return LeftAside(_count_in(measured[0]), count, codes, self._size(root, measured), missing)
+        return FolderCounts(_count_in(measured[0]), count, codes, self._size(root, measured), missing)
 
     async def _get(self, folders: Sequence[etree._Element]) -> tuple[ResponseMessage | None, list[ResponseMessage]]:
         """

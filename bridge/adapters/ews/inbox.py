@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bridge.adapters.ews.aside import EwsAside
+from bridge.adapters.ews.aside import EwsFolderCounts
 from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.folders import folder_id
 from bridge.adapters.ews.parked import EwsParked
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from bridge.adapters.ews.client import EwsClient
     from bridge.domain.mail import MailRef
-    from bridge.domain.mailbox_state import LeftAside
+    from bridge.domain.mailbox_state import FolderCounts
     from bridge.ports.broker import PublishReceipt
 
 from bridge.adapters.ews.soap import M, T
@@ -91,7 +91,7 @@ class EwsInbox:
         self._target_folder: tuple[etree._Element, float] | None = None
         """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
-        self._aside = EwsAside(client, address, target=self._remove_by.move_to)
+        self._aside = EwsFolderCounts(client, address, target=self._remove_by.move_to)
         self._watched = WatchedFolders(client, address, folders, self._remove_by.move_to)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
@@ -146,7 +146,7 @@ class EwsInbox:
             raise MailboxUnavailable("GetFolder answered without a count")
         return number_of(total.text, 0)
 
-    async def count_aside(self) -> LeftAside:
+    async def count_aside(self) -> FolderCounts:
         """Return what lies in the junk folder and in `Bridge Parked`, and how the mailbox stands; see the port."""
         return await self._aside.count()
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bridge.domain.trusted_time import is_over
-from bridge.egress.conclusion import Deferred, Left
+from bridge.egress.conclusion import Released, RetryLater
 from bridge.flow.waiting import first_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RATE_LIMITED = "rate_limited"
 
 
-class _Line:
+class _WaitQueue:
     """People in a line; the urgent ones stand in front."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Slots:
     def __init__(self, slots: int, clock: Clock) -> None:
         self._free = slots
         self._clock = clock
-        self._line = _Line()
+        self._line = _WaitQueue()
 
     @asynccontextmanager
     async def slot(self, *, urgent: bool) -> AsyncIterator[Slot]:
@@ -115,14 +115,14 @@ class Slot:
         await self.take()
 
 
-class RateGate:
+class RateLimiter:
     """Lets mails pass as the window allows."""
 
     def __init__(self, window: SendWindow, clock: Clock, *, longest_wait_seconds: float = 60.0) -> None:
         self._window = window
         self._clock = clock
         self._longest_wait_seconds = longest_wait_seconds
-        self._line = _Line()
+        self._line = _WaitQueue()
         self._closed = False
 
     def close(self) -> None:
@@ -132,12 +132,12 @@ class RateGate:
 
     async def take_turn(
         self, *, recipients: int, urgent: bool, expires_at: datetime | None
-    ) -> Begun | Deferred | Left | None:
+    ) -> Begun | RetryLater | Released | None:
         """
         Return when a mail may go; None once it has expired.
 
-        `Deferred` where its turn is further away than a request is held for; `Left` where the worker stops. An urgent
-        one is to be back in time to stand in the line, before those that wait in it, when the turn comes.
+        `RetryLater` where its turn is further away than a request is held for; `Released` where the worker stops. An
+        urgent one is to be back in time to stand in the line, before those that wait in it, when the turn comes.
         """
         place = self._line.join(urgent=urgent)
         try:
@@ -145,7 +145,7 @@ class RateGate:
                 if expires_at is not None and is_over(self._clock.known(), expires_at):
                     return None
                 if self._closed:
-                    return Left()
+                    return Released()
                 if not self._line.is_first(place):
                     await self._line.wait(self._clock, self._until(expires_at))
                     continue
@@ -154,7 +154,7 @@ class RateGate:
                 if wait <= 0:
                     return self._window.take(now, recipients)
                 if wait > self._longest_wait_seconds:
-                    return Deferred(RATE_LIMITED, min(wait, self._longest_wait_seconds / 2) if urgent else wait)
+                    return RetryLater(RATE_LIMITED, min(wait, self._longest_wait_seconds / 2) if urgent else wait)
                 await self._line.wait(self._clock, self._until(expires_at, wait))
         finally:
             self._line.leave(place)

@@ -15,7 +15,7 @@ from bridge.domain.send_rate import (
     begun_of,
     wait_in_line,
 )
-from bridge.egress.admission.queue import RateGate
+from bridge.egress.admission.queue import RateLimiter
 from bridge.flow.read_again import read_again
 from bridge.ports.clock import most_since
 from bridge.telemetry.egress_events import LedgerLost
@@ -48,7 +48,7 @@ class Pace:
         self._window = SendWindow(limits)
         self._exchange_told: tuple[datetime, float] | None = None
         """What time it was at Exchange, and when that was, by the clock that only ever grows."""
-        self.gate = RateGate(self._window, clock)
+        self.gate = RateLimiter(self._window, clock)
         self._entered: dict[str, tuple[float, ...]] = {}
         """The attempts in flight here that are in the ledger, or may be, and since when."""
         self._known: set[str] = set()

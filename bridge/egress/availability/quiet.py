@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class QuietMailbox:
+class PausingMailbox:
     """
     Keeps the promise of `ports.outbox.SendingMailbox`, and what Exchange asks for.
 

@@ -49,10 +49,10 @@ class _Watcher:
     was_told: bool = False
 
 
-class MailboxNotices:
+class MailboxNotifications:
     """One mailbox's part in it."""
 
-    def __init__(self, teller: NoticeTeller, alias: str, address: str, folders: Sequence[str]) -> None:
+    def __init__(self, teller: NotificationStreams, alias: str, address: str, folders: Sequence[str]) -> None:
         self._teller, self._alias, self._address, self._folders = teller, alias, address, folders
 
     @property
@@ -68,7 +68,7 @@ class MailboxNotices:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StreamStatus:
     """How streaming stands."""
 
     mailboxes: int
@@ -82,7 +82,7 @@ class Told:
     untold: int = 0
 
 
-class NoticeTeller:
+class NotificationStreams:
     """All streams of one Exchange and one login."""
 
     def __init__(
@@ -97,9 +97,9 @@ class NoticeTeller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
-    def of(self, alias: str, address: str, folders: Sequence[str]) -> MailboxNotices:
+    def of(self, alias: str, address: str, folders: Sequence[str]) -> MailboxNotifications:
         """Return one mailbox's part."""
-        return MailboxNotices(self, alias, address, folders)
+        return MailboxNotifications(self, alias, address, folders)
 
     def tells(self, address: str) -> bool:
         """Whether a stream tells of the mailbox at the moment, as far as is known."""
@@ -119,7 +119,7 @@ class NoticeTeller:
             self._changed.set()
 
     @property
-    def told(self) -> Told:
+    def told(self) -> StreamStatus:
         """How it stands, for gauges and health."""
         now = self._clock.monotonic()
         late = sum(
@@ -127,7 +127,7 @@ class NoticeTeller:
             for watcher in self._watchers.values()
         )
         codes = self._plan.untold
-        return Told(
+        return StreamStatus(
             self._plan.mailboxes,
             self._plan.subscriptions,
             self._plan.connections,

@@ -39,7 +39,7 @@ _BREAKS: Final = frozenset((
 
 
 @dataclass(slots=True)
-class _Line:
+class _WaitQueue:
     """A line of a document as it is shown, and where its first letter stands."""
 
     parts: list[str]
@@ -127,15 +127,15 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-def _lines_of(body: Element) -> list[_Line]:
-    lines: list[_Line] = []
+def _lines_of(body: Element) -> list[_WaitQueue]:
+    lines: list[_WaitQueue] = []
     fresh = True
 
     def add(text: str | None, element: Element, *, in_tail: bool) -> None:
         nonlocal fresh
         if text and (text.strip() or not fresh):
             if fresh:
-                lines.append(_Line([text], element, in_tail))
+                lines.append(_WaitQueue([text], element, in_tail))
                 fresh = False
             else:
                 lines[-1].parts.append(text)
@@ -156,7 +156,7 @@ def _lines_of(body: Element) -> list[_Line]:
     return lines
 
 
-def _cut_off(body: Element, line: _Line) -> None:
+def _cut_off(body: Element, line: _WaitQueue) -> None:
     """Take away all that stands in a document from the beginning of a line on."""
     element = line.element
     if not line.in_tail:

@@ -31,7 +31,7 @@ _MOMENT: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]
 _LENGTH: Final = re.compile(r"\+?P(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,5})M)?(?:(\d{1,6})S)?)?")
 _MONTH_DAYS: Final = frozenset(map(str, range(1, 32)))
 _INDEXES: Final = {"First": "1", "Second": "2", "Third": "3", "Fourth": "4", "Last": "-1"}
-_Line = tuple[str, dict[str, str], str]
+_WaitQueue = tuple[str, dict[str, str], str]
 
 
 def bag_of(part: bytes) -> p.Bag:
@@ -54,9 +54,9 @@ def bag_of(part: bytes) -> p.Bag:
     return bag
 
 
-def _event(part: bytes) -> tuple[list[_Line], dict[str, timedelta]]:
+def _event(part: bytes) -> tuple[list[_WaitQueue], dict[str, timedelta]]:
     """Return the lines of the first event, and the standard offset of each zone that the calendar defines."""
-    event: list[_Line] = []
+    event: list[_WaitQueue] = []
     zones: dict[str, timedelta] = {}
     inside: list[str] = []
     zone = ""
@@ -78,7 +78,7 @@ def _event(part: bytes) -> tuple[list[_Line], dict[str, timedelta]]:
     return event, zones
 
 
-def _lines(part: bytes) -> Iterator[_Line]:
+def _lines(part: bytes) -> Iterator[_WaitQueue]:
     text = part[:_MOST_BYTES].decode("utf-8", "replace")
     for number, line in enumerate(re.sub(r"\r?\n[ \t]", "", text).splitlines()):
         found = _LINE.fullmatch(line.strip())
@@ -89,7 +89,7 @@ def _lines(part: bytes) -> Iterator[_Line]:
             yield found[1].upper(), parameters, found[3]
 
 
-def _take(bag: p.Bag, zones: dict[str, timedelta], line: _Line) -> None:
+def _take(bag: p.Bag, zones: dict[str, timedelta], line: _WaitQueue) -> None:
     name, parameters, value = line
     if name in _MOMENTS:
         bag[_MOMENTS[name]] = _moment(parameters, value, zones)

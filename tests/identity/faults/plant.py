@@ -66,7 +66,8 @@ def with_variables(make: Callable[[Ground], Environment]) -> Planting:
 
 
 def within(
-    block: Callable[[Ground], AbstractContextManager[object]], make: Callable[[Ground], Environment] = lambda _: {}
+    block: Callable[[Ground], AbstractContextManager[object]],
+    make: Callable[[Ground], Environment] = lambda _: {},
 ) -> Planting:
     """Return a planting that changes something around, until its block ends."""
 

@@ -18,7 +18,7 @@ from bridge.domain.mail import (
     UnconvertibleMail,
     VanishedMail,
 )
-from bridge.domain.mailbox_state import LeftAside, MailboxSize
+from bridge.domain.mailbox_state import FolderCounts, MailboxSize
 from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import BridgeError, FolderNotFound, MailUnreadable
 
@@ -80,12 +80,12 @@ class MemoryInbox:
         self._fail("count")
         return len(self._in(folder))
 
-    async def count_aside(self) -> LeftAside:
+    async def count_aside(self) -> FolderCounts:
         """Return what is junk or parked, and what a test says of the mailbox."""
         parked = [mail.ref.message_id for mail in self.mails if mail.folder == PARKED_FOLDER]
         codes = Counter(self.parked.get(message_id, "") for message_id in parked)
         junk = await self.count("junkemail")
-        return LeftAside(junk, len(parked), codes, self.size, self.target_missing)
+        return FolderCounts(junk, len(parked), codes, self.size, self.target_missing)
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref."""

@@ -102,4 +102,4 @@ def test_no_class_is_left_out_that_is_not_there() -> None:
 
 def test_the_ports_are_found() -> None:
     assert {"Inbox", "SendingMailbox", "Publisher", "Consumer", "Topology", "BlobStore"} <= PORTS.keys()
-    assert {"MemoryOutbox", "EwsSender", "QuietMailbox"} <= ADAPTERS["SendingMailbox"]
+    assert {"MemoryOutbox", "EwsSender", "PausingMailbox"} <= ADAPTERS["SendingMailbox"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.domain.concern import Concern
-from bridge.domain.mailbox_state import LeftAside, MailboxSize, MailboxState
+from bridge.domain.mailbox_state import FolderCounts, MailboxSize, MailboxState
 
 
 def _codes(state: MailboxState, *, junk_is_read: bool = False) -> list[tuple[str, bool]]:
@@ -35,7 +35,7 @@ def test_a_mailbox_is_told_of_from_nine_tenths_of_its_first_limit_on(
 def test_the_worst_is_told_first_and_parked_mail_with_its_reasons() -> None:
     state = MailboxState()
     state.update(
-        LeftAside(
+        FolderCounts(
             2, 3, {"mail_unreadable": 2, "too_large_for_broker": 1}, MailboxSize(95, 100, 110), target_missing=True
         )
     )
@@ -52,11 +52,11 @@ def test_the_worst_is_told_first_and_parked_mail_with_its_reasons() -> None:
 def test_what_one_look_cannot_tell_stands_as_it_was() -> None:
     """Otherwise a warning would come and go with every call that fails."""
     state = MailboxState()
-    state.update(LeftAside(2, 3, {"mail_unreadable": 3}, MailboxSize(100, 100, 100)))
+    state.update(FolderCounts(2, 3, {"mail_unreadable": 3}, MailboxSize(100, 100, 100)))
     before = _codes(state)
 
-    state.update(LeftAside(None, None))
+    state.update(FolderCounts(None, None))
 
     assert _codes(state) == before
-    state.update(LeftAside(0, 0, None, MailboxSize(1, 100, 100)))
+    state.update(FolderCounts(0, 0, None, MailboxSize(1, 100, 100)))
     assert _codes(state) == []

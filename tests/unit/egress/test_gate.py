@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
 from bridge.domain.trusted_time import TimeSpan
-from bridge.egress.admission.queue import RATE_LIMITED, RateGate, Slots
-from bridge.egress.conclusion import Deferred, Left
+from bridge.egress.admission.queue import RATE_LIMITED, RateLimiter, Slots
+from bridge.egress.conclusion import Released, RetryLater
 from tests.support.clock import START
 
 
@@ -51,15 +51,15 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def a_gate(clock: HeldClock, per_minute: int = 1) -> RateGate:
-    return RateGate(SendWindow(RateLimits(per_minute, None)), clock)
+def a_gate(clock: HeldClock, per_minute: int = 1) -> RateLimiter:
+    return RateLimiter(SendWindow(RateLimits(per_minute, None)), clock)
 
 
-async def use_a_turn(gate: RateGate, *, urgent: bool = False) -> None:
+async def use_a_turn(gate: RateLimiter, *, urgent: bool = False) -> None:
     """Have a turn, and use it up at once."""
     turn = await gate.take_turn(recipients=1, urgent=urgent, expires_at=None)
     assert turn is not None
-    assert not isinstance(turn, Deferred | Left)
+    assert not isinstance(turn, RetryLater | Released)
     gate.settle(turn)
 
 
@@ -92,7 +92,7 @@ async def test_turn_that_is_given_back_goes_to_the_next() -> None:
     assert not waiting.done()
 
     assert turn is not None
-    assert not isinstance(turn, Deferred | Left)
+    assert not isinstance(turn, RetryLater | Released)
     gate.give_back(turn)
 
     await asyncio.wait_for(waiting, 30)
@@ -107,7 +107,7 @@ async def test_turn_in_hand_counts_as_one_that_goes_out_at_this_moment() -> None
 
     await clock.move(59)
     assert turn is not None
-    assert not isinstance(turn, Deferred | Left)
+    assert not isinstance(turn, RetryLater | Released)
     gate.settle(turn)
     await settle()
     await clock.move(59)
@@ -141,7 +141,7 @@ async def test_worker_that_stops_sends_nobody_through() -> None:
 
     gate.close()
 
-    assert await asyncio.wait_for(waiting, 30) == Left()
+    assert await asyncio.wait_for(waiting, 30) == Released()
 
 
 async def test_cancelled_waiter_leaves_the_line() -> None:
@@ -209,11 +209,11 @@ async def test_urgent_mail_whose_turn_is_far_away_is_back_in_the_line_before_it_
     """A day that is used up: whoever comes back only when the day has room finds it taken by another."""
     clock = HeldClock()
     window = SendWindow(RateLimits(None, 1))
-    gate = RateGate(window, clock, longest_wait_seconds=60)
+    gate = RateLimiter(window, clock, longest_wait_seconds=60)
     await gate.take_turn(recipients=1, urgent=False, expires_at=None)
 
     urgent = await gate.take_turn(recipients=1, urgent=True, expires_at=None)
     ordinary = await gate.take_turn(recipients=1, urgent=False, expires_at=None)
 
-    assert urgent == Deferred(RATE_LIMITED, 30)
-    assert ordinary == Deferred(RATE_LIMITED, 86_400)
+    assert urgent == RetryLater(RATE_LIMITED, 30)
+    assert ordinary == RetryLater(RATE_LIMITED, 86_400)

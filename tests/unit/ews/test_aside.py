@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.aside import EwsAside
+from bridge.adapters.ews.aside import EwsFolderCounts
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.soap import MESSAGES, TYPES, ResponseMessage, parse_answer
 from bridge.errors import BridgeError, CallNotPossible, MailboxThrottled, MailboxUnavailable
@@ -131,12 +131,12 @@ class Clock:
         return self.now
 
 
-async def _counts(aside: EwsAside) -> tuple[int | None, int | None]:
+async def _counts(aside: EwsFolderCounts) -> tuple[int | None, int | None]:
     return (await aside.count())[:2]
 
 
 async def test_both_folders_are_counted_in_one_call_once_they_are_known(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found("parked-id"), _sized(), _holds(3, 2), _reasons("", ""), _holds(4, 2), _holds(5, 0)]
 
     assert [await _counts(aside) for _ in range(3)] == [(3, 2), (4, 2), (5, 0)]
@@ -145,7 +145,7 @@ async def test_both_folders_are_counted_in_one_call_once_they_are_known(exchange
 
 
 async def test_where_nothing_was_ever_parked_nothing_is_looked_for_each_time(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found(), _sized(), _holds(0), _holds(1)]
 
     assert [await _counts(aside), await _counts(aside)] == [(0, 0), (1, 0)]
@@ -155,7 +155,7 @@ async def test_where_nothing_was_ever_parked_nothing_is_looked_for_each_time(exc
 @pytest.mark.parametrize("how", ["parked", "time"])
 async def test_the_folder_is_looked_for_after_a_mail_was_parked_and_now_and_then(exchange: Exchange, how: str) -> None:
     clock = Clock()
-    aside = EwsAside(exchange, "dispatch@example.org", monotonic=clock)
+    aside = EwsFolderCounts(exchange, "dispatch@example.org", monotonic=clock)
     exchange.answers = [_found(), _sized(), _holds(0), _found("made"), _sized(), _holds(0, 1), _reasons("")]
     await aside.count()
 
@@ -168,7 +168,7 @@ async def test_the_folder_is_looked_for_after_a_mail_was_parked_and_now_and_then
 
 
 async def test_a_folder_that_is_gone_is_looked_for_the_next_time(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found("old"), _sized(), _holds(1, "ErrorItemNotFound")]
     exchange.answers += [_found("new"), _sized(), _holds(1, 5), _reasons("")]
 
@@ -176,7 +176,7 @@ async def test_a_folder_that_is_gone_is_looked_for_the_next_time(exchange: Excha
 
 
 async def test_parked_mail_is_counted_though_the_junk_folder_cannot_be(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found("parked-id"), _sized(), _holds("ErrorAccessDenied", 2), _reasons("", "")]
 
     assert await _counts(aside) == (None, 2)
@@ -184,7 +184,7 @@ async def test_parked_mail_is_counted_though_the_junk_folder_cannot_be(exchange:
 
 async def test_a_search_that_failed_is_made_again(exchange: Exchange) -> None:
     """Otherwise a moment's trouble would hide parked mail for minutes."""
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_message("FindFolder", code="ErrorServerBusy")]
     exchange.answers += [_found("parked-id"), _sized(), _holds(0, 7), _reasons("")]
     with pytest.raises(MailboxThrottled):
@@ -197,11 +197,11 @@ async def test_another_number_of_answers_is_trouble_and_no_bug(exchange: Exchang
     exchange.answers = [_found("parked-id"), _sized(), _holds(1)]
 
     with pytest.raises(MailboxUnavailable):
-        await EwsAside(exchange, "dispatch@example.org").count()
+        await EwsFolderCounts(exchange, "dispatch@example.org").count()
 
 
 async def test_parked_mails_are_told_by_their_reasons_and_asked_for_once(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found("parked-id"), _sized(), _holds(0, 3), _reasons("mail_unreadable", "", "mail_unreadable")]
     exchange.answers += [_holds(0, 3), _holds(0, 1), _reasons("too_large_for_broker")]
 
@@ -213,12 +213,12 @@ async def test_parked_mails_are_told_by_their_reasons_and_asked_for_once(exchang
 async def test_parked_mails_are_told_though_their_reasons_cannot_be_had(exchange: Exchange) -> None:
     exchange.answers = [_found("parked-id"), _sized(), _holds(0, 3), _message("FindItem", code="ErrorServerBusy")]
 
-    assert await _counts(EwsAside(exchange, "dispatch@example.org")) == (0, 3)
+    assert await _counts(EwsFolderCounts(exchange, "dispatch@example.org")) == (0, 3)
 
 
 async def test_a_mailbox_is_measured_whole_and_what_grows_is_measured_at_each_look(exchange: Exchange) -> None:
     """Without what is counted twice: folders that are measured each time are part of the whole, too."""
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
 
     def growing(deleted: int) -> str:
         sizes = {"junk": 1, "inbox": 10, "deleted": deleted, "sent": 1_000}
@@ -253,13 +253,13 @@ async def test_where_sizes_are_not_told_a_mailbox_is_not_measured_and_all_else_i
     else:
         exchange.answers += [_message("GetFolder", code="ErrorInvalidPropertyRequest") * 5, _without_root(2)]
 
-    seen = await EwsAside(exchange, "dispatch@example.org").count()
+    seen = await EwsFolderCounts(exchange, "dispatch@example.org").count()
 
     assert (seen.junk, seen.parked, seen.size) == (2, 0, None)
 
 
 async def test_the_folder_of_published_mails_is_looked_at_in_the_same_call(exchange: Exchange) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org", target="inbox/CAD/Done")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org", target="inbox/CAD/Done")
     path = [_folder("inbox-id"), _folder("cad", parent="inbox-id", shown="CAD")]
     done = _folder("done", parent="cad", shown="Done")
     exchange.answers = [_found(), _sized(), _holds(0), _found("cad"), _found("done")]
@@ -274,7 +274,7 @@ async def test_a_folder_of_published_mails_that_is_no_more_is_told_until_it_is_t
     exchange: Exchange, how: str
 ) -> None:
     """Who deletes a folder in Outlook moves it to Deleted Items: it keeps its id, and mails age away in it."""
-    aside = EwsAside(exchange, "dispatch@example.org", target="inbox/CAD/Done")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org", target="inbox/CAD/Done")
     cad = _folder("cad", parent="deleted" if how.startswith("its parent") else "inbox-id", shown="CAD")
     done = {
         "gone": _message("GetFolder", code="ErrorItemNotFound"),
@@ -301,7 +301,7 @@ async def test_a_server_that_refuses_sizes_in_any_way_is_asked_for_counts_alone(
     exchange: Exchange, refusal: str
 ) -> None:
     """Otherwise junk and parked mail go unseen on servers that are not Exchange."""
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found(), _sized(), refusal, _without_root(2), _without_root(3)]
 
     assert [await _counts(aside) for _ in range(2)] == [(2, 0), (3, 0)]
@@ -310,7 +310,7 @@ async def test_a_server_that_refuses_sizes_in_any_way_is_asked_for_counts_alone(
 
 @pytest.mark.parametrize("trouble", ["", _fault("ErrorServerBusy"), _fault("ErrorMailboxStoreUnavailable")])
 async def test_trouble_that_passes_and_an_empty_answer_end_no_measuring(exchange: Exchange, trouble: str) -> None:
-    aside = EwsAside(exchange, "dispatch@example.org")
+    aside = EwsFolderCounts(exchange, "dispatch@example.org")
     exchange.answers = [_found(), _sized(), trouble, _holds(1), _fault("ErrorInvalidRequest"), _holds(2)]
     with pytest.raises(BridgeError):
         await aside.count()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.domain.mailbox_state import LeftAside
+from bridge.domain.mailbox_state import FolderCounts
 from bridge.errors import MailboxUnavailable
-from bridge.ingest.folder_counts import AsideWatch
+from bridge.ingest.folder_counts import FolderWatch
 from bridge.telemetry.ingest_events import JunkFound
 from tests.support.memory.inbox import MemoryInbox
 
@@ -21,14 +21,14 @@ class _Seen(MemoryInbox):
         super().__init__()
         self._seen = list(seen)
 
-    async def count_aside(self) -> LeftAside:
+    async def count_aside(self) -> FolderCounts:
         junk = self._seen.pop(0)
         if junk is None:
             raise MailboxUnavailable
-        return LeftAside(junk, 0)
+        return FolderCounts(junk, 0)
 
 
-async def _concerns_after_each(watch: AsideWatch, looks: int) -> list[list[str]]:
+async def _concerns_after_each(watch: FolderWatch, looks: int) -> list[list[str]]:
     told = []
     for _ in range(looks):
         await watch._look()
@@ -40,7 +40,7 @@ async def test_more_mail_in_the_junk_folder_is_told_each_time_that_it_becomes_mo
     events: list[Event] = []
     looks = (1, 3, 3, 0, 2)
 
-    await _concerns_after_each(AsideWatch("dispatch", _Seen(*looks), events.append, every_seconds=1.0), len(looks))
+    await _concerns_after_each(FolderWatch("dispatch", _Seen(*looks), events.append, every_seconds=1.0), len(looks))
 
     found = [event.count for event in events if isinstance(event, JunkFound)]
     assert found == [1, 3, 2]
@@ -50,7 +50,7 @@ async def test_looks_in_vain_are_told_from_the_third_in_a_row_on_beside_what_was
     looks = (1, None, None, 1, None, None, None, 1)
 
     told = await _concerns_after_each(
-        AsideWatch("dispatch", _Seen(*looks), lambda _: None, every_seconds=1.0), len(looks)
+        FolderWatch("dispatch", _Seen(*looks), lambda _: None, every_seconds=1.0), len(looks)
     )
 
     assert told == [["junk_waits"]] * 6 + [["junk_waits", MailboxUnavailable.code], ["junk_waits"]]

@@ -17,7 +17,7 @@ from bridge.errors import BridgeError, MailboxUnavailable
 from bridge.flow.byte_budget import ByteBudget
 from bridge.ingest.notifications import streams
 from bridge.ingest.notifications.state import StreamLimits
-from bridge.ingest.notifications.streams import NoticeTeller
+from bridge.ingest.notifications.streams import NotificationStreams
 from bridge.ingest.reader import IngestOptions, MailboxReader
 from bridge.ports.unhurried import as_unhurried
 from bridge.telemetry.events import Event
@@ -108,8 +108,10 @@ def notifications() -> ScriptedNotifications:
 
 
 @contextlib.asynccontextmanager
-async def _running(notifications: ScriptedNotifications, emit: Callable[[Event], None]) -> AsyncIterator[NoticeTeller]:
-    teller = NoticeTeller(notifications, clock=SystemClock(), emit=emit, limits=_QUICK)
+async def _running(
+    notifications: ScriptedNotifications, emit: Callable[[Event], None]
+) -> AsyncIterator[NotificationStreams]:
+    teller = NotificationStreams(notifications, clock=SystemClock(), emit=emit, limits=_QUICK)
     running = asyncio.create_task(teller.run())
     try:
         yield teller
@@ -251,7 +253,7 @@ async def test_a_bug_in_the_decisions_of_all_mailboxes_ends_the_teller(
     def stumble(*_: object) -> object:
         raise KeyError("a bug")
 
-    teller = NoticeTeller(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    teller = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
     monkeypatch.setattr(teller._plan, "next", stumble)
 
     with pytest.raises(KeyError):
@@ -266,7 +268,7 @@ async def test_a_bug_in_what_becomes_of_a_subscription_ends_the_teller(
     def stumble(*_: object) -> object:
         raise KeyError("a bug")
 
-    teller = NoticeTeller(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    teller = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
     monkeypatch.setattr(teller._plan, "subscribed", stumble)
 
     with teller.watching("dispatch", "dispatch@example.org", ("inbox",), lambda _: None), pytest.raises(KeyError):
@@ -304,7 +306,7 @@ class Bench:
     """A reader that is told of its mailbox."""
 
     def __init__(
-        self, teller: NoticeTeller, *mails: StoredMail, poll_seconds: float = 600.0, told_seconds: float = 600.0
+        self, teller: NotificationStreams, *mails: StoredMail, poll_seconds: float = 600.0, told_seconds: float = 600.0
     ) -> None:
         self.inbox = MemoryInbox(*mails)
         self.publisher = ScriptedPublisher()
@@ -410,14 +412,14 @@ async def test_a_flood_of_notices_is_no_flood_of_listings(notifications: Scripte
 def _metrics_take_every_event(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever is emitted can be counted."""
     metrics = Metrics()
-    original = NoticeTeller.__init__
+    original = NotificationStreams.__init__
 
-    def init(self: NoticeTeller, *args: object, emit: Callable[[Event], None], **named: object) -> None:
+    def init(self: NotificationStreams, *args: object, emit: Callable[[Event], None], **named: object) -> None:
         def both(event: Event) -> None:
             event.record(metrics)
             emit(event)
 
         original(self, *args, emit=both, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(NoticeTeller, "__init__", init)
+    monkeypatch.setattr(NotificationStreams, "__init__", init)
     return iter(())

@@ -11,7 +11,7 @@ from lxml import etree
 from bridge.adapters.ews.soap import MESSAGES, TYPES, T
 from bridge.probe import ground as ground_module
 from bridge.probe.errors import NotCheckable
-from bridge.probe.ground import Ground
+from bridge.probe.ground import ProbeFixture
 from bridge.probe.wire import Answer, Target, Wire
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ class Server:
                 return answer("")
 
 
-def ground_on(server: Server, announce: Callable[[str], None] = lambda _: None) -> Ground:
-    made = Ground(cast("Wire", server), announce, run=_RUN, arrival_seconds=0.0)
+def ground_on(server: Server, announce: Callable[[str], None] = lambda _: None) -> ProbeFixture:
+    made = ProbeFixture(cast("Wire", server), announce, run=_RUN, arrival_seconds=0.0)
     made.will_arrive(f"Bridge probe {_RUN} 1")
     return made
 
@@ -105,7 +105,7 @@ def test_a_probe_that_wrote_nothing_asks_for_nothing_when_it_cleans() -> None:
         def call(self, body: etree._Element, **_: Any) -> Answer:
             raise AssertionError(body.tag)
 
-    assert Ground(cast("Wire", Silent({})), lambda _: None).clean() == []
+    assert ProbeFixture(cast("Wire", Silent({})), lambda _: None).clean() == []
 
 
 def test_every_send_and_the_folder_are_announced_before_they_are_made() -> None:
@@ -116,7 +116,7 @@ def test_every_send_and_the_folder_are_announced_before_they_are_made() -> None:
             said.append(str(body.tag).rpartition("}")[2])
             return answer("", code="ErrorAccessDenied")
 
-    ground = Ground(cast("Wire", Refusing({})), said.append, run=_RUN)
+    ground = ProbeFixture(cast("Wire", Refusing({})), said.append, run=_RUN)
     with pytest.raises(NotCheckable, match="CreateFolder answers ErrorAccessDenied"):
         ground.folder()
     with pytest.raises(NotCheckable, match="SendItem answers ErrorAccessDenied"):
