@@ -20,8 +20,8 @@ from bridge.adapters.rabbitmq.consumer import RabbitConsumer
 from bridge.adapters.rabbitmq.own_certificate import OwnCertificate
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.queue_looks import RabbitQueueLooks
-from bridge.adapters.system.aside import Aside
 from bridge.adapters.system.clock import SystemClock
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.bootstrap.adapters import (
     apps_of_the_broker,
     blob_claims,
@@ -177,7 +177,7 @@ class _Process:
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         # What lies in files or goes to a store may take long, and must not hold up what does not.
         self.large_budget = ByteBudget(settings.ingest.in_flight_bytes)
-        self.aside = Aside()
+        self.aside = ParserSubprocesses()
         self.blobs: BlobStore | None = blob_store(settings.blobs) if settings.blobs is not None else None
         self.roster = Roster(
             uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic

@@ -9,7 +9,7 @@ def main() -> None:
 
     if sys.argv[1:2] == ["sandbox"]:
         # It stays for days and reads its own arguments: it shall not hold what reads those of the other commands.
-        from bridge.cli.passed_on import run_sandbox  # noqa: PLC0415
+        from bridge.cli.delegated import run_sandbox  # noqa: PLC0415
 
         run_guarded(lambda: sys.exit(run_sandbox(sys.argv[2:])))
     from bridge.cli.app import app  # noqa: PLC0415

@@ -142,7 +142,7 @@ app.command(rich_help_panel="Develop")(probe_command.probe_exchange)
 @app.command(context_settings=_PASSED_ON, add_help_option=False, rich_help_panel="Develop")
 def sandbox(context: typer.Context) -> None:
     """Start an Exchange and an Entra on this machine to develop against (bridge sandbox --help)."""
-    from bridge.cli.passed_on import run_sandbox  # noqa: PLC0415
+    from bridge.cli.delegated import run_sandbox  # noqa: PLC0415
 
     raise typer.Exit(run_sandbox(context.args))
 
@@ -150,6 +150,6 @@ def sandbox(context: typer.Context) -> None:
 @app.command(context_settings=_PASSED_ON, add_help_option=False, rich_help_panel="Develop")
 def demo(context: typer.Context) -> None:
     """Show mail going both ways on a private RabbitMQ and the sandbox (bridge demo --help)."""
-    from bridge.cli.passed_on import run_demo  # noqa: PLC0415
+    from bridge.cli.delegated import run_demo  # noqa: PLC0415
 
     raise typer.Exit(run_demo(context.args))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
-from bridge.adapters.system.aside import Aside
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.bootstrap.adapters import blob_claims, blob_store, rabbit_settings
 from bridge.cli.exits import Exit, answer, say
 from bridge.cli.parked import mailboxes
@@ -164,7 +164,7 @@ async def _in_inbox(inbox: Inbox) -> set[str]:
 class Rehearsal:
     """Does with a mail what a worker does, but for the publish and the removal."""
 
-    def __init__(self, aside: Aside, largest_body_bytes: int, claims: Claims | None) -> None:
+    def __init__(self, aside: ParserSubprocesses, largest_body_bytes: int, claims: Claims | None) -> None:
         self._aside = aside
         self._largest_body_bytes = largest_body_bytes
         self._claims = claims
@@ -202,7 +202,7 @@ class Rehearsal:
 
 @asynccontextmanager
 async def _rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
-    aside = Aside()
+    aside = ParserSubprocesses()
     store = blob_store(settings.blobs) if settings.blobs is not None else None
     largest = rabbit_settings(settings.rabbitmq, name="bridge parked").largest_body_bytes
     try:

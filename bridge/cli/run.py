@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NoReturn
 
 from bridge.cli.exits import Exit
-from bridge.cli.heaps import share_heaps
+from bridge.cli.malloc_tuning import share_heaps
 from bridge.telemetry.failures import describe
 from bridge.telemetry.logging import LineLimit, logger
 

@@ -20,7 +20,7 @@ _LONGEST_WAKE_WAIT_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
-class Pace:
+class PollSchedule:
     """
     The wait after each pass over a mailbox.
 

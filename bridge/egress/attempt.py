@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.domain.outbound_records import EndReason
 from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.domain.unanswered_sends import UnansweredSends
-from bridge.egress.admission.queue import RATE_LIMITED, Slots
+from bridge.egress.admission.queue import RATE_LIMITED, ConcurrencyLimit
 from bridge.egress.availability.first_send import FirstSend
 from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.request import GIVEN_UP
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from bridge.domain.outbound import Mailbox
     from bridge.domain.outbound_records import CreatedDraft
     from bridge.domain.send_rate import Begun
-    from bridge.egress.admission.queue import Slot
-    from bridge.egress.admission.rate import Pace
+    from bridge.egress.admission.queue import ConcurrencySlot
+    from bridge.egress.admission.rate import SendRate
     from bridge.egress.availability.health import DrainHealth
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.egress.options import EgressOptions
     from bridge.egress.request import QueuedRequest
     from bridge.ports.clock import Clock
@@ -62,8 +62,8 @@ class Attempts:
         alias: str,
         sender: Mailbox,
         mailbox: SendingMailbox,
-        pace: Pace,
-        pauses: Pauses,
+        pace: SendRate,
+        pauses: Availability,
         health: DrainHealth,
         clock: Clock,
         emit: Emit,
@@ -79,7 +79,7 @@ class Attempts:
         self._clock = clock
         self._emit = emit
         self._options = options
-        self._slots = Slots(options.concurrent_sends, clock)
+        self._slots = ConcurrencyLimit(options.concurrent_sends, clock)
         self._stopping = stopping
         self._reading = asyncio.Lock()
         self._first = FirstSend(
@@ -146,7 +146,7 @@ class Attempts:
         """Tell whether a wait is the request's own trouble."""
         return deferred.code not in {RATE_LIMITED, TIME_UNKNOWN}
 
-    async def _go_on(self, ticket: QueuedRequest, request: OutboundRequest, slot: Slot) -> AttemptResult:
+    async def _go_on(self, ticket: QueuedRequest, request: OutboundRequest, slot: ConcurrencySlot) -> AttemptResult:
         """
         Take a request as far as it goes now, and give it up where that has been tried long enough.
 
@@ -178,7 +178,7 @@ class Attempts:
         return conclusion
 
     async def _send(
-        self, ticket: QueuedRequest, request: OutboundRequest, slot: Slot, end_as: EndReason | None
+        self, ticket: QueuedRequest, request: OutboundRequest, slot: ConcurrencySlot, end_as: EndReason | None
     ) -> AttemptResult:
         async with self._first.visit() as may_send:
             return await self._run(ticket, request, slot, end_as, may_send)
@@ -187,7 +187,7 @@ class Attempts:
         self,
         ticket: QueuedRequest,
         request: OutboundRequest,
-        slot: Slot,
+        slot: ConcurrencySlot,
         end_as: EndReason | None,
         may_send: Callable[[], Awaitable[None]],
     ) -> AttemptResult:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
 
-    from bridge.egress.admission.rate import Pace
+    from bridge.egress.admission.rate import SendRate
     from bridge.egress.availability.health import DrainHealth
-    from bridge.egress.availability.probe import MailboxProof
+    from bridge.egress.availability.probe import MailboxProbe
     from bridge.egress.options import EgressOptions
     from bridge.ports.broker import Consumer, Delivery
     from bridge.telemetry.events import Emit
@@ -35,8 +35,8 @@ class MailboxQueues:
         *,
         alias: str,
         health: DrainHealth,
-        proof: MailboxProof,
-        pace: Pace,
+        proof: MailboxProbe,
+        pace: SendRate,
         emit: Emit,
         options: EgressOptions,
     ) -> None:

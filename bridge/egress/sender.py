@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from bridge.domain.outbound_records import EndReason
-from bridge.egress.admission.rate import Pace
+from bridge.egress.admission.rate import SendRate
 from bridge.egress.attempt import Attempts
 from bridge.egress.availability.health import DrainHealth
-from bridge.egress.availability.pauses import Pauses
-from bridge.egress.availability.probe import MailboxProof
-from bridge.egress.availability.quiet import PausingMailbox
+from bridge.egress.availability.pauses import Availability
+from bridge.egress.availability.pausing_mailbox import PausingMailbox
+from bridge.egress.availability.probe import MailboxProbe
 from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.options import EgressOptions
 from bridge.egress.queues import MailboxQueues
@@ -73,7 +73,7 @@ class MailboxSender:
         self._clock = clock
         self._emit = emit
         self._options = options or EgressOptions()
-        self._pauses = Pauses(alias, clock, emit, self._options.pauses)
+        self._pauses = Availability(alias, clock, emit, self._options.pauses)
         self._consumer = consumer
         self._standing_by = StandingBy(
             roster,
@@ -87,9 +87,9 @@ class MailboxSender:
         )
         self._health = DrainHealth(self.part, health, self._pauses, consumer, self._standing_by)
         self._mailbox = mailbox = PausingMailbox(mailbox, self._pauses, self._health.report)
-        self._pace = Pace(mailbox, self._options.rate, clock, alias=alias, emit=emit)
+        self._pace = SendRate(mailbox, self._options.rate, clock, alias=alias, emit=emit)
         self._health.day_left = lambda: self._pace.left()[1]
-        self._proof = MailboxProof(self._pace, self._pauses, self._health, self._options)
+        self._proof = MailboxProbe(self._pace, self._pauses, self._health, self._options)
         self._stopping = asyncio.Event()
         self._visits = Attempts(
             alias=alias,

@@ -12,7 +12,7 @@ from bridge.telemetry.egress_events import LedgerSwept, StepTaken
 if TYPE_CHECKING:
     import asyncio
 
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.egress.options import EgressOptions
     from bridge.ports.outbox import SendingMailbox
     from bridge.telemetry.events import Emit
@@ -21,7 +21,13 @@ _BATCH = 100
 
 
 async def keep_sweeping(
-    mailbox: SendingMailbox, pauses: Pauses, options: EgressOptions, *, alias: str, emit: Emit, stop: asyncio.Event
+    mailbox: SendingMailbox,
+    pauses: Availability,
+    options: EgressOptions,
+    *,
+    alias: str,
+    emit: Emit,
+    stop: asyncio.Event,
 ) -> None:
     """Sweep by age until `stop` is set; best effort, and never in the way."""
     # Whatever is configured: the ledger outlives the requests.

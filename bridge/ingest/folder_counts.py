@@ -11,7 +11,7 @@ from bridge.domain.concern import Concern
 from bridge.domain.mailbox_state import MailboxState
 from bridge.errors import BridgeError
 from bridge.flow.waiting import wait_for_any
-from bridge.ports.unhurried import unhurried
+from bridge.ports.low_priority import low_priority
 from bridge.telemetry.ingest_events import JunkCounted, JunkFound, MailboxMeasured, ParkedCounted
 from bridge.telemetry.reasons import count_known
 
@@ -66,7 +66,7 @@ class FolderWatch:
         """Look until `stop` is set."""
         self._junk_announced, least = 0, 0.2
         while not stop.is_set():
-            with unhurried():
+            with low_priority():
                 await self._look()
             # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
             await wait_for_any(self._every_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread

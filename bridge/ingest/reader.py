@@ -15,7 +15,7 @@ from bridge.domain.concern import in_words
 from bridge.domain.disposition import Pause, RetryPolicy
 from bridge.domain.known_front import KnownFront
 from bridge.domain.parking import ParkingLimit
-from bridge.domain.polling import Pace
+from bridge.domain.polling import PollSchedule
 from bridge.domain.publish_brake import PublishBrake
 from bridge.errors import (
     BridgeError,
@@ -46,7 +46,7 @@ from bridge.ingest.limits import TransferLimits
 from bridge.ingest.mail_memory import MailMemory
 from bridge.ingest.parking import MailParking
 from bridge.ingest.transfer import Transfer
-from bridge.ports.unhurried import unhurried
+from bridge.ports.low_priority import low_priority
 from bridge.telemetry.health import reading_part
 from bridge.telemetry.ingest_events import (
     BacklogFound,
@@ -194,7 +194,7 @@ class MailboxReader:
         )
         self._calm = False
         """Whether a stream tells of the mailbox, and it is listed by the clock alone."""
-        self._pace = Pace(
+        self._pace = PollSchedule(
             self._options.poll_seconds,
             self._options.poll_seconds * _QUIET_FACTOR,
             max(self._options.told_seconds, self._options.poll_seconds),
@@ -341,7 +341,7 @@ class MailboxReader:
 
     async def _left_undone(self) -> Sequence[str]:
         """Return the oldest mails of each folder that wait: who works takes some away, and others may have to stay."""
-        with unhurried():
+        with low_priority():
             listings = [await self._inbox.list_waiting(folder, limit=_LOOK_COUNT) for folder in self._options.folders]
         return [ref.message_id for listing in listings for ref in listing.refs]
 
@@ -448,7 +448,7 @@ class MailboxReader:
         started = self._clock.monotonic()
         page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
         with (
-            unhurried(until=self.wake) if self._calm else contextlib.nullcontext(),
+            low_priority(until=self.wake) if self._calm else contextlib.nullcontext(),
             called_when_late(self._options.answer_late_seconds, self._answer_is_late),
         ):
             listing = await unless_set(stop, page)

@@ -29,10 +29,10 @@ from bridge.probe import (
     steps_versions,
 )
 from bridge.probe.by_hand import BY_HAND
+from bridge.probe.context import ProbeContext
 from bridge.probe.errors import NotCheckable
-from bridge.probe.ground import ProbeFixture
+from bridge.probe.fixture import ProbeFixture
 from bridge.probe.guesses import STEPS, Needs, Step
-from bridge.probe.probing import ProbeContext
 from bridge.probe.report import Report, Result, State
 from bridge.probe.wire import Wire
 

@@ -11,7 +11,7 @@ from bridge.probe.guesses import Seen, step
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _NOBODY: Final = "11111111-1111-1111-1111-111111111111"
 _UNKNOWN_CERTIFICATE: Final = "401 invalid_client AADSTS700027"

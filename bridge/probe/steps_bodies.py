@@ -11,7 +11,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _OWN: Final = "Words of its own."
 _QUOTED: Final = "Words of the mail before, which are quoted."

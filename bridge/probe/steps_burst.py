@@ -15,7 +15,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _MAILS: Final = 40
 _RATE: Final = 30

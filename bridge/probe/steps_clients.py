@@ -12,7 +12,7 @@ from bridge.probe.guesses import Needs, Seen, step
 from bridge.probe.subscribing import subscribe_request
 
 if TYPE_CHECKING:
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _LONG = 300

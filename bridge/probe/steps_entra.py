@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.probe.guesses import Seen, step
 
 if TYPE_CHECKING:
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
     from bridge.probe.token_endpoint import TokenAnswer
 
 _CLAIMS: Final = frozenset({

@@ -15,7 +15,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _MOMENTS_SECONDS: Final = 10.0
 _SET_BY_THE_SERVER: Final = re.compile(rb"(?im)^(?:Received|Date):.*\r\n(?:[ \t].*\r\n)*")

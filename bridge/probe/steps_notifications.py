@@ -28,7 +28,7 @@ from bridge.probe.subscribing import (
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _NOBODY = "https://bridge-probe.invalid/listener"
 _STREAM_SECONDS = 20.0

@@ -13,7 +13,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
     from bridge.probe.requests_ews import ItemId
 
 _CONTENT: Final = base64.b64encode(b"a part of a draft\r\n").decode("ascii")

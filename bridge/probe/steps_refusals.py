@@ -14,7 +14,7 @@ from bridge.probe.subscribing import get_events, subscribed, unsubscribe
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _KILOBYTE: Final = 1024
 _LONG_ID: Final = "A" * 5000

@@ -13,7 +13,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _NOWHERE: Final = "bridge-probe-nowhere"
 

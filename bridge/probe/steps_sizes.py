@@ -10,7 +10,7 @@ from bridge.probe import requests_ews as ews
 from bridge.probe.guesses import Seen, step
 
 if TYPE_CHECKING:
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _LIMITS: Final = {"receiving": "0x666A", "sending": "0x666E"}
 

@@ -12,7 +12,7 @@ from bridge.probe.guesses import Needs, Seen, step
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
     from bridge.probe.requests_ews import ItemId
     from bridge.probe.wire import Answer
 

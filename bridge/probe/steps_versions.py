@@ -12,7 +12,7 @@ from bridge.probe.requests_ews import field, find
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 _OLD: Final = "Exchange2010_SP2"
 _TO_COME: Final = "V2030_01_01"

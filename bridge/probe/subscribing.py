@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
-    from bridge.probe.probing import ProbeContext
+    from bridge.probe.context import ProbeContext
 
 MAIL_EVENTS: Final = ("CreatedEvent", "DeletedEvent", "ModifiedEvent", "MovedEvent", "NewMailEvent")
 _EVENTS: Final = frozenset({*MAIL_EVENTS, "CopiedEvent", "StatusEvent", "FreeBusyChangedEvent"})

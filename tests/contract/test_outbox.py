@@ -11,8 +11,8 @@ import pytest
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.system.clock import SystemClock
 from bridge.domain.outbound_records import DraftState
-from bridge.egress.availability.pauses import Pauses
-from bridge.egress.availability.quiet import PausingMailbox
+from bridge.egress.availability.pauses import Availability
+from bridge.egress.availability.pausing_mailbox import PausingMailbox
 from bridge.errors import BridgeError, EwsBlocked, MailboxThrottled, MailboxUnavailable
 from tests.contract.outbox import CREW, HIDDEN, SendingMailboxContract, SendingSite
 from tests.support.clock import InstantClock
@@ -87,7 +87,7 @@ class _Quiet(_InMemory):
 
     def __post_init__(self) -> None:
         self.clock = InstantClock()
-        self.pauses = Pauses("dispatch", self.clock, lambda _: None)
+        self.pauses = Availability("dispatch", self.clock, lambda _: None)
         self.quiet = PausingMailbox(self.stored, self.pauses, lambda: None)
 
     @property

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.streamed import StreamedMime
     from bridge.adapters.rabbitmq.connection import Connection, OpenChannel
     from bridge.domain.blobs import BlobRef
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.egress.options import EgressOptions
     from bridge.ports.blobs import Content
     from bridge.ports.broker import Message, PublishReceipt
@@ -198,7 +198,7 @@ def _sweep_often(old_before: datetime) -> None:
     """Let this worker sweep again and again, and call old what was stored before this moment."""
     keep, sweep = keep_sweeping, EwsSender.sweep
 
-    async def _keep(mailbox: SendingMailbox, pauses: Pauses, options: EgressOptions, **rest: Any) -> None:
+    async def _keep(mailbox: SendingMailbox, pauses: Availability, options: EgressOptions, **rest: Any) -> None:
         await keep(mailbox, pauses, replace(options, sweep_every_seconds=_SWEEP_SECONDS), **rest)
 
     async def _sweep(self: EwsSender, _: timedelta, *, limit: int) -> int:

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from bridge.adapters.blobs import file_errors
+from bridge.adapters.entra.credential_store import CredentialStore
 from bridge.adapters.entra.credentials import SecretSource
-from bridge.adapters.entra.slots import Slots
 from bridge.adapters.network_failures import network_failure
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.tls import tls_context
@@ -92,7 +92,7 @@ def test_a_secret_is_as_good_as_before_while_no_file_can_be_opened(
 ) -> None:
     file = tmp_path / "secret"
     file.write_text("first")
-    slots = Slots([_source(file)])
+    slots = CredentialStore([_source(file)])
     monkeypatch.setattr("pathlib.Path.read_bytes", _raises(_NONE[0]))
 
     for moment in range(60):
@@ -109,7 +109,7 @@ def test_a_worker_that_starts_without_descriptors_says_so_and_reads_its_secret_l
     file = tmp_path / "secret"
     file.write_text("first")
     monkeypatch.setattr("pathlib.Path.read_bytes", _raises(_NONE[0]))
-    slots = Slots([_source(file)])
+    slots = CredentialStore([_source(file)])
     with pytest.raises(TokenUnavailable) as raised:
         slots.order()
     assert raised.value.code == "descriptors_exhausted"

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.adapters.entra.client import EntraClient
+from bridge.adapters.entra.credential_store import CredentialStore
 from bridge.adapters.entra.credentials import open_to_all
 from bridge.adapters.entra.errors import CredentialRefusedError
 from bridge.adapters.entra.registration import Registration
-from bridge.adapters.entra.slots import Slots
 from bridge.adapters.entra.tokens import EntraTokens
 from bridge.domain import clock_skew, expiry
 from bridge.errors import BridgeError, CredentialsRejected
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from bridge.adapters.entra.app import EntraApp
     from bridge.adapters.entra.client import Answer
     from bridge.adapters.entra.credential import Credential
+    from bridge.adapters.entra.credential_store import StoredCredential
     from bridge.adapters.entra.credentials import CredentialSource
-    from bridge.adapters.entra.slots import Slot
     from bridge.ports.server_time import ServerTime
     from bridge.ports.tokens import TokenSource
     from bridge.telemetry.events import Emit
@@ -91,7 +91,7 @@ class SignIn:
         self._wall_clock, self._elapsed, self._chance = wall_clock, elapsed, chance
         self._client = client or EntraClient(app, wall_clock=wall_clock, elapsed=elapsed, server_time=server_time)
         self._lock = threading.RLock()
-        self._slots = Slots(sources)
+        self._slots = CredentialStore(sources)
         self._registration = Registration(app, self._client, elapsed=elapsed, chance=chance)
         self._probe_seconds = probe_seconds
         self._sources: dict[str, EntraTokens] = {}
@@ -119,7 +119,7 @@ class SignIn:
     def change(self, sources: Sequence[CredentialSource], *, probe_seconds: float) -> None:
         """Read credentials from other places from now on; what they hold is tried before it is used."""
         with self._lock:
-            slots = Slots(sources)
+            slots = CredentialStore(sources)
             slots.go_on_with(self._slots, self._elapsed())
             self._slots = slots
             self._probe_seconds = probe_seconds
@@ -167,7 +167,7 @@ class SignIn:
                 refusal = refusal or error
         raise refusal if refusal is not None else CredentialsRejected
 
-    def _show(self, slot: Slot, credential: Credential, scope: str) -> Answer:
+    def _show(self, slot: StoredCredential, credential: Credential, scope: str) -> Answer:
         started, outcome = self._elapsed(), "ok"
         try:
             answer = self._client.ask(credential, scope)

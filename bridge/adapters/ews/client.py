@@ -23,14 +23,14 @@ from exchangelib.errors import EWSError, UnauthorizedError
 from exchangelib.services.common import EWSAccountService
 from exchangelib.transport import NOAUTH
 
+from bridge.adapters.ews.fair_queue import FairQueue
 from bridge.adapters.ews.folder_ids import name_mailbox
 from bridge.adapters.ews.lanes import Lanes
-from bridge.adapters.ews.proof import KnownMailboxes, MailboxProof
-from bridge.adapters.ews.room import Room
+from bridge.adapters.ews.low_priority_limit import LowPriorityLimit
+from bridge.adapters.ews.proof import IdentityProof, KnownMailboxes
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory
-from bridge.adapters.ews.turns import Turns
 from bridge.adapters.http_body import bodies_into
 from bridge.adapters.http_deadline import looking, until
 from bridge.adapters.http_insertion import inserting
@@ -116,16 +116,18 @@ class EwsClient:
     ) -> None:
         """Where `known` is given, no call is made in a mailbox before it has proved to be the one of its address."""
         self._connection = connection
-        self._proof = MailboxProof(self._ask, known, impersonates=connection.impersonate) if known is not None else None
+        self._proof = (
+            IdentityProof(self._ask, known, impersonates=connection.impersonate) if known is not None else None
+        )
         self._observe = observe
         self.time = server_time or ServerTime("Exchange")
         """Exchange's clock, as its answers tell it."""
         self._threads = Lanes(connection.connections, name="ews")
-        self._turns: dict[str, Turns] = {}
+        self._turns: dict[str, FairQueue] = {}
         self._answered_at: dict[str, float] = {}
         self._answer = threading.local()
         """Of what kind the last call on this thread was: those of a kind take equally long where nothing waits."""
-        self._room = Room(max(1, connection.connections // 2))
+        self._room = LowPriorityLimit(max(1, connection.connections // 2))
         """What nobody waits for uses half of the connections, as long as that is enough."""
         self._lanes: queue.LifoQueue[LaneProtocol] = queue.LifoQueue()
         self._make_session = session_factory(
@@ -248,11 +250,11 @@ class EwsClient:
             turn.throttled = any(isinstance(message.error, MailboxThrottled) for message in messages)
             return messages
 
-    def _turns_of(self, address: str) -> Turns:
+    def _turns_of(self, address: str) -> FairQueue:
         """Return what keeps one mailbox, whose calls hang, from holding every connection: half of them at most."""
         if address not in self._turns:
             slow = self._connection.call_timeout_seconds / 2
-            self._turns[address] = Turns(self._connection.connections, slow_seconds=slow)
+            self._turns[address] = FairQueue(self._connection.connections, slow_seconds=slow)
             if len(self._turns) > 1:
                 for turns in self._turns.values():
                     turns.limit.change(self._connection.connections // 2)

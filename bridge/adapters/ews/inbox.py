@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bridge.adapters.ews.aside import EwsFolderCounts
+from bridge.adapters.ews.folder_counts import EwsFolderCounts
 from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.folders import folder_id
 from bridge.adapters.ews.parked import EwsParked

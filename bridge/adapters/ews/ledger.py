@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.ews import ledger_folder, stamps
+from bridge.adapters.ews.call_batcher import CallBatcher
 from bridge.adapters.ews.calls import changes, find, find_all
 from bridge.adapters.ews.folder_ids import folder_ids
 from bridge.adapters.ews.ledger_folder import (
@@ -20,7 +21,6 @@ from bridge.adapters.ews.ledger_folder import (
 )
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time, to_text
-from bridge.adapters.ews.together import Together
 from bridge.domain.outbound_records import EndReason, EntryKind, LedgerEntry, LedgerView, Stamp
 from bridge.domain.send_rate import BegunSend
 from bridge.errors import CallRefused, FolderNotFound, MailboxUnavailable, SendOutcomeUnknown
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+    from bridge.adapters.ews.call_batcher import BatchQueue
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
-    from bridge.adapters.ews.together import Line
     from bridge.errors import BridgeError
 
 FOLDER: Final = ledger_folder.FOLDER
@@ -61,13 +61,13 @@ class EwsLedger:
     from Exchange, which sorts by what it stored.
     """
 
-    def __init__(self, client: EwsClient, address: str, line: Line) -> None:
+    def __init__(self, client: EwsClient, address: str, line: BatchQueue) -> None:
         self._client = client
         self._address = address
         self._home = LedgerFolder(client, address)
-        self._entries = Together(self._enter_all, line)
-        self._marks = Together(self._mark_all, line)
-        self._views = Together(self._views_of, line)
+        self._entries = CallBatcher(self._enter_all, line)
+        self._marks = CallBatcher(self._mark_all, line)
+        self._views = CallBatcher(self._views_of, line)
         self._swept = 0
 
     @property

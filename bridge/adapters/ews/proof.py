@@ -77,7 +77,7 @@ class _Attempts:
     error: BridgeError | None = None
 
 
-class MailboxProof:
+class IdentityProof:
     """Has the mailboxes that one client opens prove to be the configured ones: once each, before its first call."""
 
     def __init__(self, ask: Ask, known: KnownMailboxes, *, impersonates: bool = False) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews import stamps
+from bridge.adapters.ews.call_batcher import BatchQueue, CallBatcher
 from bridge.adapters.ews.calls import LARGE_BYTES, change, changes, changes_with, find, find_all
 from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import to_text
-from bridge.adapters.ews.together import Line, Together
 from bridge.domain.outbound_records import CreatedDraft, DraftState, SeenDraft, SeenMail
 from bridge.errors import (
     CallRefused,
@@ -63,13 +63,13 @@ class EwsSender:
         self._client = client
         self._address = address
         self._certain_now = certain_now or client.time.earliest
-        line = Line()
+        line = BatchQueue()
         self._ledger = EwsLedger(client, address, line)
-        self._creations = Together(self._create, line)
-        self._large_creations = Together(self._create, line)  # they take long, and hold up none but each other
-        self._drafts = Together(self._find_drafts, line)
-        self._outbox = Together(self._find_in_outbox, line)
-        self._sends = Together(self._send, line)
+        self._creations = CallBatcher(self._create, line)
+        self._large_creations = CallBatcher(self._create, line)  # they take long, and hold up none but each other
+        self._drafts = CallBatcher(self._find_drafts, line)
+        self._outbox = CallBatcher(self._find_in_outbox, line)
+        self._sends = CallBatcher(self._send, line)
 
     @property
     def largest_mime_bytes(self) -> int:

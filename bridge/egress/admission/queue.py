@@ -54,7 +54,7 @@ class _WaitQueue:
         await first_of(clock, seconds, self._moved)
 
 
-class Slots:
+class ConcurrencyLimit:
     """So many requests of one mailbox are being sent at a time."""
 
     def __init__(self, slots: int, clock: Clock) -> None:
@@ -63,9 +63,9 @@ class Slots:
         self._line = _WaitQueue()
 
     @asynccontextmanager
-    async def slot(self, *, urgent: bool) -> AsyncIterator[Slot]:
+    async def slot(self, *, urgent: bool) -> AsyncIterator[ConcurrencySlot]:
         """Hold a slot."""
-        slot = Slot(self, urgent=urgent)
+        slot = ConcurrencySlot(self, urgent=urgent)
         await slot.take()
         try:
             yield slot
@@ -88,10 +88,10 @@ class Slots:
         self._line.move()
 
 
-class Slot:
+class ConcurrencySlot:
     """A slot in hand, which others may use while its holder waits for something else."""
 
-    def __init__(self, slots: Slots, *, urgent: bool) -> None:
+    def __init__(self, slots: ConcurrencyLimit, *, urgent: bool) -> None:
         self._slots = slots
         self._urgent = urgent
         self._held = False

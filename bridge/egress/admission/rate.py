@@ -31,7 +31,7 @@ _ENTRY_GOOD_SECONDS = 60.0
 """So long after its entry a send may go out. Others count on another minute in which its call may be in flight."""
 
 
-class Pace:
+class SendRate:
     """
     How many mails may still go.
 

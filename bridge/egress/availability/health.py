@@ -12,7 +12,7 @@ from bridge.errors import QueueTaken, SendsUnanswered
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.errors import BridgeError
     from bridge.ports.broker import Consumer
     from bridge.telemetry.health import Health
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class DrainHealth:
     """Draining works when the mailbox, both queues and the settling do; or another worker does it."""
 
-    def __init__(self, part: str, health: Health, pauses: Pauses, consumer: Consumer, standing_by: StandingBy) -> None:
+    def __init__(
+        self, part: str, health: Health, pauses: Availability, consumer: Consumer, standing_by: StandingBy
+    ) -> None:
         self._part = part
         self._standing_by = standing_by
         self._health = health

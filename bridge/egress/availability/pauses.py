@@ -7,7 +7,7 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from bridge.egress.admission.queue import Slots
+from bridge.egress.admission.queue import ConcurrencyLimit
 from bridge.egress.options import PauseOptions
 from bridge.errors import MailboxThrottled, OperatorError, TokenUnavailable, TransientError
 from bridge.flow.waiting import wait_for_any
@@ -34,7 +34,7 @@ class HeldBack(MailboxThrottled):
     """A call that was not made: Exchange asked for quiet, and the time is not over."""
 
 
-class Pauses:
+class Availability:
     """
     Whether a mailbox may be used.
 
@@ -58,7 +58,7 @@ class Pauses:
         """Whether it waits for a token: the source of tokens asks again often, and says when."""
         self._trial = False
         self._soon, self._soon_since = 0, clock.monotonic()
-        self._one = Slots(1, clock)
+        self._one = ConcurrencyLimit(1, clock)
         self._moved = asyncio.Event()
         self._random = random.Random()  # noqa: S311 - spread, no secret
         self.code: str | None = None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
 from bridge.flow.waiting import called_when_late, unless_set, wait_for_any
-from bridge.ports.unhurried import unhurried
+from bridge.ports.low_priority import low_priority
 
 if TYPE_CHECKING:
-    from bridge.egress.admission.rate import Pace
+    from bridge.egress.admission.rate import SendRate
     from bridge.egress.availability.health import DrainHealth
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.egress.options import EgressOptions
 
 LIFE_SECONDS = 15.0
@@ -25,10 +25,10 @@ _OTHERS_PROVE: Final = 2.0
 _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected)
 
 
-class MailboxProof:
+class MailboxProbe:
     """Probes the mailbox while nothing is sent, more slowly the longer it cannot be used."""
 
-    def __init__(self, pace: Pace, pauses: Pauses, health: DrainHealth, options: EgressOptions) -> None:
+    def __init__(self, pace: SendRate, pauses: Availability, health: DrainHealth, options: EgressOptions) -> None:
         self._pace = pace
         self._pauses = pauses
         self._health = health
@@ -54,7 +54,7 @@ class MailboxProof:
             if not self._pauses.paused and self._unproved_in(calm) > 0:  # it was used meanwhile
                 continue
             if not stop.is_set() and not self._pauses.changed.is_set():
-                with unhurried():
+                with low_priority():
                     error = await unless_set(stop, self.prove())
                 if (
                     isinstance(error, _MAY_BE_THIS_WORKER)

@@ -33,7 +33,7 @@ for thread in threads:
 print(resident() - before)
 over.set()
 """
-_WORKER = "from bridge.cli.heaps import share_heaps; share_heaps()"
+_WORKER = "from bridge.cli.malloc_tuning import share_heaps; share_heaps()"
 _SANDBOX = "from bridge.sandbox.arenas import thread_begins; thread_begins(); thread_begins()"
 _ONE_THREAD_KIB = 16_000
 

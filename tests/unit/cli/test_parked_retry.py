@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
-from bridge.adapters.system.aside import Aside
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.cli import parked_retry
 from bridge.cli.parked_retry import Rehearsal, Tried, follow
 from bridge.errors import MailboxUnavailable
@@ -30,7 +30,7 @@ async def test_what_would_stop_a_mail_again_is_told_by_doing_what_a_worker_does(
     largest: int, unreadable: bool, code: str | None
 ) -> None:
     mail = a_mail(1, mime=b"Subject: x\r\n\r\n" + b"text " * 1_000)
-    inbox, aside = MemoryInbox(mail), Aside()
+    inbox, aside = MemoryInbox(mail), ParserSubprocesses()
     if unreadable:
         inbox.unreadable.add(mail.ref.item_id)
     try:
@@ -40,7 +40,7 @@ async def test_what_would_stop_a_mail_again_is_told_by_doing_what_a_worker_does(
 
 
 async def test_trouble_that_passes_is_no_reason_of_a_mail() -> None:
-    mail, aside = a_mail(1), Aside()
+    mail, aside = a_mail(1), ParserSubprocesses()
     inbox = MemoryInbox(mail)
     inbox.fails["fetch"] = MailboxUnavailable()
     try:

@@ -13,14 +13,14 @@ from bridge.telemetry.health import Health
 from bridge.worker.standing_by import StandingBy
 
 if TYPE_CHECKING:
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.errors import BridgeError
     from bridge.ports.broker import Consumer
 
 
 def a_health() -> DrainHealth:
     part, health = "mailbox:dispatch:egress", Health()
-    pauses = cast("Pauses", SimpleNamespace(code=None, detail=""))
+    pauses = cast("Availability", SimpleNamespace(code=None, detail=""))
     standing_by = StandingBy(
         None, "egress", "dispatch", part=part, lease="", look=nothing, health=health, emit=lambda _: None
     )

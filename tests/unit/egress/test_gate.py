@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
 from bridge.domain.trusted_time import TimeSpan
-from bridge.egress.admission.queue import RATE_LIMITED, RateLimiter, Slots
+from bridge.egress.admission.queue import RATE_LIMITED, ConcurrencyLimit, RateLimiter
 from bridge.egress.conclusion import Released, RetryLater
 from tests.support.clock import START
 
@@ -161,7 +161,7 @@ async def test_cancelled_waiter_leaves_the_line() -> None:
 
 async def test_slot_is_free_for_others_while_its_holder_is_away() -> None:
     clock = HeldClock()
-    slots, order, back = Slots(1, clock), list[str](), asyncio.Event()
+    slots, order, back = ConcurrencyLimit(1, clock), list[str](), asyncio.Event()
 
     async def waits() -> None:
         async with slots.slot(urgent=False) as slot:
@@ -187,7 +187,7 @@ async def test_slot_is_free_for_others_while_its_holder_is_away() -> None:
 
 async def test_holder_cancelled_while_away_gives_no_slot_back_twice() -> None:
     clock = HeldClock()
-    slots = Slots(1, clock)
+    slots = ConcurrencyLimit(1, clock)
 
     async def waits() -> None:
         async with slots.slot(urgent=False) as slot, slot.away():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bridge.egress.availability.pauses import Pauses
+from bridge.egress.availability.pauses import Availability
 from bridge.errors import CredentialsRejected, MailboxUnavailable, TokenUnavailable
 from tests.support.clock import InstantClock
 from tests.unit.egress.harness import ALIAS
 
 
 def test_a_mailbox_without_a_token_asks_as_often_as_the_source_of_tokens_does() -> None:
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
     for _ in range(12):
         pauses.still(TokenUnavailable(retry_after_seconds=6.0))
 
@@ -17,7 +17,7 @@ def test_a_mailbox_without_a_token_asks_as_often_as_the_source_of_tokens_does() 
 
 
 def test_a_mailbox_without_an_answer_is_asked_ever_more_slowly() -> None:
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
     for _ in range(12):
         pauses.still(MailboxUnavailable(retry_after_seconds=6.0))
 
@@ -26,7 +26,7 @@ def test_a_mailbox_without_an_answer_is_asked_ever_more_slowly() -> None:
 
 def test_requests_that_wait_for_a_token_come_back_soon_and_of_thousands_only_some() -> None:
     clock = InstantClock()
-    pauses = Pauses(ALIAS, clock, lambda _: None)
+    pauses = Availability(ALIAS, clock, lambda _: None)
     pauses.pause(TokenUnavailable(retry_after_seconds=6.0))
 
     waits = [pauses.circulation_seconds() for _ in range(1000)]
@@ -38,7 +38,7 @@ def test_requests_that_wait_for_a_token_come_back_soon_and_of_thousands_only_som
 
 
 def test_a_mailbox_whose_credential_is_refused_asks_again_soon_for_it_costs_nobody_anything() -> None:
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
     for _ in range(12):
         pauses.still(CredentialsRejected(retry_after_seconds=10.0))
 

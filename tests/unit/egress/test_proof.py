@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bridge.ports.unhurried import as_unhurried
+from bridge.ports.low_priority import low_priority_of
 from tests.support.memory.outbox import MemoryOutbox
 from tests.unit.egress.harness import ALIAS, PLENTY, Bench, eventually
 
@@ -24,7 +24,7 @@ class _Probed(MemoryOutbox):
     asked: list[tuple[float, bool]] = field(default_factory=list)
 
     async def begun_since(self, age: timedelta) -> BegunSends:
-        self.asked.append((asyncio.get_running_loop().time(), as_unhurried() is None))
+        self.asked.append((asyncio.get_running_loop().time(), low_priority_of() is None))
         return await MemoryOutbox.begun_since(self, age)
 
 

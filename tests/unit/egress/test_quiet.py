@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from bridge.adapters.system.clock import SystemClock
-from bridge.egress.availability.pauses import HeldBack, Pauses
+from bridge.egress.availability.pauses import Availability, HeldBack
 from bridge.egress.options import SendOptions
 from bridge.errors import MailboxFull, MailboxThrottled, MailboxUnavailable
 from bridge.telemetry.egress_events import DrainingPaused, DrainingResumed, RequestReceived, RequestsHeld
@@ -194,7 +194,7 @@ async def test_a_mailbox_that_exchange_asks_for_less_without_saying_how_long_pau
 
 def test_a_wait_that_exchange_states_is_kept_exactly_however_often_it_was_stated_before() -> None:
     clock = InstantClock()
-    pauses = Pauses(ALIAS, clock, lambda _: None)
+    pauses = Availability(ALIAS, clock, lambda _: None)
     for _ in range(12):
         pauses.still(MailboxThrottled(retry_after_seconds=10))
         assert 10 <= pauses.wait_seconds <= 11
@@ -203,7 +203,7 @@ def test_a_wait_that_exchange_states_is_kept_exactly_however_often_it_was_stated
 
 def test_of_several_stated_waits_the_one_that_ends_last_counts() -> None:
     clock, emitted = InstantClock(), list[object]()
-    pauses = Pauses(ALIAS, clock, emitted.append)
+    pauses = Availability(ALIAS, clock, emitted.append)
     for seconds, least, most in [(10, 10, 11), (60, 60, 66), (5, 60, 66), (60, 60, 66)]:
         pauses.pause(MailboxThrottled(retry_after_seconds=seconds))
         assert least <= pauses.quiet_seconds == pauses.wait_seconds <= most
@@ -212,7 +212,7 @@ def test_of_several_stated_waits_the_one_that_ends_last_counts() -> None:
 
 def test_a_mailbox_that_is_paused_already_is_left_alone_as_long_as_exchange_asks() -> None:
     clock = InstantClock()
-    pauses = Pauses(ALIAS, clock, lambda _: None)
+    pauses = Availability(ALIAS, clock, lambda _: None)
     pauses.pause(MailboxFull())
     pauses.pause(MailboxThrottled(retry_after_seconds=60))
     pauses.still(MailboxUnavailable())  # a probe that was on its way
@@ -222,7 +222,7 @@ def test_a_mailbox_that_is_paused_already_is_left_alone_as_long_as_exchange_asks
 
 def test_nothing_ends_a_quiet_time_early_and_a_request_that_ends_after_it_resumes() -> None:
     clock, emitted = InstantClock(), list[object]()
-    pauses = Pauses(ALIAS, clock, emitted.append)
+    pauses = Availability(ALIAS, clock, emitted.append)
     pauses.pause(_BUSY)
     for seconds in (0, 59.9):
         clock.seconds = seconds

@@ -14,7 +14,7 @@ from bridge.domain.disposition import RetryPolicy
 from bridge.domain.outbound_records import EndReason, Stamp
 from bridge.domain.send_rate import RateLimits
 from bridge.egress import sender
-from bridge.egress.availability.pauses import Pauses
+from bridge.egress.availability.pauses import Availability
 from bridge.egress.options import PauseOptions, SendOptions
 from bridge.errors import (
     BridgeError,
@@ -1009,7 +1009,7 @@ def test_pause_that_exchange_asks_for_is_kept_to_the_second_and_a_little_longer(
     """Mailboxes that were told the same do not all come back in the same moment."""
     waits = set()
     for _ in range(50):
-        pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+        pauses = Availability(ALIAS, InstantClock(), lambda _: None)
         pauses.pause(MailboxThrottled(retry_after_seconds=300))
         waits.add(pauses.wait_seconds)
 
@@ -1018,7 +1018,7 @@ def test_pause_that_exchange_asks_for_is_kept_to_the_second_and_a_little_longer(
 
 
 def test_pause_that_exchange_asks_for_ends_within_the_hour() -> None:
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
 
     pauses.pause(MailboxThrottled(retry_after_seconds=999_999_999))
 
@@ -1146,7 +1146,7 @@ async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one_and_
 
 
 async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -> None:
-    pauses, order = Pauses(ALIAS, InstantClock(), lambda _: None), list[str]()
+    pauses, order = Availability(ALIAS, InstantClock(), lambda _: None), list[str]()
     pauses.pause(MailboxFull())
     pauses.try_again()
     go = asyncio.Event()
@@ -1238,7 +1238,7 @@ async def test_a_read_that_timed_out_is_not_repeated_at_once() -> None:
 
 
 def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() -> None:
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
     waits = []
     for _ in range(4):
         pauses.still(MailboxUnavailable("ConnectionError"))
@@ -1249,7 +1249,7 @@ def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() 
 
 def test_a_trouble_that_needs_a_person_is_not_waited_out_for_the_failures_of_another() -> None:
     """Three failures of the network and one refused login are no reason for minutes of silence."""
-    pauses = Pauses(ALIAS, InstantClock(), lambda _: None)
+    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
     waits = []
     for error in [MailboxUnavailable()] * 3 + [MailboxFull()] * 6 + [MailboxUnavailable()]:
         pauses.still(error)

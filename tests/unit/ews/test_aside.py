@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews import stamps
-from bridge.adapters.ews.aside import EwsFolderCounts
 from bridge.adapters.ews.client import EwsClient, EwsConnection
+from bridge.adapters.ews.folder_counts import EwsFolderCounts
 from bridge.adapters.ews.soap import MESSAGES, TYPES, ResponseMessage, parse_answer
 from bridge.errors import BridgeError, CallNotPossible, MailboxThrottled, MailboxUnavailable
 

@@ -12,7 +12,7 @@ from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids, name_mailbox
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.notifications import EwsNotifications
-from bridge.adapters.ews.proof import KnownMailboxes, MailboxProof
+from bridge.adapters.ews.proof import IdentityProof, KnownMailboxes
 from bridge.adapters.ews.soap import ResponseMessage, T, element, parse_answer
 from bridge.errors import (
     BridgeError,
@@ -84,8 +84,8 @@ class Server:
         return "NoError", f'<m:AlternateId Format="HexEntryId" Id="0A" Mailbox="{told}"/>'
 
 
-def proof(server: Server, **aliases: str) -> MailboxProof:
-    return MailboxProof(server.ask, KnownMailboxes({f"{name}@example.org": alias for name, alias in aliases.items()}))
+def proof(server: Server, **aliases: str) -> IdentityProof:
+    return IdentityProof(server.ask, KnownMailboxes({f"{name}@example.org": alias for name, alias in aliases.items()}))
 
 
 async def test_a_mailbox_is_proved_by_what_exchange_says_of_the_folder_that_it_opened() -> None:
@@ -122,7 +122,7 @@ async def test_a_server_that_goes_by_who_is_impersonated_alone_is_believed_too()
     server.impersonation_counts, server.tells = True, None
     known = KnownMailboxes()
 
-    await MailboxProof(server.ask, known, impersonates=True).ensure(_ADDRESS)
+    await IdentityProof(server.ask, known, impersonates=True).ensure(_ADDRESS)
 
     assert known.is_proved(_ADDRESS)
 
@@ -132,7 +132,7 @@ async def test_a_server_that_ignores_who_is_impersonated_and_named_proves_nothin
     server.names_count, server.tells = False, None
 
     with pytest.raises(MailboxNotProved):
-        await MailboxProof(server.ask, KnownMailboxes(), impersonates=True).ensure(_ADDRESS)
+        await IdentityProof(server.ask, KnownMailboxes(), impersonates=True).ensure(_ADDRESS)
 
 
 async def test_one_of_a_mailboxs_other_addresses_proves_it_where_names_count() -> None:
@@ -176,7 +176,7 @@ async def test_trouble_while_it_is_proved_proves_nothing_and_is_tried_again() ->
     for calls in (1, 2, 4):
         before, allowed = len(server.calls), calls
         with pytest.raises(MailboxThrottled):
-            await MailboxProof(ask_until_throttled, KnownMailboxes()).ensure(_ADDRESS)
+            await IdentityProof(ask_until_throttled, KnownMailboxes()).ensure(_ADDRESS)
 
     await one.ensure(_ADDRESS)
 
@@ -195,7 +195,7 @@ async def test_a_refusal_that_is_another_each_time_proves_nothing() -> None:
         return await ask(address, request)
 
     with pytest.raises(MailboxUnavailable):
-        await MailboxProof(ask_in_trouble, KnownMailboxes()).ensure(_ADDRESS)
+        await IdentityProof(ask_in_trouble, KnownMailboxes()).ensure(_ADDRESS)
 
 
 async def test_of_two_configured_mailboxes_that_are_one_the_second_is_left_alone_whichever_is_opened_first() -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.ews import together
-from bridge.adapters.ews.together import Line, Together
+from bridge.adapters.ews import call_batcher
+from bridge.adapters.ews.call_batcher import BatchQueue, CallBatcher
 from bridge.errors import (
     BridgeError,
     MailboxFull,
@@ -24,17 +24,17 @@ from tests.unit.egress.harness import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MOST = together._MOST
+_MOST = call_batcher._MOST
 
 
 class _Exchange:
     """Answers a call when it is told to, with what was asked."""
 
-    def __init__(self, line: Line | None = None) -> None:
+    def __init__(self, line: BatchQueue | None = None) -> None:
         self.calls: list[list[int]] = []
         self.answers: list[asyncio.Future[None]] = []
         self.refused: dict[int, BridgeError] = {}
-        self.together: Together[int, int] = Together(self._call, line or Line())
+        self.together: CallBatcher[int, int] = CallBatcher(self._call, line or BatchQueue())
 
     async def _call(self, questions: Sequence[int]) -> list[int | BridgeError]:
         self.calls.append(list(questions))
@@ -91,7 +91,7 @@ async def test_what_comes_while_calls_are_under_way_goes_out_with_the_next_one_i
 
 async def test_a_call_has_no_more_parts_and_bytes_than_are_good_for_it() -> None:
     exchange = _Exchange()
-    large = together._LARGEST_BYTES // 2 + 1
+    large = call_batcher._LARGEST_BYTES // 2 + 1
 
     many = exchange.ask(*range(_MOST + 1))
     await exchange.made(2)
@@ -158,8 +158,8 @@ async def test_who_fails_alone_too_stays_alone_until_that_is_long_ago(monkeypatc
     exchange.answer(2)
     exchange.answer(3, MailboxUnavailable("HTTP 500"))
     await asyncio.gather(*again, return_exceptions=True)
-    later_on = time.monotonic() + together._APART_SECONDS
-    monkeypatch.setattr(together, "time", SimpleNamespace(monotonic=lambda: later_on))
+    later_on = time.monotonic() + call_batcher._APART_SECONDS
+    monkeypatch.setattr(call_batcher, "time", SimpleNamespace(monotonic=lambda: later_on))
     later = exchange.ask(1, 3)
     await exchange.made(5)
     exchange.answer(4)
@@ -170,20 +170,20 @@ async def test_who_fails_alone_too_stays_alone_until_that_is_long_ago(monkeypatc
 
 async def test_those_that_go_alone_are_a_few_at_a_time_and_hold_up_none_of_the_others() -> None:
     exchange = _Exchange()
-    suspects = range(together._AT_A_TIME_APART + 1)
+    suspects = range(call_batcher._AT_A_TIME_APART + 1)
     asked = exchange.ask(*suspects)
     await exchange.made(1)
     exchange.answer(0, MailboxUnavailable("ReadTimeout"))
     await asyncio.gather(*asked, return_exceptions=True)
 
     again = exchange.ask(*suspects)
-    await exchange.made(1 + together._AT_A_TIME_APART)
+    await exchange.made(1 + call_batcher._AT_A_TIME_APART)
     other = exchange.ask(100)
-    await exchange.made(2 + together._AT_A_TIME_APART)
+    await exchange.made(2 + call_batcher._AT_A_TIME_APART)
     assert exchange.calls[-1] == [100]
-    for call in range(1, 2 + together._AT_A_TIME_APART):
+    for call in range(1, 2 + call_batcher._AT_A_TIME_APART):
         exchange.answer(call)
-    await exchange.made(3 + together._AT_A_TIME_APART)
+    await exchange.made(3 + call_batcher._AT_A_TIME_APART)
     exchange.answer(-1)
 
     assert await asyncio.gather(*again, *other) == [*suspects, 100]
@@ -191,48 +191,48 @@ async def test_those_that_go_alone_are_a_few_at_a_time_and_hold_up_none_of_the_o
 
 async def test_calls_that_take_long_hold_up_others_for_a_moment_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections that hang must not keep an urgent mail for as long as a call may take."""
-    monkeypatch.setattr(together, "_LONG_SECONDS", 0.05)
+    monkeypatch.setattr(call_batcher, "_LONG_SECONDS", 0.05)
     exchange = _Exchange()
     hang = []
-    for number in range(together._AT_A_TIME):
+    for number in range(call_batcher._AT_A_TIME):
         hang += exchange.ask(number)
         await exchange.made(number + 1)
 
     [urgent] = exchange.ask(100)
-    await exchange.made(together._AT_A_TIME + 1)
+    await exchange.made(call_batcher._AT_A_TIME + 1)
     exchange.answer(-1)
 
     assert await urgent == 100
     assert not any(one.done() for one in hang)
-    for number in range(together._AT_A_TIME):
+    for number in range(call_batcher._AT_A_TIME):
         exchange.answer(number)
     await asyncio.gather(*hang)
 
 
 async def test_no_more_calls_hang_than_leave_connections_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(together, "_LONG_SECONDS", 0.001)
-    line = Line()
+    monkeypatch.setattr(call_batcher, "_LONG_SECONDS", 0.001)
+    line = BatchQueue()
     one, other = _Exchange(line), _Exchange(line)
     asked = []
-    for number in range(together._MOST_LONG):
+    for number in range(call_batcher._MOST_LONG):
         asked += one.ask(number)
         await one.made(number + 1)
-    await eventually(lambda: len(line.long) == together._MOST_LONG)
-    for number in range(together._AT_A_TIME):
+    await eventually(lambda: len(line.long) == call_batcher._MOST_LONG)
+    for number in range(call_batcher._AT_A_TIME):
         asked += other.ask(number)
         await other.made(number + 1)
 
     [last] = other.ask(100)
     await asyncio.sleep(0.05)
-    assert len(other.calls) == together._AT_A_TIME
+    assert len(other.calls) == call_batcher._AT_A_TIME
     one.answer(0)
-    await other.made(together._AT_A_TIME + 1)
+    await other.made(call_batcher._AT_A_TIME + 1)
     other.answer(-1)
 
     assert await last == 100
-    for call in range(1, together._MOST_LONG):
+    for call in range(1, call_batcher._MOST_LONG):
         one.answer(call)
-    for call in range(together._AT_A_TIME):
+    for call in range(call_batcher._AT_A_TIME):
         other.answer(call)
     await asyncio.gather(*asked)
     await eventually(lambda: not line.long)
@@ -256,12 +256,12 @@ async def test_trouble_that_is_nobodys_fault_does_not_part_them(error: BridgeErr
 
 @pytest.mark.parametrize("as_a_whole", [True, False])
 async def test_once_exchange_asks_for_quiet_nobody_who_waits_for_a_call_of_any_kind_makes_it(as_a_whole: bool) -> None:
-    line = Line()
+    line = BatchQueue()
     sends, looks = _Exchange(line), _Exchange(line)
     busy = MailboxThrottled("ErrorServerBusy", retry_after_seconds=60)
     asked = []
     for exchange in (sends, looks):
-        for number in range(together._AT_A_TIME):
+        for number in range(call_batcher._AT_A_TIME):
             asked += exchange.ask(number)
             await exchange.made(number + 1)
     waiting = [*sends.ask(8), *looks.ask(9)]
@@ -273,15 +273,15 @@ async def test_once_exchange_asks_for_quiet_nobody_who_waits_for_a_call_of_any_k
         sends.refused[0] = busy
         sends.answer(0)
     told = await asyncio.gather(*waiting, return_exceptions=True)
-    for call in range(together._AT_A_TIME):
+    for call in range(call_batcher._AT_A_TIME):
         looks.answer(call)
         if call:
             sends.answer(call)
 
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert told == [busy, busy]
-    assert answers == [busy, *range(1, together._AT_A_TIME), *range(together._AT_A_TIME)]
-    assert len(sends.calls) == len(looks.calls) == together._AT_A_TIME
+    assert answers == [busy, *range(1, call_batcher._AT_A_TIME), *range(call_batcher._AT_A_TIME)]
+    assert len(sends.calls) == len(looks.calls) == call_batcher._AT_A_TIME
 
 
 async def test_who_gives_up_before_the_call_is_not_in_it_and_after_that_disturbs_nobody() -> None:
@@ -327,7 +327,7 @@ async def test_fewer_answers_than_questions_leave_nobody_waiting() -> None:
     async def call(questions: Sequence[int]) -> list[int | BridgeError]:
         return list(questions[1:])
 
-    shared: Together[int, int] = Together(call, Line())
+    shared: CallBatcher[int, int] = CallBatcher(call, BatchQueue())
     asked = [asyncio.create_task(shared.ask(str(one), one)) for one in (1, 2)]
 
     told = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)

@@ -16,10 +16,10 @@ import pytest
 
 from bridge.adapters import http_deadline
 from bridge.adapters.ews.client import EwsClient, EwsConnection
-from bridge.adapters.ews.room import Room
+from bridge.adapters.ews.low_priority_limit import LowPriorityLimit
 from bridge.adapters.ews.soap import element
 from bridge.errors import BridgeError, MailboxThrottled, MailboxUnavailable, SendTooLate
-from bridge.ports.unhurried import unhurried
+from bridge.ports.low_priority import low_priority
 from tests.support.raw_server import RawServer
 
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many come at once; whoever is waited for has the rest at once."""
-    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 60.0)
+    monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 60.0)
     open_now: set[object] = set()
     more, most = threading.Event(), 0
 
@@ -393,7 +393,7 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
     client = place.client(answer, connections=6, call_timeout_seconds=20, impersonate=True)
-    with unhurried():
+    with low_priority():
         looks = [
             asyncio.ensure_future(client.call(f"crew-{number}@example.org", element("m:GetItem")))
             for number in range(20)
@@ -411,9 +411,9 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
 async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 0.1)
     client = place.client(place.hanging("stuck-", seconds=20), connections=4, call_timeout_seconds=30, impersonate=True)
-    with unhurried():
+    with low_priority():
         stuck = [
             asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem")))
             for number in range(2)
@@ -472,9 +472,9 @@ async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Plac
 
     client = place.client(place.hanging("stuck@", seconds=20), connections=2, call_timeout_seconds=30, impersonate=True)
     notice = asyncio.Event()
-    with unhurried():
+    with low_priority():
         stuck = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
-    with unhurried(until=notice):
+    with low_priority(until=notice):
         listing = asyncio.ensure_future(client.call("crew@example.org", element("m:GetItem")))
     await asyncio.sleep(0.1)
     assert not listing.done()
@@ -491,8 +491,8 @@ async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A machine that stood still has every wait run out at once, and nothing hangs."""
-    monkeypatch.setattr("bridge.adapters.ews.room._LONGEST_WAIT_SECONDS", 0.3)
-    room, over, began = Room(1), asyncio.Event(), time.monotonic()
+    monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 0.3)
+    room, over, began = LowPriorityLimit(1), asyncio.Event(), time.monotonic()
     waited: list[float] = []
 
     async def having() -> None:
@@ -503,7 +503,7 @@ async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_a
         async with room.enough():
             waited.append(time.monotonic() - began)
 
-    with unhurried():
+    with low_priority():
         tasks = [asyncio.ensure_future(having()), asyncio.ensure_future(waiting())]
         while not waited:
             room._ended += 1
@@ -515,13 +515,13 @@ async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_a
 
 
 async def test_room_is_given_back_whatever_becomes_of_a_call() -> None:
-    room = Room(1)
+    room = LowPriorityLimit(1)
 
     async def call() -> None:
         async with room.enough():
             await asyncio.sleep(1000)
 
-    with unhurried():
+    with low_priority():
         for _ in range(3):
             having, waiting = asyncio.ensure_future(call()), asyncio.ensure_future(call())
             await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from bridge.adapters.ews.turns import Turns
+from bridge.adapters.ews.fair_queue import FairQueue
 from bridge.errors import BridgeError, CallRefused, MailboxThrottled, MailboxUnavailable
 
 
@@ -27,7 +27,7 @@ async def _let_others_run() -> None:
 
 
 async def test_no_more_have_a_turn_than_are_allowed_and_they_come_in_order() -> None:
-    turns, order = Turns(2, slow_seconds=30), list[int]()
+    turns, order = FairQueue(2, slow_seconds=30), list[int]()
     over = [asyncio.Event() for _ in range(5)]
 
     async def call(number: int) -> None:
@@ -49,7 +49,7 @@ async def test_no_more_have_a_turn_than_are_allowed_and_they_come_in_order() -> 
 
 
 async def test_whoever_gives_up_waiting_holds_up_nobody() -> None:
-    turns, over = Turns(1, slow_seconds=30), asyncio.Event()
+    turns, over = FairQueue(1, slow_seconds=30), asyncio.Event()
 
     async def call() -> None:
         async with turns.one():
@@ -68,7 +68,7 @@ async def test_whoever_gives_up_waiting_holds_up_nobody() -> None:
 
 
 async def test_whoever_is_let_in_at_the_moment_of_giving_up_leaves_the_turn_to_the_next() -> None:
-    turns, over = Turns(1, slow_seconds=30), asyncio.Event()
+    turns, over = FairQueue(1, slow_seconds=30), asyncio.Event()
 
     async def call() -> None:
         async with turns.one():
@@ -98,7 +98,7 @@ async def test_whoever_is_let_in_at_the_moment_of_giving_up_leaves_the_turn_to_t
 )
 async def test_a_call_that_was_one_too_many_lowers_the_limit(error: BridgeError, seconds: float, allowed: int) -> None:
     time = Time()
-    turns = Turns(8, slow_seconds=30, monotonic=time)
+    turns = FairQueue(8, slow_seconds=30, monotonic=time)
 
     async def call() -> None:
         async with turns.one():
@@ -112,7 +112,7 @@ async def test_a_call_that_was_one_too_many_lowers_the_limit(error: BridgeError,
 
 
 async def test_a_throttling_that_is_told_of_one_mail_in_a_batch_lowers_it_as_well() -> None:
-    turns = Turns(8, slow_seconds=30)
+    turns = FairQueue(8, slow_seconds=30)
 
     async with turns.one() as turn:
         turn.kind, turn.throttled = ("GetItem", 10), True
@@ -122,7 +122,7 @@ async def test_a_throttling_that_is_told_of_one_mail_in_a_batch_lowers_it_as_wel
 
 async def test_calls_that_only_wait_at_the_other_side_become_fewer() -> None:
     time = Time()
-    turns = Turns(8, slow_seconds=1_000, monotonic=time)
+    turns = FairQueue(8, slow_seconds=1_000, monotonic=time)
     for _ in range(600):
         async with AsyncExitStack() as stack:  # whatever is under way takes as long as all of it together
             made = [await stack.enter_async_context(turns.one()) for _ in range(turns.limit.allowed)]

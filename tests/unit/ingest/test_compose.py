@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.system.aside import Aside
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.ingest.compose import Composer
 from bridge.telemetry.ingest_events import MailUnread
@@ -36,14 +36,14 @@ def test_a_mail_that_could_not_be_read_is_announced_to_the_operator(size: int, m
 
     async def read() -> int:
         # The process aside has the parser as it is; one that ends at once leaves the mail to what is patched here.
-        aside = Aside(child=("-c", ""))
+        aside = ParserSubprocesses(child=("-c", ""))
         return len(await Composer("dispatch", aside, told.append, largest_body_bytes=1 << 24)(mail))
 
     assert asyncio.run(read()) == 1
     assert told == [MailUnread("dispatch", "m" * 40, "parser_failed")]
 
 
-class _Noting(Aside):
+class _Noting(ParserSubprocesses):
     """Reads mails here, and notes which it was given."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ async def test_a_mail_is_read_aside_from_256_kb_on_and_a_smaller_one_is_not() ->
 
 
 @contextlib.asynccontextmanager
-async def _an_aside() -> AsyncIterator[Aside]:
-    aside = Aside()
+async def _an_aside() -> AsyncIterator[ParserSubprocesses]:
+    aside = ParserSubprocesses()
     try:
         yield aside
     finally:

@@ -19,7 +19,7 @@ from bridge.ingest.notifications import streams
 from bridge.ingest.notifications.state import StreamLimits
 from bridge.ingest.notifications.streams import NotificationStreams
 from bridge.ingest.reader import IngestOptions, MailboxReader
-from bridge.ports.unhurried import as_unhurried
+from bridge.ports.low_priority import low_priority_of
 from bridge.telemetry.events import Event
 from bridge.telemetry.health import Health
 from bridge.telemetry.ingest_events import InboxListed, MailboxElsewhere
@@ -368,7 +368,7 @@ async def test_only_a_listing_by_the_clock_while_a_stream_tells_is_unhurried(
         list_waiting = bench.inbox.list_waiting
 
         async def listing(folder: str, *, limit: int, offset: int = 0) -> Listing:
-            hurried[bench.woken[-1] if bench.woken else "first"] = as_unhurried() is None
+            hurried[bench.woken[-1] if bench.woken else "first"] = low_priority_of() is None
             return await list_waiting(folder, limit=limit, offset=offset)
 
         monkeypatch.setattr(bench.inbox, "list_waiting", listing)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bridge.domain.polling import Pace
+from bridge.domain.polling import PollSchedule
 
 
-def _pace() -> Pace:
-    return Pace(least_seconds=5, most_seconds=15, told_seconds=30)
+def _pace() -> PollSchedule:
+    return PollSchedule(least_seconds=5, most_seconds=15, told_seconds=30)
 
 
-def _quiet(pace: Pace, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:
+def _quiet(pace: PollSchedule, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:
     return pace.after(published=0, seconds=seconds, told=told, settled=settled)
 
 
@@ -37,7 +37,7 @@ def test_while_a_stream_tells_listing_is_rare() -> None:
 
 def test_mailboxes_that_were_woken_together_are_listed_apart_and_stay_so() -> None:
     draws = iter([0.0, 0.5, 1.0, 1.0])
-    pace = Pace(5, 15, 30, lambda: next(draws))
+    pace = PollSchedule(5, 15, 30, lambda: next(draws))
 
     assert _quiet(pace, told=True) == 30
     pace.after_wake(published=0)

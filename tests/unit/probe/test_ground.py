@@ -11,7 +11,7 @@ from lxml import etree
 from bridge.adapters.ews.soap import MESSAGES, TYPES, T
 from bridge.probe import ground as ground_module
 from bridge.probe.errors import NotCheckable
-from bridge.probe.ground import ProbeFixture
+from bridge.probe.fixture import ProbeFixture
 from bridge.probe.wire import Answer, Target, Wire
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.system.aside import Aside
-from bridge.adapters.system.aside_child import LENGTH
-from bridge.adapters.system.aside_job import Job
+from bridge.adapters.system.parser_child import LENGTH
+from bridge.adapters.system.parser_job import Job
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
 from bridge.errors import MailUnreadable
 from bridge.wire import inbound_v1
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bridge.ports.broker import Message
 
-_CHILD = ("-m", "bridge.adapters.system.aside_child")
+_CHILD = ("-m", "bridge.adapters.system.parser_child")
 
 
 def _mail(raw: bytes) -> FetchedMail:
@@ -44,7 +44,7 @@ def _expected(mail: FetchedMail | UnconvertibleMail) -> list[Message]:
 
 def _read(mail: FetchedMail | UnconvertibleMail, child: Sequence[str], *, times: int = 1) -> Sequence[Message]:
     async def read() -> Sequence[Message]:
-        aside = Aside(child=child)
+        aside = ParserSubprocesses(child=child)
         try:
             return [message for _ in range(times) for message in (await aside.composed(mail, "dispatch")).messages]
         finally:
@@ -68,7 +68,7 @@ def _script(tmp_path: Path, first_time: str) -> tuple[str, ...]:
     script.write_text(
         f"import os, pathlib, signal, sys\nmark = pathlib.Path({str(mark)!r})\n"
         f"if not mark.exists():\n    mark.touch()\n    {first_time}\n"
-        "from bridge.adapters.system.aside_child import main\nmain()\n"
+        "from bridge.adapters.system.parser_child import main\nmain()\n"
     )
     return (str(script),)
 
@@ -102,7 +102,7 @@ def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGSTOP)", "import time; time.sleep(600)"])
 def test_a_mail_whose_process_stands_still_is_soon_read_in_another(tmp_path: Path, how: str) -> None:
     async def read() -> Sequence[Message]:
-        aside = Aside(child=_script(tmp_path, how), still_seconds=2.0)
+        aside = ParserSubprocesses(child=_script(tmp_path, how), still_seconds=2.0)
         try:
             async with asyncio.timeout(60):
                 return (await aside.composed(_MAIL, "dispatch")).messages
@@ -114,7 +114,9 @@ def test_a_mail_whose_process_stands_still_is_soon_read_in_another(tmp_path: Pat
 
 def test_a_mail_whose_every_process_stands_still_goes_out_with_its_bytes() -> None:
     async def read() -> Sequence[Message]:
-        aside = Aside(child=("-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"), still_seconds=1.0)
+        aside = ParserSubprocesses(
+            child=("-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"), still_seconds=1.0
+        )
         try:
             async with asyncio.timeout(60):
                 return (await aside.composed(_MAIL, "dispatch")).messages
@@ -130,7 +132,7 @@ def test_a_mail_that_ends_every_process_goes_out_with_its_bytes() -> None:
 
 def test_processes_that_died_while_they_waited_are_not_held_against_a_mail() -> None:
     async def read() -> Sequence[Message]:
-        aside = Aside()
+        aside = ParserSubprocesses()
         await asyncio.gather(aside.composed(_MAIL, "dispatch"), aside.composed(_MAIL, "dispatch"))
         waiting = [process.pid for process in aside._idle]
         assert len(waiting) == 2
@@ -149,7 +151,7 @@ def test_signals_to_the_whole_group_are_for_the_worker_alone(number: signal.Sign
     """A reload by `pkill -HUP`, or a terminal that goes, ends no process that reads a mail."""
 
     async def read() -> tuple[Sequence[Message], list[int], list[int]]:
-        aside = Aside()
+        aside = ParserSubprocesses()
         await aside.composed(_MAIL, "dispatch")
         before = [process.pid for process in aside._idle]
         for pid in before:
@@ -201,7 +203,7 @@ def test_a_mail_for_which_there_is_no_memory_does_not_end_the_process() -> None:
 
 def test_the_answer_to_a_mail_that_was_given_up_is_not_taken_for_that_to_another(tmp_path: Path) -> None:
     async def read() -> Sequence[Message]:
-        aside = Aside(child=_script(tmp_path, "signal.pause()"))
+        aside = ParserSubprocesses(child=_script(tmp_path, "signal.pause()"))
         given_up = asyncio.create_task(aside.composed(_mail(b"Subject: other\r\n\r\n"), "dispatch"))
         while not (tmp_path / "began").exists():
             await asyncio.sleep(0.01)
@@ -221,7 +223,7 @@ def test_the_event_loop_goes_on_while_a_mail_is_read() -> None:
     mail = _mail(b"Content-Type: text/html\r\n\r\n" + b"<a ='" * 1_500_000)
 
     async def longest_stall() -> float:
-        aside, loop = Aside(), asyncio.get_running_loop()
+        aside, loop = ParserSubprocesses(), asyncio.get_running_loop()
         reading = asyncio.create_task(aside.composed(mail, "dispatch"))
         worst, last = 0.0, loop.time()
         while not reading.done():
@@ -238,17 +240,17 @@ def test_a_process_ends_with_its_worker(tmp_path: Path) -> None:
     """Killed, the worker can end nothing; its end of the pipe closes all the same."""
     worker = (
         "import asyncio, os, signal, sys\n"
-        "from bridge.adapters.system.aside import Aside\n"
+        "from bridge.adapters.system.parser_subprocess import ParserSubprocesses\n"
         "from bridge.domain.mail import FetchedMail, MailRef\n"
         "async def read():\n"
-        "    aside = Aside(child=(sys.argv[1],))\n"
+        "    aside = ParserSubprocesses(child=(sys.argv[1],))\n"
         "    await aside.composed(FetchedMail(MailRef('m' * 40, 'i', None, 1, 'IPM.Note'), b'x'), 'dispatch')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(read())\n"
     )
     child, ended = tmp_path / "child.py", tmp_path / "ended"
     child.write_text(
-        "import pathlib\nfrom bridge.adapters.system.aside_child import main\nmain()\n"
+        "import pathlib\nfrom bridge.adapters.system.parser_child import main\nmain()\n"
         f"pathlib.Path({str(ended)!r}).touch()\n"
     )
 

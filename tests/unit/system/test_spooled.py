@@ -17,8 +17,8 @@ import pytest
 
 from bridge.adapters.blobs.files import FileBlobs
 from bridge.adapters.spool import FileExtent, Spool
-from bridge.adapters.system.aside import Aside
-from bridge.adapters.system.aside_job import Files, Job, composed_by
+from bridge.adapters.system.parser_job import Files, Job, composed_by
+from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.domain.blobs import BlobRef
 from bridge.domain.mail import FetchedMail, MailRef, SpooledMail
 from bridge.errors import BlobStoreUnusable, MessageTooLarge
@@ -62,7 +62,7 @@ class Place:
     def __init__(self, root: Path, *, child: Sequence[str] | None = None) -> None:
         root.mkdir(exist_ok=True)
         self.store = FileBlobs(root, timeout_seconds=60)
-        self.aside = Aside(child=child) if child is not None else Aside()
+        self.aside = ParserSubprocesses(child=child) if child is not None else ParserSubprocesses()
         self.told: list[Event] = []
         rules = ClaimRules(self.store.url, 1 << 20, 1 << 24)
         claims = Claims(self.store, rules)
@@ -137,7 +137,7 @@ async def test_without_a_store_a_mail_in_a_file_is_carried_as_far_as_the_broker_
 
 class _NoStore:
     def __init__(self) -> None:
-        self.aside = Aside()
+        self.aside = ParserSubprocesses()
         told: list[Any] = []
         self.composer = Composer("dispatch", self.aside, told.append, largest_body_bytes=1 << 25)
         self.small = Composer("dispatch", self.aside, told.append, largest_body_bytes=1 << 20)

@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Unhurried:
+class LowPriority:
     """How a call waits for others."""
 
     until: asyncio.Event | None = None
     """Set when somebody waits for it after all."""
 
 
-_unhurried: ContextVar[Unhurried | None] = ContextVar("unhurried", default=None)
+_unhurried: ContextVar[LowPriority | None] = ContextVar("low_priority", default=None)
 
 
 @contextlib.contextmanager
-def unhurried(until: asyncio.Event | None = None) -> Iterator[None]:
+def low_priority(until: asyncio.Event | None = None) -> Iterator[None]:
     """Let calls made within wait for others of their kind, so that very many need few connections."""
-    kept = _unhurried.set(Unhurried(until))
+    kept = _unhurried.set(LowPriority(until))
     try:
         yield
     finally:
         _unhurried.reset(kept)
 
 
-def as_unhurried() -> Unhurried | None:
+def low_priority_of() -> LowPriority | None:
     """Return how a call that is made now waits for others; None where somebody waits for it."""
     return _unhurried.get()

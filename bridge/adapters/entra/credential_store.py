@@ -32,7 +32,7 @@ _UNREADABLE: Final = {"client secret": "secret_unreadable", "certificate": "cert
 
 
 @dataclass(slots=True)
-class Slot:
+class StoredCredential:
     """One place for a credential, and what is known of what is in it."""
 
     name: Name
@@ -103,11 +103,11 @@ class Slot:
             self.loaded = self.accepted = self.trouble = self.try_at = self.raw = None
 
 
-class Slots:
+class CredentialStore:
     """The places of one app."""
 
     def __init__(self, sources: Sequence[CredentialSource]) -> None:
-        self.all = [Slot(name, source) for name, source in zip(NAMES, sources, strict=False)]
+        self.all = [StoredCredential(name, source) for name, source in zip(NAMES, sources, strict=False)]
         for slot in self.all:
             slot.read()
             if slot.name == "next" and slot.loaded is not None:
@@ -117,13 +117,13 @@ class Slots:
         self.refused: BridgeError | None = None
         """Why Entra refused the active one; None where it did not."""
 
-    def go_on_with(self, before: Slots, now: float) -> None:
+    def go_on_with(self, before: CredentialStore, now: float) -> None:
         """Use what was proved before, until what these places hold is."""
         self.active, self.refused = before.active, before.refused
         for slot in self.all:
             slot.try_at = now
 
-    def order(self) -> list[tuple[Slot, Credential]]:
+    def order(self) -> list[tuple[StoredCredential, Credential]]:
         """
         Return what can be shown, in the order to try: what is proved before what may be better.
 
@@ -141,7 +141,7 @@ class Slots:
             return found
         raise self.all[0].trouble or missing(self.all[0].source)
 
-    def to_try(self, now: float) -> list[tuple[Slot, Credential]]:
+    def to_try(self, now: float) -> list[tuple[StoredCredential, Credential]]:
         """Return what is new, or was refused a while ago, and waits to be tried."""
         found = []
         for slot in self.all:
@@ -156,7 +156,7 @@ class Slots:
                 found.append((slot, slot.loaded))
         return found
 
-    def took(self, slot: Slot, credential: Credential, now: float) -> bool:
+    def took(self, slot: StoredCredential, credential: Credential, now: float) -> bool:
         """Note that Entra took a credential; return whether that is news."""
         news = False
         if slot.holds(credential):
@@ -173,7 +173,7 @@ class Slots:
             return True
         return news
 
-    def refuse(self, slot: Slot, credential: Credential, error: BridgeError, now: float) -> bool:
+    def refuse(self, slot: StoredCredential, credential: Credential, error: BridgeError, now: float) -> bool:
         """Note that Entra refused a credential; return whether that is news."""
         news = False
         if slot.holds(credential):
@@ -195,7 +195,7 @@ class Slots:
                 return slot.trouble, self._which(slot)
         return None
 
-    def _which(self, slot: Slot) -> str:
+    def _which(self, slot: StoredCredential) -> str:
         if slot.name == "next":
             return "the next credential cannot take over"
         if self._active_slot is slot:

@@ -1,4 +1,4 @@
-"""Turns of the calls of one mailbox: first come, first served, as many at a time as its limit allows."""
+"""The calls of one mailbox: first come, first served, as many at a time as its limit allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Turn:
+class FairQueueTurn:
     """What one call tells of itself."""
 
     kind: tuple[str, int] | None = None
@@ -26,7 +26,7 @@ class Turn:
     """Whether Exchange asked for less, of one mail in it at least."""
 
 
-class Turns:
+class FairQueue:
     """Of one mailbox."""
 
     def __init__(self, most: int, *, slow_seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -38,10 +38,10 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @contextlib.asynccontextmanager
-    async def one(self) -> AsyncIterator[Turn]:
+    async def one(self) -> AsyncIterator[FairQueueTurn]:
         """Have a turn within the context; the limit learns from how it went."""
         await self._enter()
-        turn, began, begun_in, in_progress = Turn(), self._monotonic(), self.limit.round, self._in_progress
+        turn, began, begun_in, in_progress = FairQueueTurn(), self._monotonic(), self.limit.round, self._in_progress
         try:
             yield turn
         except BridgeError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lxml import etree
 
-    from bridge.probe.ground import ProbeFixture
+    from bridge.probe.fixture import ProbeFixture
     from bridge.probe.token_endpoint import TokenEndpoint
     from bridge.probe.wire import Answer, Wire
 

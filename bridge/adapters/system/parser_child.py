@@ -16,10 +16,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from bridge.adapters.system.aside_job import composed_by
+from bridge.adapters.system.parser_job import composed_by
 
 if TYPE_CHECKING:
-    from bridge.adapters.system.aside_job import Job
+    from bridge.adapters.system.parser_job import Job
 
 LENGTH = struct.Struct(">Q")
 _BEYOND_SECONDS = 10

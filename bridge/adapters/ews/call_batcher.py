@@ -73,10 +73,10 @@ class _Waiting(Generic[Q, A]):
 
 
 @dataclass(slots=True)
-class Line:
+class BatchQueue:
     """Those of one mailbox who wait for a call of any kind."""
 
-    kinds: list[Together[object, object]] = field(default_factory=list)
+    kinds: list[CallBatcher[object, object]] = field(default_factory=list)
     long: set[asyncio.Task[None]] = field(default_factory=set)
     """Calls that take long, of any kind."""
 
@@ -86,7 +86,7 @@ class Line:
             kind.dismiss(error)
 
 
-class Together(Generic[Q, A]):
+class CallBatcher(Generic[Q, A]):
     """
     Makes one call of the questions of several requests, and tells each its own answer.
 
@@ -95,7 +95,7 @@ class Together(Generic[Q, A]):
     it has had an answer of its own.
     """
 
-    def __init__(self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A | BridgeError]]], line: Line) -> None:
+    def __init__(self, call: Callable[[Sequence[Q]], Awaitable[Sequence[A | BridgeError]]], line: BatchQueue) -> None:
         self._call = call
         self._line = line
         self._together: _Waiting[Q, A] = _Waiting(_MOST, _AT_A_TIME)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bridge.domain.outbound import AttachedFile
     from bridge.domain.outbound_records import CreatedDraft, EndReason, LedgerView, SeenDraft, SeenMail, Stamp
-    from bridge.egress.availability.pauses import Pauses
+    from bridge.egress.availability.pauses import Availability
     from bridge.ports.outbox import BegunSends, SendingMailbox
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class PausingMailbox:
     are in the middle of something are held back at their next call. `tell` hears of each pause.
     """
 
-    def __init__(self, mailbox: SendingMailbox, pauses: Pauses, tell: Callable[[], None]) -> None:
+    def __init__(self, mailbox: SendingMailbox, pauses: Availability, tell: Callable[[], None]) -> None:
         self._mailbox = mailbox
         self._pauses = pauses
         self._tell = tell

@@ -1,4 +1,4 @@
-"""Room for calls that nobody waits for: few at a time, as long as those come to an end."""
+"""Limits calls that nobody waits for: few at a time, as long as those come to an end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from bridge.domain.lane_shares import SILENT_SECONDS
-from bridge.ports.unhurried import as_unhurried
+from bridge.ports.low_priority import low_priority_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ _MOST_WAITS: Final = 3
 """Where Exchange is slow, a call would come too late altogether."""
 
 
-class Room:
+class LowPriorityLimit:
     """Of all mailboxes of one client."""
 
     def __init__(self, calls: int) -> None:
@@ -28,7 +28,7 @@ class Room:
     @contextlib.asynccontextmanager
     async def enough(self) -> AsyncIterator[None]:
         """Wait for room, not for ever, where the call is one that nobody waits for; others go at once."""
-        how = as_unhurried()
+        how = low_priority_of()
         if how is None:
             yield
             return

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from bridge.adapters.spool import FileExtent, Spool
-from bridge.adapters.system.aside_child import LENGTH
-from bridge.adapters.system.aside_job import Files, Job, composed_by
+from bridge.adapters.system.parser_child import LENGTH
+from bridge.adapters.system.parser_job import Files, Job, composed_by
 from bridge.domain.mail import FetchedMail
 from bridge.errors import MailUnreadable
 from bridge.mime.parsed import Extent
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bridge.domain.mail import MimeFile, SpooledMail, UnconvertibleMail
     from bridge.wire.claims import ClaimRules, PendingBlob
 
-_CHILD: Final = "bridge.adapters.system.aside_child"
+_CHILD: Final = "bridge.adapters.system.parser_child"
 _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 _ATTEMPTS: Final = 2
 _WALL_SECONDS: Final = 300.0
@@ -49,7 +49,7 @@ _MEMORY_PER_BYTE: Final = 40
 """Address space, of which the process itself has a few hundred megabytes; `docs/performance.md` has what mails take."""
 
 
-class Aside:
+class ParserSubprocesses:
     """
     Makes the messages of large mails, two at a time, in processes that start when they are needed and stay.
 
