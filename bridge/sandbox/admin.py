@@ -18,15 +18,15 @@ from aiohttp import web
 from bridge.sandbox.appadmin import Applications
 from bridge.sandbox.appcredentials import new_secret
 from bridge.sandbox.entra.issued import IssuedTokens
+from bridge.sandbox.ews.behaviour import BehaviourSettings, SettingError
+from bridge.sandbox.ews.behaviour.backends import back_end
+from bridge.sandbox.ews.behaviour.book import MAILBOXES, SETTINGS
 from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.faults.errors import FaultRuleError
 from bridge.sandbox.identities import Identities
 from bridge.sandbox.requests import EVERYTHING, RefusedError, json_body, json_object, number, text
 from bridge.sandbox.store import FolderNotFoundError, ItemNotFoundError, MailboxNotFoundError
 from bridge.sandbox.surroundings import Surroundings
-from bridge.sandbox.temper import SettingError, TemperBook
-from bridge.sandbox.temper.backends import back_end
-from bridge.sandbox.temper.book import MAILBOXES, SETTINGS
 from bridge.sandbox.tenant import is_address
 from bridge.sandbox.web.pages import guarded, page_routes
 from bridge.sandbox.web.views import WebViews
@@ -65,7 +65,7 @@ class AdminApi:
     log: CallLog
     announcement: Announcement
     issued: IssuedTokens = field(default_factory=IssuedTokens)
-    temper: TemperBook = field(default_factory=TemperBook)
+    behaviour: BehaviourSettings = field(default_factory=BehaviourSettings)
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
     users_changed: Callable[[], None] | None = None
     """Called when a user was added, for those who keep a list of their own."""
@@ -82,7 +82,7 @@ class AdminApi:
         views = WebViews(self.store, self.tenants, self.faults, self.log, self.issued)
         changed = self.users_changed or (lambda: None)
         identities = Identities(self.store, self.tenants, self.announcement, changed)
-        applications = Applications(self.tenants, self.temper, self.announcement)
+        applications = Applications(self.tenants, self.behaviour, self.announcement)
         application.add_routes([
             *page_routes(),
             *views.routes(),
@@ -228,7 +228,7 @@ class AdminApi:
 
     async def _get_settings(self, _request: web.Request) -> web.Response:
         lifetime = {_TOKEN_LIFETIME: self.tenants.tenant.token_lifetime_seconds}
-        return web.json_response({**lifetime, **self.temper.report()})
+        return web.json_response({**lifetime, **self.behaviour.report()})
 
     async def _put_settings(self, request: web.Request) -> web.Response:
         given = await json_object(request, (_TOKEN_LIFETIME, *SETTINGS, MAILBOXES))
@@ -238,7 +238,7 @@ class AdminApi:
         mailboxes = given.get(MAILBOXES)
         for address in mailboxes if isinstance(mailboxes, dict) else ():
             await asyncio.to_thread(self.store.mailbox, address)
-        await asyncio.to_thread(self.temper.put, given)
+        await asyncio.to_thread(self.behaviour.put, given)
         self.tenants.tenant.token_lifetime_seconds = seconds
         self.tenants.save()
         return await self._get_settings(request)
@@ -249,9 +249,9 @@ class AdminApi:
         if type(seconds) not in (int, float) or not 0 <= seconds <= _MOVE_SECONDS_MOST:
             raise RefusedError(f"seconds is not a number from 0 to {_MOVE_SECONDS_MOST}")
         mailbox = await asyncio.to_thread(self.store.mailbox, request.match_info["address"])
-        await asyncio.to_thread(self.temper.move, mailbox.address, until=time.time() + seconds)
+        await asyncio.to_thread(self.behaviour.move, mailbox.address, until=time.time() + seconds)
         lost = self.subscriptions.lose_all(mailbox.address)
-        target = back_end(self.temper, mailbox.address)
+        target = back_end(self.behaviour, mailbox.address)
         return web.json_response({"back_end": target, "seconds": seconds, "subscriptions_lost": lost})
 
 

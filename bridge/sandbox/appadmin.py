@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.sandbox.appcredentials import Certificate, Secret
+    from bridge.sandbox.ews.behaviour import BehaviourSettings
     from bridge.sandbox.settings import Announcement
-    from bridge.sandbox.temper import TemperBook
     from bridge.sandbox.tenant import App, TenantFile
 
 _CHANGEABLE: Final = ("name", "roles", "scopes", "mailboxes", "public_client", "enabled")
@@ -35,7 +35,7 @@ class Applications:
     """The routes. Everything that is given is judged before anything is changed."""
 
     tenants: TenantFile
-    temper: TemperBook
+    behaviour: BehaviourSettings
     announcement: Announcement
 
     def routes(self) -> list[web.RouteDef]:
@@ -170,7 +170,7 @@ class Applications:
 
     def _change(self, app: App, given: dict[str, Any]) -> None:
         if "mailboxes" in given:
-            delay = self.temper.of_all("access_delay_seconds")
+            delay = self.behaviour.of_all("access_delay_seconds")
             app.assign([address.lower() for address in given["mailboxes"]], delay_seconds=delay)
         app.name = given.get("name") or app.name
         app.roles = given.get("roles", app.roles)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from bridge.sandbox.entra.hosts import ALL as CLOUD_HOSTS
 from bridge.sandbox.files import write_atomically
+from bridge.sandbox.hosts import ALL as CLOUD_HOSTS
 
 if TYPE_CHECKING:
     from pathlib import Path

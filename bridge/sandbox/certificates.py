@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bridge.sandbox.certificatefiles import CA_KEY, EXPIRED, ServerCertificates, certificate_files, note_checked
-from bridge.sandbox.entra.hosts import ALL as CLOUD_HOSTS
 from bridge.sandbox.files import PUBLIC, write_atomically
+from bridge.sandbox.hosts import ALL as CLOUD_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

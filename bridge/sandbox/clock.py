@@ -10,10 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from bridge.sandbox.temper import TemperBook
+from typing import Final
 
 
 @dataclass(slots=True)
@@ -40,14 +37,3 @@ EXCHANGE: Final = Clock()
 
 ENTRA: Final = Clock()
 """What tokens are issued by, and the Date of answers."""
-
-
-def follow(book: TemperBook) -> None:
-    """Have both clocks go as the settings say, now and after each change."""
-
-    def take() -> None:
-        EXCHANGE.ahead_seconds = book.of_all("exchange_clock_ahead_seconds")
-        ENTRA.ahead_seconds = book.of_all("entra_clock_ahead_seconds")
-
-    take()
-    book.listen(take)

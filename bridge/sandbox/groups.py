@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.sandbox.temper import TemperBook
+    from bridge.sandbox.ews.behaviour import BehaviourSettings
 
 
-def is_group(book: TemperBook, address: str) -> bool:
+def is_group(book: BehaviourSettings, address: str) -> bool:
     """Tell whether an address is a group's."""
     return any(name.lower() == address.lower() for name in book.of_all("groups"))
 
 
-def with_members(book: TemperBook, recipients: Iterable[str]) -> list[str]:
+def with_members(book: BehaviourSettings, recipients: Iterable[str]) -> list[str]:
     """Return the recipients with the members of groups in the place of the groups, however deep, each once."""
     groups = {name.lower(): members for name, members in book.of_all("groups").items()}
     found: dict[str, str] = {}

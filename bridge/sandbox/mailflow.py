@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from bridge.sandbox.bounces import FULL, TOO_BIG, TOO_MANY_RECIPIENTS, UNKNOWN, Failure, bounce
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour
 from bridge.sandbox.groups import with_members
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import domain_of
 from bridge.sandbox.trace import within
 
@@ -32,18 +32,18 @@ class MailFlow:
     kill at any moment neither loses nor doubles it, and a restart goes on where it stopped.
     """
 
-    def __init__(self, store: Store, tenant: Tenant, *, server: str, temper: Temper | None = None) -> None:
+    def __init__(self, store: Store, tenant: Tenant, *, server: str, behaviour: ServerBehaviour | None = None) -> None:
         """Carry the mails of `store` by Exchange's limits; `server` is the host name that bounces give as theirs."""
         self._store = store
-        self._temper = temper or Temper(TemperBook(), store)
+        self._behaviour = behaviour or ServerBehaviour(BehaviourSettings(), store)
         self._wake_seconds: float | None = None
         self._tenant = tenant
         self._server = server
         self._loop = asyncio.get_running_loop()
         self._work = asyncio.Event()
         self._work.set()  # what an earlier process left
-        self._temper.book.listen(self.wake)
-        self._temper.planned = self.wake
+        self._behaviour.book.listen(self.wake)
+        self._behaviour.planned = self.wake
 
     def accepted(self, _mail: SubmittedMail) -> None:
         """Note that there is work; from any thread."""
@@ -73,18 +73,18 @@ class MailFlow:
         waits: dict[str, float] = {}
         outcomes: list[bool] = []
         try:
-            planned_in = self._temper.do_due()
+            planned_in = self._behaviour.do_due()
             for submission, address in self._store.waiting():
                 if address in waits:
                     continue
-                wait = self._temper.wait_seconds(address)
+                wait = self._behaviour.wait_seconds(address)
                 if wait > 0:
                     waits[address] = wait
                     continue
                 mail = self._store.pending_mail(submission)
                 if mail is not None:
                     outcomes.append(self._settle(mail))  # each is tried, whatever became of the one before
-            later = self._temper.do_due() if outcomes else planned_in
+            later = self._behaviour.do_due() if outcomes else planned_in
         except sqlite3.Error as error:
             _LOG.error("the mail flow cannot read the store: %s", type(error).__name__)
             return False
@@ -94,7 +94,7 @@ class MailFlow:
 
     def _settle(self, mail: SubmittedMail) -> bool:
         try:
-            self._temper.settle(mail, *self._deliveries(mail))
+            self._behaviour.settle(mail, *self._deliveries(mail))
         except Exception as error:  # noqa: BLE001 - the mail stays pending, and must not hold up those behind it
             # Only the kind of error: a trace could carry what the mail says.
             _LOG.error("submission %d is not carried yet: %s", mail.submission, type(error).__name__)
@@ -108,12 +108,12 @@ class MailFlow:
         trace = within(self._server, now)
         deliveries: list[tuple[str, bytes]] = []
         failed: dict[Failure, list[str]] = {}
-        if self._temper.has_too_many_recipients(mail):
+        if self._behaviour.has_too_many_recipients(mail):
             failed[TOO_MANY_RECIPIENTS] = list(mail.recipients)
-        for recipient in with_members(self._temper.book, mail.recipients) if not failed else ():
+        for recipient in with_members(self._behaviour.book, mail.recipients) if not failed else ():
             user = self._tenant.user(recipient)
             if user is not None:
-                failure = refusal(self._temper, user.address, len(mail.mime))
+                failure = refusal(self._behaviour, user.address, len(mail.mime))
                 if failure is None:
                     deliveries.append((user.address, trace + mail.mime))
                 else:
@@ -129,10 +129,10 @@ class MailFlow:
         return deliveries, reports
 
 
-def refusal(temper: Temper | None, address: str, size: int) -> Failure | None:
-    """Return why a mailbox does not take a mail of so many bytes, None if it does; without a temper all take all."""
-    if temper is None:
+def refusal(behaviour: ServerBehaviour | None, address: str, size: int) -> Failure | None:
+    """Return why a mailbox does not take a mail of so many bytes, None if it does; without a behaviour all take all."""
+    if behaviour is None:
         return None
-    if temper.is_too_big_for(address, size):
+    if behaviour.is_too_big_for(address, size):
         return TOO_BIG
-    return FULL if temper.is_full(address, size) else None
+    return FULL if behaviour.is_full(address, size) else None

@@ -24,13 +24,15 @@ from bridge.sandbox.entra.application import entra_application
 from bridge.sandbox.entra.federation import IssuerKeys
 from bridge.sandbox.entra.graph import GraphServer
 from bridge.sandbox.entra.issued import IssuedTokens
-from bridge.sandbox.entra.keys import ensure_signing_key
+from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
 from bridge.sandbox.entra.metadata import MetadataServer
 from bridge.sandbox.entra.server import EntraServer
 from bridge.sandbox.entra.workload import WorkloadIssuer
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour
+from bridge.sandbox.ews.behaviour.clocks import set_clocks
+from bridge.sandbox.ews.faults import EwsFaults, count_calls, count_refusals
 from bridge.sandbox.ews.frontend import FrontEnd
 from bridge.sandbox.ews.service import EwsService
-from bridge.sandbox.faults.ews import EwsFaults, count_calls, count_refusals
 from bridge.sandbox.faults.rules import FaultBook
 from bridge.sandbox.files import DirectoryClaim, DirectoryInUseError
 from bridge.sandbox.gate import Gate
@@ -43,12 +45,12 @@ from bridge.sandbox.presented import Presented
 from bridge.sandbox.settings import DEFAULT_MAILBOX, HOST, PORTS, Announcement, SandboxOptions
 from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import Tenant, TenantFile, new_service_account
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+    from pathlib import Path
 
     from bridge.sandbox.ews.hooks import Authenticator
 
@@ -140,8 +142,8 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
 
     entra_url = f"https://{HOST}:{tenant.ports['entra']}"
     issued = IssuedTokens()
-    temper = Temper(TemperBook(directory / "temper.json", realistic=options.realistic), store)
-    clock.follow(temper.book)
+    behaviour = ServerBehaviour(BehaviourSettings(directory / "behaviour.json", realistic=options.realistic), store)
+    set_clocks(behaviour.book)
     entra = EntraServer(
         tenant,
         key,
@@ -149,22 +151,22 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         now=clock.ENTRA.time,
         issued=issued,
         issuer_keys=IssuerKeys(presented.ca_file),
-        setting=temper.book.of_all,
+        setting=behaviour.book.of_all,
     )
-    workload = WorkloadIssuer(entra_url, directory)
+    workload = WorkloadIssuer(entra_url, lambda: _workload_key(directory))
     graph = GraphServer(tenant, key, clock.ENTRA.time)
     authenticator: Authenticator = BearerAuthenticator(tenant, key, clock.EXCHANGE.time)
     users_changed: Callable[[], None] | None = None
     if options.on_premises:
         authenticator = by_password = OnPremisesAuthenticator(tenant, authenticator, directory / "ntlm_users")
         users_changed = by_password.write_users
-    flow = MailFlow(store, tenant, server=_SERVER_NAME, temper=temper)
+    flow = MailFlow(store, tenant, server=_SERVER_NAME, behaviour=behaviour)
     ews = EwsService(
         store,
         authenticator=authenticator,
         mail_flow=flow.accepted,
         faults=EwsFaults(book, log),
-        temper=temper,
+        behaviour=behaviour,
         front_end=FrontEnd(on_premises=options.on_premises),
         grants=TenantGrants(tenant),
     )
@@ -181,7 +183,7 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         log,
         announcement,
         issued,
-        temper.book,
+        behaviour.book,
         ews.subscriptions,
         users_changed,
         presented=presented,
@@ -194,14 +196,14 @@ async def _start(options: SandboxOptions, stack: AsyncExitStack) -> Announcement
         gate = Gate(service, sockets[service], cast("web.Server", runner.server), presented, book)
         stack.push_async_callback(gate.close)
         gate.open()
-    metadata = MetadataServer(tenant, entra.tokens, temper.book.of_all)
+    metadata = MetadataServer(tenant, entra.tokens, behaviour.book.of_all)
     for service, plain in (
         ("admin", admin.application(port=tenant.ports["admin"])),
         ("metadata", metadata.application(book, log, port=tenant.ports["metadata"])),
     ):
         runner = await _runner(stack, plain)
         await web.SockSite(runner, sockets[service], backlog=1024).start()
-    smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME, temper=temper), sockets["smtp"])
+    smtp = await listen(SmtpServer(store, tenant, log, server=_SERVER_NAME, behaviour=behaviour), sockets["smtp"])
     stack.callback(smtp.close)
     carrier = asyncio.create_task(flow.run())
     stack.callback(carrier.cancel)
@@ -233,3 +235,8 @@ async def _runner(stack: AsyncExitStack, application: web.Application) -> web.Ap
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     return runner
+
+
+def _workload_key(directory: Path) -> SigningKey:
+    firsttime.prepare_workload_key(directory)
+    return ensure_signing_key(firsttime.workload_key_of(directory))

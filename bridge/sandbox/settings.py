@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bridge.sandbox.entra.hosts import SERVICE_PATH, WORKLOAD_PATH
 from bridge.sandbox.files import write_atomically
+from bridge.sandbox.hosts import SERVICE_PATH, WORKLOAD_PATH
 from bridge.sandbox.tenant import is_address
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SandboxOptions:
     metadata_port: int | None = None
     on_premises: bool = False
     realistic: bool = False
-    """Whether settings that nobody chose are as unkind as Exchange is (`bridge.sandbox.temper.book.REALISTIC`)."""
+    """Whether settings that nobody chose are as unkind as Exchange is (`ews.behaviour.book.REALISTIC`)."""
     stop_with_stdin: bool = False
     """Whether the end of standard input stops it, as a signal does: whoever holds the other end cannot leave it."""
 

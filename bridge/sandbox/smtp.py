@@ -20,8 +20,8 @@ from bridge.sandbox.trace import received, within
 
 if TYPE_CHECKING:
     from bridge.sandbox.calls import CallLog
+    from bridge.sandbox.ews.behaviour import ServerBehaviour
     from bridge.sandbox.store import Store
-    from bridge.sandbox.temper import Temper
     from bridge.sandbox.tenant import Tenant
 
 _SIZE_LIMIT_BYTES: Final = 150 * 1024 * 1024
@@ -69,10 +69,10 @@ class SmtpServer:
     """
 
     def __init__(
-        self, store: Store, tenant: Tenant, log: CallLog, *, server: str, temper: Temper | None = None
+        self, store: Store, tenant: Tenant, log: CallLog, *, server: str, behaviour: ServerBehaviour | None = None
     ) -> None:
         """Put mail into `store`, within the mailboxes' limits; `server` is the name that the greeting gives."""
-        self._temper = temper
+        self._behaviour = behaviour
         self._store = store
         self._tenant = tenant
         self._log = log
@@ -108,7 +108,7 @@ class SmtpServer:
             if user.address not in envelope.rcpt_tos:
                 envelope.rcpt_tos.append(user.address)
             return "250 2.1.5 Recipient OK"
-        if self._temper is not None and is_group(self._temper.book, address):
+        if self._behaviour is not None and is_group(self._behaviour.book, address):
             envelope.rcpt_tos.append(address)
             return "250 2.1.5 Recipient OK"
         if domain_of(address) in self._tenant.domains():
@@ -137,7 +137,7 @@ class SmtpServer:
     def _deliver(self, recipients: list[str], content: bytes, sender: str, trace: bytes) -> Failure | None:
         """Deliver to all that take the mail; answers why nobody does."""
         reached = self._reached(recipients)
-        failures = {whom: refusal(self._temper, whom, len(content)) if there else UNKNOWN for whom, there in reached}
+        failures = {whom: refusal(self._behaviour, whom, len(content)) if there else UNKNOWN for whom, there in reached}
         failed = {recipient: failure for recipient, failure in failures.items() if failure is not None}
         taking = [recipient for recipient in failures if recipient not in failed]
         if failed and not taking:
@@ -156,16 +156,16 @@ class SmtpServer:
         return None
 
     def _put(self, recipient: str, mime: bytes) -> None:
-        if self._temper is None:
+        if self._behaviour is None:
             self._store.deliver(recipient, mime)
         else:
-            self._temper.deliver(recipient, self._temper.from_outside(recipient, mime))
+            self._behaviour.deliver(recipient, self._behaviour.from_outside(recipient, mime))
 
     def _reached(self, recipients: list[str]) -> list[tuple[str, bool]]:
         """Return whom a mail reaches, groups by their members, and who has a mailbox; those outside are let go."""
-        if self._temper is None:
+        if self._behaviour is None:
             return [(recipient, True) for recipient in recipients]
-        everybody = with_members(self._temper.book, recipients)
+        everybody = with_members(self._behaviour.book, recipients)
         found = [(one, self._tenant.user(one)) for one in everybody]
         ours = self._tenant.domains()
         return [

@@ -17,9 +17,9 @@ from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.encoding import unbase64url
 from bridge.sandbox.entra.errors import MISSING_PARAMETER, EntraError
 from bridge.sandbox.entra.federation import IssuerKeys, IssuerUnreachableError
-from bridge.sandbox.entra.hosts import LOGIN
 from bridge.sandbox.entra.proofs import BY_CERTIFICATE, BY_FEDERATION, Proof
 from bridge.sandbox.entra.publickeys import ALGORITHMS, PublicKey
+from bridge.sandbox.hosts import LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,11 +15,11 @@ from aiohttp import web
 
 from bridge.sandbox.entra.credentials import check_enabled
 from bridge.sandbox.entra.errors import UNKNOWN_RESOURCE, EntraError
-from bridge.sandbox.entra.hosts import MACHINE_PATH, SERVICE_PATH
 from bridge.sandbox.entra.proofs import BY_MACHINE
 from bridge.sandbox.entra.tokens import AppTokens, check_resource, managed_resource_id
 from bridge.sandbox.faults.effects import strike_after, strike_before
 from bridge.sandbox.faults.rules import Call
+from bridge.sandbox.hosts import MACHINE_PATH, SERVICE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

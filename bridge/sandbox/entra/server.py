@@ -26,8 +26,8 @@ from bridge.sandbox.entra.errors import (
     correlation_id,
 )
 from bridge.sandbox.entra.forms import read_form, required
-from bridge.sandbox.entra.hosts import LOGIN
 from bridge.sandbox.entra.tokens import AppTokens, issuer, lifetime_answer, resource_of
+from bridge.sandbox.hosts import LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

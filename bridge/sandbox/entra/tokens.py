@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bridge.sandbox.entra import signed
 from bridge.sandbox.entra.errors import BAD_SCOPE, NOT_DEFAULT_SCOPE, UNKNOWN_RESOURCE, EntraError
-from bridge.sandbox.entra.hosts import EXCHANGE, GRAPH
+from bridge.sandbox.hosts import EXCHANGE, GRAPH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from bridge.sandbox import firsttime
 from bridge.sandbox.entra import signed
-from bridge.sandbox.entra.hosts import WORKLOAD_PATH
-from bridge.sandbox.entra.keys import SigningKey, ensure_signing_key
+from bridge.sandbox.hosts import WORKLOAD_PATH
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
+
+    from bridge.sandbox.entra.keys import SigningKey
 
 _DISCOVERY: Final = f"{WORKLOAD_PATH}/.well-known/openid-configuration"
 _KEYS: Final = f"{WORKLOAD_PATH}/openid/v1/jwks"
@@ -35,11 +35,11 @@ def operation_of(path: str) -> str | None:
 class WorkloadIssuer:
     """The cluster's issuer. Its key is made when it is first needed."""
 
-    def __init__(self, base_url: str, directory: Path) -> None:
-        """Be reached below `base_url`, and keep the key in a sandbox's directory."""
+    def __init__(self, base_url: str, key: Callable[[], SigningKey]) -> None:
+        """Be reached below `base_url`; `key` returns the cluster's key and is called once, in a thread."""
         self.url = base_url + WORKLOAD_PATH
         self._keys_url = base_url + _KEYS
-        self._directory = directory
+        self._make_key = key
         self._key: SigningKey | None = None
         self._making = asyncio.Lock()
 
@@ -84,9 +84,5 @@ class WorkloadIssuer:
     async def _own_key(self) -> SigningKey:
         async with self._making:
             if self._key is None:
-                self._key = await asyncio.to_thread(self._made)
+                self._key = await asyncio.to_thread(self._make_key)
             return self._key
-
-    def _made(self) -> SigningKey:
-        firsttime.prepare_workload_key(self._directory)
-        return ensure_signing_key(firsttime.workload_key_of(self._directory))

@@ -14,7 +14,7 @@ from bridge.sandbox.ews.subscriptions import Subscriptions
 from bridge.sandbox.ews.versions import LATEST, SchemaVersion
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.ews.zones import UTC_NAME
-from bridge.sandbox.store import associated, folders, items
+from bridge.sandbox.store import folders, items
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.errors import FolderNotFoundError, StoreError
 from bridge.sandbox.store.ids import MalformedIdError, parse_change_key, parse_id
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from lxml import etree
 
+    from bridge.sandbox.ews.behaviour import ServerBehaviour
     from bridge.sandbox.ews.hooks import Caller, Grants, ItemError, Strikes
     from bridge.sandbox.store import Folder, Mailbox, Store, SubmittedMail
     from bridge.sandbox.store.ids import EntryId
     from bridge.sandbox.store.items import Item
-    from bridge.sandbox.temper import Temper
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Context:
     mailbox: Mailbox | None
     impersonating: bool
     strikes: Strikes
-    temper: Temper
+    behaviour: ServerBehaviour
     operation: str = ""
     version: SchemaVersion = LATEST
     """What the request asked for by RequestServerVersion."""
@@ -56,14 +56,14 @@ class Context:
 
     def submit(self, db: sqlite3.Connection, mailbox: Mailbox, item: Item, *, save_to: int | None) -> None:
         """
-        Accept an item for sending, within the mailbox's limits; what it raises is what `Temper.submit` does.
+        Accept an item for sending, within the mailbox's limits; what it raises is what `ServerBehaviour.submit` does.
 
         Raises:
             EwsError: ErrorSendAsDenied, it lies in the mailbox of somebody whom the caller may not send as.
         """
         if mailbox is not self.mailbox and not self.may_send(mailbox.address, on_behalf=False):
             raise EwsError("ErrorSendAsDenied")
-        self.submitted.append(self.temper.submit(db, mailbox, item, save_to=save_to))
+        self.submitted.append(self.behaviour.submit(db, mailbox, item, save_to=save_to))
 
     def own_mailbox(self) -> Mailbox:
         """
@@ -153,7 +153,7 @@ class Context:
         if item.folder != entry.folder:
             raise EwsError("ErrorItemNotFound")
         if mailbox is not self.mailbox:
-            holder = folders.folder(db, mailbox.id, associated.folder_of(db, item))
+            holder = folders.folder(db, mailbox.id, items.folder_of(db, item))
             self._check_right(mailbox, holder, item=item, missing="ErrorItemNotFound")
         return mailbox, item
 
@@ -315,16 +315,16 @@ def batch(
     """
     name = f"m:{operation}ResponseMessage"
     parts = []
-    end = context.temper.batch_end()
+    end = context.behaviour.batch_end()
     for number, node in enumerate(nodes, 1):
-        if end is not None and number > 1 and context.temper.elapsed() >= end:
+        if end is not None and number > 1 and context.behaviour.elapsed() >= end:
             parts.append(error_message(name, EwsError("ErrorBatchProcessingStopped"), on_error, kind="Warning"))
             continue
         struck = context.strikes.item(number)
         try:
             _strike(struck, done=False)
             if context.mailbox is not None:
-                context.temper.check_open(context.mailbox)
+                context.behaviour.check_open(context.mailbox)
             inner = do(node) if changing is None else _undone_on_error(changing, do, node)
             _strike(struck, done=True)
             parts.append(f'<{name} ResponseClass="Success"><m:ResponseCode>NoError</m:ResponseCode>{inner}</{name}>')

@@ -18,6 +18,7 @@ from bridge.sandbox.arenas import thread_begins
 from bridge.sandbox.ews import mediatype, soapfaults, xml, zones
 from bridge.sandbox.ews.access import mailbox_of_call
 from bridge.sandbox.ews.attendant import attend
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour, backends, policy
 from bridge.sandbox.ews.context import Context, Single
 from bridge.sandbox.ews.errors import TEXTS, FaultError
 from bridge.sandbox.ews.frontend import SERVER, FrontEnd, new_cookie
@@ -30,7 +31,6 @@ from bridge.sandbox.ews.servers import ON_PREMISES, ONLINE
 from bridge.sandbox.ews.soap import Envelope, NoSoapError, UnknownOperationError, read_envelope
 from bridge.sandbox.ews.streaming import Bell, Streams, StreamTimes
 from bridge.sandbox.ews.subscriptions import Subscriptions
-from bridge.sandbox.temper import Temper, TemperBook, backends, policy
 
 if TYPE_CHECKING:
     from bridge.sandbox.ews.hooks import Authenticator, Caller, Faults, Grants, MailFlow, Strikes
@@ -63,14 +63,14 @@ class EwsService:
         authenticator: Authenticator,
         mail_flow: MailFlow,
         faults: Faults | None = None,
-        temper: Temper | None = None,
+        behaviour: ServerBehaviour | None = None,
         record_dir: Path | None = None,
         stream_times: StreamTimes | None = None,
         front_end: FrontEnd | None = None,
         grants: Grants | None = None,
     ) -> None:
         """
-        Serve a store, by Exchange's limits as they are by default where no `temper` is given.
+        Serve a store, by Exchange's limits as they are by default where no `behaviour` is given.
 
         `record_dir` (else the folder that BRIDGE_SANDBOX_RECORD names) keeps all bodies.
         """
@@ -79,7 +79,7 @@ class EwsService:
         self._authenticator = authenticator
         self._mail_flow = mail_flow
         self._faults = faults or NoFaults()
-        self._temper = temper or Temper(TemperBook(), store)
+        self._behaviour = behaviour or ServerBehaviour(BehaviourSettings(), store)
         self._front_end = front_end or FrontEnd()
         self._grants = grants or NoGrants()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="ews", initializer=thread_begins)
@@ -89,17 +89,17 @@ class EwsService:
         self._server = ON_PREMISES if self._front_end.on_premises else ONLINE
         self.subscriptions = Subscriptions()
         self._take_limits()
-        self._temper.book.listen(self._take_limits)
+        self._behaviour.book.listen(self._take_limits)
         times = stream_times or StreamTimes()
         self._streams = Streams(store, self.subscriptions, self._pool, Bell(store), times, server=self._server)
 
     @property
-    def book(self) -> TemperBook:
+    def book(self) -> BehaviourSettings:
         """The settings that calls are answered by."""
-        return self._temper.book
+        return self._behaviour.book
 
     def _take_limits(self) -> None:
-        limits, book = self.subscriptions.limits, self._temper.book
+        limits, book = self.subscriptions.limits, self._behaviour.book
         limits.per_mailbox = book.of_all("subscriptions")
         limits.streams_per_mailbox = book.of_all("streaming_connections")
         limits.ids_per_stream = book.of_all("subscriptions_per_stream")
@@ -135,7 +135,7 @@ class EwsService:
         unsupported = mediatype.refusal(request.headers.get("Content-Type"))
         if unsupported is not None:
             return unsupported
-        body = await _read(request, self._temper.book.of_all("request_bytes"))
+        body = await _read(request, self._behaviour.book.of_all("request_bytes"))
         if body is None:
             return web.Response(status=413)
         return await self._call(request, caller, body)
@@ -156,15 +156,15 @@ class EwsService:
         if envelope.operation == _STREAMED:
             # Streams have a limit of their own, and no thread.
             return await self._stream(request, caller, kept, (envelope, mailbox), strikes)
-        limit = self._temper.book.of("connections", call.mailbox or "")
+        limit = self._behaviour.book.of("connections", call.mailbox or "")
         budget = policy.budget_of(caller, call.mailbox)
-        wait = self._temper.call_waits(budget, call.mailbox or "")
+        wait = self._behaviour.call_waits(budget, call.mailbox or "")
         if wait:
             busy = soapfaults.soap_fault(
                 "ErrorServerBusy", policy.SERVER_BUSY, values={"BackOffMilliseconds": str(math.ceil(wait * 1000))}
             )
             return await self._answer(request, caller, kept, _Outcome(500, busy, call.operation))
-        with self._temper.connections.entered(budget, limit) as allowed:
+        with self._behaviour.connections.entered(budget, limit) as allowed:
             if not allowed:
                 return await self._over_connections(request, caller, kept, call.operation, limit)
             struck = await strikes.before(request)
@@ -172,7 +172,7 @@ class EwsService:
                 return struck
             outcome = await loop.run_in_executor(self._pool, self._work, envelope, caller, mailbox, strikes)
             answer = await self._answer(request, caller, kept, outcome)
-            answer.headers.extend(backends.headers(self._temper.book, call.mailbox, request.headers))
+            answer.headers.extend(backends.headers(self._behaviour.book, call.mailbox, request.headers))
             struck = await strikes.after(request, answer)
             # What faults make of an answer has the length, or the want of one, that is the fault's own.
             return _chunked(request, answer) if struck is answer else struck
@@ -196,10 +196,10 @@ class EwsService:
 
         response = web.StreamResponse(headers=self._headers(request, caller, _STREAMED, 200))
         address = mailbox.address if mailbox else None
-        response.headers.extend(backends.headers(self._temper.book, address, request.headers))
+        response.headers.extend(backends.headers(self._behaviour.book, address, request.headers))
         if strikes.strikes_after:
             return await strikes.after(request, web.Response(headers=response.headers, body=self._streams.opening()))
-        book = self._temper.book
+        book = self._behaviour.book
         led_to = backends.led_to(book, address, request.headers)
         return await self._streams.answer(
             request,
@@ -214,7 +214,7 @@ class EwsService:
 
     def _blocked(self, request: web.Request, caller: Caller, mailbox: str | None = None) -> str | None:
         return policy.refusal(
-            self._temper.book,
+            self._behaviour.book,
             app_id=policy.app_id_of(caller),
             user_agent=request.headers.get("User-Agent", ""),
             mailbox=mailbox,
@@ -223,7 +223,7 @@ class EwsService:
     async def _over_connections(
         self, request: web.Request, caller: Caller, kept: Kept | None, operation: str, limit: int | None
     ) -> web.Response:
-        if self._temper.book.of_all("connections_answer") == "unavailable":
+        if self._behaviour.book.of_all("connections_answer") == "unavailable":
             return web.Response(status=503, text="The service is unavailable.")
         fault = soapfaults.soap_fault(
             "ErrorExceededConnectionCount", policy.TOO_MANY_CONNECTIONS, values=policy.over_connections(limit)
@@ -260,7 +260,7 @@ class EwsService:
             mailbox,
             envelope.impersonated is not None,
             strikes,
-            self._temper,
+            self._behaviour,
             operation=envelope.operation,
             version=envelope.version,
             zone=zones.zone(envelope.zone),

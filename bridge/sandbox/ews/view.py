@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.clock import EXCHANGE
 from bridge.sandbox.ews.rights import EVERYTHING, Right
-from bridge.sandbox.store import associated, conversations, items, mime
+from bridge.sandbox.store import conversations, items, mime
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import MAX_ATTACHMENT_DEPTH
 from bridge.sandbox.store.personal import OCCURRENCE
@@ -64,7 +64,7 @@ class View:
     @property
     def folder_id(self) -> str:
         """The id of the folder that the item is in."""
-        return self.mailbox.mint.folder_id(associated.folder_of(self.db, self.item))
+        return self.mailbox.mint.folder_id(items.folder_of(self.db, self.item))
 
     @property
     def change_key(self) -> str:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from bridge.sandbox.store.folders import Folder
-    from bridge.sandbox.store.items import Item
 
 
 def place_of(db: sqlite3.Connection, one: Folder) -> Folder | None:
@@ -38,19 +37,6 @@ def ensure_place(db: sqlite3.Connection, one: Folder) -> Folder:
 def beside(db: sqlite3.Connection, one: Folder, flags: int) -> Folder:
     """Return where an item with such message flags goes that is put into a folder."""
     return ensure_place(db, one) if flags & p.FLAG_ASSOCIATED else one
-
-
-def is_associated(item: Item) -> bool:
-    """Tell whether an item is an associated one."""
-    return bool(item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_ASSOCIATED)
-
-
-def folder_of(db: sqlite3.Connection, item: Item) -> int:
-    """Return the number of the folder that an item is in, or beside whose items it is."""
-    if not is_associated(item):
-        return item.folder
-    named = folder(db, item.mailbox, item.folder).distinguished or ""
-    return int(named.removeprefix(PLACE)) if named.startswith(PLACE) else item.folder
 
 
 def places(db: sqlite3.Connection, mailbox: int) -> frozenset[int]:

@@ -20,7 +20,7 @@ from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose
 from bridge.sandbox.store.database import next_counter
 from bridge.sandbox.store.errors import ItemNotFoundError
-from bridge.sandbox.store.folders import folder
+from bridge.sandbox.store.folders import PLACE, folder
 from bridge.sandbox.store.mime import Attachment
 
 if TYPE_CHECKING:
@@ -183,15 +183,28 @@ def copy(db: sqlite3.Connection, item: Item, to: int) -> Item:
     return Item(fresh, item.mailbox, to, fresh + 1, item.content, bag)
 
 
+def is_associated(item: Item) -> bool:
+    """Tell whether an item is one that clients keep beside a folder's mails."""
+    return bool(item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_ASSOCIATED)
+
+
+def folder_of(db: sqlite3.Connection, item: Item) -> int:
+    """Return the number of the folder that an item is in, or beside whose items it is."""
+    if not is_associated(item):
+        return item.folder
+    named = folder(db, item.mailbox, item.folder).distinguished or ""
+    return int(named.removeprefix(PLACE)) if named.startswith(PLACE) else item.folder
+
+
 def _beside(db: sqlite3.Connection, item: Item, to: int) -> int:
     """Return where an item goes that is put into a folder: an associated one beside the others, there as here."""
-    return associated.ensure_place(db, folder(db, item.mailbox, to)).id if associated.is_associated(item) else to
+    return associated.ensure_place(db, folder(db, item.mailbox, to)).id if is_associated(item) else to
 
 
 def delete(db: sqlite3.Connection, item: Item, disposal: Disposal) -> None:
     """Delete an item in one of Exchange's three ways; what is deleted from Purges is gone, as are associated items."""
     here = folder(db, item.mailbox, item.folder).distinguished
-    if here == "recoverableitemspurges" or associated.is_associated(item):
+    if here == "recoverableitemspurges" or is_associated(item):
         destroy(db, item)
         return
     target = {

@@ -159,7 +159,7 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 def site(tmp_path: Path, broker_url: str, nursery: Nursery) -> Iterator[Site]:
     """A sandbox and a virtual host with the topology; workers that are left over are killed."""
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
-        # The rate is a matter of its own (tests/integration/sandbox/test_temper.py); here mail leaves at once.
+        # The rate is a matter of its own (tests/integration/sandbox/test_behaviour.py); here mail leaves at once.
         sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
         site = Site(tmp_path, sandbox, broker_url, nursery)
         site.apply_topology()

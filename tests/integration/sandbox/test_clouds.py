@@ -9,7 +9,7 @@ import jwt
 import pytest
 import requests
 
-from bridge.sandbox.entra.hosts import EXCHANGE, GRAPH, LOGIN
+from bridge.sandbox.hosts import EXCHANGE, GRAPH, LOGIN
 from tests.support.callers import DISPATCH, codes, envelope, get_folder
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.keys import AppKey, new_app_key

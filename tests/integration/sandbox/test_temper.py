@@ -25,7 +25,7 @@ _MAIL = b"To: crew@example.org\r\nSubject: %d\r\n\r\nBody\r\n"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with SandboxProcess(tmp_path_factory.mktemp("temper") / "sandbox", mailboxes=[_DISPATCH, _CREW]) as sandbox:
+    with SandboxProcess(tmp_path_factory.mktemp("behaviour") / "sandbox", mailboxes=[_DISPATCH, _CREW]) as sandbox:
         yield sandbox
 
 

@@ -77,7 +77,7 @@ def create_attachment(context: Context, request: etree._Element) -> str:
         change_of(parent)
         mailbox, item = context.item_by(db, entry_of(str(parent.get("Id"))))
         number = items.add_attachment(db, item, read_attachment(node))
-        context.temper.check_stored(db, mailbox, item)
+        context.behaviour.check_stored(db, mailbox, item)
         view = View(db, mailbox, item)
         kind = str(node.tag).rpartition("}")[2]
         attachment_id = mailbox.mint.attachment_id(item.folder, item.id, number)

@@ -57,7 +57,7 @@ def create_user_configuration(context: Context, request: etree._Element) -> str:
             raise EwsError("ErrorItemSave")
         place = associated.ensure_place(db, folder)
         item = items.insert(db, mailbox.id, place.id, _new(mailbox, name, _read(node)))
-        context.temper.check_stored(db, mailbox, item)
+        context.behaviour.check_stored(db, mailbox, item)
         return ""
 
     with context.store.writing() as db:
@@ -70,7 +70,7 @@ def update_user_configuration(context: Context, request: etree._Element) -> str:
     def update(node: etree._Element) -> str:
         mailbox, folder, name = _find(context, db, _name_node(node))
         item = items.update(db, _there(db, folder, name), _read(node))
-        context.temper.check_stored(db, mailbox, item)
+        context.behaviour.check_stored(db, mailbox, item)
         return ""
 
     with context.store.writing() as db:

@@ -174,7 +174,7 @@ def _transfer(
             return
         if copy:
             items.copy(db, item, target.id)
-            context.temper.check_stored(db, mailbox, None)
+            context.behaviour.check_stored(db, mailbox, None)
         else:
             items.move(db, item, target.id)
 

@@ -89,7 +89,7 @@ def find_conversation(context: Context, request: etree._Element) -> Single:
         if request.findtext(xml.M + "MailboxScope") == "ArchiveOnly":
             raise EwsError("ErrorInvalidOperation", "Archive mailbox is not enabled for this user.")
         shape = _read_shape(request.find(xml.M + "ConversationShape"))
-        seconds = context.temper.book.of_all("find_seconds")
+        seconds = context.behaviour.book.of_all("find_seconds")
         with context.store.reading() as db, within(db, seconds):
             mailbox, folder = context.find_folder(db, child(request, "ParentFolderId"))
             condition = _condition(request, mailbox)

@@ -64,8 +64,8 @@ def create_item(context: Context, request: etree._Element) -> str:
             )
             folder = associated.beside(db, folder, changes.flags(0))
             item = context.signed(db, mailbox, _insert(db, mailbox, folder.id, changes))
-            context.temper.check_stored(db, mailbox, item)
-            context.temper.draft_saved(db, mailbox, item)
+            context.behaviour.check_stored(db, mailbox, item)
+            context.behaviour.draft_saved(db, mailbox, item)
             view = View(db, mailbox, item)
             # Clients that hand attachments over with the item take their ids from here, or attach them once more.
             return f"<m:Items>{created(view) if changes.attachments else id_only(view)}</m:Items>"

@@ -87,7 +87,7 @@ def _candidates(context: Context, db: sqlite3.Connection, request: etree._Elemen
 
 def groups_of(context: Context) -> Mapping[str, list[str]]:
     """Return the members of each group of the organisation, lists of rooms included."""
-    book = context.temper.book
+    book = context.behaviour.book
     found: dict[str, list[str]] = {**book.of_all("groups"), **book.of_all("room_lists")}
     return found
 
@@ -125,7 +125,7 @@ def get_room_lists(context: Context, request: etree._Element) -> Single:  # noqa
     """Answer the lists that the organisation keeps of its rooms."""
 
     def get() -> str:
-        addresses = context.temper.book.of_all("room_lists")
+        addresses = context.behaviour.book.of_all("room_lists")
         entries = (Entry(address.partition("@")[0], address, "PublicDL") for address in addresses)
         return f"<m:RoomLists>{''.join(one.mailbox_xml('t:Address') for one in entries)}</m:RoomLists>"
 
@@ -137,7 +137,7 @@ def get_rooms(context: Context, request: etree._Element) -> Single:
     address = (child(request, "RoomList").findtext(xml.T + "EmailAddress") or "").strip().lower()
 
     def get() -> str:
-        lists = {name.lower(): rooms for name, rooms in context.temper.book.of_all("room_lists").items()}
+        lists = {name.lower(): rooms for name, rooms in context.behaviour.book.of_all("room_lists").items()}
         if address not in lists:
             raise EwsError("ErrorNameResolutionNoResults")
         with context.store.reading() as db:

@@ -43,11 +43,11 @@ def find_item(context: Context, request: etree._Element) -> str:
         with within(db, seconds):
             return _found(db, request, shape, mailbox, folder, limits, indexed=indexed, hidden=hidden)
 
-    book = context.temper.book
+    book = context.behaviour.book
     indexed = book.of_all("named_properties_indexed")
     limits, seconds = (book.of_all("find_items"), book.of_all("find_items_restricted")), book.of_all("find_seconds")
 
-    hidden = context.temper.hidden_from_searches()
+    hidden = context.behaviour.hidden_from_searches()
     with context.store.reading() as db:
         return batch(context, "FindItem", children(child(request, "ParentFolderIds")), find)
 

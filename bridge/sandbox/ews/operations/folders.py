@@ -49,7 +49,7 @@ def get_folder(context: Context, request: etree._Element) -> str:
         if isinstance(shape, EwsError):
             raise shape
         mailbox, folder = context.folder_of(db, node)
-        quota = context.temper.quota_bytes(mailbox.address)
+        quota = context.behaviour.quota_bytes(mailbox.address)
         return f"<m:Folders>{shape.show(mailbox, measured(db, folder, shape, quota_bytes=quota))}</m:Folders>"
 
     with context.store.reading() as db:

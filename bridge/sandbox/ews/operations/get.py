@@ -32,8 +32,8 @@ def get_item(context: Context, request: etree._Element) -> str:
         mailbox, item, number = occurrences.find(context, db, node)
         view = View(db, mailbox, item if number is None else occurrences.occurrence(item, number))
         if any(field.uri == "item:MimeContent" for field in shape.before):
-            context.temper.check_conversion(view)
-            view = context.temper.as_read(view)
+            context.behaviour.check_conversion(view)
+            view = context.behaviour.as_read(view)
         return f"<m:Items>{shape.show(view)}</m:Items>"
 
     with context.store.reading() as db:

@@ -43,7 +43,7 @@ def _transfer(context: Context, request: etree._Element, operation: str, transfe
             raise EwsError("ErrorCrossMailboxMoveCopy")
         done = transfer(db, item, target.id)
         if operation == "CopyItem":
-            context.temper.check_stored(db, mailbox, None)
+            context.behaviour.check_stored(db, mailbox, None)
         shown = id_only(View(db, mailbox, done)) if returned is None or xml.truth(returned) else ""
         return f"<m:Items>{shown}</m:Items>" if shown else "<m:Items/>"
 

@@ -61,7 +61,7 @@ def create_personal(
     item.bag[p.MESSAGE_SIZE] = items.size_of(db, item)
     item.bag["attachments"] = len(changes.attachments)
     items.rewrite(db, context.signed(db, mailbox, item))
-    context.temper.check_stored(db, mailbox, item)
+    context.behaviour.check_stored(db, mailbox, item)
     if kind == "CalendarItem":
         invite(context, db, mailbox, item, str(request.get("SendMeetingInvitations")))
     view = View(db, mailbox, item)
@@ -100,7 +100,7 @@ def update_personal(
     item = items.update(db, item, different, item.bag.keys() - to_be.keys())
     for attachment in changes.attachments:
         items.add_attachment(db, item, attachment)
-    context.temper.check_stored(db, mailbox, item)
+    context.behaviour.check_stored(db, mailbox, item)
     if changes.kind == "CalendarItem":
         how = str(request.get("SendMeetingInvitationsOrCancellations"))
         added = {one[1].lower() for one in attendees_of(item.bag)} - known

@@ -89,7 +89,7 @@ def update_item(context: Context, request: etree._Element) -> str:
         if disposition != "SaveOnly":
             _send(context, db, request, mailbox, item)
             return f"<m:Items/>{_UPDATED}"
-        context.temper.check_stored(db, mailbox, item)
+        context.behaviour.check_stored(db, mailbox, item)
         return f"<m:Items>{id_only(View(db, mailbox, item))}</m:Items>{_UPDATED}"
 
     with context.store.writing() as db:

@@ -37,7 +37,7 @@ def test_names_are_looked_for_in_the_directory_and_among_contacts(ews: Ews) -> N
 
 def test_groups_are_found_and_expand_to_their_members(ews: Ews) -> None:
     """Whoever is in none of the sandbox's mailboxes is somebody outside."""
-    ews.service._temper.book.put({"groups": {"crew@example.org": [ADDRESS, "out@example.net"]}})
+    ews.service._behaviour.book.put({"groups": {"crew@example.org": [ADDRESS, "out@example.net"]}})
     expand = "<m:ExpandDL><m:Mailbox><t:EmailAddress>{}</t:EmailAddress></m:Mailbox></m:ExpandDL>"
 
     expanded = ews.call(expand.format("Crew@example.org"))
@@ -54,7 +54,7 @@ def test_rooms_are_listed_by_their_lists(ews: Ews) -> None:
     rooms = "<m:GetRooms><m:RoomList><t:EmailAddress>rooms@example.org</t:EmailAddress></m:RoomList></m:GetRooms>"
     before = texts(ews.call("<m:GetRoomLists/>"), "EmailAddress"), ews.codes(rooms)
 
-    ews.service._temper.book.put({"room_lists": {"rooms@example.org": ["room1@example.org"]}})
+    ews.service._behaviour.book.put({"room_lists": {"rooms@example.org": ["room1@example.org"]}})
 
     assert before == ([], ["ErrorNameResolutionNoResults"])
     assert texts(ews.call("<m:GetRoomLists/>"), "EmailAddress") == ["rooms@example.org"]

@@ -12,11 +12,11 @@ import pytest
 import requests
 from lxml import etree
 
+from bridge.sandbox.ews.behaviour.backends import back_end
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.hooks import StreamFault
 from bridge.sandbox.ews.subscriptions import Subscriptions, is_id, new_id, read_watermark, watermark
 from bridge.sandbox.store import changes
-from bridge.sandbox.temper.backends import back_end
 from tests.unit.sandbox.ews.conftest import ADDRESS, OTHER, M, T, User, a_mail, item_ids
 
 if TYPE_CHECKING:

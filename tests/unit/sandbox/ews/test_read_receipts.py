@@ -98,7 +98,7 @@ def test_a_receipt_that_cannot_be_sent_stops_no_deletion(ews: Ews, monkeypatch: 
         raise EwsError("ErrorSubmissionQuotaExceeded", "No more today.")
 
     item = _asking(ews)
-    monkeypatch.setattr("bridge.sandbox.temper.Temper.submit", refuse)
+    monkeypatch.setattr("bridge.sandbox.ews.behaviour.ServerBehaviour.submit", refuse)
 
     assert ews.codes(_TO_TRASH.format(item=item, suppress="")) == ["NoError"]
     assert [ews.store.mails(ADDRESS, folder).total for folder in ("inbox", "outbox", "deleteditems")] == [0, 0, 1]

@@ -407,7 +407,7 @@ def test_a_search_that_takes_too_long_is_ended(mails: Ews) -> None:
     """The thread is free again, and the next search is answered."""
     for number in range(300):
         mails.store.deliver(ADDRESS, a_mail(number))
-    book = mails.service._temper.book
+    book = mails.service._behaviour.book
     book.put({"find_seconds": 0})
     assert mails.codes(find(restriction=contains(_BODY, "nowhere"))) == ["ErrorTimeoutExpired"]
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.sandbox.ews.faults import EwsRefusals
 from bridge.sandbox.faults.effects import strike_after, strike_before
-from bridge.sandbox.faults.ews import EwsRefusals
 from bridge.sandbox.faults.kinds import KINDS, Stage, read_fault
 from bridge.sandbox.faults.rules import Fault
 

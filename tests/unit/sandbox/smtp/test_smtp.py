@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from bridge.sandbox.calls import CallLog
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour
 from bridge.sandbox.smtp import SmtpServer, listen
 from bridge.sandbox.store import Store
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import new_tenant
 from tests.support.sandbox import as_given, stuffed
 
@@ -40,16 +40,16 @@ def store(tmp_path: Path) -> Store:
 async def _serving(
     store: Store, log: CallLog | None = None, groups: dict[str, list[str]] | None = None
 ) -> AsyncIterator[int]:
-    temper = None
+    behaviour = None
     if groups is not None:
-        temper = Temper(TemperBook(), store)
-        temper.book.put({"groups": groups})
+        behaviour = ServerBehaviour(BehaviourSettings(), store)
+        behaviour.book.put({"groups": groups})
     tenant = new_tenant()
     tenant.add_users([_DISPATCH, _CREW])
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = await listen(
-            SmtpServer(store, tenant, log or CallLog(), server="sandbox.localhost", temper=temper), listener
+            SmtpServer(store, tenant, log or CallLog(), server="sandbox.localhost", behaviour=behaviour), listener
         )
         try:
             yield listener.getsockname()[1]

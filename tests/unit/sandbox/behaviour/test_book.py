@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.sandbox.temper import SettingError, TemperBook
-from bridge.sandbox.temper.book import REALISTIC, SETTINGS
-from bridge.sandbox.temper.delays import spread_seconds
+from bridge.sandbox.ews.behaviour import BehaviourSettings, SettingError
+from bridge.sandbox.ews.behaviour.book import REALISTIC, SETTINGS
+from bridge.sandbox.ews.behaviour.delays import spread_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ _DISPATCH, _CREW = "dispatch@example.org", "crew@example.org"
 
 
 def test_every_default_is_a_value_that_may_be_set() -> None:
-    book, defaults = TemperBook(), {name: setting.default for name, setting in SETTINGS.items()}
+    book, defaults = BehaviourSettings(), {name: setting.default for name, setting in SETTINGS.items()}
     before = book.report()
 
     book.put(defaults)
@@ -26,14 +26,14 @@ def test_every_default_is_a_value_that_may_be_set() -> None:
 
 
 def test_exchange_s_limits_are_there_by_default() -> None:
-    report = TemperBook().report()
+    report = BehaviourSettings().report()
 
     assert (report["sends_per_minute"], report["recipients_per_day"], report["connections"]) == (30, 10_000, 27)
     assert (report["request_bytes"], report["find_items"], report["find_items_restricted"]) == (67_108_864, 1000, 250)
 
 
 def test_a_mailbox_has_its_own_settings_in_any_case_of_letters() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     book.put({"sends_per_minute": 10, "mailboxes": {"Dispatch@Example.org": {"sends_per_minute": None}}})
 
     assert (book.of("sends_per_minute", _DISPATCH), book.of("sends_per_minute", _CREW)) == (None, 10)
@@ -42,11 +42,11 @@ def test_a_mailbox_has_its_own_settings_in_any_case_of_letters() -> None:
 
 
 def test_settings_and_moves_outlive_the_process(tmp_path: Path) -> None:
-    book = TemperBook(tmp_path / "temper.json")
+    book = BehaviourSettings(tmp_path / "behaviour.json")
     book.put({"connections": 3, "mailboxes": {_DISPATCH: {"mailbox_bytes": 0}}})
     book.move(_DISPATCH, until=12.5)
 
-    again = TemperBook(tmp_path / "temper.json")
+    again = BehaviourSettings(tmp_path / "behaviour.json")
     assert (again.of_all("connections"), again.of("mailbox_bytes", _DISPATCH)) == (3, 0)
     assert (again.moved(_DISPATCH).count, again.moved(_DISPATCH).until) == (1, 12.5)
 
@@ -83,7 +83,7 @@ def test_settings_and_moves_outlive_the_process(tmp_path: Path) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_whole(given: dict[str, Any]) -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     before = book.report()
 
     with pytest.raises(SettingError):
@@ -93,7 +93,7 @@ def test_what_makes_no_sense_is_refused_whole(given: dict[str, Any]) -> None:
 
 
 def test_whoever_listens_hears_of_each_change() -> None:
-    book, heard = TemperBook(), []
+    book, heard = BehaviourSettings(), []
     book.listen(lambda: heard.append(1))
 
     book.put({"connections": 3})
@@ -103,10 +103,12 @@ def test_whoever_listens_hears_of_each_change() -> None:
 
 
 def test_a_realistic_world_has_other_defaults_and_what_was_set_stays(tmp_path: Path) -> None:
-    path = tmp_path / "temper.json"
-    TemperBook(path).put({"named_properties_indexed": True, "mailboxes": {_CREW: {"sent_copy_delay_seconds": 0}}})
+    path = tmp_path / "behaviour.json"
+    BehaviourSettings(path).put(
+        {"named_properties_indexed": True, "mailboxes": {_CREW: {"sent_copy_delay_seconds": 0}}}
+    )
 
-    book = TemperBook(path, realistic=True)
+    book = BehaviourSettings(path, realistic=True)
     report = book.report()
 
     unkind = {name: value for name, value in REALISTIC.items() if name != "named_properties_indexed"}
@@ -115,11 +117,11 @@ def test_a_realistic_world_has_other_defaults_and_what_was_set_stays(tmp_path: P
     assert report["named_properties_indexed"]
     assert book.of("sent_copy_delay_seconds", _CREW) == 0
     assert book.of("sent_copy_delay_seconds", _DISPATCH) == REALISTIC["sent_copy_delay_seconds"]
-    assert TemperBook(path).of_all("sent_copy_delay_seconds") == 0  # not kept: the next start decides anew
+    assert BehaviourSettings(path).of_all("sent_copy_delay_seconds") == 0  # not kept: the next start decides anew
 
 
 def test_a_world_becomes_realistic_while_it_runs_and_kind_again() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
 
     book.put({"realistic": True})
     unkind = book.of_all("named_properties_indexed")
@@ -129,7 +131,7 @@ def test_a_world_becomes_realistic_while_it_runs_and_kind_again() -> None:
 
 
 def test_what_a_realistic_world_has_are_settings_that_may_be_set() -> None:
-    TemperBook().put(REALISTIC)
+    BehaviourSettings().put(REALISTIC)
 
 
 def test_a_spread_wait_is_within_its_bounds_and_the_same_each_time() -> None:

@@ -180,7 +180,7 @@ class Move:
     until: float
 
 
-class TemperBook:
+class BehaviourSettings:
     """All settings and moves. Safe from any thread; every change is kept before `put` or `move` returns."""
 
     def __init__(self, path: Path | None = None, *, realistic: bool = False) -> None:

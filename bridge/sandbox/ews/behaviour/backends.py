@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.sandbox.temper.book import TemperBook
+    from bridge.sandbox.ews.behaviour.book import BehaviourSettings
 
 COOKIE: Final = "X-BackEndOverrideCookie"
 AFFINITY: Final = "X-PreferServerAffinity"
@@ -19,7 +19,7 @@ _DOMAIN: Final = "backend.sandbox.localhost"
 _VERSION: Final = "1941996295"
 
 
-def back_end(book: TemperBook, address: str) -> str:
+def back_end(book: BehaviourSettings, address: str) -> str:
     """Return the name of the back end of a mailbox. Each move leads to the next one."""
     first = int.from_bytes(sha256(address.lower().encode()).digest()[:4])
     return f"SANDBOXBE{(first + book.moved(address).count) % book.of_all('back_ends') + 1:02d}"
@@ -34,7 +34,7 @@ def overridden(cookies: str) -> str | None:
     return None if morsel is None else morsel.value.partition("~")[0].partition(".")[0]
 
 
-def led_to(book: TemperBook, address: str | None, given: Mapping[str, str]) -> str | None:
+def led_to(book: BehaviourSettings, address: str | None, given: Mapping[str, str]) -> str | None:
     """
     Return the back end that a request about subscriptions reaches: that of its cookie, of its anchor mailbox, or of the
     mailbox acted in; None for a request that names none of them.
@@ -43,7 +43,7 @@ def led_to(book: TemperBook, address: str | None, given: Mapping[str, str]) -> s
     return overridden(given.get("Cookie", "")) or (back_end(book, anchor) if anchor else None)
 
 
-def headers(book: TemperBook, address: str | None, given: Mapping[str, str]) -> dict[str, str]:
+def headers(book: BehaviourSettings, address: str | None, given: Mapping[str, str]) -> dict[str, str]:
     """
     Return what an answer says of the servers that made it.
 

@@ -10,7 +10,7 @@ from bridge.sandbox.store import properties as p
 if TYPE_CHECKING:
     import sqlite3
 
-_TABLE: Final = "CREATE TABLE IF NOT EXISTS temper_touches (item INTEGER PRIMARY KEY, due INTEGER NOT NULL)"
+_TABLE: Final = "CREATE TABLE IF NOT EXISTS behaviour_touches (item INTEGER PRIMARY KEY, due INTEGER NOT NULL)"
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -20,22 +20,22 @@ def prepare(db: sqlite3.Connection) -> None:
 
 def plan(db: sqlite3.Connection, item: int, due: int) -> None:
     """Have a draft touched when its time has come."""
-    db.execute("INSERT OR REPLACE INTO temper_touches VALUES (?,?)", (item, due))
+    db.execute("INSERT OR REPLACE INTO behaviour_touches VALUES (?,?)", (item, due))
 
 
 def touch(db: sqlite3.Connection, now: int) -> int | None:
     """Touch the drafts that are due and still there, unsent; returns when the next one is, None where none is left."""
     columns = ", ".join("i." + name for name in items.COLUMNS.split(", "))
     due = db.execute(
-        f"SELECT {columns} FROM temper_touches AS t JOIN items AS i ON i.id = t.item WHERE t.due <= ?",  # noqa: S608 - constants
+        f"SELECT {columns} FROM behaviour_touches AS t JOIN items AS i ON i.id = t.item WHERE t.due <= ?",  # noqa: S608 - constants
         (now,),
     ).fetchall()
     for row in due:
         item = items.item_of(row)
         if not item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_SUBMITTED:
             items.update(db, item, {})
-    db.execute("DELETE FROM temper_touches WHERE due <= ?", (now,))
-    following = db.execute("SELECT min(due) FROM temper_touches").fetchone()[0]
+    db.execute("DELETE FROM behaviour_touches WHERE due <= ?", (now,))
+    following = db.execute("SELECT min(due) FROM behaviour_touches").fetchone()[0]
     return None if following is None else int(following)
 
 

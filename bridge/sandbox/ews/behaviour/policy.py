@@ -6,15 +6,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from bridge.sandbox.ews.behaviour.book import BehaviourSettings
     from bridge.sandbox.ews.hooks import Caller
-    from bridge.sandbox.temper.book import TemperBook
 
 HEADER: Final = "X-EWS-Policy-Reason"
 DISABLED: Final = "EWS is disabled for this user or tenant"
 BLOCKED: Final = "EWS is blocked by policy for this user or tenant"
 
 
-def refusal(book: TemperBook, *, app_id: str | None, user_agent: str, mailbox: str | None = None) -> str | None:
+def refusal(book: BehaviourSettings, *, app_id: str | None, user_agent: str, mailbox: str | None = None) -> str | None:
     """
     Return why a request gets HTTP 403, as `X-EWS-Policy-Reason` says it; None if it may pass.
 

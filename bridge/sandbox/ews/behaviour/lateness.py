@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.temper.delays import spread_seconds
+from bridge.sandbox.ews.behaviour.delays import spread_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

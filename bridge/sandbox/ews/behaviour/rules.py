@@ -9,25 +9,25 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from bridge.sandbox.clock import EXCHANGE
+from bridge.sandbox.ews.behaviour import arriving, ledger, quota, touches
+from bridge.sandbox.ews.behaviour.budget import CallBudget
+from bridge.sandbox.ews.behaviour.connections import Connections
+from bridge.sandbox.ews.behaviour.delays import spread_seconds
+from bridge.sandbox.ews.behaviour.lateness import LateSearches
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.store import folders, items, sends
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import with_headers, without_headers
 from bridge.sandbox.store.remade import remade
-from bridge.sandbox.temper import arriving, ledger, quota, touches
-from bridge.sandbox.temper.budget import CallBudget
-from bridge.sandbox.temper.connections import Connections
-from bridge.sandbox.temper.delays import spread_seconds
-from bridge.sandbox.temper.lateness import LateSearches
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Sequence
 
+    from bridge.sandbox.ews.behaviour.book import BehaviourSettings
     from bridge.sandbox.ews.view import View
     from bridge.sandbox.store import Mailbox, Store, SubmittedMail
     from bridge.sandbox.store.items import Item
-    from bridge.sandbox.temper.book import TemperBook
 
 _FULL: Final = "Mailbox has exceeded maximum mailbox size."
 _TOO_BIG: Final = "The message exceeds the maximum supported size."
@@ -41,10 +41,10 @@ _ANONYMOUS: Final = "Anonymous"
 
 
 @dataclass(slots=True)
-class Temper:
+class ServerBehaviour:
     """All rules over one store. `now` gives seconds since 1970, `elapsed` seconds for measuring how long work takes."""
 
-    book: TemperBook
+    book: BehaviourSettings
     store: Store
     now: Callable[[], float] = time.time
     elapsed: Callable[[], float] = time.monotonic

@@ -10,7 +10,7 @@ import pytest
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.store import Store, folders, items, sends
 from bridge.sandbox.store.properties import is_named, named_key
-from tests.unit.sandbox.temper.world import CREW, DISPATCH, World
+from tests.unit.sandbox.behaviour.world import CREW, DISPATCH, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ class _Sandbox(World):
             bag = {**items.bag_for_delivery(mime, mailbox, datetime.now(UTC)), _STAMP: subject}
             item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=mime)
             saved = folders.folder(db, mailbox.id, "sentitems").id
-            self.temper.submit(db, mailbox, item, save_to=saved)
+            self.behaviour.submit(db, mailbox, item, save_to=saved)
 
     def arrived(self) -> list[str]:
         """Return the subjects of what crew got, in order."""
@@ -97,7 +97,7 @@ async def test_a_clock_that_was_set_back_holds_mail_no_longer_than_a_minute(sand
     sandbox.flow.settle_pending()
     sandbox.now -= 3600
 
-    assert sandbox.temper.wait_seconds(DISPATCH) == 60
+    assert sandbox.behaviour.wait_seconds(DISPATCH) == 60
 
 
 async def test_a_lifted_limit_lets_all_leave(sandbox: _Sandbox) -> None:
@@ -185,8 +185,8 @@ async def test_a_mailbox_of_exactly_its_quota_is_not_full(sandbox: _Sandbox) -> 
     sandbox.store.deliver(CREW, b"Subject: x\r\n\r\n")
     sandbox.book.put({"mailboxes": {CREW: {"mailbox_bytes": 114}}})
 
-    assert not sandbox.temper.is_full(CREW, 100)
-    assert sandbox.temper.is_full(CREW, 101)
+    assert not sandbox.behaviour.is_full(CREW, 100)
+    assert sandbox.behaviour.is_full(CREW, 101)
 
 
 async def test_a_late_copy_is_nowhere_until_its_time_and_survives_a_restart(sandbox: _Sandbox) -> None:

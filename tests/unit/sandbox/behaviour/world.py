@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour
 from bridge.sandbox.mailflow import MailFlow
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import new_tenant
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ class World:
 
     def __post_init__(self) -> None:
         """Begin with the settings that are kept."""
-        self.book = TemperBook(None if self.path is None else self.path / "temper.json")
+        self.book = BehaviourSettings(None if self.path is None else self.path / "behaviour.json")
         self.open()
 
     def open(self) -> None:
         """Begin as a process does that finds the store of an earlier one."""
-        self.temper = Temper(self.book, self.store, now=lambda: self.now)
+        self.behaviour = ServerBehaviour(self.book, self.store, now=lambda: self.now)
         tenant = new_tenant()
         tenant.add_users([DISPATCH, CREW])
-        self.flow = MailFlow(self.store, tenant, server="sandbox.localhost", temper=self.temper)
+        self.flow = MailFlow(self.store, tenant, server="sandbox.localhost", behaviour=self.behaviour)

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from bridge.adapters.ews.soap import MESSAGES, TYPES, T
-from bridge.probe import ground as ground_module
+from bridge.probe import fixture as fixture_module
 from bridge.probe.errors import NotCheckable
 from bridge.probe.fixture import ProbeFixture
 from bridge.probe.wire import Answer, Target, Wire
@@ -58,7 +58,7 @@ class Server:
                 return answer("")
 
 
-def ground_on(server: Server, announce: Callable[[str], None] = lambda _: None) -> ProbeFixture:
+def fixture_on(server: Server, announce: Callable[[str], None] = lambda _: None) -> ProbeFixture:
     made = ProbeFixture(cast("Wire", server), announce, run=_RUN, arrival_seconds=0.0)
     made.will_arrive(f"Bridge probe {_RUN} 1")
     return made
@@ -66,7 +66,7 @@ def ground_on(server: Server, announce: Callable[[str], None] = lambda _: None) 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ground_module, "_WAITS_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(fixture_module, "_WAITS_SECONDS", (0.0, 0.0))
 
 
 def test_a_server_that_lists_everything_loses_the_probe_s_mails_alone() -> None:
@@ -81,7 +81,7 @@ def test_a_server_that_lists_everything_loses_the_probe_s_mails_alone() -> None:
     }
     server = Server({**others, **own})
 
-    left = ground_on(server).clean()
+    left = fixture_on(server).clean()
 
     assert left == []
     assert sorted(server.deleted) == ["o1", "o2"]
@@ -91,13 +91,13 @@ def test_a_server_that_lists_everything_loses_the_probe_s_mails_alone() -> None:
 def test_mails_that_stay_though_they_were_deleted_are_told() -> None:
     server = Server({"o1": f"Bridge probe {_RUN} 1"}, deletes=False)
 
-    left = ground_on(server).clean()
+    left = fixture_on(server).clean()
 
     assert any("mails in inbox" in one and "still there" in one for one in left)
 
 
 def test_a_mail_that_did_not_arrive_in_time_is_told() -> None:
-    assert ground_on(Server({})).clean() == ["1 mail(s) that were sent to the mailbox itself and have not arrived"]
+    assert fixture_on(Server({})).clean() == ["1 mail(s) that were sent to the mailbox itself and have not arrived"]
 
 
 def test_a_probe_that_wrote_nothing_asks_for_nothing_when_it_cleans() -> None:
@@ -116,10 +116,10 @@ def test_every_send_and_the_folder_are_announced_before_they_are_made() -> None:
             said.append(str(body.tag).rpartition("}")[2])
             return answer("", code="ErrorAccessDenied")
 
-    ground = ProbeFixture(cast("Wire", Refusing({})), said.append, run=_RUN)
+    fixture = ProbeFixture(cast("Wire", Refusing({})), said.append, run=_RUN)
     with pytest.raises(NotCheckable, match="CreateFolder answers ErrorAccessDenied"):
-        ground.folder()
+        fixture.folder()
     with pytest.raises(NotCheckable, match="SendItem answers ErrorAccessDenied"):
-        ground.send(("id", "key"), f"Bridge probe {_RUN} 1")
+        fixture.send(("id", "key"), f"Bridge probe {_RUN} 1")
 
     assert [one.split()[0] for one in said] == ["writing:", "CreateFolder", "writing:", "SendItem"]

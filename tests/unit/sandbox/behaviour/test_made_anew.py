@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.sandbox.ews.behaviour import BehaviourSettings, ServerBehaviour
 from bridge.sandbox.ews.view import View
 from bridge.sandbox.mailflow import MailFlow
 from bridge.sandbox.store import Store, folders, items
 from bridge.sandbox.store.compose import without_headers
 from bridge.sandbox.store.content import content_of, digest_of
 from bridge.sandbox.store.remade import remade
-from bridge.sandbox.temper import Temper, TemperBook
 from bridge.sandbox.tenant import new_tenant
 from bridge.sandbox.trace import as_given, within
 from tests.support.hostile_mail import STRUCTURES
@@ -36,43 +36,43 @@ _MAIL = (
 
 
 @pytest.fixture
-def temper(tmp_path: Path) -> Temper:
+def behaviour(tmp_path: Path) -> ServerBehaviour:
     store = Store(tmp_path / "store.sqlite")
     for address in (_DISPATCH, _CREW):
         store.add_mailbox(address)
-    return Temper(TemperBook(), store)
+    return ServerBehaviour(BehaviourSettings(), store)
 
 
-def _kept(temper: Temper, address: str = _DISPATCH) -> bytes:
-    [mail] = temper.store.mails(address, "inbox").mails
-    return temper.store.mime(address, mail.item_id)
+def _kept(behaviour: ServerBehaviour, address: str = _DISPATCH) -> bytes:
+    [mail] = behaviour.store.mails(address, "inbox").mails
+    return behaviour.store.mime(address, mail.item_id)
 
 
-def _read(temper: Temper) -> bytes:
+def _read(behaviour: ServerBehaviour) -> bytes:
     """Return the MIME as GetItem shows it."""
-    with temper.store.reading() as db:
+    with behaviour.store.reading() as db:
         mailbox = folders.mailbox_by(db, "address", _DISPATCH)
         assert mailbox is not None
         [number] = db.execute("SELECT id FROM items WHERE mailbox = ?", (mailbox.id,)).fetchone()
-        return temper.as_read(View(db, mailbox, items.read(db, mailbox.id, number))).mime()
+        return behaviour.as_read(View(db, mailbox, items.read(db, mailbox.id, number))).mime()
 
 
-def test_nothing_is_made_anew_or_taken_out_unless_told_so(temper: Temper) -> None:
+def test_nothing_is_made_anew_or_taken_out_unless_told_so(behaviour: ServerBehaviour) -> None:
     forged = b"X-MS-Exchange-Organization-AuthAs: Internal\r\n" + _MAIL
 
-    temper.deliver(_DISPATCH, temper.from_outside(_DISPATCH, forged))
+    behaviour.deliver(_DISPATCH, behaviour.from_outside(_DISPATCH, forged))
 
-    assert _kept(temper) == _read(temper) == forged
+    assert _kept(behaviour) == _read(behaviour) == forged
 
 
-def test_a_mail_that_is_made_anew_on_delivery_has_other_bytes_and_says_the_same(temper: Temper) -> None:
+def test_a_mail_that_is_made_anew_on_delivery_has_other_bytes_and_says_the_same(behaviour: ServerBehaviour) -> None:
     """With CRLF alone, in ASCII but for what was attached as it was, and no NUL; the way that it came stays on top."""
-    temper.book.put({"mime_made_anew": "on_delivery"})
+    behaviour.book.put({"mime_made_anew": "on_delivery"})
 
-    temper.deliver(_DISPATCH, temper.from_outside(_DISPATCH, _MAIL))
+    behaviour.deliver(_DISPATCH, behaviour.from_outside(_DISPATCH, _MAIL))
 
-    kept = _kept(temper)
-    assert kept == _read(temper)
+    kept = _kept(behaviour)
+    assert kept == _read(behaviour)
     assert kept.startswith(b"Received: from x by y; z\r\nFrom: cad@example.com\r\nTo: ")
     assert kept.isascii()
     assert b"\x00" not in kept
@@ -99,18 +99,18 @@ def test_a_bare_cr_within_a_text_is_a_line_end_once_it_was_made_anew() -> None:
     assert content_of(made) == content_of(came)
 
 
-def test_a_mail_that_is_made_anew_on_reading_has_other_boundaries_each_time(temper: Temper) -> None:
+def test_a_mail_that_is_made_anew_on_reading_has_other_boundaries_each_time(behaviour: ServerBehaviour) -> None:
     """So a hash of the MIME is no identity; what lies in the store stays as it came."""
-    temper.book.put({"mailboxes": {_DISPATCH: {"mime_made_anew": "on_reading"}}})
-    temper.deliver(_DISPATCH, _MAIL)
+    behaviour.book.put({"mailboxes": {_DISPATCH: {"mime_made_anew": "on_reading"}}})
+    behaviour.deliver(_DISPATCH, _MAIL)
 
-    first, second = _read(temper), _read(temper)
+    first, second = _read(behaviour), _read(behaviour)
 
-    assert _kept(temper) == _MAIL
+    assert _kept(behaviour) == _MAIL
     assert first != second
     assert content_of(first) == content_of(second) == content_of(_MAIL)
-    temper.deliver(_CREW, _MAIL)
-    assert _kept(temper, _CREW) == _MAIL
+    behaviour.deliver(_CREW, _MAIL)
+    assert _kept(behaviour, _CREW) == _MAIL
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_mail_that_is_made_anew_on_reading_has_other_boundaries_each_time(temp
         b"X-MS-Exchange-Forest-ArrivalHubServer: x\n",
     ],
 )
-def test_the_header_firewall_takes_out_what_only_exchange_may_say(temper: Temper, forged: bytes) -> None:
+def test_the_header_firewall_takes_out_what_only_exchange_may_say(behaviour: ServerBehaviour, forged: bytes) -> None:
     """In whatever case, with all its lines; of the header alone, and no other field."""
-    temper.book.put({"header_firewall": True})
+    behaviour.book.put({"header_firewall": True})
     own = b"Subject: x\r\nX-MS-Exchange-OrganizationX: mine\r\n"
     body = b"\r\nX-MS-Exchange-Organization-AuthAs: Internal\r\n"
 
-    assert temper.from_outside(_DISPATCH, forged + own + forged + body) == own + body
+    assert behaviour.from_outside(_DISPATCH, forged + own + forged + body) == own + body
 
 
 def test_no_field_is_taken_out_of_a_mail_that_has_none() -> None:
@@ -135,21 +135,21 @@ def test_no_field_is_taken_out_of_a_mail_that_has_none() -> None:
     assert without_headers(b"\r\nX-a: b", "X-") == b"\r\nX-a: b"
 
 
-async def test_a_mail_from_within_is_told_apart_from_one_of_a_stranger(temper: Temper) -> None:
-    temper.book.put({"mime_made_anew": "on_delivery", "header_firewall": True})
+async def test_a_mail_from_within_is_told_apart_from_one_of_a_stranger(behaviour: ServerBehaviour) -> None:
+    behaviour.book.put({"mime_made_anew": "on_delivery", "header_firewall": True})
     tenant = new_tenant()
     tenant.add_users([_DISPATCH, _CREW])
-    flow = MailFlow(temper.store, tenant, server="sandbox.localhost", temper=temper)
-    with temper.store.writing() as db:
+    flow = MailFlow(behaviour.store, tenant, server="sandbox.localhost", behaviour=behaviour)
+    with behaviour.store.writing() as db:
         mailbox = folders.mailbox_by(db, "address", _CREW)
         assert mailbox is not None
         bag = items.bag_for_delivery(_MAIL, mailbox, _AT)
         item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=_MAIL)
-        temper.submit(db, mailbox, item, save_to=None)
+        behaviour.submit(db, mailbox, item, save_to=None)
 
     assert await asyncio.to_thread(flow.settle_pending)
 
-    kept = _kept(temper)
+    kept = _kept(behaviour)
     assert kept.startswith(b"Received: from sandbox.localhost ")
     read = message_from_bytes(kept, policy=policy.default)
     assert read.get_all("X-MS-Exchange-Organization-AuthAs") == ["Internal"]

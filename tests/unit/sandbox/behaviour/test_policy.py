@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox.temper import TemperBook
-from bridge.sandbox.temper.backends import back_end, headers, led_to
-from bridge.sandbox.temper.connections import Connections
-from bridge.sandbox.temper.policy import BLOCKED, DISABLED, refusal
+from bridge.sandbox.ews.behaviour import BehaviourSettings
+from bridge.sandbox.ews.behaviour.backends import back_end, headers, led_to
+from bridge.sandbox.ews.behaviour.connections import Connections
+from bridge.sandbox.ews.behaviour.policy import BLOCKED, DISABLED, refusal
 
 _DISPATCH = "dispatch@example.org"
 _BLOCK: dict[str, Any] = {"user_agent_policy": "EnforceBlockList", "user_agents": ["python-requests/*"]}
@@ -34,29 +34,29 @@ _BLOCK: dict[str, Any] = {"user_agent_policy": "EnforceBlockList", "user_agents"
     ],
 )
 def test_all_must_allow_a_request(settings: dict[str, Any], reason: str | None) -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     book.put(settings)
 
     assert refusal(book, app_id="the-app", user_agent="python-requests/2.34", mailbox=_DISPATCH) == reason
 
 
 def test_an_app_list_does_not_concern_users() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     book.put({"allowed_app_ids": []})
 
     assert refusal(book, app_id=None, user_agent="", mailbox=_DISPATCH) is None
 
 
 def test_each_move_leads_to_another_back_end() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     first = back_end(book, _DISPATCH)
     book.move(_DISPATCH, until=0)
 
-    assert back_end(book, _DISPATCH) != first == back_end(TemperBook(), "DISPATCH@example.org")
+    assert back_end(book, _DISPATCH) != first == back_end(BehaviourSettings(), "DISPATCH@example.org")
 
 
 def test_the_cookie_is_given_to_those_who_want_it_and_renewed_after_a_move() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     assert "Set-Cookie" not in headers(book, _DISPATCH, {})
     given = headers(book, _DISPATCH, {"X-PreferServerAffinity": "true"})["Set-Cookie"].partition(";")[0]
 
@@ -69,7 +69,7 @@ def test_the_cookie_is_given_to_those_who_want_it_and_renewed_after_a_move() -> 
 
 
 def test_a_request_is_led_by_its_cookie_else_by_its_anchor_else_by_its_mailbox() -> None:
-    book = TemperBook()
+    book = BehaviourSettings()
     book.put({"back_ends": 64})
     here, anchor = back_end(book, _DISPATCH), back_end(book, "crew@example.org")
     assert here != anchor
@@ -83,7 +83,7 @@ def test_a_request_is_led_by_its_cookie_else_by_its_anchor_else_by_its_mailbox()
 
 @pytest.mark.parametrize("cookie", ["X-BackEndOverrideCookie", "=", "X-BackEndOverrideCookie=~~", 'a="\x00', ";;;"])
 def test_a_cookie_that_is_none_does_no_harm(cookie: str) -> None:
-    assert headers(TemperBook(), _DISPATCH, {"Cookie": cookie})["X-FEServer"]
+    assert headers(BehaviourSettings(), _DISPATCH, {"Cookie": cookie})["X-FEServer"]
 
 
 def test_calls_of_one_app_in_one_mailbox_are_limited_and_others_are_not() -> None:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 _TABLES: Final = (
     (
-        "CREATE TABLE IF NOT EXISTS temper_arriving (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, "
+        "CREATE TABLE IF NOT EXISTS behaviour_arriving (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, "
         "address TEXT NOT NULL, mime BLOB NOT NULL)"
     ),
-    "CREATE INDEX IF NOT EXISTS temper_arriving_due ON temper_arriving (due, id)",
+    "CREATE INDEX IF NOT EXISTS behaviour_arriving_due ON behaviour_arriving (due, id)",
     (
-        "CREATE TABLE IF NOT EXISTS temper_had (address TEXT NOT NULL COLLATE NOCASE, message_id TEXT NOT NULL, "
+        "CREATE TABLE IF NOT EXISTS behaviour_had (address TEXT NOT NULL COLLATE NOCASE, message_id TEXT NOT NULL, "
         "submitted TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (address, message_id, submitted)) WITHOUT ROWID"
     ),
-    "CREATE INDEX IF NOT EXISTS temper_had_at ON temper_had (at)",
+    "CREATE INDEX IF NOT EXISTS behaviour_had_at ON behaviour_had (at)",
 )
 
 
@@ -36,29 +36,29 @@ def prepare(db: sqlite3.Connection) -> None:
 
 def next_number(db: sqlite3.Connection) -> int:
     """Return the number that the next mail on its way will have."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'temper_arriving'").fetchone()
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'behaviour_arriving'").fetchone()
     return 1 if row is None else int(row[0]) + 1
 
 
 def put(db: sqlite3.Connection, address: str, mime: bytes, due: int) -> None:
     """Keep a mail until its time has come."""
-    db.execute("INSERT INTO temper_arriving (due, address, mime) VALUES (?,?,?)", (due, address, mime))
+    db.execute("INSERT INTO behaviour_arriving (due, address, mime) VALUES (?,?,?)", (due, address, mime))
 
 
 def take(db: sqlite3.Connection, now: int) -> tuple[str, bytes] | None:
     """Take out the mail that has been due for longest; None where none is."""
     row = db.execute(
-        "SELECT id, address, mime FROM temper_arriving WHERE due <= ? ORDER BY due, id LIMIT 1", (now,)
+        "SELECT id, address, mime FROM behaviour_arriving WHERE due <= ? ORDER BY due, id LIMIT 1", (now,)
     ).fetchone()
     if row is None:
         return None
-    db.execute("DELETE FROM temper_arriving WHERE id = ?", (row[0],))
+    db.execute("DELETE FROM behaviour_arriving WHERE id = ?", (row[0],))
     return str(row[1]), bytes(row[2])
 
 
 def next_due(db: sqlite3.Connection) -> int | None:
     """Return when the next mail is due, None where none is on its way."""
-    row = db.execute("SELECT min(due) FROM temper_arriving").fetchone()
+    row = db.execute("SELECT min(due) FROM behaviour_arriving").fetchone()
     return None if row[0] is None else int(row[0])
 
 
@@ -72,7 +72,7 @@ def is_repeated(db: sqlite3.Connection, address: str, mime: bytes, *, now: int, 
     message_id, submitted = (head.header("Message-ID") or "").strip(), (head.header("Date") or "").strip()
     if not message_id or not submitted:
         return False
-    db.execute("DELETE FROM temper_had WHERE at <= ?", (now - window,))
+    db.execute("DELETE FROM behaviour_had WHERE at <= ?", (now - window,))
     return not db.execute(
-        "INSERT OR IGNORE INTO temper_had VALUES (?,?,?,?)", (address, message_id, submitted, now)
+        "INSERT OR IGNORE INTO behaviour_had VALUES (?,?,?,?)", (address, message_id, submitted, now)
     ).rowcount

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.sandbox.ews.behaviour.budget import CallBudget
+from bridge.sandbox.ews.behaviour.delays import spread_seconds
+from bridge.sandbox.ews.behaviour.lateness import LateSearches
 from bridge.sandbox.store import Store, folders, items
-from bridge.sandbox.temper.budget import CallBudget
-from bridge.sandbox.temper.delays import spread_seconds
-from bridge.sandbox.temper.lateness import LateSearches
-from tests.unit.sandbox.temper.world import CREW, DISPATCH, World
+from tests.unit.sandbox.behaviour.world import CREW, DISPATCH, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ class _World(World):
             assert mailbox is not None
             bag = items.bag_for_delivery(mime, mailbox, datetime.now(UTC))
             item = items.insert(db, mailbox.id, folders.folder(db, mailbox.id, "drafts").id, bag, mime=mime)
-            self.temper.draft_saved(db, mailbox, item)
+            self.behaviour.draft_saved(db, mailbox, item)
         return item.id
 
     def send(self, mime: bytes) -> None:
@@ -36,7 +36,7 @@ class _World(World):
             mailbox = folders.mailbox_by(db, "address", DISPATCH)
             assert mailbox is not None
             saved = folders.folder(db, mailbox.id, "sentitems").id
-            self.temper.submit(db, mailbox, items.read(db, mailbox.id, number), save_to=saved)
+            self.behaviour.submit(db, mailbox, items.read(db, mailbox.id, number), save_to=saved)
 
     def change_of(self, number: int) -> int:
         with self.store.reading() as db:
@@ -63,7 +63,7 @@ def _mail(subject: str, *, message_id: str = "", date: str = "Wed, 02 Dec 2026 1
 async def test_mail_that_was_taken_is_there_after_its_delay_and_over_a_kill(world: _World) -> None:
     world.book.put({"delivery_delay_seconds": [1, 3]})
     for number in range(20):
-        world.temper.deliver(CREW, _mail(str(number)))
+        world.behaviour.deliver(CREW, _mail(str(number)))
     world.flow.settle_pending()
     assert world.arrived() == []
 
@@ -93,24 +93,24 @@ async def test_what_ews_sent_is_delivered_late_as_well_and_its_copy_is_not(world
 async def test_a_second_mail_of_one_message_id_and_time_is_dropped_within_the_window(world: _World) -> None:
     world.book.put({"duplicates_dropped_for_seconds": 60})
     for subject in ("first", "second"):
-        world.temper.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
-    world.temper.deliver(CREW, _mail("later", message_id="<a@example.org>", date="Wed, 02 Dec 2026 10:00:01 +0000"))
-    world.temper.deliver(CREW, _mail("other", message_id="<b@example.org>"))
-    world.temper.deliver(DISPATCH, _mail("elsewhere", message_id="<a@example.org>"))
+        world.behaviour.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
+    world.behaviour.deliver(CREW, _mail("later", message_id="<a@example.org>", date="Wed, 02 Dec 2026 10:00:01 +0000"))
+    world.behaviour.deliver(CREW, _mail("other", message_id="<b@example.org>"))
+    world.behaviour.deliver(DISPATCH, _mail("elsewhere", message_id="<a@example.org>"))
     for _ in range(2):
-        world.temper.deliver(CREW, _mail("without"))
+        world.behaviour.deliver(CREW, _mail("without"))
     assert world.arrived() == ["first", "later", "other", "without", "without"]
     assert world.arrived(DISPATCH) == ["elsewhere"]
 
     world.now += 61
-    world.temper.deliver(CREW, _mail("again", message_id="<a@example.org>"))
+    world.behaviour.deliver(CREW, _mail("again", message_id="<a@example.org>"))
     assert world.arrived()[-1] == "again"
 
 
 async def test_a_repeated_mail_that_comes_late_is_dropped_when_it_arrives(world: _World) -> None:
     world.book.put({"duplicates_dropped_for_seconds": 60, "delivery_delay_seconds": 1})
     for subject in ("first", "second"):
-        world.temper.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
+        world.behaviour.deliver(CREW, _mail(subject, message_id="<a@example.org>"))
     world.now += 1.1
     world.flow.settle_pending()
 
