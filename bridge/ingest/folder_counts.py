@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.domain.concern import Concern
 from bridge.domain.mailbox_state import MailboxState
 from bridge.errors import BridgeError
+from bridge.flow.ticks import until_tick
 from bridge.flow.waiting import wait_for_any
 from bridge.ports.low_priority import low_priority
 from bridge.telemetry.ingest_events import JunkCounted, JunkFound, MailboxMeasured, ParkedCounted
@@ -69,7 +71,8 @@ class FolderWatch:
             with low_priority():
                 await self._look()
             # Mailboxes that begin together would look together ever after, and keep every connection busy at once.
-            await wait_for_any(self._every_seconds * random.uniform(least, 1.0), stop)  # noqa: S311 - spread
+            wait = self._every_seconds * random.uniform(least, 1.0)  # noqa: S311 - spread
+            await wait_for_any(until_tick(wait, time.monotonic()), stop)
             least = 0.9
 
     async def _look(self) -> None:

@@ -31,6 +31,7 @@ from bridge.errors import (
     RemovalImpossible,
     TokenUnavailable,
 )
+from bridge.flow.ticks import until_tick
 from bridge.flow.waiting import (
     ANSWER_LATE_SECONDS,
     Backoff,
@@ -321,12 +322,13 @@ class MailboxReader:
         return self._notices is not None and self._notices.tells
 
     def _until_next(self, published: int, seconds: float) -> float:
-        return self._pace.after(
+        wait = self._pace.after(
             published=published,
             seconds=seconds,
             told=self._is_told,
             settled=not (self._staying or self._memory.owes or self._parking.stopped or self._failing_since),
         )
+        return until_tick(wait, self._clock.monotonic()) if self._is_told else wait
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         self._standing_by.report()

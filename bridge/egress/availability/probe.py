@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, TokenUnavailable
+from bridge.flow.ticks import until_tick
 from bridge.flow.waiting import called_when_late, unless_set, wait_for_any
 from bridge.ports.low_priority import low_priority
 
@@ -102,6 +103,6 @@ class MailboxProbe:
         """Wait; a pause that begins meanwhile starts a wait of its own."""
         while seconds > 0 and not stop.is_set() and not self._pauses.changed.is_set():
             self._health.alive()
-            some = min(seconds, LIFE_SECONDS)
+            some = until_tick(min(seconds, LIFE_SECONDS), time.monotonic())
             await wait_for_any(some, stop, self._pauses.changed)
             seconds -= some
