@@ -62,7 +62,7 @@ PhoneNumberKey : AssistantPhone BusinessFax BusinessPhone BusinessPhone2 Callbac
 ImAddressKey : ImAddress1 ImAddress2 ImAddress3
 MemberStatus : Unrecognized Normal Demoted
 TaskDelegateState : NoMatch OwnNew Owned Accepted Declined Max
-TaskStatus : NotStarted InProgress Completed WaitingOnOthers RetryLater
+TaskStatus : NotStarted InProgress Completed WaitingOnOthers Deferred
 SensitivityChoices : Normal Personal Private Confidential
 ImportanceChoices : Low Normal High
 FlagStatus : NotFlagged Flagged Complete
