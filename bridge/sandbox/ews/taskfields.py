@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _ALL = "gf"
 _EVERYWHERE = "GgFf"
-STATUSES: Final = ("NotStarted", "InProgress", "Completed", "WaitingOnOthers", "RetryLater")
-_DESCRIPTIONS: Final = ("Not Started", "In Progress", "Completed", "Waiting on someone else", "RetryLater")
+STATUSES: Final = ("NotStarted", "InProgress", "Completed", "WaitingOnOthers", "Deferred")
+_DESCRIPTIONS: Final = ("Not Started", "In Progress", "Completed", "Waiting on someone else", "Deferred")
 
 
 def _read_percent(text: str) -> float:

@@ -35,7 +35,7 @@ SEEN: Final[tuple[tuple[str, str, str, str], ...]] = (
 HIDDEN: Final[tuple[tuple[str, str, str, str], ...]] = (
     # Below the root, where no mail program looks; clients that walk the whole tree meet them.
     ("", "root", "Common Views", ""),
-    ("", "root", "RetryLater Action", ""),
+    ("", "root", "Deferred Action", ""),
     ("", "root", "DefaultFoldersChangeHistory", "IPM.DefaultFolderHistoryItem"),
     ("", "root", "EventCheckPoints", "IPF.StoreItem.EventCheckPoints"),
     ("", "root", "ExchangeSyncData", ""),
