@@ -32,11 +32,11 @@ def most_connections(settings: Settings, tokens: TokenSource | None) -> int:
 
 
 class NotificationStreamPool:
-    """One teller for each app, or for each login on-premises, as far as there may be connections."""
+    """One streams for each app, or for each login on-premises, as far as there may be connections."""
 
     def __init__(self, settings: Settings, clock: Clock, emit: Emit, observe: Callable[..., None]) -> None:
         self._settings, self._clock, self._emit, self._observe = settings, clock, emit, observe
-        self._tellers: dict[tuple[str, str], tuple[NotificationStreams, EwsNotifications]] = {}
+        self._streams: dict[tuple[str, str], tuple[NotificationStreams, EwsNotifications]] = {}
         self._shown: set[str] = set()
         self._readers: set[str] = set()
 
@@ -47,15 +47,15 @@ class NotificationStreamPool:
         if not self._settings.ingest.streaming:
             return None
         key = self._key(mailbox)
-        if key not in self._tellers:
-            if tokens is None and len(self._tellers) >= self._settings.ingest.stream_connections:
+        if key not in self._streams:
+            if tokens is None and len(self._streams) >= self._settings.ingest.stream_connections:
                 return None  # each login has a connection of its own
             made = ews_notifications(self._settings, mailbox, tokens, client, self._observe)
             limits = StreamLimits(connections=most_connections(self._settings, tokens))
-            teller = NotificationStreams(made, clock=self._clock, emit=self._emit, limits=limits)
-            self._tellers[key] = (teller, made)
+            streams = NotificationStreams(made, clock=self._clock, emit=self._emit, limits=limits)
+            self._streams[key] = (streams, made)
         self._readers.add(reading_part(mailbox.alias))
-        return self._tellers[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)
+        return self._streams[key][0].of(mailbox.alias, mailbox.address, mailbox.folders)
 
     def _key(self, mailbox: MailboxSettings) -> tuple[str, str]:
         app = self._settings.app_name(mailbox)
@@ -66,26 +66,28 @@ class NotificationStreamPool:
 
     async def run(self) -> None:
         """Run all of them until cancelled; the first that dies of a bug ends the others."""
-        if self._tellers:
-            await asyncio.gather(*(teller.run() for teller, _ in self._tellers.values()))
+        if self._streams:
+            await asyncio.gather(*(streams.run() for streams, _ in self._streams.values()))
 
     def show(self, health: Health, metrics: Metrics) -> None:
         """Keep gauges and health true."""
-        if not self._tellers:
+        if not self._streams:
             return
-        told = [teller.told for teller, _ in self._tellers.values()]
-        metrics.ingest_stream_connections.set(sum(one.connections for one in told))
-        metrics.ingest_stream_subscriptions.set(sum(one.subscriptions for one in told))
-        aliases = {alias: is_told for one in told for alias, is_told in one.aliases.items()}
+        statuses = [streams.status for streams, _ in self._streams.values()]
+        metrics.ingest_stream_connections.set(sum(one.connections for one in statuses))
+        metrics.ingest_stream_subscriptions.set(sum(one.subscriptions for one in statuses))
+        aliases = {alias: is_notified for one in statuses for alias, is_notified in one.aliases.items()}
         for alias in self._shown - aliases.keys():
             metrics.ingest_streamed.remove(alias)
-        for alias, is_told in aliases.items():
-            metrics.ingest_streamed.labels(alias).set(is_told)
+        for alias, is_notified in aliases.items():
+            metrics.ingest_streamed.labels(alias).set(is_notified)
         for alias in {*self._shown} | aliases.keys():
             if not aliases.get(alias):
                 metrics.ingest_stream_age.forget(alias)
         self._shown = {*aliases}
-        self._show_health(health, aliases, [(one.trouble, one.untold) for one in told if one.trouble is not None])
+        self._show_health(
+            health, aliases, [(one.trouble, one.unnotified) for one in statuses if one.trouble is not None]
+        )
 
     def _show_health(self, health: Health, aliases: dict[str, bool], troubles: list[tuple[str | None, int]]) -> None:
         if not aliases:
@@ -117,10 +119,10 @@ class NotificationStreamPool:
 
     def change_password(self, mailbox: MailboxSettings, password: str) -> None:
         """Sign in with this password from the next call on."""
-        if (found := self._tellers.get(self._key(mailbox))) is not None:
+        if (found := self._streams.get(self._key(mailbox))) is not None:
             found[1].change_password(password)
 
     def close(self) -> None:
         """Close all connections."""
-        for _, notifications in self._tellers.values():
+        for _, notifications in self._streams.values():
             notifications.close()

@@ -31,7 +31,7 @@ from bridge.bootstrap.adapters import (
     known_mailboxes,
     rabbit_settings,
 )
-from bridge.bootstrap.notifications import PART as TELLERS
+from bridge.bootstrap.notifications import PART as NOTIFICATIONS_PART
 from bridge.bootstrap.notifications import NotificationStreamPool
 from bridge.domain.batches import BatchLimits
 from bridge.domain.outbound import Mailbox
@@ -121,7 +121,7 @@ async def run_workers(
             [
                 watching,
                 watch_loop(process.metrics),
-                process.tellers.run(),
+                process.streams.run(),
                 process.follow(renewed or asyncio.Queue(), senders),
                 *beside,
                 *(
@@ -177,7 +177,7 @@ class _Process:
         self.budget = ByteBudget(settings.ingest.in_flight_bytes)
         # What lies in files or goes to a store may take long, and must not hold up what does not.
         self.large_budget = ByteBudget(settings.ingest.in_flight_bytes)
-        self.aside = ParserSubprocesses()
+        self.parsers = ParserSubprocesses()
         self.blobs: BlobStore | None = blob_store(settings.blobs) if settings.blobs is not None else None
         self.roster = Roster(
             uuid.uuid4().hex, frozenset(mailbox.alias for mailbox in settings.mailboxes), self.clock.monotonic
@@ -186,7 +186,7 @@ class _Process:
         self._known = known_mailboxes(settings)
         self._clients: dict[tuple[str, str], EwsClient] = {}
         self._clock_code = "ok"
-        self.tellers = NotificationStreamPool(settings, self.clock, self.emit, self._observe)
+        self.streams = NotificationStreamPool(settings, self.clock, self.emit, self._observe)
 
     @classmethod
     async def start(cls, settings: Settings, role: str, stack: AsyncExitStack) -> _Process:
@@ -208,7 +208,7 @@ class _Process:
         process.identities.start()
         stack.callback(process.identities.close)
         stack.callback(process.close_clients)
-        stack.push_async_callback(process.aside.close)
+        stack.push_async_callback(process.parsers.close)
         if process.blobs is not None:
             stack.push_async_callback(process.blobs.close)
         await stack.enter_async_context(process.publisher)
@@ -241,7 +241,7 @@ class _Process:
                 publisher=self.events,
                 compose=Composer(
                     mailbox.alias,
-                    self.aside,
+                    self.parsers,
                     self.emit,
                     largest_body_bytes=self.publisher.largest_body_bytes,
                     claims=self.claims(),
@@ -254,21 +254,21 @@ class _Process:
                 health=self.health,
                 options=IngestOptions(
                     folders=mailbox.folders,
-                    poll_seconds=options.poll_interval_seconds,
-                    told_seconds=options.listing_interval_seconds,
+                    poll_interval_seconds=options.poll_interval_seconds,
+                    listing_interval_seconds=options.listing_interval_seconds,
                     page_count=options.page_mails,
                     keep_seconds=options.keep_seconds,
                     limits=limits,
                     parking=ParkingLimit(mails=options.parked_per_hour),
                 ),
-                notices=self.tellers.notices(mailbox, self.client(mailbox), self._tokens(mailbox)),
+                notices=self.streams.notices(mailbox, self.client(mailbox), self._tokens(mailbox)),
                 roster=self.roster,
             )
             self.health.expect(reader.part)
             self.metrics.ingest_listing_age.start(mailbox.alias)
             readers.append(reader)
         if options.streaming and readers:
-            self.health.expect(TELLERS)
+            self.health.expect(NOTIFICATIONS_PART)
         return readers
 
     def limits(self) -> OutboundLimits:
@@ -370,7 +370,7 @@ class _Process:
         return None
 
     def close_clients(self) -> None:
-        self.tellers.close()
+        self.streams.close()
         for client in self._clients.values():
             client.close()
 
@@ -460,7 +460,7 @@ class _Process:
             descriptors.show(self.health)
             self.events.show(self.health)
             self.identities.show(self.health, self.metrics)
-            self.tellers.show(self.health, self.metrics)
+            self.streams.show(self.health, self.metrics)
             self._show_clock()
             unanswered = (client.calls_unanswered for client in self._clients.values())
             self.metrics.ews_calls_unanswered.set(sum(unanswered))
@@ -500,7 +500,7 @@ class _Process:
                     sender.change_rate(_rate(old, new))
                 if new.password is not None:
                     self.client(old).change_password(new.password.get_secret_value())
-                    self.tellers.change_password(old, new.password.get_secret_value())
+                    self.streams.change_password(old, new.password.get_secret_value())
 
     def _observe(self, *, operation: str, code: str, seconds: float) -> None:
         self.metrics.ews_calls.labels(operation, code).inc()

@@ -31,24 +31,24 @@ def check_all(
     send_test: str | None = None,
     allow_warnings: bool = False,
 ) -> int:
-    """Try everything, tell each finding as it comes, and return the exit code."""
+    """Try everything, print_finding each finding as it comes, and return the exit code."""
     findings: list[Finding] = []
-    teller = _Teller(as_json=as_json)
+    printer = _Printer(as_json=as_json)
 
     def found(finding: Finding) -> None:
         findings.append(finding)
-        teller.tell(finding)
+        printer.print_finding(finding)
 
     settings, of_configuration = examine_configuration(config)
     for finding in of_configuration:
         found(finding)
     code = Exit.USAGE
     if settings is not None:
-        examination = Examination(settings, role=role, send_test=send_test, begin=teller.begin)
+        examination = Examination(settings, role=role, send_test=send_test, begin=printer.begin)
         try:
             asyncio.run(_examine(examination, found))
         except KeyboardInterrupt:
-            teller.clear()
+            printer.clear()
             say("interrupted; what was made to try the rights is deleted again, at the latest by the next check")
             raise
         code = exit_code(findings, allow_warnings=allow_warnings)
@@ -56,7 +56,7 @@ def check_all(
         fields = [finding.as_fields() for finding in findings]
         answer(json.dumps({"ok": code == Exit.OK, "findings": fields}, indent=2))
     else:
-        teller.sum_up(findings)
+        printer.sum_up(findings)
     return code
 
 
@@ -84,7 +84,7 @@ async def _examine(examination: Examination, found: _Found) -> None:
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-class _Teller:
+class _Printer:
     """Tells people each finding as it comes; on a terminal, also what is being tried at the moment."""
 
     def __init__(self, *, as_json: bool) -> None:
@@ -103,7 +103,7 @@ class _Teller:
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
 
-    def tell(self, finding: Finding) -> None:
+    def print_finding(self, finding: Finding) -> None:
         self.clear()
         (say if self._as_json else answer)(finding.as_lines())
 

@@ -57,11 +57,11 @@ def run_guarded(command: Callable[[], object]) -> NoReturn:
         sys.stdout = open("/dev/null", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives until the process ends
         sys.exit(Exit.OK)
     except Exception as error:  # noqa: BLE001 - the last frame of the program: told by kind and place, never by text
-        sys.exit(_tell(error))
+        sys.exit(_print_error(error))
     sys.exit(Exit.OK)
 
 
-def _tell(error: Exception) -> Exit:
+def _print_error(error: Exception) -> Exit:
     from bridge.errors import BridgeError, ConfigurationError, MessageError  # noqa: PLC0415 - only on failure
     from bridge.telemetry.failures import describe  # noqa: PLC0415
     from bridge.telemetry.reasons import hint_for, words_for  # noqa: PLC0415

@@ -164,8 +164,8 @@ async def _in_inbox(inbox: Inbox) -> set[str]:
 class Rehearsal:
     """Does with a mail what a worker does, but for the publish and the removal."""
 
-    def __init__(self, aside: ParserSubprocesses, largest_body_bytes: int, claims: Claims | None) -> None:
-        self._aside = aside
+    def __init__(self, parsers: ParserSubprocesses, largest_body_bytes: int, claims: Claims | None) -> None:
+        self._parsers = parsers
         self._largest_body_bytes = largest_body_bytes
         self._claims = claims
 
@@ -184,7 +184,7 @@ class Rehearsal:
         if isinstance(fetched, VanishedMail):
             return None  # then there is nothing to move, which is no error
         compose = Composer(
-            alias, self._aside, _tell_nobody, largest_body_bytes=self._largest_body_bytes, claims=self._claims
+            alias, self._parsers, _tell_nobody, largest_body_bytes=self._largest_body_bytes, claims=self._claims
         )
         try:
             *_, message = await compose(fetched)
@@ -202,13 +202,13 @@ class Rehearsal:
 
 @asynccontextmanager
 async def _rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
-    aside = ParserSubprocesses()
+    parsers = ParserSubprocesses()
     store = blob_store(settings.blobs) if settings.blobs is not None else None
     largest = rabbit_settings(settings.rabbitmq, name="bridge parked").largest_body_bytes
     try:
-        yield Rehearsal(aside, largest, blob_claims(settings.blobs, store, largest))
+        yield Rehearsal(parsers, largest, blob_claims(settings.blobs, store, largest))
     finally:
-        await aside.close()
+        await parsers.close()
         if store is not None:
             await store.close()
 

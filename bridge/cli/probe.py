@@ -80,7 +80,7 @@ def probe_exchange(
             signal.signal(number, handler)
         if entra is not None:
             entra.close()
-    return _tell(report, as_json=as_json)
+    return _print_report(report, as_json=as_json)
 
 
 def _say_if_heard(text: str) -> None:
@@ -89,7 +89,7 @@ def _say_if_heard(text: str) -> None:
         say(text)
 
 
-def _tell(report: Report, *, as_json: bool) -> int:
+def _print_report(report: Report, *, as_json: bool) -> int:
     if as_json:
         answer(json.dumps(report.as_fields(), indent=2))
     else:

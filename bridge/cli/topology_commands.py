@@ -35,7 +35,7 @@ def apply(config: Config = None, *, as_json: AsJson = False) -> None:
     settings = _load(config).settings
     broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology apply", app=settings.broker_app))
     findings = asyncio.run(broker.apply(wanted_topology(settings)))
-    _tell(findings, as_json=as_json)
+    _print_findings(findings, as_json=as_json)
 
 
 @app.command()
@@ -54,7 +54,7 @@ def show(config: Config = None, *, as_json: AsJson = False) -> None:
     settings = _load(config).settings
     broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="bridge topology show", app=settings.broker_app))
     findings = asyncio.run(broker.show(wanted_topology(settings)))
-    _tell(findings, as_json=as_json)
+    _print_findings(findings, as_json=as_json)
 
 
 @app.command()
@@ -102,7 +102,7 @@ def _load(config: Config) -> Loaded[TopologySettings]:
     return load_part(config, TopologySettings)
 
 
-def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
+def _print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print the findings; exit code 1 if one of them is not as it should be."""
     import dataclasses  # noqa: PLC0415 - only to answer
     import json  # noqa: PLC0415

@@ -53,7 +53,7 @@ def several(problems: Sequence[Wrong]) -> PydanticCustomError:
 
 
 def is_guid(value: str) -> bool:
-    """Tell whether the value has the form of Entra's ids."""
+    """Return whether the value has the form of Entra's ids."""
     return _GUID.fullmatch(value) is not None
 
 
@@ -203,7 +203,7 @@ def scope(value: str | None) -> str | None:
 
 
 def is_microsoft_host(url: str) -> bool:
-    """Tell whether the URL leads to Microsoft's cloud."""
+    """Return whether the URL leads to Microsoft's cloud."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     return any(host == known or host.endswith("." + known) for known in _MICROSOFT)
 

@@ -25,5 +25,5 @@ def named_sections_of(model: type[BaseModel]) -> type[BaseModel] | None:
 
 
 def holds_secret(annotation: object) -> bool:
-    """Tell whether the field's type has a `SecretStr` in it."""
+    """Return whether the field's type has a `SecretStr` in it."""
     return annotation is SecretStr or any(holds_secret(arg) for arg in typing.get_args(annotation))

@@ -269,7 +269,7 @@ class BrokerNode:
 
     def passes_on(self, queues: int) -> bool:
         """
-        Tell whether so many queues are ready to pass on what they give up, at least once.
+        Return whether so many queues are ready to pass on what they give up, at least once.
 
         After a start each has a worker for that a moment later than its leader. Two whose queues are gone when they
         begin end the supervisor of all, and with it every queue of the node.

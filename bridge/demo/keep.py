@@ -27,7 +27,7 @@ def keep(
     sandbox: Mapping[str, Any],
     directory: Path,
     *,
-    tell: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> None:
     """
     Tell the addresses, then whatever ends by itself; only an exception ends it.
@@ -37,19 +37,19 @@ def keep(
     """
     health = {name: processes.logged(name, "process.started", "health") for name in ("ingest", "egress")}
     for line in _lines(sandbox, broker.url, users, directory, health):
-        tell(line)
-    broker_told = False
+        say(line)
+    broker_reported = False
     try:
         while True:
             # Somebody may be trying out what happens when a part dies: the rest stays up.
             for name in processes.take_ended():
-                tell(f"{name} has ended; to have it back, in the other shell: bridge {name}")
-            if not broker.running and not broker_told:
-                broker_told = True
-                tell("RabbitMQ has ended")
+                say(f"{name} has ended; to have it back, in the other shell: bridge {name}")
+            if not broker.running and not broker_reported:
+                broker_reported = True
+                say("RabbitMQ has ended")
             time.sleep(_LOOK_SECONDS)
     finally:
-        tell("stopping")
+        say("stopping")
 
 
 def _lines(

@@ -62,23 +62,23 @@ class Demo:
         """
         mails = list(_read_mails(self._options.mails))
         for directory in remove_leftovers():
-            _tell(f"removed {directory}, which a killed demo had left")
+            _say(f"removed {directory}, which a killed demo had left")
         with ExitStack() as stack:
             directory = stack.enter_context(demo_directory())
-            _tell("RabbitMQ: starting a private node")
+            _say("RabbitMQ: starting a private node")
             broker = stack.enter_context(BrokerNode(directory / "broker"))
             users = BrokerUsers(broker)
             users.make()
             processes = stack.enter_context(Processes(directory, _settings(directory)))
-            _tell("sandbox: starting an Entra and an Exchange on loopback")
+            _say("sandbox: starting an Entra and an Exchange on loopback")
             sandbox = processes.start_and_read(
                 "sandbox", ["sandbox", "--dir", str(directory / "sandbox"), "--mailbox", ADDRESS]
             )
             api = SandboxApi(sandbox["admin_url"])
             api.limit_app(sandbox["client_id"], [ADDRESS])
-            _tell("topology: declaring exchanges and queues")
+            _say("topology: declaring exchanges and queues")
             processes.run("topology", ["topology", "apply"], _login(users, "bridge-operator"))
-            _tell("workers: starting bridge ingest and bridge egress, each with the rights that it needs")
+            _say("workers: starting bridge ingest and bridge egress, each with the rights that it needs")
             processes.start("ingest", ["ingest"], _login(users, "bridge-ingest"))
             processes.start("egress", ["egress"], _login(users, "bridge-egress"))
             with BridgeClient(users.url("bridge-cad")) as client:
@@ -89,20 +89,20 @@ class Demo:
             summary = self._add_up(api)
             if self._options.keep:
                 report(summary)
-                keep(processes, broker, users, sandbox, directory, tell=_tell)
-            _tell("stopping")
+                keep(processes, broker, users, sandbox, directory, say=_say)
+            _say("stopping")
         if not self._options.keep:
             report(summary)
 
     def _deliver(self, server: str, mails: Sequence[bytes]) -> None:
-        _tell(f"delivering {len(mails)} mails by SMTP to {ADDRESS}")
+        _say(f"delivering {len(mails)} mails by SMTP to {ADDRESS}")
         for number in deliver(server, mails, sender=_SENDER, recipient=ADDRESS):
             self._account.deliver(as_delivered(mails[number - 1]))
             if number % 100 == 0:
-                _tell(f"  {number} delivered")
+                _say(f"  {number} delivered")
 
     def _request(self, client: BridgeClient) -> None:
-        _tell(f"requesting {self._options.requests} sends, every fifth urgent")
+        _say(f"requesting {self._options.requests} sends, every fifth urgent")
         for number in range(1, self._options.requests + 1):
             request = OutboundRequest(
                 request_id=f"demo-{uuid.uuid4()}",
@@ -121,16 +121,16 @@ class Demo:
             waiting, sent = api.count(ADDRESS, "inbox"), len(self._sends(api))
             if (waiting, sent) != last:
                 last, moved = (waiting, sent), time.monotonic()
-                _tell(f"  inbox {waiting} waiting, {sent} of {len(self._account.requested)} requests sent")
+                _say(f"  inbox {waiting} waiting, {sent} of {len(self._account.requested)} requests sent")
             if not waiting and sent >= len(self._account.requested):
                 return
             if time.monotonic() - moved > _STALLED_SECONDS:
-                _tell(f"nothing has moved for {_STALLED_SECONDS:.0f} s")
+                _say(f"nothing has moved for {_STALLED_SECONDS:.0f} s")
                 return
             time.sleep(_LOOK_SECONDS)
 
     def _collect(self, client: BridgeClient) -> None:
-        _tell("reading the queues and hashing what they carry")
+        _say("reading the queues and hashing what they carry")
         for mail in client.mails(idle_seconds=_IDLE_SECONDS):
             raw = mail.payload.raw.data() if mail.payload.raw is not None else b""
             self._account.arrive(mail.payload.message_id, raw or b"")
@@ -200,5 +200,5 @@ def _settings(directory: Path) -> dict[str, str]:
     }
 
 
-def _tell(line: str) -> None:
+def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - the demo talks to a person

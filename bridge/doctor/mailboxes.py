@@ -105,7 +105,7 @@ class Mailboxes:
         async with aclosing(Rights(self._examination, f"{step}, rights", client, mailbox.address).try_all()) as found:
             async for finding in found:
                 yield finding
-        async for finding in self._aside(mailbox, inbox):
+        async for finding in self._folder_counts(mailbox, inbox):
             yield finding
         if mailbox.send:
             async for finding in Sending(self._examination, mailbox, client).examine():
@@ -141,12 +141,12 @@ class Mailboxes:
         if mailbox.read and mailbox.move_to is not None:
             yield await _exists(f"mailbox {mailbox.alias}, folder of after_publish", inbox, mailbox.move_to)
 
-    async def _aside(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
+    async def _folder_counts(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
         """Yield how full it is, and for one that is read, what lies where nobody looks."""
         step = f"mailbox {mailbox.alias}, "
         self._examination.begin(step + "size", "measure it")
         try:
-            seen = await inbox.count_aside()
+            seen = await inbox.count_folders()
         except BridgeError as error:
             yield failed(step + "size", "measure it", error)
             return

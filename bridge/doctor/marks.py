@@ -43,7 +43,7 @@ class Mark:
 
 
 def is_left_behind(name: str) -> bool:
-    """Tell whether a folder's name, or a stamp's attempt, is that of an examination that must have ended."""
+    """Return whether a folder's name, or a stamp's attempt, is that of an examination that must have ended."""
     moment = name.removeprefix(FOLDER_PREFIX).partition("-")[0]
     try:
         made_at = datetime.strptime(moment, _FORM).replace(tzinfo=UTC)

@@ -37,7 +37,7 @@ def batches(refs: Sequence[MailRef], limits: BatchLimits) -> Iterator[Sequence[M
 
 
 def is_large(ref: MailRef) -> bool:
-    """Tell whether a mail is too large to be fetched beside others."""
+    """Return whether a mail is too large to be fetched beside others."""
     return ref.size_bytes >= LARGE_FROM_BYTES
 
 

@@ -59,13 +59,13 @@ def key_for(alias: str, received_at: datetime | None, message_id: str, sha256: s
 
 
 def is_own(key: str) -> bool:
-    """Tell whether a key is one that the bridge made."""
+    """Return whether a key is one that the bridge made."""
     return _OWN.fullmatch(key) is not None
 
 
 def is_own_before(key: str, moment: datetime) -> bool:
     """
-    Tell whether a key is one that the bridge made, of a mail that was received before the day of this moment.
+    Return whether a key is one that the bridge made, of a mail that was received before the day of this moment.
 
     What a store says of a blob's age may come from the clock of the machine that wrote it. The day in the key comes
     from Exchange; no blob is older than its mail.

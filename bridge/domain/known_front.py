@@ -47,11 +47,11 @@ class KnownFront:
         return self.count >= _WORTH_MAILS
 
     def is_good(self, now: float, changes: int) -> bool:
-        """Tell whether the next listing may begin at its last mail."""
+        """Return whether the next listing may begin at its last mail."""
         return self.long and now < self._due_at and changes == self.changes
 
     def begins(self, refs: Sequence[MailRef]) -> bool:
-        """Tell whether a listing from there shows what was to be expected, so that the front is as it was."""
+        """Return whether a listing from there shows what was to be expected, so that the front is as it was."""
         return bool(refs) and refs[0].item_id == self.anchor
 
     def extend(self, refs: Sequence[MailRef], standing: Callable[[MailRef], tuple[Standing, str]]) -> None:

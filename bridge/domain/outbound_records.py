@@ -154,7 +154,7 @@ class Findings:
         return replace(self, sent_items=mails)
 
     def in_drafts(self, attempt: str) -> bool:
-        """Tell whether the draft of an attempt was still there, unsent or void."""
+        """Return whether the draft of an attempt was still there, unsent or void."""
         return any(d.stamp.attempt == attempt and d.state is not DraftState.SUBMITTED for d in self.drafts)
 
     def sent_attempts(self) -> frozenset[str]:

@@ -32,7 +32,7 @@ class PollSchedule:
     """After a mail, without a stream."""
     most_seconds: float
     """After a long time without any, without a stream."""
-    told_seconds: float
+    listing_interval_seconds: float
     """With a stream."""
     spread: Callable[[], float] = lambda: 0.0
     """Between 0 and 1: parts mailboxes that one stream has woken, which would be listed together ever after."""
@@ -59,7 +59,7 @@ class PollSchedule:
             self._wait = self.least_seconds
             share = _SPREAD_LATER if self._apart else _SPREAD_AT_FIRST
             self._apart = True
-            return self.told_seconds * (1.0 - share * self.spread())
+            return self.listing_interval_seconds * (1.0 - share * self.spread())
         return min(self.most_seconds, max(self._wait if settled else self.least_seconds, seconds * _SHARE))
 
     def after_wake(self, *, published: int) -> float:

@@ -149,7 +149,7 @@ class Roster:
 
     def sends(self, alias: str) -> bool | None:
         """
-        Tell whether any other worker sends for this alias; None: not known yet, and soon will be.
+        Return whether any other worker sends for this alias; None: not known yet, and soon will be.
 
         A worker that cannot hear the others at all takes their silence for an answer after a while.
         """

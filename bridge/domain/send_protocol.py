@@ -162,7 +162,7 @@ def entered_end(progress: Progress[K]) -> Progress[K]:
 
 
 def wants_sent_items(seen: Seen[K]) -> bool:
-    """Tell whether a look has to read Sent Items after the ledger: no mail gets there without an entry in one."""
+    """Return whether a look has to read Sent Items after the ledger: no mail gets there without an entry in one."""
     return (bool(seen.missing) or seen.young) and not seen.moved and not seen.done
 
 

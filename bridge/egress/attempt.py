@@ -143,7 +143,7 @@ class Attempts:
             return conclusion
 
     def counts(self, deferred: RetryLater) -> bool:
-        """Tell whether a wait is the request's own trouble."""
+        """Return whether a wait is the request's own trouble."""
         return deferred.code not in {RATE_LIMITED, TIME_UNKNOWN}
 
     async def _go_on(self, ticket: QueuedRequest, request: OutboundRequest, slot: ConcurrencySlot) -> AttemptResult:
@@ -293,7 +293,7 @@ class Attempts:
         return replace(throttled, after_seconds=after, end_as=end_as)
 
     def _in_doubt(self, ticket: QueuedRequest) -> bool:
-        """Tell whether nobody knows if the request has expired: it is neither sent late nor told too early."""
+        """Return whether nobody knows if the request has expired: it is neither sent late nor told too early."""
         moment, known = ticket.expires_at, self._clock.known()
         return (
             moment is not None

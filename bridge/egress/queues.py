@@ -76,7 +76,7 @@ class MailboxQueues:
             outbound_urgent_queue(self._alias) if urgent else outbound_queue(self._alias),
             prefetch=self._options.urgent_prefetch if urgent else self._options.ordinary_prefetch,
             exclusive=True,
-            tell=lambda error: self._mend(source) if error is None else self._fail(source, error),
+            report=lambda error: self._mend(source) if error is None else self._fail(source, error),
         )
 
         def take(delivery: Delivery) -> Coroutine[None, None, None]:

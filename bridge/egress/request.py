@@ -66,7 +66,7 @@ class QueuedRequest:
     """How long it has waited in the broker and been in hand since, counted by durations: no clock can make it more."""
     taken_at: float
     """When this visit began, by the clock that only ever grows."""
-    delay_told: bool
+    delay_announced: bool
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
 
@@ -143,7 +143,7 @@ def read_ticket(delivery: Delivery, *, limits: OutboundLimits, clock: Clock) -> 
         first_seen=_first_seen(delivery, clock),
         waited_seconds=_count(delivery, WAITED, most=_MOST_SECONDS),
         taken_at=clock.monotonic(),
-        delay_told=delivery.headers.get(DELAY_TOLD) is True,
+        delay_announced=delivery.headers.get(DELAY_TOLD) is True,
         end_as=GIVEN_UP.get(str(delivery.headers.get(END))),
     )
 

@@ -72,7 +72,7 @@ class ReturnedDrain:
         self._health = health
         self._limits = limits
         self._stop_within_seconds = stop_within_seconds
-        self._settler = Settler(publisher, clock, emit, label=NOBODY, tell=self._tell)
+        self._settler = Settler(publisher, clock, emit, label=NOBODY, report=self._report)
         self._stopping = asyncio.Event()
 
     @property
@@ -181,7 +181,7 @@ class ReturnedDrain:
         patience = Backoff(RetryPolicy(longest_seconds=10.0, pause_seconds=5.0))
         while not stop.is_set():
             deliveries = self._consumer.deliveries(
-                OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False, tell=self._tell
+                OUTBOUND_RETURNED, prefetch=_PREFETCH, exclusive=False, report=self._report
             )
             try:
                 await take_deliveries(
@@ -192,7 +192,7 @@ class ReturnedDrain:
                 )
             except BridgeError as error:
                 wait = wait_of(patience.after(error))
-                self._tell(error)
+                self._report(error)
                 self._emit(ConsumingFailed(NOBODY, error.code, wait))
                 await wait_for_any(wait, stop)
 
@@ -203,7 +203,7 @@ class ReturnedDrain:
         self._stopping.set()
         self._settler.close()
 
-    def _tell(self, error: BridgeError | None) -> None:
+    def _report(self, error: BridgeError | None) -> None:
         if error is None:
             self._health.ok(PART)
         else:

@@ -331,7 +331,7 @@ class SendRun:
         self.sends.answered()
 
     def _in_time(self, own: CreatedDraft) -> bool:
-        """Tell whether what was decided before the call that sends holds: this process may have been frozen since."""
+        """Return whether what was decided before the call that sends holds: this process may have been frozen since."""
         return self._still_wanted() and self.in_time(own.stamp.attempt)
 
     async def _create(self) -> Progress[str]:
@@ -351,7 +351,7 @@ class SendRun:
         drafts = await self._read(lambda: self.mailbox.find_drafts(request_id))
         outbox = await self._read(lambda: self.mailbox.find_in_outbox(request_id))
         ledger = await self._read(lambda: self.mailbox.find_in_ledger(request_id))
-        young, blind = self._doubts(ledger.since)
+        young, blind = self._uncertainty(ledger.since)
         self._findings = Findings(drafts, outbox, ledger.entries, young=young, blind=blind)
         seen = self._findings.seen(self.digest)
         if protocol.wants_sent_items(seen):
@@ -366,7 +366,7 @@ class SendRun:
         oldest = self._findings.oldest_begun(seen.missing) if seen.missing else ledger.since
         return protocol.looked(progress, seen, expired=self._over(), patience_over=self._patience_over(oldest))
 
-    def _doubts(self, since: datetime | None) -> tuple[bool, bool]:
+    def _uncertainty(self, since: datetime | None) -> tuple[bool, bool]:
         """Return whether the ledger is a new one, and whether it may have lost what it knew of this request."""
         if since is None:
             return False, False

@@ -91,7 +91,7 @@ class MailboxSender:
         self._health.day_left = lambda: self._pace.left()[1]
         self._proof = MailboxProbe(self._pace, self._pauses, self._health, self._options)
         self._stopping = asyncio.Event()
-        self._visits = Attempts(
+        self._attempts = Attempts(
             alias=alias,
             sender=sender,
             mailbox=mailbox,
@@ -119,7 +119,7 @@ class MailboxSender:
             emit,
             label=alias,
             options=self._options.settle,
-            tell=self._settling,
+            report=self._settling,
         )
         self._held = 0
         self._room = {source: ByteBudget(_IN_HAND_BYTES) for source in get_args(Source)}
@@ -187,7 +187,7 @@ class MailboxSender:
                 conclusion: AttemptResult = Released()
                 if await self._settler.ready(ticket):
                     # Where requests of other mailboxes come behind it, none is held for the sake of one.
-                    conclusion = await self._visits.visit(ticket, hold=source != "returned")
+                    conclusion = await self._attempts.visit(ticket, hold=source != "returned")
                 await self._settle(ticket, conclusion)
         except BridgeError as error:
             # What has to outlive the request is not confirmed: it stays in its queue.
@@ -220,7 +220,7 @@ class MailboxSender:
             case Ended():
                 await self._settler.end(ticket, conclusion)
             case RetryLater() if not ticket.delivery.lost:
-                counts = conclusion.own or (self._visits.counts(conclusion) and not self._pauses.paused)
+                counts = conclusion.own or (self._attempts.counts(conclusion) and not self._pauses.paused)
                 try:
                     await self._settler.defer(ticket, conclusion, counts=counts)
                 except MessageTooLarge as error:
@@ -232,7 +232,7 @@ class MailboxSender:
         """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
         if its_own_trouble:
             ending = replace(ticket, end_as=EndReason("failed", error.code, error.detail))
-            conclusion = await self._visits.visit(ending, hold=False)
+            conclusion = await self._attempts.visit(ending, hold=False)
             if isinstance(conclusion, Ended):
                 await self._settler.end(ticket, conclusion)
                 return
@@ -243,7 +243,7 @@ class MailboxSender:
     async def _close_gate(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._stopping.set()
-        asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._visits.giving_up.set)
+        asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._attempts.giving_up.set)
         self._pace.gate.close()
         self._settler.close()
 

@@ -36,7 +36,7 @@ class Settler:
     Settles visits. A request is acknowledged in one place, after everything that must outlive it is confirmed.
 
     Where the broker does not confirm, the visit lasts until it does: nothing else could be finished meanwhile, and a
-    request given back would only use up its deliveries. `tell` hears of the trouble, and of its end. `label` is what
+    request given back would only use up its deliveries. `report` hears of the trouble, and of its end. `label` is what
     metrics call the mailbox: an alias of the configuration, never one that a publisher made up.
     """
 
@@ -48,14 +48,14 @@ class Settler:
         *,
         label: str,
         options: SettleOptions | None = None,
-        tell: Callable[[BridgeError | None], None] = lambda _: None,
+        report: Callable[[BridgeError | None], None] = lambda _: None,
     ) -> None:
         self._publisher = publisher
         self._label = label
         self._clock = clock
         self._emit = emit
         self._options = options or SettleOptions()
-        self._tell = tell
+        self._report = report
         self._closed = asyncio.Event()
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Settler:
             try:
                 await asyncio.wait_for(self._publisher.wait_ready(), wait)
             except TimeoutError:
-                self._tell(BrokerUnavailable("no publishes are taken"))
+                self._report(BrokerUnavailable("no publishes are taken"))
                 wait = min(wait * 2, self._options.longest_wait_seconds)
             else:
                 return True
@@ -102,7 +102,7 @@ class Settler:
         `counts` says that the wait is the request's own trouble, and not that of its mailbox.
         """
         now = self._clock.now()
-        delay_told = ticket.delay_told or await self._tell_delay(ticket, deferred.code, now)
+        delay_announced = ticket.delay_announced or await self._announce_delay(ticket, deferred.code, now)
         attempts = ticket.attempts + (1 if counts else 0)
         step = self._step(ticket, deferred, attempts if counts else 1)
         headers: dict[str, HeaderValue] = {
@@ -112,7 +112,7 @@ class Settler:
             WAITED: math.ceil(ticket.tried_seconds(self._clock) + step.seconds),
             REASON: deferred.code,
         }
-        if delay_told:
+        if delay_announced:
             headers[DELAY_TOLD] = True
         if ticket.untouched and deferred.untouched:
             headers[UNTOUCHED] = True
@@ -137,7 +137,7 @@ class Settler:
             )
         ]
 
-    async def _tell_delay(self, ticket: QueuedRequest, code: str, now: datetime) -> bool:
+    async def _announce_delay(self, ticket: QueuedRequest, code: str, now: datetime) -> bool:
         if ticket.age_seconds(self._clock) < self._options.delayed_after_seconds:
             return False
         event = event_v1.build(
@@ -172,9 +172,9 @@ class Settler:
             except BridgeError as failure:
                 error = failure
             else:
-                self._tell(None)
+                self._report(None)
                 return
-            self._tell(error)
+            self._report(error)
             if ticket.delivery.lost or self._closed.is_set():
                 raise error
             await first_of(self._clock, wait, self._closed)

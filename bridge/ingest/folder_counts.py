@@ -77,12 +77,12 @@ class FolderWatch:
 
     async def _look(self) -> None:
         try:
-            seen = await self._inbox.count_aside()
+            seen = await self._inbox.count_folders()
         except BridgeError as error:
             self._in_vain += 1
             if self._in_vain >= _UNSEEN_LOOKS:
                 unseen = Concern(error.code, "junk, parked mail and the mailbox's size cannot be looked at")
-                self._tell(*self._state.concerns(junk_is_read=self._junk_is_read), unseen)
+                self._report(*self._state.concerns(junk_is_read=self._junk_is_read), unseen)
             return
         self._in_vain = 0
         if seen.parked_codes:
@@ -98,9 +98,9 @@ class FolderWatch:
             if seen.junk > self._junk_announced:
                 self._emit(JunkFound(self._alias, seen.junk))
             self._junk_announced = seen.junk
-        self._tell(*self._state.concerns(junk_is_read=self._junk_is_read))
+        self._report(*self._state.concerns(junk_is_read=self._junk_is_read))
 
-    def _tell(self, *concerns: Concern) -> None:
+    def _report(self, *concerns: Concern) -> None:
         if concerns != self.concerns:
             self.concerns = concerns
             self._changed()

@@ -98,7 +98,7 @@ class MailParking:
 
     async def _knows_how_many(self) -> bool:
         """
-        Tell whether all that was parked lately is counted; where the folder does not tell, it is after that time.
+        Return whether all that was parked lately is counted; where the folder does not tell, it is after that time.
 
         Until then nothing is parked: mails stay in the inbox, where nobody loses them, and others pass.
         """

@@ -94,12 +94,12 @@ class IngestOptions:
     """How one mailbox is read."""
 
     folders: Sequence[str] = ("inbox",)
-    poll_seconds: float = 5.0
+    poll_interval_seconds: float = 5.0
     """Between two listings while no stream tells of new mail and some came; three times as much after a quiet while."""
-    told_seconds: float = 30.0
+    listing_interval_seconds: float = 30.0
     """Between two listings while a stream tells."""
     page_count: int = 1_000
-    aside_seconds: float = 55.0
+    folder_counts_seconds: float = 55.0
     """Between two looks at what listing does not show: what is wrong there is told within a minute."""
     keep_seconds: float = 30.0
     """How long a mail that stays is passed over before it is tried again."""
@@ -168,7 +168,7 @@ class MailboxReader:
         self._patience = Backoff(self._options.retry)
         self._failing_since: float | None = None
         self._elsewhere, self._removed_before = False, 0
-        self._holds = self._told_late = False
+        self._holds = self._late_reported = False
         self._standing_by = StandingBy(
             roster,
             "ingest",
@@ -185,20 +185,20 @@ class MailboxReader:
         self._fronts: dict[str, KnownFront] = {}
         self._wakes = 0
         """How often new mail was heard of."""
-        self.aside = FolderWatch(
+        self.folder_watch = FolderWatch(
             alias,
             inbox,
             emit,
-            every_seconds=self._options.aside_seconds,
+            every_seconds=self._options.folder_counts_seconds,
             junk_is_read=_JUNK in self._options.folders,
             changed=self.wake.set,  # the next pass says so
         )
-        self._calm = False
+        self._is_idle_pass = False
         """Whether a stream tells of the mailbox, and it is listed by the clock alone."""
-        self._pace = PollSchedule(
-            self._options.poll_seconds,
-            self._options.poll_seconds * _QUIET_FACTOR,
-            max(self._options.told_seconds, self._options.poll_seconds),
+        self._schedule = PollSchedule(
+            self._options.poll_interval_seconds,
+            self._options.poll_interval_seconds * _QUIET_FACTOR,
+            max(self._options.listing_interval_seconds, self._options.poll_interval_seconds),
             random.random,
         )
 
@@ -245,7 +245,7 @@ class MailboxReader:
         self._emit(MailboxTaken(self.alias))
         why = "trouble"
         try:
-            async with any_of(stop, lost) as ended, self.aside.running(ended):
+            async with any_of(stop, lost) as ended, self.folder_watch.running(ended):
                 with self._notices.watching(self._woken) if self._notices else contextlib.nullcontext():
                     wait = await self._read(ended)
                 if stop.is_set():
@@ -272,22 +272,22 @@ class MailboxReader:
                 self.wake.clear()
                 published = await self.read_once(ended)
             except BridgeError as error:
-                wait, self._calm = self._failed(error), False
+                wait, self._is_idle_pass = self._failed(error), False
                 # Not while receipts are held: whoever came next would publish those mails again.
                 if isinstance(error, _MAY_BE_THIS_WORKER) and not self._memory.owes:
                     return wait
                 await wait_for_any(wait, ended)
             else:
                 self._passed(published)
-                await wait_for_any(self._pace.after_wake(published=published) if woken else 0.0, ended)
-                woken, self._calm = self.wake.is_set(), False
+                await wait_for_any(self._schedule.after_wake(published=published) if woken else 0.0, ended)
+                woken, self._is_idle_pass = self.wake.is_set(), False
                 wait = self._until_next(published, self._clock.monotonic() - started)
                 if not (published or woken):  # otherwise more may have come meanwhile
                     self._health.waits(self.part, wait)
                     await wait_for_any(wait, ended, self.wake)
                     woken = self.wake.is_set()
                     if not (woken or ended.is_set()):
-                        self._calm = self._is_told
+                        self._is_idle_pass = self._is_notified
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
 
@@ -318,17 +318,17 @@ class MailboxReader:
         self.wake.set()
 
     @property
-    def _is_told(self) -> bool:
-        return self._notices is not None and self._notices.tells
+    def _is_notified(self) -> bool:
+        return self._notices is not None and self._notices.is_notified
 
     def _until_next(self, published: int, seconds: float) -> float:
-        wait = self._pace.after(
+        wait = self._schedule.after(
             published=published,
             seconds=seconds,
-            told=self._is_told,
+            told=self._is_notified,
             settled=not (self._staying or self._memory.owes or self._parking.stopped or self._failing_since),
         )
-        return until_tick(wait, self._clock.monotonic()) if self._is_told else wait
+        return until_tick(wait, self._clock.monotonic()) if self._is_notified else wait
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         self._standing_by.report()
@@ -450,7 +450,7 @@ class MailboxReader:
         started = self._clock.monotonic()
         page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
         with (
-            low_priority(until=self.wake) if self._calm else contextlib.nullcontext(),
+            low_priority(until=self.wake) if self._is_idle_pass else contextlib.nullcontext(),
             called_when_late(self._options.answer_late_seconds, self._answer_is_late),
         ):
             listing = await unless_set(stop, page)
@@ -493,14 +493,14 @@ class MailboxReader:
     def _answer_is_late(self) -> None:
         """Say so long before the call ends; a trouble that is known already explains it better."""
         if (state := self._health.state(self.part)) is not None and state.status != "trouble":
-            self._told_late = True
+            self._late_reported = True
             detail = f"a listing has had no answer for {self._options.answer_late_seconds:g} s"
             self._health.trouble(self.part, MailboxUnavailable.code, detail)
 
     def _answered(self) -> None:
         """Say no more that a listing has no answer; the end of the pass says how it is."""
-        if self._told_late:
-            self._told_late = False
+        if self._late_reported:
+            self._late_reported = False
             self._health.expect(self.part)
 
     def _note(self, folder: str, total: int, first: datetime | None) -> None:
@@ -515,7 +515,7 @@ class MailboxReader:
         self._health.progress(self.part)
 
     def _failed(self, error: BridgeError) -> float:
-        self._told_late = False
+        self._late_reported = False
         after = self._patience.after(error)
         paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable | PublishRefused)
         if self._failing_since is None:
@@ -560,7 +560,7 @@ class MailboxReader:
 
     def _report_concerns(self) -> None:
         """Say what a person should see to, under the code of the worst; all is well where there is nothing."""
-        if not (concerns := self.aside.concerns):
+        if not (concerns := self.folder_watch.concerns):
             self._health.ok(self.part)
             return
         say = self._health.trouble if concerns[0].stops_mail else self._health.warn

@@ -217,7 +217,7 @@ class Transfer:
                 case FailedFetch(ref=ref, error=BlobStoreUnavailable() | BlobStoreUnusable() as error):
                     self._memory.keep(ref, error.code)
                 case FailedFetch(ref=ref, error=MessageError() as error):
-                    self._set_aside(ref, error.code)
+                    self._retry_or_park(ref, error.code)
                 case FailedFetch(ref=ref, error=error):
                     self._fail(error, ref if len(fetched) == 1 else None)
                 case VanishedMail(ref=ref):
@@ -279,14 +279,14 @@ class Transfer:
         except MessageTooLarge as error:
             self._parking.wants(mail.ref, error.code)
         except MessageError as error:
-            self._set_aside(mail.ref, error.code)
+            self._retry_or_park(mail.ref, error.code)
         except (BlobStoreUnavailable, BlobStoreUnusable) as error:
             self._store_trouble = error
             self._memory.keep(mail.ref, error.code)  # small mails need no store, and a page may be among them
         except BridgeError as error:
             self._fail(error)
         except Exception as bug:  # noqa: BLE001 - over one mail the others must not wait, nor the process end
-            self._set_aside(mail.ref, _UNEXPECTED)
+            self._retry_or_park(mail.ref, _UNEXPECTED)
             report_bug("a mail was not composed", bug)
         return None
 
@@ -339,7 +339,7 @@ class Transfer:
             case MessageTooLarge() as error:
                 self._parking.wants(ref, error.code)
             case MessageError() as error:
-                self._set_aside(ref, error.code)
+                self._retry_or_park(ref, error.code)
             case BridgeError() as error:
                 self._fail(error)
             case bug:
@@ -412,7 +412,7 @@ class Transfer:
         self._changed.clear()
         await self._changed.wait()
 
-    def _set_aside(self, ref: MailRef, code: str) -> None:
+    def _retry_or_park(self, ref: MailRef, code: str) -> None:
         """Try a mail that cannot pass a few times more, soon, before it is parked: what ails it may be Exchange's."""
         if self._memory.blame(ref):
             self._parking.wants(ref, code)

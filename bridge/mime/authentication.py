@@ -18,7 +18,7 @@ _AUTHENTICATED_AS = "x-ms-exchange-organization-authas"
 
 def says_internal(fields: Iterable[tuple[str, str]]) -> bool:
     """
-    Tell whether a mail's fields, by name and value, say that Exchange took it from within its organisation.
+    Return whether a mail's fields, by name and value, say that Exchange took it from within its organisation.
 
     Exchange writes `X-MS-Exchange-Organization-AuthAs: Internal` on what it makes itself, bounces among them, and on
     what a signed-in sender hands it, and removes fields of that name from mail that comes from outside. Where it is

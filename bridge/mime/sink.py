@@ -28,7 +28,7 @@ class Sink:
         self._end = 0
 
     def wants(self, encoded_bytes: int) -> bool:
-        """Tell whether a part of that size goes here."""
+        """Return whether a part of that size goes here."""
         return encoded_bytes > self._from_bytes
 
     def take(self, pieces: Iterator[bytes]) -> Taken | None:

@@ -121,7 +121,7 @@ class Delivery(Protocol):
         """True once its channel is gone: the broker gives the message to somebody again."""
 
     def ack(self) -> None:
-        """Tell the broker that the message is dealt with."""
+        """ReportTrouble the broker that the message is dealt with."""
 
     def requeue(self) -> None:
         """Give the message back (basic.nack with requeue)."""
@@ -136,7 +136,7 @@ class QueueLook:
     consumers: int
 
 
-Tell = Callable[[BridgeError | None], None]
+ReportTrouble = Callable[[BridgeError | None], None]
 
 
 def _tell_nobody(_: BridgeError | None) -> None:
@@ -151,13 +151,13 @@ class Consumer(Protocol):
         """The code of what is wrong with the connection, None if nothing."""
 
     def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = _tell_nobody
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = _tell_nobody
     ) -> AsyncGenerator[Delivery, None]:
         """
         Yield the deliveries of a queue for ever, through reconnections; at most `prefetch` are unsettled at a time.
         That is from 1 to 2,000.
 
-        `tell` hears None whenever the broker has begun to deliver, and what ended or prevented that as often as it is
+        `report` hears None whenever the broker has begun to deliver, and what ended or prevented that as often as it is
         tried again: an empty queue and one that nobody can read are not the same.
 
         Closing the iterator (`contextlib.aclosing`) ends the consumption; what is unsettled then goes back to the

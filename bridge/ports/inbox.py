@@ -60,7 +60,7 @@ class Inbox(Protocol):
     async def count(self, folder: str) -> int:
         """Return how many mails a folder holds."""
 
-    async def count_aside(self) -> FolderCounts:
+    async def count_folders(self) -> FolderCounts:
         """
         Return what lies in the junk folder and in `Bridge Parked` (nothing where there is no such folder), how full the
         mailbox is, and whether the folder into which published mails are moved is there.

@@ -20,19 +20,19 @@ class LowPriority:
     """Set when somebody waits for it after all."""
 
 
-_unhurried: ContextVar[LowPriority | None] = ContextVar("low_priority", default=None)
+_low_priority: ContextVar[LowPriority | None] = ContextVar("low_priority", default=None)
 
 
 @contextlib.contextmanager
 def low_priority(until: asyncio.Event | None = None) -> Iterator[None]:
     """Let calls made within wait for others of their kind, so that very many need few connections."""
-    kept = _unhurried.set(LowPriority(until))
+    kept = _low_priority.set(LowPriority(until))
     try:
         yield
     finally:
-        _unhurried.reset(kept)
+        _low_priority.reset(kept)
 
 
 def low_priority_of() -> LowPriority | None:
     """Return how a call that is made now waits for others; None where somebody waits for it."""
-    return _unhurried.get()
+    return _low_priority.get()

@@ -96,7 +96,7 @@ def name_of(event: etree._Element) -> str:
 
 
 def concerns(event: etree._Element, item_id: str) -> bool:
-    """Tell whether an event is about an item."""
+    """Return whether an event is about an item."""
     return any(found.get("Id") == item_id for found in event.iter(f"{T}ItemId", f"{T}OldItemId"))
 
 

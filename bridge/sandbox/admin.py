@@ -284,7 +284,7 @@ def _send(send: Send) -> dict[str, Any]:
 
 
 def _names_a_request(key: str) -> bool:
-    """Tell whether a named property stamps the id of a request: `…RequestId`, however it is spelt, in any set."""
+    """Return whether a named property stamps the id of a request: `…RequestId`, however it is spelt, in any set."""
     name = key.split(":")[1]
     return "".join(filter(str.isalpha, name)).lower().endswith("requestid")
 

@@ -29,7 +29,7 @@ class Secret:
     """When it ends, in seconds since 1970; secrets of earlier versions of the sandbox have no end."""
 
     def has_expired(self, now: float) -> bool:
-        """Tell whether it is no longer taken."""
+        """Return whether it is no longer taken."""
         return self.expired or (self.expires_at is not None and now >= self.expires_at)
 
 

@@ -68,7 +68,7 @@ class AppCaller:
         return None
 
     def may_open(self, address: str) -> bool:
-        """Tell whether the app's rights cover a mailbox."""
+        """Return whether the app's rights cover a mailbox."""
         return self.has_full_access or self.app.is_assigned(address)
 
     def may_impersonate(self, address: str) -> bool:
@@ -96,11 +96,11 @@ class UserCaller:
         return self.user.address or None
 
     def may_open(self, address: str) -> bool:
-        """Tell whether a mailbox is the user's own, or one with full access for the user."""
+        """Return whether a mailbox is the user's own, or one with full access for the user."""
         return TenantGrants(self.tenant).opens(self.user.address or self.user.username, address)
 
     def may_impersonate(self, address: str) -> bool:
-        """Tell whether a mailbox is in the scope of the user's right to impersonate."""
+        """Return whether a mailbox is in the scope of the user's right to impersonate."""
         return self.user.may_impersonate(address)
 
 

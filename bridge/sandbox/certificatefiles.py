@@ -57,7 +57,7 @@ def note_checked(directory: Path, until: datetime) -> None:
 
 
 def are_checked(directory: Path) -> bool:
-    """Tell whether the files are those that `note_checked` saw, byte for byte, and its time is not over."""
+    """Return whether the files are those that `note_checked` saw, byte for byte, and its time is not over."""
     try:
         note = json.loads((directory / _CHECKED).read_bytes())
         as_then = note["sha256"] == _digest(directory) and note["hosts"] == list(CLOUD_HOSTS)

@@ -18,7 +18,7 @@ class TenantGrants:
     tenant: Tenant
 
     def opens(self, account: str, address: str) -> bool:
-        """Tell whether the whole mailbox of `address` is open to `account`: its own, or one with full access."""
+        """Return whether the whole mailbox of `address` is open to `account`: its own, or one with full access."""
         owner = self.tenant.user(address)
         if owner is None:
             return False
@@ -33,7 +33,7 @@ class TenantGrants:
         return next((levels[account.lower()] for levels in of_folders if account.lower() in levels), "None")
 
     def sends(self, account: str, address: str, *, on_behalf: bool) -> bool:
-        """Tell whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
+        """Return whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
         owner = self.tenant.user(address)
         if owner is None:
             return False

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_group(book: BehaviourSettings, address: str) -> bool:
-    """Tell whether an address is a group's."""
+    """Return whether an address is a group's."""
     return any(name.lower() == address.lower() for name in book.of_all("groups"))
 
 

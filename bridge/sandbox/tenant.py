@@ -74,7 +74,7 @@ class App:
         return str(uuid.uuid5(uuid.UUID(self.object_id), "registration"))
 
     def is_assigned(self, address: str) -> bool:
-        """Tell whether Exchange assigned a mailbox to the app."""
+        """Return whether Exchange assigned a mailbox to the app."""
         assigned = self.assigned_mailboxes()
         return EVERY_MAILBOX in assigned or address.lower() in assigned
 
@@ -127,7 +127,7 @@ class User:
     """By distinguished name or id of a folder: permission levels of other users, lower case."""
 
     def may_impersonate(self, address: str) -> bool:
-        """Tell whether an address is in the scope of the user's right to impersonate."""
+        """Return whether an address is in the scope of the user's right to impersonate."""
         wanted = address.lower()
         return any(scope in (EVERY_MAILBOX, wanted, f"*@{domain_of(wanted)}") for scope in self.impersonates)
 
@@ -176,7 +176,7 @@ class Tenant:
         return frozenset(domain_of(user.address) for user in self.users)
 
     def answers_to(self, name: str) -> bool:
-        """Tell whether a path segment names this tenant: by id or by one of its domains."""
+        """Return whether a path segment names this tenant: by id or by one of its domains."""
         return name.lower() == self.tenant_id or name.lower() in self.domains()
 
     def add_users(self, addresses: Iterable[str]) -> None:
@@ -202,7 +202,7 @@ def domain_of(address: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a mailbox may have this address: the plain form, without quotes and comments."""
+    """Return whether a mailbox may have this address: the plain form, without quotes and comments."""
     return _ADDRESS.match(text) is not None
 
 

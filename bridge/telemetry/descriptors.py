@@ -15,12 +15,12 @@ _NONE_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 def says_none_left(error: BaseException) -> bool:
-    """Tell whether an error says that there are no descriptors left, of the process or of the machine."""
+    """Return whether an error says that there are no descriptors left, of the process or of the machine."""
     return isinstance(error, OSError) and error.errno in _NONE_LEFT
 
 
 def none_left() -> bool:
-    """Tell whether there are none now, by taking one: errors of name resolution, for one, do not say."""
+    """Return whether there are none now, by taking one: errors of name resolution, for one, do not say."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:

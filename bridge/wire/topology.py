@@ -102,7 +102,7 @@ def announcements_queue(name: str) -> str:
 
 
 def is_alias(text: str) -> bool:
-    """Tell whether a mailbox can have this alias."""
+    """Return whether a mailbox can have this alias."""
     return _ALIAS.fullmatch(text) is not None and text not in RESERVED_ALIASES
 
 

@@ -74,7 +74,7 @@ def latency_busy(*, quick: bool) -> list[Figure]:
 
 
 def _is_reading(worker: Worker) -> bool:
-    """Tell whether it has published something: while it catches up it does not call itself ready."""
+    """Return whether it has published something: while it catches up it does not call itself ready."""
     return worker.metric("bridge_ingest_published_mails_total") > 0
 
 

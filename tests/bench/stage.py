@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ADDRESS = "dispatch@example.org"
 ALIAS = "dispatch"
 _LOOK_SECONDS = 0.05
-_STILL_SECONDS = 120.0
+_STALLED_SECONDS = 120.0
 _MOST_TEXT_BYTES = 4_000_000
 """Far more would not fit into a payload, and mails are large by their attachments."""
 _ENCODED = 1.369
@@ -161,8 +161,8 @@ class Stage:
             now = self.waiting()
             if now < left:
                 moved = time.monotonic()
-            elif time.monotonic() - moved > _STILL_SECONDS:
-                raise RuntimeError(f"nothing moved for {_STILL_SECONDS:.0f} s, with {left} mails in the inbox")
+            elif time.monotonic() - moved > _STALLED_SECONDS:
+                raise RuntimeError(f"nothing moved for {_STALLED_SECONDS:.0f} s, with {left} mails in the inbox")
             left = now
         seconds = time.monotonic() - started
         shares = meter.shares()

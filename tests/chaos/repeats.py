@@ -177,7 +177,7 @@ def _explained(copies: Sequence[_Copy], faults: Sequence[Fault]) -> bool:
 
 
 def _touches(fault: Fault, begun: float, ended: float, station: str | None) -> bool:
-    """Tell whether a fault was at a station in that time, or at what all use; without a station, at any."""
+    """Return whether a fault was at a station in that time, or at what all use; without a station, at any."""
     if fault.what not in _MAY_REPEAT or fault.begun > ended or fault.ended + _MAY_REPEAT[fault.what] < begun:
         return False
     return fault.where == SHARED or station is None or fault.where == station

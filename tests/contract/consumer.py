@@ -306,7 +306,9 @@ class ConsumerContract:
         """An empty queue and one that nobody can read are not the same."""
         told: asyncio.Queue[BridgeError | None] = asyncio.Queue()
         consumer = site.consumer
-        async with aclosing(consumer.deliveries(QUEUE, prefetch=1, exclusive=True, tell=told.put_nowait)) as deliveries:
+        async with aclosing(
+            consumer.deliveries(QUEUE, prefetch=1, exclusive=True, report=told.put_nowait)
+        ) as deliveries:
             waiting = asyncio.ensure_future(anext(deliveries))
             async with asyncio.timeout(_LONGEST):
                 assert await told.get() is None

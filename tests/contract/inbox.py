@@ -246,7 +246,7 @@ class InboxContract:
         parked = (await mailbox.inbox.list_waiting(PARKED_FOLDER, limit=9)).refs
         assert [ref.message_id for ref in parked] == [ref.message_id for ref in refs[:2]]
         assert [_mime_of(outcome) for outcome in await mailbox.inbox.fetch(parked)] == mimes[:2]
-        aside = await mailbox.inbox.count_aside()
+        aside = await mailbox.inbox.count_folders()
         assert (aside.junk, aside.parked) == (0, 2)
         assert dict(aside.parked_codes or {}) == {"mail_unreadable": 1, "too_large_for_broker": 1}
 
@@ -294,7 +294,7 @@ class InboxContract:
         _, refs = await self._three(mailbox)
         mailbox.move(refs[0], "inbox", "junkemail")
 
-        aside = await mailbox.inbox.count_aside()
+        aside = await mailbox.inbox.count_folders()
 
         assert (aside.junk, aside.parked, aside.target_missing) == (1, 0, False)
 
@@ -313,7 +313,7 @@ class InboxContract:
             "park": lambda: inbox.park(announced(refs)),
             "parked_lately": lambda: inbox.parked_lately(3_600, limit=9),
             "count": lambda: inbox.count("inbox"),
-            "count_aside": inbox.count_aside,
+            "count_folders": inbox.count_folders,
         }
         mailbox.trouble(error)
 

@@ -34,7 +34,7 @@ def ids(site: Site, *, group: str = "r") -> list[str]:
     return [f"{group}-{number}-{site.address[:13]}" for number in range(2)]
 
 
-def all_told(site: Site, request_ids: Sequence[str]) -> list[dict[str, Any]]:
+def all_members(site: Site, request_ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return every event once all requests have theirs."""
     told: list[dict[str, Any]] = []
     until(lambda: _told(site, told, request_ids), "the ends of all requests to be told")

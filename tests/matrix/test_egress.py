@@ -12,7 +12,7 @@ import pytest
 
 from bridge.wire.topology import OUTBOUND
 from tests.matrix.cells import DISCARDING, EGRESS, ENDING, FAILING, FOLDER, IN_PARTS, TAKING_OVER, WAITING, Cell
-from tests.matrix.requests import all_told, assert_sent, assert_sent_once, assert_told, cut, ids, request
+from tests.matrix.requests import all_members, assert_sent, assert_sent_once, assert_told, cut, ids, request
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_repeated_request_is_not_sent_again_whatever_is_cut_wherever(site: Site,
     request_ids = ids(site)
     request(site, *request_ids)
     before = site.start("egress")
-    told = all_told(site, request_ids)
+    told = all_members(site, request_ids)
     assert before.stop() == 0
     request(site, *request_ids)
 

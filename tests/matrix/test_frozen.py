@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.matrix.requests import all_told, assert_sent, assert_sent_once, assert_told, ids, request
+from tests.matrix.requests import all_members, assert_sent, assert_sent_once, assert_told, ids, request
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _frozen_before_its_send(site: Site, seconds: float, **fields: Any) -> tuple[
     until(lambda: time.monotonic() > over, "its time to be over", seconds=seconds + 60)
     worker.thaw()
     site.go_on()
-    told = all_told(site, request_ids)
+    told = all_members(site, request_ids)
     site.end()
     return told + site.taken("mail.events"), request_ids
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.matrix.cells import SWEEPING, Cell
-from tests.matrix.requests import all_told, assert_sent_once, cut, ids, request
+from tests.matrix.requests import all_members, assert_sent_once, cut, ids, request
 from tests.support.workers import until
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def test_what_is_old_is_swept_whatever_is_cut_wherever(site: Site, at: Cell) -> 
     old, young = ids(site, group="old"), ids(site, group="young")
     request(site, *old)
     before = site.start("egress")
-    told_before = all_told(site, old)
+    told_before = all_members(site, old)
     assert before.stop() == 0
     of_old = _entries(site)
     old_before = datetime.now(UTC) + _CLOCK_SECONDS

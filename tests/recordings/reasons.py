@@ -34,7 +34,7 @@ class Reason:
     """The oldest and the newest server that it holds for; None: it has nothing to do with the server."""
 
     def fits(self, recording: Recording, difference: str) -> bool:
-        """Tell whether it is the reason."""
+        """Return whether it is the reason."""
         if self.servers is not None and (
             recording.server is None or not self.servers[0] <= recording.server <= self.servers[1]
         ):

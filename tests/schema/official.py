@@ -72,7 +72,7 @@ def flavour_of(version: str) -> str:
 
 
 def is_valid(element: etree._Element, flavour: str = "exchange-15.2.2562") -> bool:
-    """Tell whether the official schema takes an element."""
+    """Return whether the official schema takes an element."""
     return bool(schema(flavour).validate(element))
 
 

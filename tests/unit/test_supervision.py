@@ -98,7 +98,7 @@ class Process:
             clock=self.clock,
             emit=self.told.append,
             health=self.health,
-            options=IngestOptions(poll_seconds=0.001, standby_seconds=0.001),
+            options=IngestOptions(poll_interval_seconds=0.001, standby_seconds=0.001),
         )
 
     @contextlib.asynccontextmanager

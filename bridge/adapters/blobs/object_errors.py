@@ -26,7 +26,7 @@ _SLOW: Final = re.compile(r"operation timed out|deadline has elapsed|TimedOut", 
 
 
 def is_about_one_blob(error: Exception) -> bool:
-    """Tell whether a blob is not there, and not the whole store."""
+    """Return whether a blob is not there, and not the whole store."""
     return isinstance(error, FileNotFoundError) and not _MISSING.search(str(error))
 
 

@@ -100,7 +100,7 @@ def checked(ref: BlobRef, content: Content, deadline: Deadline) -> Iterator[byte
 
 
 def is_same(ref: BlobRef, pieces: Iterable[bytes], deadline: Deadline) -> bool:
-    """Tell whether these bytes are those of the reference; no more are read than it has."""
+    """Return whether these bytes are those of the reference; no more are read than it has."""
     digest, size = hashlib.sha256(), 0
     for piece in pieces:
         deadline.check()

@@ -209,7 +209,7 @@ class EntraClient:
         return TokenUnavailable(f"what is at the authority's address is not Entra ({told})")
 
     def _are_swapped(self) -> bool:
-        """Tell whether what stands as the app's id is a tenant's; once there was an answer, it is not asked again."""
+        """Return whether what stands as the app's id is a tenant's; once there was an answer, it is not asked again."""
         if self._swapped is None:
             base = self._app.authority_url.rpartition("/")[0]
             url = f"{base}/{self._app.client_id}/v2.0/.well-known/openid-configuration"

@@ -85,7 +85,7 @@ class StoredCredential:
             self.loaded, self.accepted = found, None
 
     def holds(self, credential: Credential) -> bool:
-        """Tell whether this is the credential in the place."""
+        """Return whether this is the credential in the place."""
         return self.loaded is not None and self.loaded.fingerprint == credential.fingerprint
 
     def wait(self, now: float) -> None:

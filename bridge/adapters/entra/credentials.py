@@ -173,7 +173,7 @@ class ManagedIdentitySource:
 
 
 def open_to_all(source: CredentialSource) -> bool:
-    """Tell whether every user of this machine may read what has to be hidden."""
+    """Return whether every user of this machine may read what has to be hidden."""
     for file in source.files:
         with contextlib.suppress(OSError):
             if file.stat().st_mode & stat.S_IROTH:

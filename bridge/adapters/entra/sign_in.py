@@ -97,7 +97,7 @@ class SignIn:
         self._sources: dict[str, EntraTokens] = {}
         self._stages: dict[str, int] = {}
         self._told: dict[str, str] = {}
-        self._clock_told = False
+        self._clock_reported = False
 
     def tokens(self, scope: str | None = None) -> TokenSource:
         """Return the source of tokens for a scope, that of Exchange unless given; the same one each time."""
@@ -134,10 +134,10 @@ class SignIn:
             self._try_new_ones()
         for scope, tokens in list(self._sources.items()):
             tokens.renew_if_due()
-            self._tell_of(scope, tokens)
+            self._report_tokens(scope, tokens)
         self._ask_for_the_end()
-        self._tell_of_expiry()
-        self._tell_of_clock()
+        self._report_expiry()
+        self._report_clock()
 
     def state(self) -> SignInState:
         """Return how it stands; takes no time."""
@@ -223,7 +223,7 @@ class SignIn:
             if accepted is not None:
                 self._registration.look(accepted, [slot.loaded for slot in self._slots.all if slot.loaded])
 
-    def _tell_of(self, scope: str, tokens: EntraTokens) -> None:
+    def _report_tokens(self, scope: str, tokens: EntraTokens) -> None:
         now = tokens.trouble
         told, self._told[scope] = self._told.get(scope), now.code if now is not None else ""
         if now is None or told == now.code:
@@ -235,7 +235,7 @@ class SignIn:
             return None
         return credential.expires_at if credential.expires_at is not None else self._registration.expiry_of(credential)
 
-    def _tell_of_expiry(self) -> None:
+    def _report_expiry(self) -> None:
         now = self._wall_clock()
         for slot in self._slots.all:
             expires_at = self._expires_at(slot.loaded)
@@ -254,11 +254,11 @@ class SignIn:
         ahead = self._client.clock_ahead_seconds
         return clock_skew.words(ahead) if ahead is not None and abs(ahead) >= clock_skew.DOUBTFUL_SECONDS else None
 
-    def _tell_of_clock(self) -> None:
+    def _report_clock(self) -> None:
         told = self._clock_differs()
-        if told is not None and not self._clock_told:
+        if told is not None and not self._clock_reported:
             self._emit(ClockDiffers(self.name, told))
-        self._clock_told = told is not None
+        self._clock_reported = told is not None
 
     def _warning(self, failure: BridgeError | None) -> tuple[str, str] | None:
         """Return the most urgent of what a person should see to."""

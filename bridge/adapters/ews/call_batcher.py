@@ -151,7 +151,7 @@ class CallBatcher(Generic[Q, A]):
 
     async def _run(self, batch: Sequence[_Asked[Q, A]]) -> None:
         try:
-            self._tell(batch, await self._call([asked.question for asked in batch]))
+            self._deliver(batch, await self._call([asked.question for asked in batch]))
         except BaseException as error:  # a bug, too, or the end of the loop: nobody is left waiting for ever
             if not isinstance(error, OperatorError | TokenUnavailable | SendTooLate | MailboxThrottled):
                 self._suspect(batch)
@@ -167,7 +167,7 @@ class CallBatcher(Generic[Q, A]):
             self._suspects = {key: until for key, until in self._suspects.items() if until > now}
             self._suspects.update((asked.key, now + _APART_SECONDS) for asked in batch)
 
-    def _tell(self, batch: Sequence[_Asked[Q, A]], answers: Sequence[A | BridgeError]) -> None:
+    def _deliver(self, batch: Sequence[_Asked[Q, A]], answers: Sequence[A | BridgeError]) -> None:
         throttled: MailboxThrottled | None = None
         for asked, answer in zip(batch, answers, strict=True):
             self._suspects.pop(asked.key, None)

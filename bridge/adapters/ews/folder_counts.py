@@ -179,7 +179,7 @@ class EwsFolderCounts:
         return self._codes[1] if self._codes is not None else {}
 
     async def _target_missing(self, messages: Sequence[ResponseMessage]) -> bool:
-        """Tell whether the target is gone: not there, renamed, or moved away, as people delete in Outlook."""
+        """Return whether the target is gone: not there, renamed, or moved away, as people delete in Outlook."""
         if self._target is None:
             return False
         names = [(message.element.findtext(f".//{T}DisplayName") or "").casefold() for message in messages]

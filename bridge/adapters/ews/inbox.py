@@ -91,7 +91,7 @@ class EwsInbox:
         self._target_folder: tuple[etree._Element, float] | None = None
         """Where published mails go, and when it was looked up."""
         self._parked = EwsParked(client, address)
-        self._aside = EwsFolderCounts(client, address, target=self._remove_by.move_to)
+        self._folder_counts = EwsFolderCounts(client, address, target=self._remove_by.move_to)
         self._watched = WatchedFolders(client, address, folders, self._remove_by.move_to)
         self._garbled: OrderedDict[str, int] = OrderedDict()
 
@@ -146,9 +146,9 @@ class EwsInbox:
             raise MailboxUnavailable("GetFolder answered without a count")
         return number_of(total.text, 0)
 
-    async def count_aside(self) -> FolderCounts:
+    async def count_folders(self) -> FolderCounts:
         """Return what lies in the junk folder and in `Bridge Parked`, and how the mailbox stands; see the port."""
-        return await self._aside.count()
+        return await self._folder_counts.count()
 
     async def fetch(self, refs: Sequence[MailRef]) -> Sequence[Fetched]:
         """Return one outcome for each ref, in their order; a mail that fails does not fail the others."""
@@ -221,7 +221,7 @@ class EwsInbox:
         """Move mails unchanged to the folder `Bridge Parked`; a mail already gone is not an error."""
         if not announced:
             return []
-        self._aside.look_anew()
+        self._folder_counts.look_anew()
         return await self._parked.put([(ref, code) for ref, code, _ in announced])
 
     async def parked_lately(self, within_seconds: float, *, limit: int) -> Sequence[float]:

@@ -121,7 +121,7 @@ class Lanes:
 
 
 def _is_answered(done: Future[_Result]) -> bool:
-    """Tell whether Exchange said something, if only that it refuses."""
+    """Return whether Exchange said something, if only that it refuses."""
     if done.cancelled():
         return False
     error = done.exception()

@@ -299,12 +299,12 @@ def archive_of(request_id: str) -> int:
 
 
 def is_birth(item: etree._Element) -> bool:
-    """Tell whether an item of the ledger says since when it is whole."""
+    """Return whether an item of the ledger says since when it is whole."""
     return stamps.properties_of(item).get(stamps.ENTRY) == BORN
 
 
 def is_mark_of_archives(item: etree._Element) -> bool:
-    """Tell whether an item of the ledger says that entries may be in archives."""
+    """Return whether an item of the ledger says that entries may be in archives."""
     return stamps.properties_of(item).get(stamps.ENTRY) == ARCHIVED
 
 

@@ -170,7 +170,7 @@ class IdentityProof:
 
     async def _refuses(self, nobody: str, asker: str, address: str, identity: str) -> bool:
         """
-        Tell whether the server refuses to open a mailbox that cannot exist; `asker` is impersonated.
+        Return whether the server refuses to open a mailbox that cannot exist; `asker` is impersonated.
 
         A refusal counts where it comes twice alike, with the configured mailbox open in between: a server that is in
         trouble refuses both.

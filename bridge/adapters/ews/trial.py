@@ -35,7 +35,7 @@ class EwsTrial:
         self._address = address
 
     async def has_folder(self, name: str) -> bool:
-        """Tell whether a folder of that name is beside the inbox."""
+        """Return whether a folder of that name is beside the inbox."""
         return await find_child(self._client, self._address, distinguished("msgfolderroot"), name) is not None
 
     async def search_drafts(self) -> None:

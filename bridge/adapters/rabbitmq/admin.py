@@ -81,10 +81,10 @@ class RabbitTopology:
             BrokerAccessRefused: This login may not declare or bind something.
         """
         try:
-            async with self._desk() as desk:
-                findings = [await desk.declare(one) for one in _all(topology)]
+            async with self._admin_channel() as admin:
+                findings = [await admin.declare(one) for one in _all(topology)]
                 for binding in topology.bindings:
-                    await desk.bind(binding.queue, binding.amqp_exchange, binding.routing_key)
+                    await admin.bind(binding.queue, binding.amqp_exchange, binding.routing_key)
                 return findings
         except BrokerAccessRefused as error:
             if error.code != "broker_right_missing":
@@ -103,8 +103,8 @@ class RabbitTopology:
             BrokerAccessRefused: The broker refuses the login or the virtual host.
             TokenUnavailable: There is no token to log in with.
         """
-        async with self._desk() as desk:
-            return [await desk.compare(one) for one in _all(topology)]
+        async with self._admin_channel() as admin:
+            return [await admin.compare(one) for one in _all(topology)]
 
     async def verify(self, *, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> list[str]:
         """
@@ -113,16 +113,16 @@ class RabbitTopology:
         Needs no rights on RabbitMQ 4.0; later releases want any right on the name (4.2.6 and 4.3.0: the right to
         configure it). Where the look itself is refused the name does not count as missing.
         """
-        async with self._desk() as desk:
-            looked = [await desk.look("amqp_exchange", name) for name in amqp_exchanges]
-            looked += [await desk.look("queue", name) for name in queues]
+        async with self._admin_channel() as admin:
+            looked = [await admin.look("amqp_exchange", name) for name in amqp_exchanges]
+            looked += [await admin.look("queue", name) for name in queues]
         return [f"{one.kind} {one.name}" for one in looked if one.state == "missing"]
 
     @asynccontextmanager
-    async def _desk(self) -> AsyncIterator[Desk]:
+    async def _admin_channel(self) -> AsyncIterator[AdminChannel]:
         connection = await self._connect()
         try:
-            yield Desk(connection)
+            yield AdminChannel(connection)
         finally:
             await close(connection)
 
@@ -154,7 +154,7 @@ _ARGUMENTS_THAT_MAY_BE_ADDED = frozenset(
 )
 
 
-class Desk:
+class AdminChannel:
     """Asks one question after the other; the broker closes the channel at every "no", so it is opened again."""
 
     def __init__(self, connection: Connection) -> None:
@@ -182,7 +182,7 @@ class Desk:
 
     async def is_quorum(self, queue: str) -> bool | None:
         """
-        Tell whether a queue is a quorum queue; None where this login may not ask, which takes the right to configure.
+        Return whether a queue is a quorum queue; None where this login may not ask, which takes the right to configure.
 
         The question is a declaration that cannot succeed: with an argument that no queue can have nothing is made
         where the queue is missing, and RabbitMQ compares the type before it.

@@ -14,7 +14,7 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.odd_headers import bear_odd_headers
 from bridge.adapters.rabbitmq.settings import node_of, parameters
-from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, Doubts, SignedIn, current_token
+from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, RefusedTokens, SignedIn, current_token
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
 from bridge.ports.elapsed import elapsed_seconds
@@ -204,7 +204,7 @@ class Link:
         self._task: asyncio.Task[None] | None = None
         self._leave = leave
         self._silent = silent
-        self._doubts = Doubts(settings.tokens) if settings.tokens is not None else None
+        self._refused_tokens = RefusedTokens(settings.tokens) if settings.tokens is not None else None
         self._token: AccessToken | None = None
         self._worked: str | None = None
         self.down: BridgeError | None = BrokerUnavailable("not connected yet")
@@ -246,8 +246,8 @@ class Link:
 
     async def refused(self) -> None:
         """Take note that the broker refuses a right: where rights come with a token, a new one may have more."""
-        if self._doubts is not None and self._token is not None:
-            await self._doubts.refused(self._token)
+        if self._refused_tokens is not None and self._token is not None:
+            await self._refused_tokens.refused(self._token)
 
     async def _run(self) -> None:
         attempt = turn = 0
@@ -305,8 +305,8 @@ class Link:
         try:
             connection = await connect(self._settings, url, purpose, token=token)
         except BrokerAccessRefused:
-            if self._doubts is not None and token is not None:
-                await self._doubts.refused(token)
+            if self._refused_tokens is not None and token is not None:
+                await self._refused_tokens.refused(token)
             raise
         self._token = token
         return connection

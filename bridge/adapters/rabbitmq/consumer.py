@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pika import spec
 
     from bridge.adapters.rabbitmq.settings import RabbitSettings
-    from bridge.ports.broker import Tell
+    from bridge.ports.broker import ReportTrouble
     from bridge.telemetry.events import Emit, Event
 
 _PURPOSE = "consume"
@@ -74,7 +74,7 @@ class RabbitConsumer:
         return self._link.down.code if self._link.down is not None else None
 
     async def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = lambda _: None
     ) -> AsyncGenerator[RabbitDelivery, None]:
         """
         Yield the deliveries of a queue for ever; see the port. `prefetch` is from 1 to 2,000.
@@ -104,7 +104,7 @@ class RabbitConsumer:
                     if exclusive:
                         lost = await stack.enter_async_context(self._leases.hold(self._connection, lease_queue(queue)))
                     consumption = await stack.enter_async_context(_consuming(self._connection, queue, prefetch, lost))
-                    tell(None)
+                    report(None)
                     while (delivery := await consumption.next()) is not None:
                         failures = 0
                         yield delivery
@@ -123,7 +123,7 @@ class RabbitConsumer:
                 # The connection went meanwhile, or the queue has no leader at the moment.
                 error = transient
             failures += 1
-            tell(error)
+            report(error)
             if not isinstance(error, QueueTaken):  # to wait for a lease is no trouble
                 self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
             await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
@@ -227,7 +227,7 @@ class RabbitDelivery:
 
     def ack(self) -> None:
         """
-        Tell the broker that it is dealt with; does nothing once `lost`.
+        ReportTrouble the broker that it is dealt with; does nothing once `lost`.
 
         Raises:
             RuntimeError: It was settled before.

@@ -87,7 +87,7 @@ class RabbitManagement:
         return [one for one in bindings if (one.amqp_exchange, one.queue, one.routing_key) not in there]
 
     def is_bound(self, amqp_exchange: str) -> bool:
-        """Tell whether anything takes what is published to it. Raises as `tags` does."""
+        """Return whether anything takes what is published to it. Raises as `tags` does."""
         return any(one.get("source") == amqp_exchange for one in self._listed(f"/api/bindings/{self._vhost}"))
 
     @property

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.adapters.rabbitmq.admin import Desk
+from bridge.adapters.rabbitmq.admin import AdminChannel
 from bridge.domain.queue_states import Looked
 from bridge.errors import BrokerBlocked, BrokerUnavailable
 
@@ -34,9 +34,9 @@ class RabbitQueueLooks:
     async def look(self, amqp_exchanges: Sequence[str], queues: Sequence[str]) -> Sequence[Looked]:
         """Return what each is like; those that this login may not look at are left out."""
         found = []
-        async with self._desk() as desk:
-            looks = [*(partial(desk.look, "amqp_exchange", name) for name in amqp_exchanges)]
-            looks += [*(partial(desk.look, "queue", name) for name in queues)]
+        async with self._admin_channel() as admin:
+            looks = [*(partial(admin.look, "amqp_exchange", name) for name in amqp_exchanges)]
+            looks += [*(partial(admin.look, "queue", name) for name in queues)]
             for look in looks:
                 if look.args in self._refused:
                     continue
@@ -52,9 +52,9 @@ class RabbitQueueLooks:
     async def not_quorum(self, queues: Sequence[str]) -> Sequence[str]:
         """Return which of these are of another type, as far as this login may ask."""
         found = []
-        async with self._desk() as desk:
+        async with self._admin_channel() as admin:
             for name in () if self._types_refused else queues:
-                is_quorum = await desk.is_quorum(name)
+                is_quorum = await admin.is_quorum(name)
                 if is_quorum is None:
                     self._types_refused = True  # who may not configure one of the bridge's may configure none
                     break
@@ -63,7 +63,7 @@ class RabbitQueueLooks:
         return found
 
     @asynccontextmanager
-    async def _desk(self) -> AsyncIterator[Desk]:
+    async def _admin_channel(self) -> AsyncIterator[AdminChannel]:
         connection = self._open_connection()
         if connection is None:
             raise BrokerUnavailable("not connected")
@@ -73,8 +73,8 @@ class RabbitQueueLooks:
             self._connection = connection
             self._refused.clear()
             self._types_refused = False
-        desk = Desk(connection)
+        admin = AdminChannel(connection)
         try:
-            yield desk
+            yield admin
         finally:
-            desk.close()
+            admin.close()

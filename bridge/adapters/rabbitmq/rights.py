@@ -38,14 +38,14 @@ class RabbitRights:
         connection.amqp.add_on_connection_blocked_callback(lambda *_: self._note_blocked())
 
     async def may_declare_queue(self, name: str) -> Answer:
-        """Tell whether a queue of that name may be declared or deleted (right to configure)."""
+        """Return whether a queue of that name may be declared or deleted (right to configure)."""
         channel = await self._open()
         return await self._ask(
             channel, channel.amqp.queue_declare, queue=name, durable=True, arguments={"x-expires": _NO_NUMBER}
         )
 
     async def may_declare_amqp_exchange(self, name: str) -> Answer:
-        """Tell whether an amqp_exchange of that name may be declared or deleted (right to configure)."""
+        """Return whether an amqp_exchange of that name may be declared or deleted (right to configure)."""
         channel = await self._open()
         return await self._ask(
             channel,
@@ -57,7 +57,7 @@ class RabbitRights:
         )
 
     async def may_consume(self, queue: str) -> Answer:
-        """Tell whether a queue may be consumed from (right to read); nothing is taken out of it."""
+        """Return whether a queue may be consumed from (right to read); nothing is taken out of it."""
         channel = await self._open()
         arguments = {"x-priority": _NO_NUMBER}
         consume = channel.amqp.basic_consume
@@ -65,7 +65,7 @@ class RabbitRights:
 
     async def may_publish(self, amqp_exchange: str, routing_key: str) -> Answer:
         """
-        Tell whether an amqp_exchange may be published to (right to write); nothing is published.
+        Return whether an amqp_exchange may be published to (right to write); nothing is published.
 
         Raises:
             BrokerBlocked: The broker takes no publishes at the moment (memory or disk alarm).

@@ -27,7 +27,7 @@ _REJECT_SECONDS = 60.0
 
 
 @dataclass(slots=True)
-class Doubts:
+class RefusedTokens:
     """Tokens that a broker refused. The source is told of each once, and not more often than once a minute."""
 
     tokens: TokenSource
@@ -117,7 +117,7 @@ class SignedIn:
                 await self._attempt(newer)
             except BridgeError as error:
                 failure = error
-                self._tell(error)
+                self._report(error)
                 continue
             try:
                 await self._replace(newer)
@@ -131,7 +131,7 @@ class SignedIn:
         """Return for how long the connection may still be used."""
         return self._token.ends_at - self._elapsed() - LEAVE_SECONDS
 
-    def _tell(self, error: BridgeError) -> None:
+    def _report(self, error: BridgeError) -> None:
         # Once for each reason: it is tried again every few seconds, for up to an hour.
         if error.code != self._told:
             self._told = error.code

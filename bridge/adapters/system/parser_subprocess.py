@@ -37,7 +37,7 @@ _READ_AHEAD_BYTES: Final = 4 * 1024 * 1024
 _ATTEMPTS: Final = 2
 _WALL_SECONDS: Final = 300.0
 """When a process that does not answer is given up, however busy the machine: the kernel would have ended it."""
-_STILL_SECONDS: Final = 10.0
+_STALLED_SECONDS: Final = 10.0
 """When one is given up that uses no CPU time, or is stopped: the mailbox whose mail it has must not wait for it."""
 _LOOK_SECONDS: Final = 1.0
 _RETIRE_FROM_BYTES: Final = 4 * 1024 * 1024
@@ -63,10 +63,10 @@ class ParserSubprocesses:
         seconds: float = 10.0,
         processes: int = 2,
         child: Sequence[str] = ("-m", _CHILD),
-        still_seconds: float = _STILL_SECONDS,
+        stalled_seconds: float = _STALLED_SECONDS,
     ) -> None:
         self._seconds = seconds
-        self._still_seconds = still_seconds
+        self._stalled_seconds = stalled_seconds
         self._child = child
         self._turns = asyncio.Semaphore(processes)
         self._turn_of_files = asyncio.Semaphore(1)
@@ -141,7 +141,7 @@ class ParserSubprocesses:
         frame = pickle.dumps(job, protocol=5)
         answer: bytes | None = None
         try:
-            async with asyncio.timeout(_WALL_SECONDS), _watched(process, self._still_seconds):
+            async with asyncio.timeout(_WALL_SECONDS), _watched(process, self._stalled_seconds):
                 answer = await _exchange(process, frame)
         finally:
             # Cut off in the middle, or out of time: what it says next would be the answer to another mail.
@@ -193,9 +193,9 @@ def _in_files(blob: PendingBlob, mime: MimeFile, parts: Spool) -> PendingBlob:
 
 
 @contextlib.asynccontextmanager
-async def _watched(process: asyncio.subprocess.Process, still_seconds: float) -> AsyncIterator[None]:
+async def _watched(process: asyncio.subprocess.Process, stalled_seconds: float) -> AsyncIterator[None]:
     """End the process where it stands still meanwhile; that is then as if it had died of something else."""
-    watching = asyncio.create_task(_end_when_still(process, still_seconds))
+    watching = asyncio.create_task(_end_when_stalled(process, stalled_seconds))
     try:
         yield
     finally:
@@ -203,10 +203,10 @@ async def _watched(process: asyncio.subprocess.Process, still_seconds: float) ->
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _end_when_still(process: asyncio.subprocess.Process, still_seconds: float) -> None:
+async def _end_when_stalled(process: asyncio.subprocess.Process, stalled_seconds: float) -> None:
     # Looks are counted and not time: while this loop is held up itself, the process may wait for it.
     before, still = _cpu_time(process.pid), 0
-    while still < still_seconds / _LOOK_SECONDS:
+    while still < stalled_seconds / _LOOK_SECONDS:
         await asyncio.sleep(_LOOK_SECONDS)
         used = _cpu_time(process.pid)
         still = still + 1 if used is not None and used == before else 0

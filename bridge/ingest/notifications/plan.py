@@ -59,18 +59,18 @@ class StreamPlan:
 
     # How it stands.
 
-    def tells(self, mailbox: str) -> bool:
+    def is_notified(self, mailbox: str) -> bool:
         """Whether a stream tells of a mailbox."""
         member = self._members.get(mailbox)
         return member is not None and member.live
 
-    def told_by(self, stream: int) -> list[str]:
+    def mailboxes_on(self, stream: int) -> list[str]:
         """Return the mailboxes that a stream tells of."""
         group = self._group_of(stream)
         return [member.mailbox for member in self._of(group) if member.live] if group is not None else []
 
     @property
-    def untold(self) -> dict[str, int]:
+    def unnotified(self) -> dict[str, int]:
         """How many mailboxes no stream tells of, by the code of the reason."""
         codes: dict[str, int] = {}
         for member in self._members.values():
@@ -133,13 +133,13 @@ class StreamPlan:
             self._take_out(member)  # others wait for this one to learn the server: the next one asks
         return wait
 
-    def told(self, stream: int, notice: Notice, now: float) -> list[tuple[str, str]]:
+    def take_notice(self, stream: int, notice: Notice, now: float) -> list[tuple[str, str]]:
         """Take note of what a stream says; return the mailboxes that are to be listed, and why."""
         group = self._group_of(stream)
         if group is None:
             return []
         wakes = []
-        members = [member for member in self._of(group) if member.subscription in group.told]
+        members = [member for member in self._of(group) if member.subscription in group.notified]
         if not notice.lost and not group.heard:
             group.heard, group.refusals = True, 0
             for member in members:
@@ -185,8 +185,8 @@ class StreamPlan:
             asking = any(member.ticket is not None for member in self._of(group))
             ids = {member.subscription for member in self._of(group) if member.subscription is not None}
             settled = now - group.changed_at >= self._limits.settle_seconds
-            rested = now - group.opened_at >= self._limits.rest_seconds * len(group.told)
-            if group.stream is not None and not ids <= group.told and settled and rested:
+            rested = now - group.opened_at >= self._limits.rest_seconds * len(group.notified)
+            if group.stream is not None and not ids <= group.notified and settled and rested:
                 # Exchange leads a subscription to its newest connection; those of the old one hear of nothing anyway.
                 actions.append(Close(group.stream))
                 self._forget_stream(group, _STARTING, now)
@@ -217,7 +217,7 @@ class StreamPlan:
     def _open(self, group: Group, now: float) -> Open:
         members = [member for member in self._of(group) if member.subscription is not None]
         ids = tuple(str(member.subscription) for member in members)
-        group.stream, group.told = self._number(), frozenset(ids)
+        group.stream, group.notified = self._number(), frozenset(ids)
         group.opened_at, group.heard = now, False
         names = [member.mailbox for member in members]
         anchor = group.anchor
@@ -291,8 +291,8 @@ class StreamPlan:
 
     # What went wrong.
 
-    def _lost(self, group: Group, lost: Sequence[Member], all_told: Sequence[Member], now: float) -> None:
-        everybody = len(lost) == len(all_told)
+    def _lost(self, group: Group, lost: Sequence[Member], all_members: Sequence[Member], now: float) -> None:
+        everybody = len(lost) == len(all_members)
         unproved = everybody and bool(lost) and not any(member.proved for member in lost)
         for member in lost:
             if member.live and now - member.live_since >= self._limits.good_seconds:
@@ -371,11 +371,11 @@ class StreamPlan:
         if self._is_good(group, now):
             group.attempts = 0
         for member in self._of(group):
-            if member.subscription in group.told:
+            if member.subscription in group.notified:
                 if member.live and now - member.live_since >= self._limits.good_seconds:
                     member.attempts = 0
                 member.live, member.why = False, why
-        group.stream, group.told, group.heard = None, frozenset(), False
+        group.stream, group.notified, group.heard = None, frozenset(), False
 
     def _of(self, group: Group) -> Iterator[Member]:
         return (self._members[mailbox] for mailbox in tuple(group.members))

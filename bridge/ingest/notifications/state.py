@@ -102,7 +102,7 @@ class Group:
     known: bool = False
     """Exchange has answered for one of them; until then the others do not know where to be led."""
     stream: int | None = None
-    told: frozenset[str] = frozenset()
+    notified: frozenset[str] = frozenset()
     """The subscriptions that the open stream was opened for."""
     heard: bool = False
     opened_at: float = 0.0

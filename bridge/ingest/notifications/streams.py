@@ -44,26 +44,26 @@ class _Watcher:
     alias: str
     folders: Sequence[str]
     wake: Callable[[str], None]
-    untold_since: float | None
+    unnotified_since: float | None
     """None while a stream tells of it."""
-    was_told: bool = False
+    was_notified: bool = False
 
 
 class MailboxNotifications:
     """One mailbox's part in it."""
 
-    def __init__(self, teller: NotificationStreams, alias: str, address: str, folders: Sequence[str]) -> None:
-        self._teller, self._alias, self._address, self._folders = teller, alias, address, folders
+    def __init__(self, streams: NotificationStreams, alias: str, address: str, folders: Sequence[str]) -> None:
+        self._streams, self._alias, self._address, self._folders = streams, alias, address, folders
 
     @property
-    def tells(self) -> bool:
+    def is_notified(self) -> bool:
         """Whether a stream tells of the mailbox at the moment, as far as is known."""
-        return self._teller.tells(self._address)
+        return self._streams.is_notified(self._address)
 
     @contextlib.contextmanager
     def watching(self, wake: Callable[[str], None]) -> Iterator[None]:
         """Call `wake` with the reason whenever the mailbox should be listed; the subscription ends with the context."""
-        with self._teller.watching(self._alias, self._address, self._folders, wake):
+        with self._streams.watching(self._alias, self._address, self._folders, wake):
             yield
 
 
@@ -79,7 +79,7 @@ class StreamStatus:
     """Whether a stream tells of each."""
     trouble: str | None = None
     """Why of some mailboxes, for longer than a moment, none does."""
-    untold: int = 0
+    unnotified: int = 0
 
 
 class NotificationStreams:
@@ -101,9 +101,9 @@ class NotificationStreams:
         """Return one mailbox's part."""
         return MailboxNotifications(self, alias, address, folders)
 
-    def tells(self, address: str) -> bool:
+    def is_notified(self, address: str) -> bool:
         """Whether a stream tells of the mailbox at the moment, as far as is known."""
-        return self._plan.tells(address)
+        return self._plan.is_notified(address)
 
     @contextlib.contextmanager
     def watching(self, alias: str, address: str, folders: Sequence[str], wake: Callable[[str], None]) -> Iterator[None]:
@@ -119,19 +119,19 @@ class NotificationStreams:
             self._changed.set()
 
     @property
-    def told(self) -> StreamStatus:
+    def status(self) -> StreamStatus:
         """How it stands, for gauges and health."""
         now = self._clock.monotonic()
         late = sum(
-            watcher.untold_since is not None and now - watcher.untold_since >= _TOLD_OF_AFTER_SECONDS
+            watcher.unnotified_since is not None and now - watcher.unnotified_since >= _TOLD_OF_AFTER_SECONDS
             for watcher in self._watchers.values()
         )
-        codes = self._plan.untold
+        codes = self._plan.unnotified
         return StreamStatus(
             self._plan.mailboxes,
             self._plan.subscriptions,
             self._plan.connections,
-            {watcher.alias: self._plan.tells(address) for address, watcher in self._watchers.items()},
+            {watcher.alias: self._plan.is_notified(address) for address, watcher in self._watchers.items()},
             # Who is still beginning after so long gets no answer.
             None if not late else next((code for code in codes if code != "starting"), StreamSilent.code),
             late,
@@ -206,7 +206,7 @@ class NotificationStreams:
             ) as notices:
                 async for notice in notices:
                     now = self._clock.monotonic()
-                    for mailbox, why in self._plan.told(opened.stream, notice, now):
+                    for mailbox, why in self._plan.take_notice(opened.stream, notice, now):
                         self._wake(mailbox, why)
                     if notice.lost or not heard:
                         self._changed.set()
@@ -228,7 +228,7 @@ class NotificationStreams:
         self._emit(StreamEnded(len(opened.subscriptions), code, detail, now - started, wait))
 
     def _aliases_on(self, stream: int) -> tuple[str, ...]:
-        return tuple(self._watchers[one].alias for one in self._plan.told_by(stream) if one in self._watchers)
+        return tuple(self._watchers[one].alias for one in self._plan.mailboxes_on(stream) if one in self._watchers)
 
     def _wake(self, mailbox: str, why: str) -> None:
         if (watcher := self._watchers.get(mailbox)) is not None:
@@ -237,12 +237,12 @@ class NotificationStreams:
     def _look_after(self, now: float) -> None:
         """Note since when no stream tells of a mailbox; have it listed soon after it was lost, and not by its clock."""
         for address, watcher in self._watchers.items():
-            if self._plan.tells(address):
-                watcher.untold_since, watcher.was_told = None, True
-            elif watcher.untold_since is None:
-                watcher.untold_since = now
-            elif watcher.was_told and now - watcher.untold_since >= _LOST_SECONDS:
-                watcher.was_told = False
+            if self._plan.is_notified(address):
+                watcher.unnotified_since, watcher.was_notified = None, True
+            elif watcher.unnotified_since is None:
+                watcher.unnotified_since = now
+            elif watcher.was_notified and now - watcher.unnotified_since >= _LOST_SECONDS:
+                watcher.was_notified = False
                 watcher.wake(LOST)
 
     async def _say_goodbye(self) -> None:

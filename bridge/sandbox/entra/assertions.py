@@ -54,7 +54,7 @@ class ClientAssertion:
     _shown: dict[str, float] = field(default_factory=dict)
 
     def presented(self, form: Mapping[str, str]) -> bool:
-        """Tell whether a request carries an assertion."""
+        """Return whether a request carries an assertion."""
         return bool(form.get("client_assertion"))
 
     async def verify(self, app: App, form: Mapping[str, str]) -> Proof:
@@ -132,7 +132,7 @@ class ClientAssertion:
         self._shown[identity] = _moment(token.claims, "exp", None)
 
     def _is_own_audience(self, audience: str) -> bool:
-        """Tell whether an audience is this tenant here: its issuer or its token endpoint, of either version."""
+        """Return whether an audience is this tenant here: its issuer or its token endpoint, of either version."""
         if audience.rstrip("/") == f"https://sts.windows.net/{self.tenant.tenant_id}":
             return True
         try:

@@ -26,7 +26,7 @@ class CredentialForm(Protocol):
     """One way to prove an app's identity."""
 
     def presented(self, form: Mapping[str, str]) -> bool:
-        """Tell whether a request carries this form."""
+        """Return whether a request carries this form."""
 
     async def verify(self, app: App, form: Mapping[str, str]) -> Proof:
         """
@@ -44,7 +44,7 @@ class ClientSecret:
     now: Callable[[], float]
 
     def presented(self, form: Mapping[str, str]) -> bool:
-        """Tell whether a request carries a secret."""
+        """Return whether a request carries a secret."""
         return bool(form.get("client_secret"))
 
     async def verify(self, app: App, form: Mapping[str, str]) -> Proof:

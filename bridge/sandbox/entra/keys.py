@@ -39,7 +39,7 @@ class SigningKey:
         return self._bytes(pow(int.from_bytes(padded), self.private_exponent, self.modulus))
 
     def signed(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether a signature is this key's, of that message."""
+        """Return whether a signature is this key's, of that message."""
         return PublicKey(self.modulus, self.public_exponent).signed("RS256", message, signature)
 
     def jwk(self, issuer: str) -> dict[str, str]:

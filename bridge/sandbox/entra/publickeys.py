@@ -62,7 +62,7 @@ class PublicKey:
         return cls.of(modulus, exponent)
 
     def signed(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        """Tell whether a signature by one of the algorithms is this key's, of that message."""
+        """Return whether a signature by one of the algorithms is this key's, of that message."""
         number, length = int.from_bytes(signature), self.bytes
         if len(signature) != length or number >= self.modulus:
             return False

@@ -74,12 +74,12 @@ def check_resource(resource: str, scope: str, tenant: Tenant, *, cloud: str | No
 
 
 def is_exchange(audience: str) -> bool:
-    """Tell whether an audience means Exchange Online, by URL or by app id."""
+    """Return whether an audience means Exchange Online, by URL or by app id."""
     return _names(audience, EXCHANGE_APP_ID, EXCHANGE)
 
 
 def is_graph(audience: str) -> bool:
-    """Tell whether an audience means Microsoft Graph, by URL or by app id."""
+    """Return whether an audience means Microsoft Graph, by URL or by app id."""
     return _names(audience, GRAPH_APP_ID, GRAPH)
 
 

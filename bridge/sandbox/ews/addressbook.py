@@ -37,7 +37,7 @@ class Entry:
     """The contact."""
 
     def matches(self, entry: str) -> bool:
-        """Tell whether one of its names, or a word of them, begins so."""
+        """Return whether one of its names, or a word of them, begins so."""
         names = (self.name, self.address, *self.others, *self.name.split())
         return bool(entry) and any(name.lower().startswith(entry) for name in names)
 

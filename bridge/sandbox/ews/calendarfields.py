@@ -30,7 +30,7 @@ _PEOPLE: Final = {"RequiredAttendees": k.REQUIRED, "OptionalAttendees": k.OPTION
 
 
 def is_meeting(bag: p.Bag) -> bool:
-    """Tell whether others are invited, or the own mailbox was."""
+    """Return whether others are invited, or the own mailbox was."""
     return bool(bag.get(k.STATE, 0) & k.STATE_MEETING) or any(bag.get(key) for key in _PEOPLE.values())
 
 

@@ -207,7 +207,7 @@ class Context:
             return self._mailbox_of(db, entry).address
 
     def may_send(self, address: str, *, on_behalf: bool) -> bool:
-        """Tell whether mail may be from an address; `on_behalf`, if its Sender is who acts here."""
+        """Return whether mail may be from an address; `on_behalf`, if its Sender is who acts here."""
         if self.mailbox is not None and address.lower() == self.mailbox.address.lower():
             return True
         account = self._account()

@@ -60,17 +60,17 @@ def read_events(db: sqlite3.Connection, subscription: Subscription, place: int, 
         return Page((), max(place, changes.last(db)), more=False)
     every = {folder.id: folder for folder in folders.folders(db, mailbox.id)}
     hidden = _hidden(every) | associated.places(db, mailbox.id)
-    teller = _Teller(subscription, every, hidden, watermarks=watermarks)
+    writer = _EventWriter(subscription, every, hidden, watermarks=watermarks)
     told = 0
     for change in log:
-        told += teller.tell(change)
+        told += writer.tell(change)
         place = change.seq
         if told >= MOST_EVENTS:
             break
     more = bool(changes.after(db, mailbox.id, place, 1))
     # What follows is of other mailboxes: to stand behind it keeps an idle subscription from falling out of the log.
     place = place if more else changes.last(db)
-    return Page(teller.finished(place), place, more)
+    return Page(writer.finished(place), place, more)
 
 
 def status_event(place: int, *, watermarks: bool) -> str:
@@ -78,7 +78,7 @@ def status_event(place: int, *, watermarks: bool) -> str:
     return f"<t:StatusEvent>{_watermark(place)}</t:StatusEvent>" if watermarks else "<t:StatusEvent/>"
 
 
-class _Teller:
+class _EventWriter:
     """Collects the events of one answer."""
 
     def __init__(

@@ -104,7 +104,7 @@ class EwsStrikes:
 
     @property
     def strikes_after(self) -> bool:
-        """Tell whether `after` would do anything."""
+        """Return whether `after` would do anything."""
         return bool(self._strikes.after)
 
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:

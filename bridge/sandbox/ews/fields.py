@@ -363,7 +363,7 @@ _BEFORE_EXTENDED = ITEM_FIELDS.index(BY_URI["item:HasAttachments"])
 
 
 def stands_before_extended(field: Field) -> bool:
-    """Tell whether the schema wants this field before the extended properties."""
+    """Return whether the schema wants this field before the extended properties."""
     return ITEM_FIELDS.index(field) <= _BEFORE_EXTENDED
 
 

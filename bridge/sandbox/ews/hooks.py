@@ -48,30 +48,30 @@ class Caller(Protocol):
 
     @property
     def must_impersonate(self) -> bool:
-        """Tell whether the caller has no mailbox of its own: an application."""
+        """Return whether the caller has no mailbox of its own: an application."""
 
     @property
     def mailbox(self) -> str | None:
         """The address of the caller's own mailbox; None for an application."""
 
     def may_open(self, address: str) -> bool:
-        """Tell whether the whole mailbox of this address, which exists, is open to the caller under the own name."""
+        """Return whether the whole mailbox of this address, which exists, is open to the caller under the own name."""
 
     def may_impersonate(self, address: str) -> bool:
-        """Tell whether the caller may act as the owner of this address, which exists."""
+        """Return whether the caller may act as the owner of this address, which exists."""
 
 
 class Grants(Protocol):
     """What owners of mailboxes, and administrators, allow others; it counts for who is impersonated too."""
 
     def opens(self, account: str, address: str) -> bool:
-        """Tell whether the owner of `account` may open the whole mailbox of `address`."""
+        """Return whether the owner of `account` may open the whole mailbox of `address`."""
 
     def level(self, account: str, address: str, folder: Sequence[str]) -> str:
         """Return the permission level of `account` on a folder of `address`, given the folder's names and ids."""
 
     def sends(self, account: str, address: str, *, on_behalf: bool) -> bool:
-        """Tell whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
+        """Return whether mail of `account` may say that it is from `address`; `on_behalf`, if it says by whom, too."""
 
 
 class NoGrants:
@@ -145,7 +145,7 @@ class Strikes(Protocol):
 
     @property
     def strikes_after(self) -> bool:
-        """Tell whether `after` would do anything: a stream that is struck so ends with its first message."""
+        """Return whether `after` would do anything: a stream that is struck so ends with its first message."""
 
     async def after(self, request: web.Request, answer: web.Response) -> web.StreamResponse:
         """Strike after the work is committed; returns the answer to send."""

@@ -72,7 +72,7 @@ class Treatment:
     """The address that images of the mail itself get; `{id}` in it is the attachment's id."""
 
     def __bool__(self) -> bool:
-        """Tell whether anything is done at all."""
+        """Return whether anything is done at all."""
         return self != _NOTHING
 
 

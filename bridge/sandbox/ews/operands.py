@@ -98,24 +98,24 @@ def persons_name(path: Path) -> str | None:
 
 
 def is_list(path: Path) -> bool:
-    """Tell whether a property holds a list of values."""
+    """Return whether a property holds a list of values."""
     return path.key is not None and _LIST.fullmatch(path.key) is not None
 
 
 def is_recipients(path: Path) -> bool:
-    """Tell whether a property is a list of people."""
+    """Return whether a property is a list of people."""
     return path.key is not None and path.key.startswith("recipients:")
 
 
 def is_text(path: Path) -> bool:
-    """Tell whether a property holds text, so that a part of it may be looked for."""
+    """Return whether a property holds text, so that a part of it may be looked for."""
     if isinstance(path, Extended):
         return path.mapi_type.removesuffix("Array") == "String"
     return path.kind is values.STRING
 
 
 def is_number(path: Path) -> bool:
-    """Tell whether a property holds bits that a mask may be laid on."""
+    """Return whether a property holds bits that a mask may be laid on."""
     if isinstance(path, Extended):
         return path.mapi_type in ("Integer", "Short", "Long")
     return path.kind is values.INTEGER

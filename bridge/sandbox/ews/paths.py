@@ -31,7 +31,7 @@ class Extended:
 
     @property
     def multiple(self) -> bool:
-        """Tell whether it holds a list of values."""
+        """Return whether it holds a list of values."""
         return self.mapi_type.endswith("Array")
 
     def show(self, view: View) -> str:

@@ -77,7 +77,7 @@ class Restriction:
 
     @property
     def reads_items(self) -> bool:
-        """Tell whether each item has to be read, because no index holds what is asked for."""
+        """Return whether each item has to be read, because no index holds what is asked for."""
         return "props" in self.sql
 
 
@@ -291,7 +291,7 @@ def _contains(node: etree._Element, path: Path, needle: str, operand: Operand, i
 
 
 def _is_looked_up(path: Path) -> bool:
-    """Tell whether the table of looked up properties answers for this one; headers may stand in the MIME alone."""
+    """Return whether the table of looked up properties answers for this one; headers may stand in the MIME alone."""
     if path.key is None or is_list(path):
         return False
     return (p.is_named(path.key) and p.header_of(path.key) is None) or path.key in _LOOKED_UP

@@ -83,7 +83,7 @@ class ItemShape:
 
     @property
     def ids_only(self) -> bool:
-        """Tell whether nothing but the id is asked for."""
+        """Return whether nothing but the id is asked for."""
         named = self.others.wanted if self.others is not None else {"item:ItemId"}
         return not self.extended and not self.after and named == {"item:ItemId"}
 

@@ -244,7 +244,7 @@ class _Writer:
 
     @property
     def open(self) -> bool:
-        """Tell whether the client is still there."""
+        """Return whether the client is still there."""
         return not self._gone and self._http.transport is not None and not self._http.transport.is_closing()
 
     async def envelope(self, content: str, *, events: bool = False) -> None:

@@ -145,7 +145,7 @@ class Subscriptions:
         return len(lost)
 
     def is_known(self, subscription: Subscription) -> bool:
-        """Tell whether the subscription has not ended."""
+        """Return whether the subscription has not ended."""
         with self._lock:
             return subscription.id in self._known
 
@@ -187,7 +187,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Tell whether a text has the form of a subscription's id, known or not."""
+    """Return whether a text has the form of a subscription's id, known or not."""
     try:
         raw = b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -44,7 +44,7 @@ class SyncState:
 
     @property
     def finished(self) -> bool:
-        """Tell whether the round is over, so that the next one may begin."""
+        """Return whether the round is over, so that the next one may begin."""
         return self.made >= self.until and self.changed >= self.until
 
     def text(self) -> str:

@@ -162,7 +162,7 @@ Exchange2013_SP1: recoverableitemsdiscoveryholds archiverecoverableitemsdiscover
 
 
 def knows(version: SchemaVersion, uri: str) -> bool:
-    """Tell whether a version knows the property of a FieldURI."""
+    """Return whether a version knows the property of a FieldURI."""
     return version >= _PROPERTIES.get(uri, UNNAMED)
 
 

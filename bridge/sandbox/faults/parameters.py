@@ -24,7 +24,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Tell whether a rule must give the value."""
+        """Return whether a rule must give the value."""
         return self.default is _REQUIRED
 
 

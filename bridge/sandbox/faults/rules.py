@@ -76,7 +76,7 @@ class Rule:
         return KINDS[self.kind].stage
 
     def concerns(self, call: Call) -> bool:
-        """Tell whether the call is of the kind that the rule speaks of."""
+        """Return whether the call is of the kind that the rule speaks of."""
         return (
             (self.service is None or call.service == self.service)
             and (self.operations is None or call.operation in self.operations)
@@ -85,11 +85,11 @@ class Rule:
         )
 
     def due(self) -> bool:
-        """Tell whether the call that was just counted is struck, as far as its number says."""
+        """Return whether the call that was just counted is struck, as far as its number says."""
         return not self.spent() and (self.nth is None or self.seen in self.nth)
 
     def spent(self) -> bool:
-        """Tell whether the rule has fired as often as it may."""
+        """Return whether the rule has fired as often as it may."""
         return self.times is not None and self.fired >= self.times
 
     def drawn(self, item: int = 0) -> bool:

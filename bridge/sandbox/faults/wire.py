@@ -34,7 +34,7 @@ class Written(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """Tell whether another call may come on the connection."""
+        """Return whether another call may come on the connection."""
         return self._goes_on
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - as overridden

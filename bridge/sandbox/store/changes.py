@@ -143,7 +143,7 @@ def last(db: sqlite3.Connection) -> int:
 
 
 def is_kept(db: sqlite3.Connection, seq: int) -> bool:
-    """Tell whether everything after the entry `seq` is still in the log, and that entry is no later than the last."""
+    """Return whether everything after the entry `seq` is still in the log, and that entry is no later than the last."""
     first, latest = db.execute("SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM changes").fetchone()
     return int(first) - 1 <= seq <= int(latest)
 
@@ -160,7 +160,7 @@ def number_now(db: sqlite3.Connection) -> int:
 
 
 def knows_since(db: sqlite3.Connection, number: int) -> bool:
-    """Tell whether all changes after a number are still in the log, and the number was given out at all."""
+    """Return whether all changes after a number are still in the log, and the number was given out at all."""
     if number > number_now(db):
         return False
     first_seq = db.execute("SELECT min(seq) FROM changes").fetchone()[0]
@@ -201,7 +201,7 @@ def items_changed(
 
 
 def only_read_flag(db: sqlite3.Connection, item: int, after: int) -> bool:
-    """Tell whether all that was done to an item after a change number was to mark it read or unread."""
+    """Return whether all that was done to an item after a change number was to mark it read or unread."""
     kinds = {row[0] for row in db.execute("SELECT kind FROM changes WHERE object = ? AND at > ?", (item, after))}
     return kinds == {READ_FLAG}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def is_within(db: sqlite3.Connection, inner: int, outer: int) -> bool:
-    """Tell whether a folder is another one, or lies anywhere below it."""
+    """Return whether a folder is another one, or lies anywhere below it."""
     row = db.execute(
         """WITH RECURSIVE above (id) AS (
              SELECT ? UNION SELECT f.parent FROM folders AS f JOIN above ON f.id = above.id)

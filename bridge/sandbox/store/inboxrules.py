@@ -118,7 +118,7 @@ def _parts(rule: Mapping[str, Any], name: str) -> Iterable[Element]:
 
 
 def _holds(condition: Element, mail: _Arriving) -> bool | None:
-    """Tell whether a condition holds; None for one that asks for nothing."""
+    """Return whether a condition holds; None for one that asks for nothing."""
     name = str(condition.tag).removeprefix(_T)
     if name in _FLAGS:
         return _FLAGS[name](mail) if _truth(condition.text) else None

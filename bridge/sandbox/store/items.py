@@ -184,7 +184,7 @@ def copy(db: sqlite3.Connection, item: Item, to: int) -> Item:
 
 
 def is_associated(item: Item) -> bool:
-    """Tell whether an item is one that clients keep beside a folder's mails."""
+    """Return whether an item is one that clients keep beside a folder's mails."""
     return bool(item.bag.get(p.MESSAGE_FLAGS, 0) & p.FLAG_ASSOCIATED)
 
 

@@ -102,11 +102,11 @@ def test_each_bad_request_is_told_with_its_field_and_kept_as_it_came(site: Site)
         _publish(site, [(body, properties)])
     events: list[dict[str, Any]] = []
 
-    def all_told() -> bool:
+    def all_members() -> bool:
         events.extend(site.events())
         return len(events) >= len(_BAD)
 
-    until(all_told, "an event for each")
+    until(all_members, "an event for each")
 
     assert {(event["event"], event["code"]) for event in events} == {("outbound.failed", "invalid_request")}
     details = [event["detail"] for event in events]

@@ -110,11 +110,11 @@ def test_same_requests_published_three_times_on_both_queues(site: Site) -> None:
     events: list[dict[str, Any]] = []
     worker = site.start()
 
-    def all_told() -> bool:
+    def all_members() -> bool:
         events.extend(site.events())
         return len(events) >= 60
 
-    until(all_told, "60 events", seconds=120)
+    until(all_members, "60 events", seconds=120)
 
     assert site.stop(worker) == 0
     check(site, events, request_ids)

@@ -88,15 +88,15 @@ async def test_a_folder_that_is_no_more_is_seen_before_any_mail_goes_there(
     sandbox: SandboxProcess, inbox: EwsInbox, how: str
 ) -> None:
     person = Person(sandbox, _ADDRESS)
-    assert (await inbox.count_aside()).target_missing
+    assert (await inbox.count_folders()).target_missing
     assert person.codes(_CREATE) == ["NoError"]
-    assert [(await inbox.count_aside()).target_missing for _ in range(2)] == [False, False]
+    assert [(await inbox.count_folders()).target_missing for _ in range(2)] == [False, False]
     folder, _ = _folder(sandbox)
     assert person.codes(_MEDDLED[how].format(id=f'<t:FolderId Id="{folder}"/>')) == ["NoError"]
 
-    assert (await inbox.count_aside()).target_missing
+    assert (await inbox.count_folders()).target_missing
     assert person.codes(_CREATE) == ["NoError"]
-    assert not (await inbox.count_aside()).target_missing
+    assert not (await inbox.count_folders()).target_missing
 
 
 async def test_a_folder_that_is_gone_between_two_looks_loses_no_receipt(

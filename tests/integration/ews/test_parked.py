@@ -89,14 +89,14 @@ async def test_a_mail_is_parked_where_it_is_found_whatever_became_of_the_folder(
 
     assert len(await parked.list_parked()) == 1
     assert await inbox.count(PARKED_FOLDER) == 1
-    seen = await inbox.count_aside()
+    seen = await inbox.count_folders()
     assert (seen.junk, seen.parked, seen.parked_codes) == (0, 1, {"mail_unreadable": 1})
 
 
 async def test_parked_mail_and_junk_are_counted_by_whoever_looks(sandbox: SandboxProcess, client: EwsClient) -> None:
     """One that has looked before anything was parked, and another one."""
     inbox = EwsInbox(client, _ADDRESS)
-    assert (await inbox.count_aside())[:2] == (0, 0)
+    assert (await inbox.count_folders())[:2] == (0, 0)
     junk = f"From: cad@example.com\r\nTo: {_ADDRESS}\r\nSubject: one\r\n\r\nx\r\n".encode()
     sandbox.deliver(_ADDRESS, junk)
     [ref] = (await inbox.list_waiting("inbox", limit=10)).refs
@@ -106,8 +106,8 @@ async def test_parked_mail_and_junk_are_counted_by_whoever_looks(sandbox: Sandbo
 
     await _park(sandbox, inbox, "two")
 
-    assert (await inbox.count_aside())[:2] == (1, 1)
-    assert (await EwsInbox(client, _ADDRESS).count_aside())[:2] == (1, 1)
+    assert (await inbox.count_folders())[:2] == (1, 1)
+    assert (await EwsInbox(client, _ADDRESS).count_folders())[:2] == (1, 1)
 
 
 async def test_a_mailbox_is_measured_against_its_quota(sandbox: SandboxProcess, client: EwsClient) -> None:
@@ -115,11 +115,11 @@ async def test_a_mailbox_is_measured_against_its_quota(sandbox: SandboxProcess, 
     await _park(sandbox, EwsInbox(client, _ADDRESS), "parked")
     inbox = EwsInbox(client, _ADDRESS)
     sandbox.deliver(_ADDRESS, f"From: cad@example.com\r\nTo: {_ADDRESS}\r\n\r\n".encode() + b"x" * 100_000)
-    before = (await inbox.count_aside()).size
+    before = (await inbox.count_folders()).size
     sandbox.deliver(_ADDRESS, f"From: cad@example.com\r\nTo: {_ADDRESS}\r\n\r\n".encode() + b"x" * 100_000)
 
     with sandbox.settings(mailboxes={_ADDRESS: {"mailbox_bytes": 1 << 20}}):
-        after = (await inbox.count_aside()).size
+        after = (await inbox.count_folders()).size
 
     assert before is not None
     assert after is not None

@@ -43,7 +43,7 @@ class Reading:
             clock=SystemClock(),
             emit=self.events.append,
             health=self.health,
-            options=IngestOptions(poll_seconds=0.05, retry=RetryPolicy(0.2, 0.5, 0.5)),
+            options=IngestOptions(poll_interval_seconds=0.05, retry=RetryPolicy(0.2, 0.5, 0.5)),
         )
 
     def published(self) -> list[str]:

@@ -267,7 +267,7 @@ async def test_who_consumes_hears_when_the_broker_delivers_and_when_not(url: str
         settings = quick(url.replace(f":{broker.amqp_port}/", f":{proxy.port}/"))
         async with (
             RabbitConsumer(settings) as consumer,
-            aclosing(consumer.deliveries(_QUEUE, prefetch=1, exclusive=True, tell=told.put_nowait)) as deliveries,
+            aclosing(consumer.deliveries(_QUEUE, prefetch=1, exclusive=True, report=told.put_nowait)) as deliveries,
         ):
             waiting = asyncio.ensure_future(anext(deliveries))
             async with asyncio.timeout(10):

@@ -54,7 +54,9 @@ def a_reader(reading: Reading) -> MailboxReader:
         emit=reading.events.append,
         health=reading.health,
         options=IngestOptions(
-            poll_seconds=_POLL_SECONDS, retry=RetryPolicy(1 / _SPEED, 60 / _SPEED, 30 / _SPEED), standby_seconds=0.1
+            poll_interval_seconds=_POLL_SECONDS,
+            retry=RetryPolicy(1 / _SPEED, 60 / _SPEED, 30 / _SPEED),
+            standby_seconds=0.1,
         ),
     )
 

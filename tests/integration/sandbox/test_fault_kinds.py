@@ -68,7 +68,7 @@ def _find(raw: RawClient, **given: Any) -> Seen:
 
 
 def _good(body: bytes) -> bool:
-    """Tell whether a body is FindItem's whole and true answer."""
+    """Return whether a body is FindItem's whole and true answer."""
     return etree.fromstring(body).findtext(f".//{MESSAGES}ResponseCode") == "NoError"
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
-    from bridge.ports.broker import Tell
+    from bridge.ports.broker import ReportTrouble
     from bridge.wire.topology import Topology
 
 
@@ -124,13 +124,13 @@ class MemoryBroker:
         self.running = False
         for consumption in self.consumers:
             consumption.return_unsettled()
-            consumption.tell(BrokerUnavailable("the connection was lost"))
+            consumption.report(BrokerUnavailable("the connection was lost"))
 
     def start(self) -> None:
         """Answer again."""
         self.running = True
         for consumption in self.consumers:
-            consumption.tell(None)
+            consumption.report(None)
         self._wake()
 
     def look(self) -> None:
@@ -364,7 +364,7 @@ class MemoryConsumer:
         return None if self._broker.running else BrokerUnavailable.code
 
     async def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
         """Yield the deliveries of a queue for ever; what is unsettled goes back when the iterator is closed."""
         if not 1 <= prefetch <= LARGEST_PREFETCH:
@@ -373,9 +373,9 @@ class MemoryConsumer:
             raise TopologyMissing(f"no queue {queue}")
         if exclusive and any(one.exclusive and one.queue == queue for one in self._broker.consumers):
             raise QueueTaken(f"queue {queue} is in exclusive use")
-        consumption = _Consumption(self._broker, queue, prefetch, exclusive, tell)
+        consumption = _Consumption(self._broker, queue, prefetch, exclusive, report)
         self._broker.consumers.append(consumption)
-        tell(None)
+        report(None)
         try:
             while True:
                 yield await consumption.next()
@@ -393,9 +393,9 @@ class MemoryConsumer:
 
 
 class _Consumption:
-    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, exclusive: bool, tell: Tell) -> None:
+    def __init__(self, broker: MemoryBroker, queue: str, prefetch: int, exclusive: bool, report: ReportTrouble) -> None:
         self.queue = queue
-        self.tell = tell
+        self.report = report
         self.exclusive = exclusive
         self.wake = asyncio.Event()
         self._broker = broker

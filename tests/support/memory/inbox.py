@@ -80,7 +80,7 @@ class MemoryInbox:
         self._fail("count")
         return len(self._in(folder))
 
-    async def count_aside(self) -> FolderCounts:
+    async def count_folders(self) -> FolderCounts:
         """Return what is junk or parked, and what a test says of the mailbox."""
         parked = [mail.ref.message_id for mail in self.mails if mail.folder == PARKED_FOLDER]
         codes = Counter(self.parked.get(message_id, "") for message_id in parked)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.system.reach import reach
-from bridge.cli.check import _Teller, check_all, exit_code
+from bridge.cli.check import _Printer, check_all, exit_code
 from bridge.cli.exits import Exit
 from bridge.doctor.findings import doubtful, failed, ok, skipped
 from bridge.errors import BrokerAccessRefused, MailboxAccessDenied
@@ -88,7 +88,7 @@ def test_what_the_other_side_said_does_not_steer_the_terminal() -> None:
 
 
 def test_the_last_line_counts_the_findings_under_the_names_of_their_states(capsys: pytest.CaptureFixture[str]) -> None:
-    _Teller(as_json=False).sum_up([_WELL, _WELL, _DOUBT, _NOT_TRIED])
+    _Printer(as_json=False).sum_up([_WELL, _WELL, _DOUBT, _NOT_TRIED])
 
     assert capsys.readouterr().out == "2 ok, 0 failed, 1 with a warning, 1 skipped\n"
 

@@ -26,7 +26,7 @@ def role(name: str) -> Role:
 
 
 def grants(user: Role, right: Right) -> bool:
-    """Tell whether RabbitMQ would let the user."""
+    """Return whether RabbitMQ would let the user."""
     pattern = {"publish": user.write, "consume": user.read}.get(right.what, user.configure)
     topics = [topic.write for topic in user.topics if topic.amqp_exchange == right.name]
     by_key = all(re.search(topic, right.routing_key) for topic in topics)

@@ -152,13 +152,13 @@ async def test_none_too_many_go_out_in_any_minute_however_workers_die_and_lose_a
         await asyncio.gather(*workers, return_exceptions=True)
     bench.mailbox._losses.clear()
 
-    def all_told() -> bool:
+    def all_members() -> bool:
         bench.clock.seconds += 0.05
         bench.come_back()
         return {event.request_id for event in bench.events() if event.event != "outbound.delayed"} == set(requests)
 
     async with bench.running():
-        await eventually(all_told)
+        await eventually(all_members)
 
     assert len(bench.mailbox.submissions) <= len(requests)
     assert most_in_a_minute(bench.mailbox.submitted_at) <= 3
@@ -171,11 +171,11 @@ async def test_a_send_whose_answer_comes_late_counts_from_when_it_went_out() -> 
     for number in range(7):
         bench.request(f"r-{number}")
 
-    def all_told() -> bool:
+    def all_members() -> bool:
         bench.come_back()
         return bench.told() == [SENT] * 7
 
     async with bench.running():
-        await eventually(all_told)
+        await eventually(all_members)
 
     assert most_in_a_minute(bench.mailbox.submitted_at) <= 3

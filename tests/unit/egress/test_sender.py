@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from bridge.domain.outbound import OutboundMail
     from bridge.domain.outbound_records import SeenMail
-    from bridge.ports.broker import Tell
+    from bridge.ports.broker import ReportTrouble
     from tests.support.memory.broker import MemoryDelivery
 
 SENT = ("outbound.sent", None)
@@ -648,18 +648,18 @@ async def test_rate_window_is_read_from_the_ledger_at_the_start() -> None:
 class _Interrupted(MemoryConsumer):
     """Its connection is lost and made anew when a test says so."""
 
-    tells: dict[str, Tell]
+    tells: dict[str, ReportTrouble]
 
     def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
-        self.tells = {**getattr(self, "tells", {}), queue: tell}
-        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell)
+        self.tells = {**getattr(self, "tells", {}), queue: report}
+        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, report=report)
 
     def interrupt(self) -> None:
         for error in (BrokerUnavailable(), None):
-            for tell in self.tells.values():
-                tell(error)
+            for report in self.tells.values():
+                report(error)
 
 
 async def test_rate_window_is_read_again_after_the_connection_was_lost() -> None:
@@ -1043,12 +1043,12 @@ class _Unanswered(MemoryConsumer):
     """A broker that does not begin to deliver, and says so of the urgent queue."""
 
     async def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
         if queue == outbound_urgent_queue(ALIAS) and self.says:
-            tell(BrokerUnavailable("no leader"))
+            report(BrokerUnavailable("no leader"))
         await asyncio.Event().wait()
-        async for delivery in super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell):
+        async for delivery in super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, report=report):
             yield delivery
 
     says = False
@@ -1108,10 +1108,10 @@ class _Counted(MemoryConsumer):
     asked = 0
 
     def deliveries(
-        self, queue: str, *, prefetch: int, exclusive: bool, tell: Tell = lambda _: None
+        self, queue: str, *, prefetch: int, exclusive: bool, report: ReportTrouble = lambda _: None
     ) -> AsyncGenerator[MemoryDelivery, None]:
         self.asked += 1
-        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, tell=tell)
+        return super().deliveries(queue, prefetch=prefetch, exclusive=exclusive, report=report)
 
 
 async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one_and_told_once() -> None:

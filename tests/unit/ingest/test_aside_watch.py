@@ -21,7 +21,7 @@ class _Seen(MemoryInbox):
         super().__init__()
         self._seen = list(seen)
 
-    async def count_aside(self) -> FolderCounts:
+    async def count_folders(self) -> FolderCounts:
         junk = self._seen.pop(0)
         if junk is None:
             raise MailboxUnavailable

@@ -75,6 +75,6 @@ def test_an_exchange_that_hangs_shows_within_three_quarters_of_a_minute() -> Non
     """At the worst it begins to right after a listing or a proof; the next one is as far away as it may be."""
     ingest, egress = IngestOptions(), EgressOptions()
 
-    assert ingest.told_seconds + ingest.answer_late_seconds <= 45
+    assert ingest.listing_interval_seconds + ingest.answer_late_seconds <= 45
     assert egress.probe_seconds + egress.answer_late_seconds <= 45
     assert max(ingest.answer_late_seconds, egress.answer_late_seconds) < STALE_AFTER_SECONDS

@@ -15,7 +15,7 @@ from bridge.domain.mail import Listing
 from bridge.domain.notices import Affinity, Notice, StreamGarbled, StreamRefused, StreamSilent, Subscribed
 from bridge.errors import BridgeError, MailboxUnavailable
 from bridge.flow.byte_budget import ByteBudget
-from bridge.ingest.notifications import streams
+from bridge.ingest.notifications import streams as streams_module
 from bridge.ingest.notifications.state import StreamLimits
 from bridge.ingest.notifications.streams import NotificationStreams
 from bridge.ingest.reader import IngestOptions, MailboxReader
@@ -111,10 +111,10 @@ def notifications() -> ScriptedNotifications:
 async def _running(
     notifications: ScriptedNotifications, emit: Callable[[Event], None]
 ) -> AsyncIterator[NotificationStreams]:
-    teller = NotificationStreams(notifications, clock=SystemClock(), emit=emit, limits=_QUICK)
-    running = asyncio.create_task(teller.run())
+    streams = NotificationStreams(notifications, clock=SystemClock(), emit=emit, limits=_QUICK)
+    running = asyncio.create_task(streams.run())
     try:
-        yield teller
+        yield streams
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -134,15 +134,15 @@ async def test_a_mailbox_is_woken_when_its_stream_begins_and_when_mail_comes(
 ) -> None:
     woken: list[str] = []
     emitted: list[Event] = []
-    async with _running(notifications, emitted.append) as teller:
-        part = teller.of("dispatch", "dispatch@example.org", ("inbox",))
+    async with _running(notifications, emitted.append) as streams:
+        part = streams.of("dispatch", "dispatch@example.org", ("inbox",))
         with part.watching(woken.append):
             await _until(lambda: woken == ["connected"], "the stream")
-            assert part.tells
+            assert part.is_notified
             notifications.say(Notice())
             notifications.mail_for("dispatch@example.org")
             await _until(lambda: woken == ["connected", "notified"], "the mail")
-        assert not part.tells
+        assert not part.is_notified
         await _until(lambda: not notifications.subscriptions and not notifications.streams, "the end")
 
     assert [type(event) for event in emitted if event.level != "debug"] == [StreamOpened]
@@ -154,8 +154,8 @@ async def test_a_stream_that_fails_is_opened_again_and_the_mailboxes_are_listed(
 ) -> None:
     woken: list[str] = []
     emitted: list[Event] = []
-    async with _running(notifications, emitted.append) as teller:
-        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+    async with _running(notifications, emitted.append) as streams:
+        with streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
             await _until(lambda: woken == ["connected"], "the stream")
             notifications.say(error)
             await _until(lambda: woken == ["connected", "connected"], "the second stream")
@@ -167,8 +167,8 @@ async def test_a_stream_that_fails_is_opened_again_and_the_mailboxes_are_listed(
 
 async def test_a_lost_subscription_is_made_anew(notifications: ScriptedNotifications) -> None:
     woken: list[str] = []
-    async with _running(notifications, lambda _: None) as teller:
-        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+    async with _running(notifications, lambda _: None) as streams:
+        with streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
             await _until(lambda: woken == ["connected"], "the stream")
             notifications.say(Notice(lost=frozenset(notifications.subscriptions), closed=True))
             await _until(lambda: woken.count("connected") == 2, "the second stream")
@@ -179,34 +179,34 @@ async def test_a_lost_subscription_is_made_anew(notifications: ScriptedNotificat
 async def test_a_loss_that_lasts_is_listed_and_told_once(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_LOST_SECONDS", 0.1)
-    monkeypatch.setattr(streams, "_TOLD_OF_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(streams_module, "_LOST_SECONDS", 0.1)
+    monkeypatch.setattr(streams_module, "_TOLD_OF_AFTER_SECONDS", 0.3)
     woken: list[str] = []
-    async with _running(notifications, lambda _: None) as teller:
-        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
+    async with _running(notifications, lambda _: None) as streams:
+        with streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append):
             await _until(lambda: woken == ["connected"], "the stream")
-            assert teller.told.trouble is None
+            assert streams.status.trouble is None
             notifications.refuse = StreamRefused("ErrorInvalidOperation")
             notifications.say(MailboxUnavailable())
-            await _until(lambda: teller.told.trouble == "stream_refused", "the trouble")
-            assert (teller.told.untold, teller.told.mailboxes) == (1, 1)
+            await _until(lambda: streams.status.trouble == "stream_refused", "the trouble")
+            assert (streams.status.unnotified, streams.status.mailboxes) == (1, 1)
             await _until(lambda: woken != ["connected"], "the listing")
             assert woken == ["connected", "lost"]
 
             notifications.refuse = None
-            await _until(lambda: teller.told.trouble is None, "the end of the trouble")
+            await _until(lambda: streams.status.trouble is None, "the end of the trouble")
             await _until(lambda: woken == ["connected", "lost", "connected"], "the stream")
 
 
 async def test_a_mailbox_that_cannot_be_subscribed_to_says_why(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_TOLD_OF_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(streams_module, "_TOLD_OF_AFTER_SECONDS", 0.1)
     notifications.deny = MailboxUnavailable("ErrorMailboxStoreUnavailable")
     emitted: list[Event] = []
-    async with _running(notifications, emitted.append) as teller:
-        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
-            await _until(lambda: teller.told.trouble == "mailbox_unavailable", "the trouble")
+    async with _running(notifications, emitted.append) as streams:
+        with streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
+            await _until(lambda: streams.status.trouble == "mailbox_unavailable", "the trouble")
 
     failed = [event for event in emitted if isinstance(event, SubscribingFailed)]
     assert {event.mailbox for event in failed} == {"dispatch"}
@@ -219,12 +219,12 @@ async def test_two_hundred_mailboxes_share_one_stream(notifications: ScriptedNot
     def waker(address: str) -> Callable[[str], None]:
         return lambda why: woken.update([f"{address} {why}"])
 
-    async with _running(notifications, lambda _: None) as teller:
+    async with _running(notifications, lambda _: None) as streams:
         with contextlib.ExitStack() as stack:
             names = [f"m{number}@example.org" for number in range(200)]
             for name in names:
-                stack.enter_context(teller.of(name, name, ("inbox",)).watching(waker(name)))
-            await _until(lambda: all(map(teller.tells, names)), "all to be told of")
+                stack.enter_context(streams.of(name, name, ("inbox",)).watching(waker(name)))
+            await _until(lambda: all(map(streams.is_notified, names)), "all to be told of")
             assert [len(ids) for ids, _ in notifications.streams] == [200]
             notifications.mail_for("m7@example.org")
             await _until(lambda: woken["m7@example.org notified"], "the mail")
@@ -235,12 +235,12 @@ async def test_two_hundred_mailboxes_share_one_stream(notifications: ScriptedNot
 async def test_a_worker_that_ends_waits_for_no_answer(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_GOODBYE_SECONDS", 0.2)
+    monkeypatch.setattr(streams_module, "_GOODBYE_SECONDS", 0.2)
     notifications.hang_at_the_end = True
     loop = asyncio.get_running_loop()
-    async with _running(notifications, lambda _: None) as teller:
-        with teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
-            await _until(lambda: teller.tells("dispatch@example.org"), "the stream")
+    async with _running(notifications, lambda _: None) as streams:
+        with streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(lambda _: None):
+            await _until(lambda: streams.is_notified("dispatch@example.org"), "the stream")
         started = loop.time()
 
     assert loop.time() - started < 5
@@ -253,11 +253,11 @@ async def test_a_bug_in_the_decisions_of_all_mailboxes_ends_the_teller(
     def stumble(*_: object) -> object:
         raise KeyError("a bug")
 
-    teller = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
-    monkeypatch.setattr(teller._plan, "next", stumble)
+    streams = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    monkeypatch.setattr(streams._plan, "next", stumble)
 
     with pytest.raises(KeyError):
-        await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
+        await asyncio.wait_for(streams.run(), _PATIENCE_SECONDS)
 
 
 async def test_a_bug_in_what_becomes_of_a_subscription_ends_the_teller(
@@ -268,11 +268,11 @@ async def test_a_bug_in_what_becomes_of_a_subscription_ends_the_teller(
     def stumble(*_: object) -> object:
         raise KeyError("a bug")
 
-    teller = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
-    monkeypatch.setattr(teller._plan, "subscribed", stumble)
+    streams = NotificationStreams(notifications, clock=SystemClock(), emit=lambda _: None, limits=_QUICK)
+    monkeypatch.setattr(streams._plan, "subscribed", stumble)
 
-    with teller.watching("dispatch", "dispatch@example.org", ("inbox",), lambda _: None), pytest.raises(KeyError):
-        await asyncio.wait_for(teller.run(), _PATIENCE_SECONDS)
+    with streams.watching("dispatch", "dispatch@example.org", ("inbox",), lambda _: None), pytest.raises(KeyError):
+        await asyncio.wait_for(streams.run(), _PATIENCE_SECONDS)
 
 
 async def test_a_bug_that_one_mailbox_or_stream_meets_ends_no_notices_of_others(
@@ -287,11 +287,11 @@ async def test_a_bug_that_one_mailbox_or_stream_meets_ends_no_notices_of_others(
         return await subscribe(mailbox, *arguments, **more)
 
     monkeypatch.setattr(notifications, "subscribe", stumble)
-    async with _running(notifications, emitted.append) as teller:
-        broken = teller.of("broken", "broken@example.org", ("inbox",)).watching(lambda _: None)
-        well = teller.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append)
+    async with _running(notifications, emitted.append) as streams:
+        broken = streams.of("broken", "broken@example.org", ("inbox",)).watching(lambda _: None)
+        well = streams.of("dispatch", "dispatch@example.org", ("inbox",)).watching(woken.append)
         with broken, well:
-            await _until(lambda: teller.tells("dispatch@example.org"), "the stream")
+            await _until(lambda: streams.is_notified("dispatch@example.org"), "the stream")
             await _until(lambda: any(isinstance(event, SubscribingFailed) for event in emitted), "the bug to be told")
             notifications.say(KeyError("a bug"))  # type: ignore[arg-type]  # anything but a BridgeError
             await _until(lambda: any(isinstance(event, StreamEnded) for event in emitted), "the stream's end")
@@ -306,7 +306,11 @@ class Bench:
     """A reader that is told of its mailbox."""
 
     def __init__(
-        self, teller: NotificationStreams, *mails: StoredMail, poll_seconds: float = 600.0, told_seconds: float = 600.0
+        self,
+        streams: NotificationStreams,
+        *mails: StoredMail,
+        poll_interval_seconds: float = 600.0,
+        listing_interval_seconds: float = 600.0,
     ) -> None:
         self.inbox = MemoryInbox(*mails)
         self.publisher = ScriptedPublisher()
@@ -320,8 +324,10 @@ class Bench:
             clock=SystemClock(),
             emit=self.events.append,
             health=Health(),
-            options=IngestOptions(poll_seconds=poll_seconds, told_seconds=told_seconds),
-            notices=teller.of("dispatch", "dispatch@example.org", ("inbox",)),
+            options=IngestOptions(
+                poll_interval_seconds=poll_interval_seconds, listing_interval_seconds=listing_interval_seconds
+            ),
+            notices=streams.of("dispatch", "dispatch@example.org", ("inbox",)),
         )
 
     @property
@@ -346,10 +352,10 @@ class Bench:
 async def test_a_mail_that_is_told_of_is_published_though_no_listing_is_due(
     notifications: ScriptedNotifications,
 ) -> None:
-    async with _running(notifications, lambda _: None) as teller:
-        bench = Bench(teller)
+    async with _running(notifications, lambda _: None) as streams:
+        bench = Bench(streams)
         async with bench.reading():
-            await _until(lambda: bench.reader._notices and bench.reader._notices.tells, "the stream")
+            await _until(lambda: bench.reader._notices and bench.reader._notices.is_notified, "the stream")
             await _until(lambda: bench.listings >= 2, "the listing after the stream began")
             bench.inbox.mails.append(a_mail(1))
             notifications.mail_for("dispatch@example.org")
@@ -362,8 +368,8 @@ async def test_a_mail_that_is_told_of_is_published_though_no_listing_is_due(
 async def test_only_a_listing_by_the_clock_while_a_stream_tells_is_unhurried(
     notifications: ScriptedNotifications, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with _running(notifications, lambda _: None) as teller:
-        bench = Bench(teller, poll_seconds=0.05, told_seconds=0.05)
+    async with _running(notifications, lambda _: None) as streams:
+        bench = Bench(streams, poll_interval_seconds=0.05, listing_interval_seconds=0.05)
         hurried: dict[str, bool] = {}
         list_waiting = bench.inbox.list_waiting
 
@@ -381,8 +387,8 @@ async def test_only_a_listing_by_the_clock_while_a_stream_tells_is_unhurried(
 
 
 async def test_a_mailbox_takes_part_only_while_its_lease_is_held(notifications: ScriptedNotifications) -> None:
-    async with _running(notifications, lambda _: None) as teller:
-        bench = Bench(teller)
+    async with _running(notifications, lambda _: None) as streams:
+        bench = Bench(streams)
         name = reader_lease("dispatch")
         bench.publisher.taken.add(name)
         async with bench.reading():
@@ -396,8 +402,8 @@ async def test_a_mailbox_takes_part_only_while_its_lease_is_held(notifications: 
 
 
 async def test_a_flood_of_notices_is_no_flood_of_listings(notifications: ScriptedNotifications) -> None:
-    async with _running(notifications, lambda _: None) as teller:
-        bench = Bench(teller)
+    async with _running(notifications, lambda _: None) as streams:
+        bench = Bench(streams)
         async with bench.reading():
             await _until(lambda: notifications.streams, "the stream")
             until = asyncio.get_running_loop().time() + 1.0

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 LEASE = "mail.lease.inbound.dispatch"
 QUICK = IngestOptions(
-    poll_seconds=0.01,
+    poll_interval_seconds=0.01,
     standby_seconds=0.01,
     retry=RetryPolicy(first_seconds=0.05, pause_seconds=0.05, longest_seconds=0.05),
 )
@@ -411,7 +411,7 @@ async def test_a_look_that_meets_a_bug_does_not_hide_it() -> None:
 
 async def test_an_ordinary_wait_of_a_reader_is_not_stale_and_one_that_does_not_end_is() -> None:
     """It waited for up to 90 s, and was told as hanging after 45."""
-    bench = Bench(options=IngestOptions(poll_seconds=30.0))
+    bench = Bench(options=IngestOptions(poll_interval_seconds=30.0))
     async with running(bench):
         await eventually(lambda: status(bench) == "ok" and bench.health._parts[bench.reader.part].silent_until > 0)
 

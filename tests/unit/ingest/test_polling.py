@@ -6,7 +6,7 @@ from bridge.domain.polling import PollSchedule
 
 
 def _pace() -> PollSchedule:
-    return PollSchedule(least_seconds=5, most_seconds=15, told_seconds=30)
+    return PollSchedule(least_seconds=5, most_seconds=15, listing_interval_seconds=30)
 
 
 def _quiet(pace: PollSchedule, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:

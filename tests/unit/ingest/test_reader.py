@@ -331,7 +331,7 @@ async def test_nothing_new_is_published_while_published_mail_cannot_be_removed()
 async def test_a_removal_that_is_refused_is_told_by_the_reason_that_a_person_mends(
     refusal: BridgeError, code: str
 ) -> None:
-    bench = Bench(a_mail(1), options=IngestOptions(poll_seconds=0.01, retry=RetryPolicy(pause_seconds=0.01)))
+    bench = Bench(a_mail(1), options=IngestOptions(poll_interval_seconds=0.01, retry=RetryPolicy(pause_seconds=0.01)))
     bench.inbox.fails["remove"] = refusal
     running = asyncio.create_task(bench.reader.run(bench.stop))
 
@@ -585,7 +585,7 @@ async def test_much_mail_is_told_of_before_it_is_taken_though_it_is_young() -> N
 
 async def test_mail_in_the_junk_folder_is_counted_and_warned_of() -> None:
     bench = Bench(a_mail(1, folder="junkemail"), a_mail(2, folder="junkemail"))
-    watching = asyncio.create_task(bench.reader.aside.run(bench.stop))
+    watching = asyncio.create_task(bench.reader.folder_watch.run(bench.stop))
 
     while not bench.told(JunkFound):
         await asyncio.sleep(0)
@@ -602,9 +602,9 @@ async def test_mail_in_the_junk_folder_is_a_warning_until_somebody_takes_it_away
     folders: tuple[str, ...], code: str
 ) -> None:
     """Unless it is read as well."""
-    options = IngestOptions(folders=folders, poll_seconds=0.01, aside_seconds=0.01)
+    options = IngestOptions(folders=folders, poll_interval_seconds=0.01, folder_counts_seconds=0.01)
     bench = Bench(a_mail(1, folder="junkemail"), options=options)
-    counting = asyncio.create_task(bench.reader.aside.run(bench.stop))
+    counting = asyncio.create_task(bench.reader.folder_watch.run(bench.stop))
     while not bench.told(JunkCounted):
         await asyncio.sleep(0)
     running = asyncio.create_task(bench.reader.run(bench.stop))
@@ -639,7 +639,7 @@ async def test_what_is_wrong_beside_the_inbox_is_told_without_any_mail_until_it_
     what: str, code: str, ready: bool
 ) -> None:
     """At once, though no listing is due for long; a mailbox that takes no more mail, or lets none go, is not ready."""
-    options = IngestOptions(poll_seconds=1_000, aside_seconds=0.01)
+    options = IngestOptions(poll_interval_seconds=1_000, folder_counts_seconds=0.01)
     bench = Bench(options=options)
     running = asyncio.create_task(bench.reader.run(bench.stop))
 
@@ -676,7 +676,7 @@ async def test_what_is_wrong_beside_the_inbox_is_told_without_any_mail_until_it_
 
 async def test_looks_beside_the_inbox_that_fail_again_and_again_are_told_while_mail_is_read() -> None:
     """Reading meets no such trouble: nobody would know that junk, parked mail and a full mailbox go unseen."""
-    bench = Bench(options=IngestOptions(poll_seconds=1_000, aside_seconds=0.01))
+    bench = Bench(options=IngestOptions(poll_interval_seconds=1_000, folder_counts_seconds=0.01))
     bench.inbox.fails["count"] = CallNotPossible()
     running = asyncio.create_task(bench.reader.run(bench.stop))
 

@@ -18,7 +18,7 @@ from tests.support.memory.inbox import StoredMail
 from tests.unit.ingest.doubles import a_mail
 from tests.unit.ingest.test_reader import Bench
 
-POLL_SECONDS = IngestOptions().poll_seconds
+POLL_SECONDS = IngestOptions().poll_interval_seconds
 
 
 class TwoQueues(Bench):

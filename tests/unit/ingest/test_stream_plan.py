@@ -96,7 +96,7 @@ class World:
         bad = {one for one in ids if one not in self.subscriptions or self.server(self.subscriptions[one]) != led_to}
         bad = set(ids) if self.forgetful else bad
         self.streams[stream] = ids
-        self.wakes += self.plan.told(stream, Notice(lost=frozenset(bad), closed=bool(bad)), self.now)
+        self.wakes += self.plan.take_notice(stream, Notice(lost=frozenset(bad), closed=bool(bad)), self.now)
         if bad:
             self.streams.pop(stream, None)
             self.plan.ended(stream, None, self.now)
@@ -119,10 +119,10 @@ class World:
         for one in lost:
             del self.subscriptions[one]
         for stream in list(self.streams):
-            self.wakes += self.plan.told(stream, Notice(lost=frozenset(lost)), self.now)
+            self.wakes += self.plan.take_notice(stream, Notice(lost=frozenset(lost)), self.now)
 
-    def told(self, mailboxes: list[str]) -> bool:
-        return all(self.plan.tells(mailbox) for mailbox in mailboxes)
+    def notified(self, mailboxes: list[str]) -> bool:
+        return all(self.plan.is_notified(mailbox) for mailbox in mailboxes)
 
     def count(self, kind: type) -> int:
         return sum(isinstance(action, kind) for action in self.done)
@@ -143,7 +143,7 @@ def test_two_hundred_mailboxes_of_one_server_share_one_stream(hints: bool) -> No
 
     world.run(60)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert (world.plan.connections, world.plan.subscriptions) == (1, 200)
     assert world.count(Subscribe) == 200
     assert world.plan.settled
@@ -155,7 +155,7 @@ def test_mailboxes_of_four_servers_share_four_streams(hints: bool) -> None:
 
     world.run(120)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert world.plan.connections == 4
     assert {world.server(world.subscriptions[ids[0]]) for ids in world.streams.values()} == {"s0", "s1", "s2", "s3"}
 
@@ -165,7 +165,7 @@ def test_more_than_a_stream_takes_go_on_another() -> None:
 
     world.run(200)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert sorted(map(len, world.streams.values())) == [50, 200, 200]
 
 
@@ -174,7 +174,7 @@ def test_a_stream_that_is_too_large_for_exchange_is_parted_until_it_fits() -> No
 
     world.run(400)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert max(map(len, world.streams.values())) <= 30
 
 
@@ -183,12 +183,12 @@ def test_mailboxes_beyond_the_last_connection_are_left_to_listing() -> None:
 
     world.run(60)
 
-    assert sum(map(world.plan.tells, names)) == 20
-    assert world.plan.untold == {"stream_refused": 10}
+    assert sum(map(world.plan.is_notified, names)) == 20
+    assert world.plan.unnotified == {"stream_refused": 10}
     for name in names[:10]:
         world.plan.leave(name)
     world.run(1_300)
-    assert world.told(names[10:])
+    assert world.notified(names[10:])
 
 
 def test_servers_beyond_the_last_connection_are_left_to_listing() -> None:
@@ -196,7 +196,7 @@ def test_servers_beyond_the_last_connection_are_left_to_listing() -> None:
 
     world.run(60)
 
-    assert sum(map(world.plan.tells, names)) == 15
+    assert sum(map(world.plan.is_notified, names)) == 15
     assert len(world.subscriptions) == 15
 
 
@@ -206,9 +206,9 @@ def test_a_mailbox_is_listed_when_its_stream_begins_and_when_it_tells() -> None:
     assert sorted(world.wakes) == [(name, CONNECTED) for name in names]
 
     [(stream, ids)] = world.streams.items()
-    assert world.plan.told(stream, Notice(), world.now) == []
+    assert world.plan.take_notice(stream, Notice(), world.now) == []
     mine = next(one for one in ids if world.subscriptions[one] == "m1")
-    assert world.plan.told(stream, Notice(arrived=frozenset({mine, "other"})), world.now) == [("m1", NOTIFIED)]
+    assert world.plan.take_notice(stream, Notice(arrived=frozenset({mine, "other"})), world.now) == [("m1", NOTIFIED)]
 
 
 def test_a_stream_that_ends_in_order_is_opened_at_once_and_all_are_listed_again() -> None:
@@ -217,10 +217,10 @@ def test_a_stream_that_ends_in_order_is_opened_at_once_and_all_are_listed_again(
     world.wakes.clear()
 
     world.end()
-    assert not any(map(world.plan.tells, names))
+    assert not any(map(world.plan.is_notified, names))
     world.step()
 
-    assert world.told(names)
+    assert world.notified(names)
     assert sorted(world.wakes) == [(name, CONNECTED) for name in names]
     assert world.count(Subscribe) == 3
 
@@ -247,7 +247,7 @@ def test_a_restart_of_exchange_loses_no_place() -> None:
     world.lose_all()
     world.run(60)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert world.plan.connections == before == 2
 
 
@@ -259,7 +259,7 @@ def test_a_mailbox_that_moves_is_told_of_where_it_has_gone(hints: bool) -> None:
     world.move("m3")
     world.run(60)
 
-    assert world.told(names)
+    assert world.notified(names)
     assert world.plan.connections == 2
 
 
@@ -278,7 +278,7 @@ def test_a_server_that_is_gone_is_not_asked_for_ever(silence: BridgeError, forgo
     world.end(MailboxUnavailable("reset"))
     world.run(120)
 
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_one_mailbox_whose_server_is_told_wrongly_finds_its_own() -> None:
@@ -294,7 +294,7 @@ def test_one_mailbox_whose_server_is_told_wrongly_finds_its_own() -> None:
     assert (asked[-1].anchor, asked[-1].affinity) == (mover, None)
     del world.denies[mover]
     world.run(120)
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_a_mailbox_that_was_told_of_for_long_is_subscribed_to_at_once_whatever_was_before() -> None:
@@ -302,12 +302,12 @@ def test_a_mailbox_that_was_told_of_for_long_is_subscribed_to_at_once_whatever_w
     world.run(200)
     world.denies.clear()
     world.run(600)
-    assert world.told(names)
+    assert world.notified(names)
 
     world.lose_all()
     world.run(6)
 
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_a_mailbox_that_comes_and_goes_does_not_have_two_hundred_listed_all_the_time() -> None:
@@ -322,7 +322,7 @@ def test_a_mailbox_that_comes_and_goes_does_not_have_two_hundred_listed_all_the_
 
     assert len(world.wakes) <= 300 * 10 + 200
     world.run(30)
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_one_mailbox_that_is_denied_does_not_hold_up_the_others_and_is_asked_for_slowly() -> None:
@@ -330,8 +330,8 @@ def test_one_mailbox_that_is_denied_does_not_hold_up_the_others_and_is_asked_for
 
     world.run(3_600, each=1)
 
-    assert world.told([name for name in names if name not in {"m0", "m4"}])
-    assert world.plan.untold == {"mailbox_access_denied": 1, "ews_blocked": 1}
+    assert world.notified([name for name in names if name not in {"m0", "m4"}])
+    assert world.plan.unnotified == {"mailbox_access_denied": 1, "ews_blocked": 1}
     assert world.count(Subscribe) <= 8 + 2 * 10
 
 
@@ -340,7 +340,7 @@ def test_a_mailbox_that_is_sick_for_long_holds_up_no_stream() -> None:
 
     world.run(300, each=1)
 
-    assert world.told(names[1:])
+    assert world.notified(names[1:])
 
 
 @pytest.mark.parametrize("error", [StreamRefused("ErrorInvalidOperation"), StreamSilent(), EwsBlocked()])
@@ -349,11 +349,11 @@ def test_where_streams_are_refused_they_are_tried_slowly_and_come_back(error: Br
 
     world.run(3_600, each=1)
 
-    assert world.plan.untold == {error.code: 4}
+    assert world.plan.unnotified == {error.code: 4}
     assert world.count(Open) <= 10
     world.refuses = None
     world.run(700, each=1)
-    assert world.told(names)
+    assert world.notified(names)
 
 
 @pytest.mark.parametrize("where", ["stream", "subscription"])
@@ -362,11 +362,11 @@ def test_after_a_refused_login_streams_come_back_within_a_minute_as_reading_does
     denied = {f"m{number}": error for number in range(4)} if where == "subscription" else {}
     world, names = _world(4, refuses=error if where == "stream" else None, denies=denied)
     world.run(600, each=1)
-    assert world.plan.untold
+    assert world.plan.unnotified
 
     world.refuses, world.denies = None, {}
     world.run(62, each=1)
-    assert world.told(names)
+    assert world.notified(names)
     assert world.count(Open) + world.count(Subscribe) <= 4 * 25
 
 
@@ -375,11 +375,11 @@ def test_where_subscriptions_are_never_known_they_are_made_slowly_and_come_back(
 
     world.run(3_600, each=1)
 
-    assert world.plan.untold == {"stream_refused": 20}
+    assert world.plan.unnotified == {"stream_refused": 20}
     assert world.count(Subscribe) <= 20 * 16
     world.forgetful = False
     world.run(700, each=1)
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_a_throttled_stream_waits_as_long_as_it_is_told() -> None:
@@ -391,7 +391,7 @@ def test_a_throttled_stream_waits_as_long_as_it_is_told() -> None:
     world.run(100)
     assert world.count(Open) == 1
     world.run(40)
-    assert world.told(names)
+    assert world.notified(names)
 
 
 def test_a_newcomer_joins_the_open_stream_and_a_leaver_costs_no_new_one() -> None:
@@ -399,7 +399,7 @@ def test_a_newcomer_joins_the_open_stream_and_a_leaver_costs_no_new_one() -> Non
     world.run(30)
     world.plan.want("m10")
     world.run(10)
-    assert world.told([*names, "m10"])
+    assert world.notified([*names, "m10"])
     assert world.plan.connections == 1
     opened = world.count(Open)
 
@@ -408,7 +408,7 @@ def test_a_newcomer_joins_the_open_stream_and_a_leaver_costs_no_new_one() -> Non
 
     assert "m3" not in world.subscriptions.values()
     assert world.count(Open) == opened
-    assert not world.plan.tells("m3")
+    assert not world.plan.is_notified("m3")
 
 
 def test_a_stream_that_has_said_nothing_is_none_yet() -> None:
@@ -421,7 +421,7 @@ def test_a_stream_that_has_said_nothing_is_none_yet() -> None:
     assert isinstance(opened, Open)
 
     assert plan.connections == 0
-    plan.told(opened.stream, Notice(), 6.0)
+    plan.take_notice(opened.stream, Notice(), 6.0)
     assert plan.connections == 1
 
 
@@ -504,6 +504,6 @@ def test_whatever_happens_no_subscription_is_on_two_streams_and_all_are_told_of_
     world.refuses = None
     world.run(400, each=0.5)
 
-    assert world.told(sorted(wanted))
+    assert world.notified(sorted(wanted))
     assert sorted(world.subscriptions.values()) == sorted(wanted)
     assert world.plan.connections == len(world.streams)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, Doubts, SignedIn, current_token
+from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, RefusedTokens, SignedIn, current_token
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
 from bridge.ports.elapsed import elapsed_seconds
 from bridge.ports.tokens import AccessToken
@@ -148,7 +148,7 @@ async def test_a_connection_that_is_lost_over_its_token_says_so() -> None:
 async def test_doubts_are_told_of_once_a_minute() -> None:
     """A right that is missing is missing in each new token as well, until somebody grants it."""
     source = _Tokens(_token(usable_seconds=60))
-    doubts = Doubts(source)
+    doubts = RefusedTokens(source)
 
     for _ in range(3):
         await doubts.refused(_token(usable_seconds=60))

@@ -102,7 +102,7 @@ def test_a_mail_whose_process_died_of_something_else_is_read_in_another(tmp_path
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), signal.SIGSTOP)", "import time; time.sleep(600)"])
 def test_a_mail_whose_process_stands_still_is_soon_read_in_another(tmp_path: Path, how: str) -> None:
     async def read() -> Sequence[Message]:
-        aside = ParserSubprocesses(child=_script(tmp_path, how), still_seconds=2.0)
+        aside = ParserSubprocesses(child=_script(tmp_path, how), stalled_seconds=2.0)
         try:
             async with asyncio.timeout(60):
                 return (await aside.composed(_MAIL, "dispatch")).messages
@@ -115,7 +115,7 @@ def test_a_mail_whose_process_stands_still_is_soon_read_in_another(tmp_path: Pat
 def test_a_mail_whose_every_process_stands_still_goes_out_with_its_bytes() -> None:
     async def read() -> Sequence[Message]:
         aside = ParserSubprocesses(
-            child=("-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"), still_seconds=1.0
+            child=("-c", "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"), stalled_seconds=1.0
         )
         try:
             async with asyncio.timeout(60):

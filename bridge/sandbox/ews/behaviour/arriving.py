@@ -64,7 +64,7 @@ def next_due(db: sqlite3.Connection) -> int | None:
 
 def is_repeated(db: sqlite3.Connection, address: str, mime: bytes, *, now: int, window: int) -> bool:
     """
-    Tell whether a mailbox had a mail of the same Message-ID and the same time of submission within `window`.
+    Return whether a mailbox had a mail of the same Message-ID and the same time of submission within `window`.
 
     One that it had not is remembered. A mail without either header is like no other.
     """

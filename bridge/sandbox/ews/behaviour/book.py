@@ -247,7 +247,7 @@ class BehaviourSettings:
             named = {address.lower(): own for address, own in mailboxes.items()}
             self._mailboxes = {address: own for address, own in {**self._mailboxes, **named}.items() if own}
             self._keep()
-        self._tell()
+        self._notify()
 
     def moved(self, address: str) -> Move:
         """Return the moves of a mailbox so far."""
@@ -259,7 +259,7 @@ class BehaviourSettings:
             before = self.moved(address)
             self._moves = {**self._moves, address.lower(): Move(before.count + 1, until)}
             self._keep()
-        self._tell()
+        self._notify()
 
     def _keep(self) -> None:
         if self._path is None:
@@ -268,7 +268,7 @@ class BehaviourSettings:
         content = {"settings": self._given, "mailboxes": self._mailboxes, "moves": moves}
         write_atomically(self._path, json.dumps(content, indent=1).encode())
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for listener in self._listeners:
             listener()
 

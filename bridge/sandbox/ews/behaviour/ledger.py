@@ -70,7 +70,7 @@ def departs_at(db: sqlite3.Connection, mailbox: int, limit: int, now: int) -> in
 
 
 def is_over_rate(db: sqlite3.Connection, mailbox: int, limit: int, now: int) -> bool:
-    """Tell whether a mail accepted now would have to wait: what left within the minute, and what waits already."""
+    """Return whether a mail accepted now would have to wait: what left within the minute, and what waits already."""
     left = db.execute(
         "SELECT count(*) FROM behaviour_departed WHERE mailbox = ? AND at > ?", (mailbox, now - MINUTE)
     ).fetchone()[0]

@@ -21,7 +21,7 @@ def held_bytes(db: sqlite3.Connection, mailbox: int) -> int:
 
 
 def is_full(db: sqlite3.Connection, mailbox: int, quota: int | None, *, added: int = 0) -> bool:
-    """Tell whether a mailbox is over its quota, or would be with `added` bytes more."""
+    """Return whether a mailbox is over its quota, or would be with `added` bytes more."""
     if quota is None:
         return False
     # No mailbox holds more than the whole file: that spares counting with quotas as they are by default.

@@ -216,7 +216,7 @@ class ServerBehaviour:
                     self.deliver(address, mime)
 
     def _comes_late(self, address: str) -> bool:
-        """Tell whether a mail for a mailbox does not simply arrive with the settlement of its submission."""
+        """Return whether a mail for a mailbox does not simply arrive with the settlement of its submission."""
         return any(self.book.of(name, address) for name in ("delivery_delay_seconds", "duplicates_dropped_for_seconds"))
 
     def do_due(self) -> float | None:
@@ -247,7 +247,7 @@ class ServerBehaviour:
         self.store.deliver(address, self._as_kept(address, mime))
 
     def has_too_many_recipients(self, mail: SubmittedMail) -> bool:
-        """Tell whether a mail goes to more recipients than its sender may name."""
+        """Return whether a mail goes to more recipients than its sender may name."""
         most = self.book.of("recipients_per_message", mail.mailbox)
         return most is not None and len(mail.recipients) > most
 
@@ -299,7 +299,7 @@ class ServerBehaviour:
         return replace(view, made_anew=remade(view.mime(), at=EXCHANGE.now(), salt=os.urandom(16)))
 
     def is_full(self, address: str, added: int) -> bool:
-        """Tell whether a mailbox has no room for a mail of so many bytes."""
+        """Return whether a mailbox has no room for a mail of so many bytes."""
         limit = self.book.of("mailbox_bytes", address)
         if limit is None:
             return False
@@ -308,7 +308,7 @@ class ServerBehaviour:
             return mailbox is not None and quota.is_full(db, mailbox.id, limit, added=added)
 
     def is_too_big_for(self, address: str, size: int) -> bool:
-        """Tell whether a mail is bigger than a mailbox takes."""
+        """Return whether a mail is bigger than a mailbox takes."""
         limit = self.book.of("receive_bytes", address)
         return limit is not None and size > limit
 

@@ -40,5 +40,5 @@ def touch(db: sqlite3.Connection, now: int) -> int | None:
 
 
 def is_draft_folder(db: sqlite3.Connection, mailbox: int, folder: int) -> bool:
-    """Tell whether a folder is the mailbox's Drafts."""
+    """Return whether a folder is the mailbox's Drafts."""
     return folders.folder(db, mailbox, "drafts").id == folder

@@ -29,7 +29,7 @@ class ViolationError(Exception):
 
 
 def is_known(request: etree._Element) -> bool:
-    """Tell whether the grammar knows a request element of this name."""
+    """Return whether the grammar knows a request element of this name."""
     return request.tag in grammar()[1]
 
 

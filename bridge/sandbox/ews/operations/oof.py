@@ -73,7 +73,7 @@ def settings_of(db: sqlite3.Connection, mailbox: Mailbox) -> dict[str, Any]:
 
 
 def is_away(settings: dict[str, Any]) -> bool:
-    """Tell whether the owner is away now."""
+    """Return whether the owner is away now."""
     now = p.to_micros(EXCHANGE.now())
     scheduled = settings["state"] == "Scheduled" and settings["start"] <= now < settings["end"]
     return bool(settings["state"] == "Enabled" or scheduled)

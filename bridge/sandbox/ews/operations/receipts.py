@@ -26,7 +26,7 @@ SETTLED: Final = "receipt suppressed"
 
 
 def is_pending(db: sqlite3.Connection, item: Item) -> bool:
-    """Tell whether a mail asks for a read receipt that was neither sent nor suppressed; junk gets none."""
+    """Return whether a mail asks for a read receipt that was neither sent nor suppressed; junk gets none."""
     if not item.bag.get(p.READ_RECEIPT_REQUESTED) or item.bag.get(SETTLED):
         return False
     return folders.folder(db, item.mailbox, item.folder).distinguished != "junkemail"

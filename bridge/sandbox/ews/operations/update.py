@@ -163,7 +163,7 @@ def _read_updates(view: View, updates: etree._Element, changes: Changes) -> None
 
 
 def _may_change(path: Field, own: Mapping[str, Field]) -> bool:
-    """Tell whether items of a kind have a property that changes while they are there: an associated one stays one."""
+    """Return whether items of a kind have a property that changes while they are there: an associated one stays one."""
     return path.element in own and path.mask != p.FLAG_ASSOCIATED
 
 
