@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bridge.domain.mail import Fetched, MailRef, ReadMail
     from bridge.errors import BridgeError
     from bridge.flow.byte_budget import ByteBudget
-    from bridge.ingest.mail_memory import MailMemory
+    from bridge.ingest.deferrals import Deferrals
     from bridge.ports.broker import Message
 
 SLOW: Final = "blob_store_slow"
@@ -47,14 +47,14 @@ class LargeMails:
     def __init__(
         self,
         compose: Callable[[ReadMail], Awaitable[Sequence[Message]]],
-        memory: MailMemory,
+        deferrals: Deferrals,
         budget: ByteBudget,
         wake: Callable[[], None],
         *,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._compose = compose
-        self._memory = memory
+        self._deferrals = deferrals
         self._budget = budget
         self._wake = wake
         self._patience_seconds = patience_seconds
@@ -126,7 +126,7 @@ class LargeMails:
         if task.cancelled():
             return
         self._slow = task.exception() is not None
-        self._memory.try_again(SLOW)
+        self._deferrals.try_again(SLOW)
         self._wake()
 
     def _patience(self, ref: MailRef) -> float:

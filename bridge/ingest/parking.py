@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from bridge.domain.mail import MailRef
-    from bridge.ingest.mail_memory import MailMemory
+    from bridge.ingest.known_mails import KnownMails
     from bridge.ports.broker import Publisher, PublishReceipt
     from bridge.ports.clock import Clock
     from bridge.ports.inbox import Inbox
@@ -38,7 +38,7 @@ class MailParking:
         alias: str,
         inbox: Inbox,
         publisher: Publisher,
-        memory: MailMemory,
+        known: KnownMails,
         clock: Clock,
         emit: Emit,
         limit: ParkingLimit | None = None,
@@ -46,7 +46,7 @@ class MailParking:
         self._alias = alias
         self._inbox = inbox
         self._publisher = publisher
-        self._memory = memory
+        self._known = known
         self._clock = clock
         self._emit = emit
         self._limit = limit or ParkingLimit()
@@ -79,7 +79,7 @@ class MailParking:
         if not await self._knows_how_many():
             self.stopped = True
             for ref, code in waiting:
-                self._memory.keep(ref, code)
+                self._known.deferrals.defer(ref, code)
             return
         codes = {ref.item_id: code for ref, code in waiting}
         for start in range(0, len(waiting), _AT_A_TIME):
@@ -91,10 +91,10 @@ class MailParking:
             for removal in await self._inbox.park(announced) if announced else ():
                 code = codes[removal.ref.item_id]
                 if removal.error is None:
-                    self._memory.forget(removal.ref)
+                    self._known.forget(removal.ref)
                     self._emit(MailParked(self._alias, removal.ref.message_id, code))
                 else:
-                    self._memory.keep(removal.ref, removal.error.code)
+                    self._known.deferrals.defer(removal.ref, removal.error.code)
 
     async def _knows_how_many(self) -> bool:
         """
@@ -119,7 +119,7 @@ class MailParking:
         now = self._clock.monotonic()
         self.stopped = not self._window.is_open(now, ref.item_id)
         if self.stopped:
-            self._memory.keep(ref, code)
+            self._known.deferrals.defer(ref, code)
             return None
         self._window.count(now, ref.item_id)
         event = event_v1.build(
@@ -134,5 +134,5 @@ class MailParking:
             return await self._publisher.publish(event_v1.message_of(event))
         except (PublishUnroutable, MessageError) as error:
             # Nobody would hear of it.
-            self._memory.keep(ref, error.code)
+            self._known.deferrals.defer(ref, error.code)
             return None

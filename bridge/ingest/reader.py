@@ -42,9 +42,9 @@ from bridge.flow.waiting import (
     wait_of,
 )
 from bridge.ingest.folder_counts import FolderWatch
+from bridge.ingest.known_mails import KnownMails
 from bridge.ingest.large_mails import LargeMails
 from bridge.ingest.limits import TransferLimits
-from bridge.ingest.mail_memory import MailMemory
 from bridge.ingest.parking import MailParking
 from bridge.ingest.transfer import Transfer
 from bridge.ports.low_priority import low_priority
@@ -152,13 +152,13 @@ class MailboxReader:
         self._emit = emit
         self._health = health
         self._options = options or IngestOptions()
-        self._memory = MailMemory(alias, clock, emit, keep_seconds=self._options.keep_seconds)
-        self._large = LargeMails(compose, self._memory, large_budget or budget, self.wake.set)
+        self._known = KnownMails(alias, clock, emit, keep_seconds=self._options.keep_seconds)
+        self._large = LargeMails(compose, self._known.deferrals, large_budget or budget, self.wake.set)
         self._parking = MailParking(
             alias=alias,
             inbox=inbox,
             publisher=publisher,
-            memory=self._memory,
+            known=self._known,
             clock=clock,
             emit=emit,
             limit=self._options.parking,
@@ -215,7 +215,9 @@ class MailboxReader:
     @property
     def in_flight(self) -> int:
         """How many mails are between their publish and their removal: what a crash now would repeat."""
-        return (self._transferring.unconfirmed if self._transferring is not None else 0) + self._memory.held_count
+        return (
+            self._transferring.unconfirmed if self._transferring is not None else 0
+        ) + self._known.receipts.held_count
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read whenever the mailbox is this worker's, until `stop` is set; what is under way is finished first."""
@@ -237,7 +239,7 @@ class MailboxReader:
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
         self._standing_by.end(owned=True)
-        self._elsewhere, self._removed_before = False, self._memory.removed_count
+        self._elsewhere, self._removed_before = False, self._known.receipts.removed_count
         self._health.begin(self.part)
         self._holds = True
         self._parking.begin()
@@ -274,7 +276,7 @@ class MailboxReader:
             except BridgeError as error:
                 wait, self._is_idle_pass = self._failed(error), False
                 # Not while receipts are held: whoever came next would publish those mails again.
-                if isinstance(error, _MAY_BE_THIS_WORKER) and not self._memory.owes:
+                if isinstance(error, _MAY_BE_THIS_WORKER) and not self._known.receipts.owes:
                     return wait
                 await wait_for_any(wait, ended)
             else:
@@ -297,9 +299,9 @@ class MailboxReader:
 
         Whoever reads it next would publish the others again. Who stops the worker says for how long this may be tried.
         """
-        while self._memory.held_count and not lost.is_set():
+        while self._known.receipts.held_count and not lost.is_set():
             try:
-                await self._transfer().run((), stop)
+                await self._transfer(stop).run(())
             except BridgeError as error:
                 wait = self._failed(error)
                 # Exchange may be back any moment, and there is little time; but what it states counts.
@@ -307,9 +309,9 @@ class MailboxReader:
 
     async def _remove_after_a_bug(self, lost: asyncio.Event) -> None:
         """Try once to remove what is published, before another worker has the mailbox and publishes it again."""
-        if self._memory.held_count and not lost.is_set():
+        if self._known.receipts.held_count and not lost.is_set():
             with contextlib.suppress(Exception):  # the bug is told of, and may be in the removal
-                await asyncio.wait_for(self._transfer().run((), lost), _LAST_REMOVAL_SECONDS)
+                await asyncio.wait_for(self._transfer(lost).run(()), _LAST_REMOVAL_SECONDS)
 
     def _woken(self, reason: str) -> None:
         if not self.wake.is_set():
@@ -326,7 +328,7 @@ class MailboxReader:
             published=published,
             seconds=seconds,
             told=self._is_notified,
-            settled=not (self._staying or self._memory.owes or self._parking.stopped or self._failing_since),
+            settled=not (self._staying or self._known.receipts.owes or self._parking.stopped or self._failing_since),
         )
         return until_tick(wait, self._clock.monotonic()) if self._is_notified else wait
 
@@ -335,10 +337,10 @@ class MailboxReader:
         if not self._elsewhere:
             self._elsewhere, self._failing_since = True, None
             self._emit(MailboxElsewhere(self.alias))
-        if self._memory.held_count:
+        if self._known.receipts.held_count:
             # Confirmed while the mailbox was this worker's. The receipts are good for ever.
             with contextlib.suppress(BridgeError):  # who reads the mailbox meets the same trouble, and tells of it
-                await self._transfer().run((), stop)
+                await self._transfer(stop).run(())
         await wait_for_any(self._options.standby_seconds * random.uniform(0.5, 1.0), stop)  # noqa: S311 - spread
 
     async def _left_undone(self) -> Sequence[str]:
@@ -379,11 +381,11 @@ class MailboxReader:
     async def _read_folder(self, folder: str, stop: asyncio.Event) -> int:
         """Move what waits behind the mails that are known to stay, and now and then what waits in the whole folder."""
         front = self._fronts.get(folder)
-        if front is not None and front.is_good(self._clock.monotonic(), self._memory.changes):
+        if front is not None and front.is_good(self._clock.monotonic(), self._known.deferrals.changes):
             published = await self._read_behind(folder, front, stop)
             if published is not None:
                 return published
-        made = KnownFront(self._memory.changes)
+        made = KnownFront(self._known.deferrals.changes)
         published = await self._read_pages(folder, made, 0, stop, known=front)
         if not stop.is_set():
             made.listed(self._clock.monotonic(), self._options.keep_seconds)
@@ -414,25 +416,25 @@ class MailboxReader:
         """
         published, behind, wakes = 0, offset > 0, self._wakes
         while not stop.is_set():
-            if self._memory.too_many_stuck:
-                self._memory.try_stuck_again()
-            if self._memory.held_count:
+            if self._known.receipts.too_many_unremovable:
+                self._known.receipts.retry_unremovable()
+            if self._known.receipts.held_count:
                 # Before anything new is published: what is confirmed must be removable.
-                await self._transfer().run((), stop)
+                await self._transfer(stop).run(())
             listing = await self._list(folder, front, offset, stop, behind=behind)
             if listing is None:
                 break
             refs = listing.refs[1:] if behind else listing.refs
             offset, behind = front.count if behind else offset, False
-            due = self._memory.due(refs)
-            if self._memory.irremovable(refs):
+            due = self._known.due(refs)
+            if self._known.receipts.irremovable(refs):
                 raise RemovalImpossible("Exchange says that removed mails are gone and lists them all the same")
-            transfer = self._transfer()
-            await transfer.run(due, stop)
+            transfer = self._transfer(stop)
+            await transfer.run(due)
             published += transfer.published
-            staying = Counter(filter(None, map(self._memory.kept_code, refs)))
+            staying = Counter(filter(None, map(self._known.code, refs)))
             self._staying += staying
-            front.extend(refs, self._memory.standing)
+            front.extend(refs, self._known.standing)
             if listing.complete or not listing.refs:
                 break
             offset += staying.total()
@@ -467,12 +469,12 @@ class MailboxReader:
                 self._note(folder, listing.total, listing.refs[0].received_at if listing.refs else None)
         return listing
 
-    def _transfer(self) -> Transfer:
+    def _transfer(self, stop: asyncio.Event) -> Transfer:
         self._transferring = Transfer(
             alias=self.alias,
             inbox=self._inbox,
             publisher=self._publisher,
-            memory=self._memory,
+            known=self._known,
             parking=self._parking,
             brake=self._brake,
             window=self._window,
@@ -482,12 +484,15 @@ class MailboxReader:
             clock=self._clock,
             emit=self._emit,
             progress=self._goes_on,
+            stop=stop,
         )
         return self._transferring
 
     def _goes_on(self) -> None:
         """Say so; a mail that has left its folder proves all that reading takes, long before a backlog is drained."""
-        says = self._health.proved if self._memory.removed_count > self._removed_before else self._health.progress
+        says = (
+            self._health.proved if self._known.receipts.removed_count > self._removed_before else self._health.progress
+        )
         says(self.part)
 
     def _answer_is_late(self) -> None:
@@ -531,7 +536,7 @@ class MailboxReader:
         self._patience.forget()
         if refused := self._staying[PublishRefused.code]:
             # Of all that stays this is told first: queues that take mail wait for some of it, and may get copies.
-            kinds = ", ".join(self._memory.refused_keys) or "none any more"
+            kinds = ", ".join(self._known.deferrals.refused_keys) or "none any more"
             self._health.trouble(
                 self.part, PublishRefused.code, f"{refused} mails stay; refused now: {kinds}; others pass"
             )

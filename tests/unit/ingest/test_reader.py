@@ -207,8 +207,8 @@ async def test_of_the_mails_that_no_queue_wants_one_is_tried_now_and_then() -> N
 async def test_more_unwanted_mails_than_are_remembered_are_fetched_again_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.ingest.mail_memory._UNWANTED_REMEMBERED", 500)
-    monkeypatch.setattr("bridge.ingest.mail_memory._DUE_WHEN_FULL", 20)
+    monkeypatch.setattr("bridge.ingest.deferrals._UNROUTABLE_REMEMBERED", 500)
+    monkeypatch.setattr("bridge.ingest.deferrals._DUE_WHEN_FULL", 20)
     bench = Bench(*(a_mail(n) for n in range(700)), options=IngestOptions())
     bench.publisher.answer = lambda _: PublishUnroutable()
     for _ in range(10):

@@ -29,7 +29,9 @@ async def _until_known(bench: Bench, routing_key: str = "dispatch.auto_reply", *
     known = {mail.ref.message_id for mail in bench.inbox.mails}
     bench.publisher.answer = lambda message: PublishUnroutable() if message.message_id in known else None
     for mail in bench.inbox.mails:
-        bench.reader._memory.keep(mail.ref, "publish_unroutable", at_most_seconds=due_seconds, unwanted_key=routing_key)
+        bench.reader._known.deferrals.defer(
+            mail.ref, "publish_unroutable", at_most_seconds=due_seconds, unroutable_key=routing_key
+        )
     await bench.once()
     assert bench.publisher.ids == []
     bench.inbox.listings.clear()
