@@ -10,16 +10,16 @@ from bridge.domain.outbound_records import EndReason
 from bridge.domain.trusted_time import TIME_UNKNOWN, is_over, is_to_come
 from bridge.domain.unanswered_sends import UnansweredSends
 from bridge.egress.admission.queue import RATE_LIMITED, ConcurrencyLimit
+from bridge.egress.admission.request import RequestAdmission
 from bridge.egress.availability.first_send import FirstSend
 from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.request import GIVEN_UP
 from bridge.egress.send import TIME_UNKNOWN_WAIT_SECONDS, SendRun
+from bridge.egress.unsent_entries import UnsentEntries
 from bridge.errors import (
     BridgeError,
-    CallRefused,
     MailboxThrottled,
     MailboxUnavailable,
-    MessageError,
     OperatorError,
     SendsUnanswered,
     TokenUnavailable,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from bridge.domain.outbound import Mailbox
     from bridge.domain.outbound_records import CreatedDraft
-    from bridge.domain.send_rate import Begun
     from bridge.egress.admission.queue import ConcurrencySlot
     from bridge.egress.admission.rate import SendRate
     from bridge.egress.availability.health import DrainHealth
@@ -50,7 +49,6 @@ _MAILBOX_TROUBLE = frozenset({
 })  # fmt: skip
 
 _LOOK_SECONDS = 1.0
-_HOLD_SECONDS = 5.0  # a mail that is ahead in the line may be done sooner than it must
 
 
 class Attempts:
@@ -62,8 +60,8 @@ class Attempts:
         alias: str,
         sender: Mailbox,
         mailbox: SendingMailbox,
-        pace: SendRate,
-        pauses: Availability,
+        rate: SendRate,
+        availability: Availability,
         health: DrainHealth,
         clock: Clock,
         emit: Emit,
@@ -73,8 +71,8 @@ class Attempts:
         self._alias = alias
         self._sender = sender
         self._mailbox = mailbox
-        self._pace = pace
-        self._pauses = pauses
+        self._rate = rate
+        self._availability = availability
         self._health = health
         self._clock = clock
         self._emit = emit
@@ -86,24 +84,23 @@ class Attempts:
             mailbox,
             sender.address,
             clock,
-            exchange_now=pace.exchange_now,
-            paused=lambda: pauses.paused,
+            exchange_now=rate.exchange_now,
+            paused=lambda: availability.paused,
             wanted=options.self_test,
         )
         self._sends = UnansweredSends()
         health.sends = self._sends
-        self._unsent: set[str] = set()
-        """Entries of the ledger whose calls were refused or never made, and are not marked as that yet."""
+        self._unsent = UnsentEntries(mailbox, lambda: availability.quiet_seconds > 0)
         self.giving_up = asyncio.Event()
         """Set once no answer is waited for that a request can do without."""
 
-    async def visit(self, ticket: QueuedRequest, *, hold: bool) -> AttemptResult:
+    async def make(self, ticket: QueuedRequest, *, hold: bool) -> AttemptResult:
         """Take a request as far as it goes now; `hold` allows to keep it in hand until a quiet time is over."""
         if ticket.request is None:
             return Ended("failed", "invalid_request", str(ticket.invalid))
         conclusion: AttemptResult | None = None
         while conclusion is None:
-            if hold and self._pauses.nearly_over and not await self._held(ticket):
+            if hold and self._availability.nearly_over and not await self._held(ticket):
                 return Released()
             conclusion = await self._in_turn(ticket, ticket.request, hold=hold)
         return conclusion
@@ -114,29 +111,31 @@ class Attempts:
 
         Those behind it wait in their queue meanwhile. False: it is not to be begun here any more.
         """
-        while self._pauses.nearly_over and not ticket.delivery.lost and not self._stopping.is_set():
-            await self._pauses.wait_for_change(_LOOK_SECONDS, self._stopping)
+        while self._availability.nearly_over and not ticket.delivery.lost and not self._stopping.is_set():
+            await self._availability.wait_for_change(_LOOK_SECONDS, self._stopping)
         return not ticket.delivery.lost and not self._stopping.is_set()
 
     async def _in_turn(self, ticket: QueuedRequest, request: OutboundRequest, *, hold: bool) -> AttemptResult | None:
         """Go on when it is one's turn; None where the mailbox was paused before, for a moment only."""
-        if self._pauses.paused:
+        if self._availability.paused:
             return self._waits_for_mailbox(ticket, untouched=True)
-        async with self._pauses.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
-            if self._pauses.paused:  # meanwhile
-                return None if hold and self._pauses.nearly_over else self._waits_for_mailbox(ticket, untouched=True)
+        async with self._availability.turn(urgent=ticket.urgent), self._slots.slot(urgent=ticket.urgent) as slot:
+            if self._availability.paused:  # meanwhile
+                return (
+                    None if hold and self._availability.nearly_over else self._waits_for_mailbox(ticket, untouched=True)
+                )
             try:
                 conclusion = await self._go_on(ticket, request, slot)
             except (OperatorError, TransientError) as error:
-                self._pauses.pause(error)
+                self._availability.pause(error)
                 self._health.report()
                 return self._waits_for_mailbox(ticket)
             if self._sends.too_many:
-                self._pauses.pause(SendsUnanswered(f"{self._sends.in_a_row} in a row"))
+                self._availability.pause(SendsUnanswered(f"{self._sends.in_a_row} in a row"))
                 self._health.report()
                 return conclusion if isinstance(conclusion, Ended) else self._waits_for_mailbox(ticket)
             if isinstance(conclusion, Ended):
-                self._pauses.resume()
+                self._availability.resume()
                 self._health.report()
             elif isinstance(conclusion, RetryLater) and conclusion.code == MailboxThrottled.code:
                 return self._waits_for_quiet(ticket, conclusion)
@@ -156,8 +155,8 @@ class Attempts:
         """
         # After a hand-over Exchange may want quiet, of which it told the other worker alone: one call finds out.
         async with self._reading:
-            if self._pace.others_sent:
-                await self._pace.read(window=True)
+            if self._rate.others_sent:
+                await self._rate.read(window=True)
         if self._in_doubt(ticket):
             return RetryLater(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS, untouched=True)
         try:
@@ -167,11 +166,10 @@ class Attempts:
                 raise
             conclusion = RetryLater(error.code)  # the mailbox's trouble, or that of this request alone
         if isinstance(conclusion, RetryLater) and conclusion.code == MailboxThrottled.code:
-            return (
-                conclusion  # the mailbox pauses: a probe, or an end, would be the call that Exchange asked not to get
-            )
+            # The mailbox pauses: a probe, or an end, would be the call that Exchange asked not to get.
+            return conclusion
         if isinstance(conclusion, RetryLater) and conclusion.code in _MAILBOX_TROUBLE:
-            await self._pace.read()
+            await self._rate.read()
         if isinstance(conclusion, RetryLater) and self.counts(conclusion) and self._gives_up(ticket):
             reason = EndReason("failed", conclusion.code, f"given up after {ticket.attempts + 1} attempts")
             conclusion = await self._send(ticket, request, slot, reason)
@@ -180,7 +178,7 @@ class Attempts:
     async def _send(
         self, ticket: QueuedRequest, request: OutboundRequest, slot: ConcurrencySlot, end_as: EndReason | None
     ) -> AttemptResult:
-        async with self._first.visit() as may_send:
+        async with self._first.attempt() as may_send:
             return await self._run(ticket, request, slot, end_as, may_send)
 
     async def _run(
@@ -191,26 +189,6 @@ class Attempts:
         end_as: EndReason | None,
         may_send: Callable[[], Awaitable[None]],
     ) -> AttemptResult:
-        async def take_turn() -> Begun | RetryLater | Released | None:
-            async with slot.away():
-                await may_send()
-                return await self._pace.gate.take_turn(
-                    recipients=request.recipients, urgent=ticket.urgent, expires_at=request.expires_at
-                )
-
-        async def cleared(attempt: str) -> bool | RetryLater | Released:
-            try:
-                wait = await self._pace.wait_to_send(attempt)
-            except MessageError as error:  # of the reading, not of the mail
-                return RetryLater(error.code)
-            if wait is None:
-                return RetryLater(RATE_LIMITED)
-            if wait <= 0:
-                return True
-            async with slot.away():
-                going_on = await self._pace.gate.hold(min(wait, _HOLD_SECONDS), expires_at=request.expires_at)
-            return False if going_on else Released()
-
         run = SendRun(
             request=request,
             digest=ticket.digest,
@@ -219,23 +197,17 @@ class Attempts:
             alias=self._alias,
             clock=self._clock,
             emit=self._emit,
-            take_turn=take_turn,
-            give_back=self._pace.gate.give_back,
-            settle=self._pace.settle,
-            begins=self._pace.begins,
+            admission=RequestAdmission(self._rate, slot, request, urgent=ticket.urgent, may_send=may_send),
+            unsent=self._unsent,
             giving_up=self.giving_up,
-            cleared=cleared if self._pace.limited else None,
-            in_time=self._pace.in_time,
             abandoned=lambda: ticket.delivery.lost,
-            exchange_now=self._pace.exchange_now,
+            exchange_now=self._rate.exchange_now,
             options=self._options.send,
             end_as=end_as,
             blobs=self._options.blobs,
             untouched=ticket.untouched,
             begun_after=ticket.begun_after,
             sends=self._sends,
-            withdraw=self._unsent.add,
-            mark_withdrawn=self._mark_unsent,
         )
         try:
             conclusion = await run.run(look_first=ticket.met_before or end_as is not None)
@@ -249,32 +221,19 @@ class Attempts:
         else:
             return conclusion
         finally:
-            await self._mark_unsent()
+            await self._unsent.mark()
 
     async def _watch(self, sent: CreatedDraft) -> None:
         """Pause the mailbox where its first mail does not leave Drafts."""
         error = await self._first.watch(sent)
         if error is not None:
-            self._pauses.pause(error)
+            self._availability.pause(error)
             self._health.report()
-
-    async def _mark_unsent(self) -> None:
-        """Best effort: an entry without its mark counts as a send, which is the safe side."""
-        if not self._unsent or self._pauses.quiet_seconds:
-            return
-        entry_ids = list(self._unsent)
-        self._unsent.clear()
-        marks = (self._mailbox.mark_unsent(entry_id) for entry_id in entry_ids)
-        for entry_id, error in zip(entry_ids, await asyncio.gather(*marks, return_exceptions=True), strict=True):
-            if isinstance(error, TransientError | OperatorError) and not isinstance(error, CallRefused):
-                self._unsent.add(entry_id)
-            elif isinstance(error, BaseException) and not isinstance(error, BridgeError):
-                raise error
 
     def _waits_for_mailbox(self, ticket: QueuedRequest, *, untouched: bool = False) -> RetryLater:
         # Urgent ones come back soonest; ordinary ones, of which there may be thousands, less often.
-        code = self._pauses.code or MailboxUnavailable.code
-        seconds = None if ticket.urgent else self._pauses.circulation_seconds()
+        code = self._availability.code or MailboxUnavailable.code
+        seconds = None if ticket.urgent else self._availability.circulation_seconds()
         return RetryLater(code, seconds, untouched=untouched)
 
     def _waits_for_quiet(self, ticket: QueuedRequest, throttled: RetryLater) -> RetryLater:
@@ -289,7 +248,7 @@ class Attempts:
         end_as = None
         if self._gives_up(ticket):
             end_as = GIVEN_UP[MailboxThrottled.code]
-        after = None if ticket.urgent or throttled.after_seconds is None else self._pauses.quiet_seconds
+        after = None if ticket.urgent or throttled.after_seconds is None else self._availability.quiet_seconds
         return replace(throttled, after_seconds=after, end_as=end_as)
 
     def _in_doubt(self, ticket: QueuedRequest) -> bool:

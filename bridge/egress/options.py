@@ -100,7 +100,7 @@ class EgressOptions:
         """
         How many ordinary requests are held: the one whose turn is next, and at most one more.
 
-        Where Exchange's pace is not the limit, so many as are sent at a time, and one slot is left to urgent ones.
+        Where Exchange's rate is not the limit, so many as are sent at a time, and one slot is left to urgent ones.
         """
         most = max(1, self.concurrent_sends - 1)
         return min(2, most) if self.rate.per_minute is not None else most

@@ -36,7 +36,7 @@ class MailboxQueues:
         alias: str,
         health: DrainHealth,
         proof: MailboxProbe,
-        pace: SendRate,
+        rate: SendRate,
         emit: Emit,
         options: EgressOptions,
     ) -> None:
@@ -45,7 +45,7 @@ class MailboxQueues:
         self._alias = alias
         self._health = health
         self._proof = proof
-        self._pace = pace
+        self._rate = rate
         self._emit = emit
         self._options = options
         self._elsewhere = False
@@ -99,5 +99,5 @@ class MailboxQueues:
             self._emit(QueuesElsewhere(self._alias))
         # Also after a lost connection: another may have come and gone before this one was back to hear of it.
         if isinstance(error, QueueTaken | TransientError):
-            self._pace.others_sent = True
+            self._rate.others_sent = True
         self._health.fail(source, error)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from bridge.domain.outbound import Mailbox
     from bridge.domain.send_rate import Begun
+    from bridge.egress.admission.request import SendAdmission
+    from bridge.egress.unsent_entries import UnsentEntries
     from bridge.ports.clock import Clock
     from bridge.ports.outbox import SendingMailbox
     from bridge.telemetry.events import Emit
@@ -64,10 +66,6 @@ _CALLED_TOO_OFTEN = EndReason(
 )
 
 
-async def _nothing() -> None:
-    """Leave them unmarked."""
-
-
 @dataclass(slots=True)
 class SendRun:
     """One visit of a request. Everything it knows may be lost at any moment: the next visit finds out again."""
@@ -79,31 +77,18 @@ class SendRun:
     alias: str
     clock: Clock
     emit: Emit
-    take_turn: Callable[[], Awaitable[Begun | RetryLater | Released | None]]
-    """Returns when the mail may go, or what to do instead of waiting for that; None once it has expired."""
-    give_back: Callable[[Begun], None]
-    """A turn that was not used."""
+    admission: SendAdmission
+    unsent: UnsentEntries
+    """Of the mailbox: gets each entry whose call was refused or never made; marked at the latest after the attempt."""
     abandoned: Callable[[], bool]
     """True once nothing more should be begun for this request here."""
     exchange_now: Callable[[], datetime]
     options: SendOptions = field(default_factory=SendOptions)
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
-    settle: Callable[[Begun, str | None], None] = lambda _turn, _attempt: None
-    """A turn that was used, and the attempt that it was used for."""
-    begins: Callable[[str], None] = lambda _: None
-    """An attempt is about to be entered in the ledger."""
-    cleared: Callable[[str], Awaitable[bool | RetryLater | Released]] | None = None
-    """Tells whether an attempt that is entered may go out now, or what to do instead; False is to look again."""
-    in_time: Callable[[str], bool] = lambda _: True
-    """Tells whether that still counts when the call goes out; asked on any thread."""
     blobs: BlobReader | None = None
     sends: UnansweredSends = field(default_factory=UnansweredSends)
     """Of the mailbox."""
-    withdraw: Callable[[str], None] = lambda _: None
-    """An entry of the ledger whose call was refused or never made: to be marked as such."""
-    mark_withdrawn: Callable[[], Awaitable[None]] = field(default=_nothing)
-    """Marks them, where it can be done; they are marked as well once the visit is over."""
     giving_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
@@ -147,7 +132,7 @@ class SendRun:
         try:
             for _ in range(self.options.steps):
                 if progress.step is Step.REPORT:
-                    if progress.outcome is Outcome.SENT and self.cleared is not None:
+                    if progress.outcome is Outcome.SENT and self.admission.limited:
                         await self._mark_found()
                     return self._ended(progress)
                 if progress.step in _CHANGES and self.abandoned():
@@ -167,7 +152,7 @@ class SendRun:
         # A call that was refused all the same may have worked where its draft is gone: a proxy may have made it twice.
         entry_id = self._open_entry()
         if self._open is not None and entry_id is not None and self._findings.in_drafts(self._open[0]):
-            self.withdraw(entry_id)
+            self.unsent.add(entry_id)
         self._open = self._entry_id = None
 
     def _open_entry(self) -> str | None:
@@ -180,9 +165,9 @@ class SendRun:
     def _end_turn(self) -> None:
         if self._turn is not None:
             if self._attempt is None:
-                self.give_back(self._turn)
+                self.admission.give_back(self._turn)
             else:
-                self.settle(self._turn, self._attempt)
+                self.admission.settle(self._turn, self._attempt)
         self._turn = self._attempt = None
 
     async def _step(self, progress: Progress[str]) -> Progress[str] | AttemptResult:
@@ -195,12 +180,12 @@ class SendRun:
             case Step.AGAIN:
                 # Before the others look: it would count as a call for them.
                 self._withdraw()
-                await self.mark_withdrawn()
+                await self.unsent.mark()
                 await self.clock.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - parts workers that cross each other
                 return protocol.begin(expired=self._over())
             case Step.CREATE if self._turn is None or self._attempt is not None:
                 self._end_turn()
-                turn = await self.take_turn()
+                turn = await self.admission.take_turn()
                 if turn is None:
                     return protocol.begin(expired=True)
                 if isinstance(turn, RetryLater | Released):
@@ -219,9 +204,9 @@ class SendRun:
             return RetryLater(TIME_UNKNOWN, TIME_UNKNOWN_WAIT_SECONDS)
         if self._unanswered and self.sends.too_many:
             return RetryLater(SendsUnanswered.code)
-        if self.cleared is None:
+        if not self.admission.limited:
             return None
-        cleared = await self.cleared(self._own(progress).stamp.attempt)
+        cleared = await self.admission.clear(self._own(progress).stamp.attempt)
         if isinstance(cleared, RetryLater | Released):
             return cleared
         return None if cleared else protocol.not_made(progress)
@@ -285,7 +270,7 @@ class SendRun:
                 return protocol.voided(progress)
             case Step.ENTER:
                 self._attempt = self._own(progress).stamp.attempt
-                self.begins(self._attempt)
+                self.admission.begin(self._attempt)
                 self._entered, self._open = True, (self._attempt, progress.call)
                 self._entry_id = await self.mailbox.enter_begun(
                     self._own(progress).stamp, self.request.recipients, call=progress.call
@@ -332,7 +317,7 @@ class SendRun:
 
     def _in_time(self, own: CreatedDraft) -> bool:
         """Return whether what was decided before the call that sends holds: this process may have been frozen since."""
-        return self._still_wanted() and self.in_time(own.stamp.attempt)
+        return self._still_wanted() and self.admission.in_time(own.stamp.attempt)
 
     async def _create(self) -> Progress[str]:
         self._draft = await create_draft(

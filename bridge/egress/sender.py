@@ -73,7 +73,7 @@ class MailboxSender:
         self._clock = clock
         self._emit = emit
         self._options = options or EgressOptions()
-        self._pauses = Availability(alias, clock, emit, self._options.pauses)
+        self._availability = Availability(alias, clock, emit, self._options.pauses)
         self._consumer = consumer
         self._standing_by = StandingBy(
             roster,
@@ -85,18 +85,18 @@ class MailboxSender:
             health=health,
             emit=emit,
         )
-        self._health = DrainHealth(self.part, health, self._pauses, consumer, self._standing_by)
-        self._mailbox = mailbox = PausingMailbox(mailbox, self._pauses, self._health.report)
-        self._pace = SendRate(mailbox, self._options.rate, clock, alias=alias, emit=emit)
-        self._health.day_left = lambda: self._pace.left()[1]
-        self._proof = MailboxProbe(self._pace, self._pauses, self._health, self._options)
+        self._health = DrainHealth(self.part, health, self._availability, consumer, self._standing_by)
+        self._mailbox = mailbox = PausingMailbox(mailbox, self._availability, self._health.report)
+        self._rate = SendRate(mailbox, self._options.rate, clock, alias=alias, emit=emit)
+        self._health.day_left = lambda: self._rate.left()[1]
+        self._proof = MailboxProbe(self._rate, self._availability, self._health, self._options)
         self._stopping = asyncio.Event()
         self._attempts = Attempts(
             alias=alias,
             sender=sender,
             mailbox=mailbox,
-            pace=self._pace,
-            pauses=self._pauses,
+            rate=self._rate,
+            availability=self._availability,
             health=self._health,
             clock=clock,
             emit=emit,
@@ -109,7 +109,7 @@ class MailboxSender:
             alias=alias,
             health=self._health,
             proof=self._proof,
-            pace=self._pace,
+            rate=self._rate,
             emit=emit,
             options=self._options,
         )
@@ -126,8 +126,8 @@ class MailboxSender:
         self._in_hand: dict[str | None, tuple[asyncio.Lock, int]] = {}
 
     def change_rate(self, limits: RateLimits) -> None:
-        """Keep to other numbers from now on; what was limited stays limited."""
-        self._pace.change(limits)
+        """Apply new rate limits. Does not switch between limited and unlimited."""
+        self._rate.change(limits)
 
     @property
     def part(self) -> str:
@@ -150,7 +150,7 @@ class MailboxSender:
                 tasks.create_task(self._proof.keep_proving(stop))
                 tasks.create_task(
                     keep_sweeping(
-                        self._mailbox, self._pauses, self._options, alias=self.alias, emit=self._emit, stop=stop
+                        self._mailbox, self._availability, self._options, alias=self.alias, emit=self._emit, stop=stop
                     )
                 )
                 tasks.create_task(self._close_gate(stop))
@@ -187,7 +187,7 @@ class MailboxSender:
                 conclusion: AttemptResult = Released()
                 if await self._settler.ready(ticket):
                     # Where requests of other mailboxes come behind it, none is held for the sake of one.
-                    conclusion = await self._attempts.visit(ticket, hold=source != "returned")
+                    conclusion = await self._attempts.make(ticket, hold=source != "returned")
                 await self._settle(ticket, conclusion)
         except BridgeError as error:
             # What has to outlive the request is not confirmed: it stays in its queue.
@@ -220,7 +220,7 @@ class MailboxSender:
             case Ended():
                 await self._settler.end(ticket, conclusion)
             case RetryLater() if not ticket.delivery.lost:
-                counts = conclusion.own or (self._attempts.counts(conclusion) and not self._pauses.paused)
+                counts = conclusion.own or (self._attempts.counts(conclusion) and not self._availability.paused)
                 try:
                     await self._settler.defer(ticket, conclusion, counts=counts)
                 except MessageTooLarge as error:
@@ -232,7 +232,7 @@ class MailboxSender:
         """End a request that is too large to wait in a retry queue, or let it wait for its mailbox in its own queue."""
         if its_own_trouble:
             ending = replace(ticket, end_as=EndReason("failed", error.code, error.detail))
-            conclusion = await self._attempts.visit(ending, hold=False)
+            conclusion = await self._attempts.make(ending, hold=False)
             if isinstance(conclusion, Ended):
                 await self._settler.end(ticket, conclusion)
                 return
@@ -244,12 +244,12 @@ class MailboxSender:
         await stop.wait()
         self._stopping.set()
         asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._attempts.giving_up.set)
-        self._pace.gate.close()
+        self._rate.gate.close()
         self._settler.close()
 
     def _hold(self, change: int) -> None:
         self._held += change
-        tokens, recipients = self._pace.left()
+        tokens, recipients = self._rate.left()
         self._emit(RequestsHeld(self.alias, self._held, tokens, recipients))
         self._health.counted(recipients)
 

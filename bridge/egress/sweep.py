@@ -22,7 +22,7 @@ _BATCH = 100
 
 async def keep_sweeping(
     mailbox: SendingMailbox,
-    pauses: Availability,
+    availability: Availability,
     options: EgressOptions,
     *,
     alias: str,
@@ -37,7 +37,7 @@ async def keep_sweeping(
         await wait_for_any(options.sweep_every_seconds, stop)
         swept = 0
         try:
-            while not stop.is_set() and not pauses.paused:
+            while not stop.is_set() and not availability.paused:
                 deleted = await unless_set(stop, mailbox.sweep(age, limit=_BATCH)) or 0
                 swept += deleted
                 if not deleted:

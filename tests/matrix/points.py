@@ -198,8 +198,8 @@ def _sweep_often(old_before: datetime) -> None:
     """Let this worker sweep again and again, and call old what was stored before this moment."""
     keep, sweep = keep_sweeping, EwsSender.sweep
 
-    async def _keep(mailbox: SendingMailbox, pauses: Availability, options: EgressOptions, **rest: Any) -> None:
-        await keep(mailbox, pauses, replace(options, sweep_every_seconds=_SWEEP_SECONDS), **rest)
+    async def _keep(mailbox: SendingMailbox, availability: Availability, options: EgressOptions, **rest: Any) -> None:
+        await keep(mailbox, availability, replace(options, sweep_every_seconds=_SWEEP_SECONDS), **rest)
 
     async def _sweep(self: EwsSender, _: timedelta, *, limit: int) -> int:
         return await sweep(self, datetime.now(UTC) - old_before, limit=limit)

@@ -347,7 +347,7 @@ async def test_a_mailbox_that_a_bug_stopped_is_not_announced_as_drained() -> Non
     await eventually(lambda: sender.holds)
 
     bench.mailbox.fail_next("prepare", *[ZeroDivisionError()] * 3)  # type: ignore[arg-type]
-    sender._pace.others_sent = True  # so that the next request reads the ledger
+    sender._rate.others_sent = True  # so that the next request reads the ledger
     bench.request("r-2")
     with contextlib.suppress(ZeroDivisionError, ExceptionGroup):
         await asyncio.wait_for(task, 20)

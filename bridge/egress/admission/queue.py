@@ -23,7 +23,7 @@ RATE_LIMITED = "rate_limited"
 
 
 class _WaitQueue:
-    """People in a line; the urgent ones stand in front."""
+    """Waiters in priority order: urgent first, then first come, first served."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[bool, int]] = []
@@ -45,7 +45,7 @@ class _WaitQueue:
         return self._waiting[0] == place
 
     def move(self) -> None:
-        """Let everybody look up."""
+        """Wake all waiters."""
         self._moved.set()
         self._moved = asyncio.Event()
 
@@ -60,7 +60,7 @@ class ConcurrencyLimit:
     def __init__(self, slots: int, clock: Clock) -> None:
         self._free = slots
         self._clock = clock
-        self._line = _WaitQueue()
+        self._queue = _WaitQueue()
 
     @asynccontextmanager
     async def slot(self, *, urgent: bool) -> AsyncIterator[ConcurrencySlot]:
@@ -74,18 +74,18 @@ class ConcurrencyLimit:
 
     async def enter(self, *, urgent: bool) -> None:
         """Take a slot when it is one's turn."""
-        place = self._line.join(urgent=urgent)
+        place = self._queue.join(urgent=urgent)
         try:
-            while not (self._free > 0 and self._line.is_first(place)):
-                await self._line.wait(self._clock, None)
+            while not (self._free > 0 and self._queue.is_first(place)):
+                await self._queue.wait(self._clock, None)
             self._free -= 1
         finally:
-            self._line.leave(place)
+            self._queue.leave(place)
 
     def leave(self) -> None:
         """Give a slot back."""
         self._free += 1
-        self._line.move()
+        self._queue.move()
 
 
 class ConcurrencySlot:
@@ -122,13 +122,13 @@ class RateLimiter:
         self._window = window
         self._clock = clock
         self._longest_wait_seconds = longest_wait_seconds
-        self._line = _WaitQueue()
+        self._queue = _WaitQueue()
         self._closed = False
 
     def close(self) -> None:
         """Let nobody pass any more: the worker stops."""
         self._closed = True
-        self._line.move()
+        self._queue.move()
 
     async def take_turn(
         self, *, recipients: int, urgent: bool, expires_at: datetime | None
@@ -139,15 +139,15 @@ class RateLimiter:
         `RetryLater` where its turn is further away than a request is held for; `Released` where the worker stops. An
         urgent one is to be back in time to stand in the line, before those that wait in it, when the turn comes.
         """
-        place = self._line.join(urgent=urgent)
+        place = self._queue.join(urgent=urgent)
         try:
             while True:
                 if expires_at is not None and is_over(self._clock.known(), expires_at):
                     return None
                 if self._closed:
                     return Released()
-                if not self._line.is_first(place):
-                    await self._line.wait(self._clock, self._until(expires_at))
+                if not self._queue.is_first(place):
+                    await self._queue.wait(self._clock, self._until(expires_at))
                     continue
                 now = self._clock.monotonic()
                 wait = self._window.wait_seconds(now, recipients=recipients, urgent=urgent)
@@ -155,25 +155,25 @@ class RateLimiter:
                     return self._window.take(now, recipients)
                 if wait > self._longest_wait_seconds:
                     return RetryLater(RATE_LIMITED, min(wait, self._longest_wait_seconds / 2) if urgent else wait)
-                await self._line.wait(self._clock, self._until(expires_at, wait))
+                await self._queue.wait(self._clock, self._until(expires_at, wait))
         finally:
-            self._line.leave(place)
+            self._queue.leave(place)
 
     async def hold(self, seconds: float, *, expires_at: datetime | None) -> bool:
         """Return after so long, or once the mail has expired; False as soon as the worker stops."""
         if not self._closed:
-            await self._line.wait(self._clock, self._until(expires_at, seconds))
+            await self._queue.wait(self._clock, self._until(expires_at, seconds))
         return not self._closed
 
     def settle(self, turn: Begun) -> None:
         """Count a turn as used up by now: nothing more goes out for it."""
         self._window.settle(turn, self._clock.monotonic())
-        self._line.move()
+        self._queue.move()
 
     def give_back(self, turn: Begun) -> None:
         """Count a turn no more: the mail was not begun after all."""
         self._window.give_back(turn)
-        self._line.move()
+        self._queue.move()
 
     def _until(self, expires_at: datetime | None, wait: float | None = None) -> float | None:
         known = self._clock.known()

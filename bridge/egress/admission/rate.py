@@ -1,4 +1,4 @@
-"""Exchange's pace and Exchange's clock, as the ledger in the mailbox tells them."""
+"""Exchange's rate and Exchange's clock, as the ledger in the mailbox tells them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SendRate:
         """Whether somebody else may have drained the mailbox since the window was read."""
 
     def change(self, limits: RateLimits) -> None:
-        """Keep to other numbers from now on; what was limited stays limited."""
+        """Apply new rate limits. Does not switch between limited and unlimited."""
         self._limits = limits
         self._window.change(limits)
 
@@ -92,7 +92,7 @@ class SendRate:
 
     @property
     def limited(self) -> bool:
-        """Whether there is any pace to keep to."""
+        """Whether there is any rate to keep to."""
         return self._limits != RateLimits(None, None)
 
     def begins(self, attempt: str) -> None:

@@ -71,7 +71,7 @@ class FirstSend:
         self._failed: tuple[BridgeError, float] | None = None
 
     @asynccontextmanager
-    async def visit(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    async def attempt(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
         """Yield what a visit awaits before it sends: it then goes alone while no mail was seen to leave Drafts."""
         alone = False
 

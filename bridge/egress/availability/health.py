@@ -23,12 +23,12 @@ class DrainHealth:
     """Draining works when the mailbox, both queues and the settling do; or another worker does it."""
 
     def __init__(
-        self, part: str, health: Health, pauses: Availability, consumer: Consumer, standing_by: StandingBy
+        self, part: str, health: Health, availability: Availability, consumer: Consumer, standing_by: StandingBy
     ) -> None:
         self._part = part
         self._standing_by = standing_by
         self._health = health
-        self._pauses = pauses
+        self._availability = availability
         self._consumer = consumer
         self._trouble: dict[str, tuple[str, str]] = {}
         self._unproved = {"urgent", "ordinary"}
@@ -48,7 +48,7 @@ class DrainHealth:
         """
         Whether another worker drains the urgent queue, or may do so for all that is known.
 
-        Who has it drains the ordinary one, too: two workers would each keep the whole of Exchange's pace, and urgent
+        Who has it drains the ordinary one, too: two workers would each keep the whole of Exchange's rate, and urgent
         requests would overtake nothing.
         """
         code, _ = self._trouble.get("urgent", ("", ""))
@@ -106,12 +106,12 @@ class DrainHealth:
         """Tell health how it is by now."""
         self._day_over = self.day_left() < 1
         taken = {code for code, _ in self._trouble.values()} == {QueueTaken.code}
-        if taken and self._pauses.code is None:
+        if taken and self._availability.code is None:
             self._standing_by.report()
             return
         self._standing_by.end(owned=self.drains)
-        if self._pauses.code is not None:
-            self._health.trouble(self._part, self._pauses.code, self._pauses.detail)
+        if self._availability.code is not None:
+            self._health.trouble(self._part, self._availability.code, self._availability.detail)
         elif self.sends.too_many:
             self._health.trouble(self._part, SendsUnanswered.code, f"{self.sends.in_a_row} in a row")
         elif self._trouble:

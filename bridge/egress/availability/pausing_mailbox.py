@@ -27,9 +27,9 @@ class PausingMailbox:
     are in the middle of something are held back at their next call. `tell` hears of each pause.
     """
 
-    def __init__(self, mailbox: SendingMailbox, pauses: Availability, tell: Callable[[], None]) -> None:
+    def __init__(self, mailbox: SendingMailbox, availability: Availability, tell: Callable[[], None]) -> None:
         self._mailbox = mailbox
-        self._pauses = pauses
+        self._availability = availability
         self._tell = tell
 
     @property
@@ -126,11 +126,11 @@ class PausingMailbox:
         return await self._call(lambda: self._mailbox.sweep(age, limit=limit))
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
-        if quiet := self._pauses.quiet_seconds:
+        if quiet := self._availability.quiet_seconds:
             raise HeldBack("held back", retry_after_seconds=quiet)
         try:
             return await call()
         except MailboxThrottled as error:
-            self._pauses.pause(error)
+            self._availability.pause(error)
             self._tell()
             raise

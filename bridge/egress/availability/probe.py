@@ -29,9 +29,9 @@ _MAY_BE_THIS_WORKER = (MailboxUnavailable, TokenUnavailable, CredentialsRejected
 class MailboxProbe:
     """Probes the mailbox while nothing is sent, more slowly the longer it cannot be used."""
 
-    def __init__(self, pace: SendRate, pauses: Availability, health: DrainHealth, options: EgressOptions) -> None:
-        self._pace = pace
-        self._pauses = pauses
+    def __init__(self, rate: SendRate, availability: Availability, health: DrainHealth, options: EgressOptions) -> None:
+        self._rate = rate
+        self._availability = availability
         self._health = health
         self._options = options
         self._probed_at = time.monotonic()
@@ -44,22 +44,22 @@ class MailboxProbe:
         """Probe until `stop` is set."""
         least = 0.2
         while not stop.is_set():
-            self._pauses.changed.clear()
+            self._availability.changed.clear()
             # Mailboxes that begin together would be probed together ever after, and keep every connection busy at once.
             calm = self._options.probe_seconds * random.uniform(least, 1.0)  # noqa: S311 - spread
             least = 0.9
-            wait = self._pauses.wait_seconds if self._pauses.paused else self._unproved_in(calm)
+            wait = self._availability.wait_seconds if self._availability.paused else self._unproved_in(calm)
             await self._wait_showing_life(wait, stop)
-            if self._pauses.quiet_seconds:  # asked for meanwhile, or a timer that was early
+            if self._availability.quiet_seconds:  # asked for meanwhile, or a timer that was early
                 continue
-            if not self._pauses.paused and self._unproved_in(calm) > 0:  # it was used meanwhile
+            if not self._availability.paused and self._unproved_in(calm) > 0:  # it was used meanwhile
                 continue
-            if not stop.is_set() and not self._pauses.changed.is_set():
+            if not stop.is_set() and not self._availability.changed.is_set():
                 with low_priority():
                     error = await unless_set(stop, self.prove())
                 if (
                     isinstance(error, _MAY_BE_THIS_WORKER)
-                    and self._pauses.paused_for_seconds >= self._options.yield_after_seconds
+                    and self._availability.paused_for_seconds >= self._options.yield_after_seconds
                 ):
                     await self._yield(stop)
 
@@ -71,12 +71,12 @@ class MailboxProbe:
         silent = MailboxUnavailable(f"a look at the ledger has had no answer for {late:g} s")
         try:
             with called_when_late(late, lambda: self._health.fail("answer", silent)):
-                await self._pace.read()
+                await self._rate.read()
         except BridgeError as error:
             trouble = error
-            self._pauses.still(error)
+            self._availability.still(error)
         else:
-            self._pauses.try_again()
+            self._availability.try_again()
         finally:
             self._health.mend("answer")
         self._health.report()
@@ -85,12 +85,12 @@ class MailboxProbe:
     def _unproved_in(self, seconds: float) -> float:
         """Return after how long a mailbox is to be probed, so that for no longer than `seconds` nobody has used it."""
         probed = time.monotonic() - self._probed_at
-        used = seconds - min(probed, self._pace.used_seconds_ago)
+        used = seconds - min(probed, self._rate.used_seconds_ago)
         return max(0.0, min(used, seconds * _OTHERS_PROVE - probed))
 
     async def _yield(self, stop: asyncio.Event) -> None:
         """Let another worker have the queues, for which the mailbox may work; without one they are taken again."""
-        self._pace.others_sent = True
+        self._rate.others_sent = True
         self.back.clear()
         self.yielding.set()
         try:
@@ -101,8 +101,8 @@ class MailboxProbe:
 
     async def _wait_showing_life(self, seconds: float, stop: asyncio.Event) -> None:
         """Wait; a pause that begins meanwhile starts a wait of its own."""
-        while seconds > 0 and not stop.is_set() and not self._pauses.changed.is_set():
+        while seconds > 0 and not stop.is_set() and not self._availability.changed.is_set():
             self._health.alive()
             some = until_tick(min(seconds, LIFE_SECONDS), time.monotonic())
-            await wait_for_any(some, stop, self._pauses.changed)
+            await wait_for_any(some, stop, self._availability.changed)
             seconds -= some

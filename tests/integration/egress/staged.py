@@ -15,6 +15,7 @@ from bridge.domain.trusted_time import TimeSpan
 from bridge.egress.conclusion import Ended
 from bridge.egress.options import SendOptions
 from bridge.egress.send import SendRun
+from bridge.egress.unsent_entries import UnsentEntries
 from bridge.errors import SendOutcomeUnknown, SendRefused
 
 if TYPE_CHECKING:
@@ -58,6 +59,30 @@ class MovingClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(min(seconds, 0.01))
+
+
+class Unlimited:
+    """Lets every mail go out at once."""
+
+    limited = False
+
+    async def take_turn(self) -> Begun:
+        return Begun(0.0, 1)
+
+    def give_back(self, turn: Begun) -> None:
+        """Count nothing."""
+
+    def begin(self, attempt: str) -> None:
+        """Count nothing."""
+
+    async def clear(self, _attempt: str) -> bool:
+        return True
+
+    def in_time(self, _attempt: str) -> bool:
+        return True
+
+    def settle(self, turn: Begun, attempt: str) -> None:
+        """Count nothing."""
 
 
 class StagedMailbox:
@@ -273,9 +298,6 @@ class Stage:
     async def _visit(self, mailbox: StagedMailbox, *, look_first: bool, end_as: EndReason | None) -> None:
         """Visit the request again and again, as its deliveries would, until its end is told."""
 
-        async def take_turn() -> Begun:
-            return Begun(0.0, 1)
-
         for number in range(_ROUNDS):
             run = SendRun(
                 request=self.request,
@@ -285,8 +307,8 @@ class Stage:
                 alias="dispatch",
                 clock=self.clock,
                 emit=lambda _: None,
-                take_turn=take_turn,
-                give_back=lambda _: None,
+                admission=Unlimited(),
+                unsent=UnsentEntries(cast("SendingMailbox", mailbox), quiet=lambda: True),  # none is marked
                 abandoned=lambda: False,
                 exchange_now=lambda: datetime.now(UTC),
                 # The patience of the model may end at any moment; here it is at an end from the first.

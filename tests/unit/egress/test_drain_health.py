@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 def a_health() -> DrainHealth:
     part, health = "mailbox:dispatch:egress", Health()
-    pauses = cast("Availability", SimpleNamespace(code=None, detail=""))
+    availability = cast("Availability", SimpleNamespace(code=None, detail=""))
     standing_by = StandingBy(
         None, "egress", "dispatch", part=part, lease="", look=nothing, health=health, emit=lambda _: None
     )
-    return DrainHealth(part, health, pauses, cast("Consumer", SimpleNamespace(trouble=None)), standing_by)
+    return DrainHealth(part, health, availability, cast("Consumer", SimpleNamespace(trouble=None)), standing_by)
 
 
 async def nothing() -> tuple[str, ...]:

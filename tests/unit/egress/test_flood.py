@@ -60,7 +60,7 @@ def _noted(bench: Bench, codes: list[str]) -> bool:
     return True
 
 
-def _pauses(bench: Bench) -> int:
+def _availability(bench: Bench) -> int:
     return sum(isinstance(event, DrainingPaused) for event in bench.emitted)
 
 
@@ -320,10 +320,10 @@ async def test_mailbox_that_still_gives_no_answers_is_tried_with_one_call_at_a_t
 
     async with bench.running():
         # Those that were on their way when it paused have come to an end by then.
-        await eventually(lambda: _back(bench) and _pauses(bench) >= 3)
+        await eventually(lambda: _back(bench) and _availability(bench) >= 3)
         sent = len(bench.mailbox.submissions)
-        tries = _pauses(bench)
-        await eventually(lambda: _back(bench) and _pauses(bench) >= tries + 8)
+        tries = _availability(bench)
+        await eventually(lambda: _back(bench) and _availability(bench) >= tries + 8)
         more = len(bench.mailbox.submissions) - sent
 
     assert more <= 8 + 1
@@ -335,7 +335,7 @@ async def test_health_says_so_until_a_call_is_answered_though_the_mailbox_can_be
     bench.request()
 
     async with bench.running():
-        await eventually(lambda: _back(bench) and _pauses(bench) > 0)
+        await eventually(lambda: _back(bench) and _availability(bench) > 0)
         probes = bench.mailbox.calls.count("begun_since")
         seen: list[str] = []
         await eventually(lambda: _noted(bench, seen) and bench.mailbox.calls.count("begun_since") >= probes + 5)

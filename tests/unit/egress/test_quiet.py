@@ -194,46 +194,46 @@ async def test_a_mailbox_that_exchange_asks_for_less_without_saying_how_long_pau
 
 def test_a_wait_that_exchange_states_is_kept_exactly_however_often_it_was_stated_before() -> None:
     clock = InstantClock()
-    pauses = Availability(ALIAS, clock, lambda _: None)
+    availability = Availability(ALIAS, clock, lambda _: None)
     for _ in range(12):
-        pauses.still(MailboxThrottled(retry_after_seconds=10))
-        assert 10 <= pauses.wait_seconds <= 11
+        availability.still(MailboxThrottled(retry_after_seconds=10))
+        assert 10 <= availability.wait_seconds <= 11
         clock.seconds += 11
 
 
 def test_of_several_stated_waits_the_one_that_ends_last_counts() -> None:
     clock, emitted = InstantClock(), list[object]()
-    pauses = Availability(ALIAS, clock, emitted.append)
+    availability = Availability(ALIAS, clock, emitted.append)
     for seconds, least, most in [(10, 10, 11), (60, 60, 66), (5, 60, 66), (60, 60, 66)]:
-        pauses.pause(MailboxThrottled(retry_after_seconds=seconds))
-        assert least <= pauses.quiet_seconds == pauses.wait_seconds <= most
+        availability.pause(MailboxThrottled(retry_after_seconds=seconds))
+        assert least <= availability.quiet_seconds == availability.wait_seconds <= most
     assert len(emitted) == 2
 
 
 def test_a_mailbox_that_is_paused_already_is_left_alone_as_long_as_exchange_asks() -> None:
     clock = InstantClock()
-    pauses = Availability(ALIAS, clock, lambda _: None)
-    pauses.pause(MailboxFull())
-    pauses.pause(MailboxThrottled(retry_after_seconds=60))
-    pauses.still(MailboxUnavailable())  # a probe that was on its way
+    availability = Availability(ALIAS, clock, lambda _: None)
+    availability.pause(MailboxFull())
+    availability.pause(MailboxThrottled(retry_after_seconds=60))
+    availability.still(MailboxUnavailable())  # a probe that was on its way
 
-    assert 60 <= pauses.quiet_seconds <= pauses.wait_seconds <= 66
+    assert 60 <= availability.quiet_seconds <= availability.wait_seconds <= 66
 
 
 def test_nothing_ends_a_quiet_time_early_and_a_request_that_ends_after_it_resumes() -> None:
     clock, emitted = InstantClock(), list[object]()
-    pauses = Availability(ALIAS, clock, emitted.append)
-    pauses.pause(_BUSY)
+    availability = Availability(ALIAS, clock, emitted.append)
+    availability.pause(_BUSY)
     for seconds in (0, 59.9):
         clock.seconds = seconds
-        pauses.try_again()  # a probe that was on its way
-        pauses.resume()  # a request whose calls were over
-        pauses.still(HeldBack(retry_after_seconds=pauses.quiet_seconds))
-        assert pauses.paused
+        availability.try_again()  # a probe that was on its way
+        availability.resume()  # a request whose calls were over
+        availability.still(HeldBack(retry_after_seconds=availability.quiet_seconds))
+        assert availability.paused
     clock.seconds = _LATER
-    pauses.resume()
+    availability.resume()
 
-    assert not pauses.paused
+    assert not availability.paused
     assert [type(event) for event in emitted] == [DrainingPaused, DrainingResumed]
 
 
@@ -257,7 +257,7 @@ async def test_requests_are_held_once_the_quiet_time_is_nearly_over_and_go_when_
         assert len(watched.made) == calls
 
         bench.clock.seconds += 23
-        sender._pauses.changed.set()  # the clock of the probe is the machine's
+        sender._availability.changed.set()  # the clock of the probe is the machine's
         await eventually(lambda: _all_told(bench, 10))
 
     assert [stamp.request_id for stamp in watched.submissions][:3] == ["u-1", "r-1", "r-2"]
@@ -285,7 +285,7 @@ async def test_after_a_hand_over_one_call_finds_out_that_exchange_wants_quiet() 
     """However many requests the new owner has in hand by then. (A probe at that moment would be a call of its own.)"""
     bench, watched = _bench(probe_seconds=3600.0)
     async with bench.running() as sender:
-        await eventually(lambda: sender._pace.others_sent and "prepare" in watched.calls)
+        await eventually(lambda: sender._rate.others_sent and "prepare" in watched.calls)
         await _for_a_while()
         watched.made.clear()
         watched.jitter = random.Random(7)

@@ -1009,20 +1009,20 @@ def test_pause_that_exchange_asks_for_is_kept_to_the_second_and_a_little_longer(
     """Mailboxes that were told the same do not all come back in the same moment."""
     waits = set()
     for _ in range(50):
-        pauses = Availability(ALIAS, InstantClock(), lambda _: None)
-        pauses.pause(MailboxThrottled(retry_after_seconds=300))
-        waits.add(pauses.wait_seconds)
+        availability = Availability(ALIAS, InstantClock(), lambda _: None)
+        availability.pause(MailboxThrottled(retry_after_seconds=300))
+        waits.add(availability.wait_seconds)
 
     assert all(300 <= wait <= 330 for wait in waits)
     assert len(waits) > 10
 
 
 def test_pause_that_exchange_asks_for_ends_within_the_hour() -> None:
-    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
+    availability = Availability(ALIAS, InstantClock(), lambda _: None)
 
-    pauses.pause(MailboxThrottled(retry_after_seconds=999_999_999))
+    availability.pause(MailboxThrottled(retry_after_seconds=999_999_999))
 
-    assert pauses.wait_seconds == 3600
+    assert availability.wait_seconds == 3600
 
 
 async def test_send_that_seems_to_be_begun_in_the_future_holds_the_next_one_no_longer_than_a_minute() -> None:
@@ -1146,13 +1146,13 @@ async def test_ordinary_queue_is_left_to_the_worker_that_has_the_urgent_one_and_
 
 
 async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -> None:
-    pauses, order = Availability(ALIAS, InstantClock(), lambda _: None), list[str]()
-    pauses.pause(MailboxFull())
-    pauses.try_again()
+    availability, order = Availability(ALIAS, InstantClock(), lambda _: None), list[str]()
+    availability.pause(MailboxFull())
+    availability.try_again()
     go = asyncio.Event()
 
     async def visit(name: str, *, urgent: bool) -> None:
-        async with pauses.turn(urgent=urgent):
+        async with availability.turn(urgent=urgent):
             order.append(name)
             await go.wait()
 
@@ -1168,8 +1168,8 @@ async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -
 
 async def test_a_pause_is_waited_for_before_the_mailbox_is_probed_again() -> None:
     """Refusals of calls already in flight are one failure, not one for each."""
-    pauses = PauseOptions(first_operator_seconds=300, longest_operator_seconds=300)
-    bench = Bench(options=replace(PLENTY, pauses=pauses))
+    availability = PauseOptions(first_operator_seconds=300, longest_operator_seconds=300)
+    bench = Bench(options=replace(PLENTY, pauses=availability))
     for number in range(6):
         bench.request(f"r-{number}")
     bench.mailbox.fail_next("send", *[MailboxFull("ErrorQuotaExceeded")] * 6)
@@ -1238,21 +1238,21 @@ async def test_a_read_that_timed_out_is_not_repeated_at_once() -> None:
 
 
 def test_requests_of_a_mailbox_that_is_tried_again_in_a_moment_come_back_soon() -> None:
-    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
+    availability = Availability(ALIAS, InstantClock(), lambda _: None)
     waits = []
     for _ in range(4):
-        pauses.still(MailboxUnavailable("ConnectionError"))
-        waits.append((pauses.wait_seconds, pauses.circulation_seconds()))
+        availability.still(MailboxUnavailable("ConnectionError"))
+        waits.append((availability.wait_seconds, availability.circulation_seconds()))
 
     assert waits == [(1, 5), (2, 5), (4, 5), (8, 30)]
 
 
 def test_a_trouble_that_needs_a_person_is_not_waited_out_for_the_failures_of_another() -> None:
     """Three failures of the network and one refused login are no reason for minutes of silence."""
-    pauses = Availability(ALIAS, InstantClock(), lambda _: None)
+    availability = Availability(ALIAS, InstantClock(), lambda _: None)
     waits = []
     for error in [MailboxUnavailable()] * 3 + [MailboxFull()] * 6 + [MailboxUnavailable()]:
-        pauses.still(error)
-        waits.append(pauses.wait_seconds)
+        availability.still(error)
+        waits.append(availability.wait_seconds)
 
     assert waits == [1, 2, 4, 5, 10, 20, 40, 60, 60, 1]

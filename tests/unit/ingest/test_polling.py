@@ -5,85 +5,85 @@ from __future__ import annotations
 from bridge.domain.polling import PollSchedule
 
 
-def _pace() -> PollSchedule:
+def _schedule() -> PollSchedule:
     return PollSchedule(least_seconds=5, most_seconds=15, listing_interval_seconds=30)
 
 
-def _quiet(pace: PollSchedule, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:
-    return pace.after(published=0, seconds=seconds, told=told, settled=settled)
+def _quiet(schedule: PollSchedule, *, seconds: float = 0.1, told: bool = False, settled: bool = True) -> float:
+    return schedule.after(published=0, seconds=seconds, told=told, settled=settled)
 
 
 def test_the_wait_grows_while_nothing_comes_and_begins_anew_with_a_mail() -> None:
-    pace = _pace()
+    schedule = _schedule()
 
-    waits = [_quiet(pace) for _ in range(10)]
+    waits = [_quiet(schedule) for _ in range(10)]
 
     assert waits[0] == 5
     assert waits == sorted(waits)
     assert waits[-1] == 15
-    assert pace.after(published=1, seconds=0.1, told=False, settled=True) == 5
-    assert _quiet(pace) == 6.25
+    assert schedule.after(published=1, seconds=0.1, told=False, settled=True) == 5
+    assert _quiet(schedule) == 6.25
 
 
 def test_where_listing_takes_long_it_is_done_less_often_up_to_a_bound() -> None:
-    assert _quiet(_pace(), seconds=1.2) == 12
-    assert _quiet(_pace(), seconds=60) == 15
-    assert _quiet(_pace(), seconds=60, told=True, settled=False) == 15
+    assert _quiet(_schedule(), seconds=1.2) == 12
+    assert _quiet(_schedule(), seconds=60) == 15
+    assert _quiet(_schedule(), seconds=60, told=True, settled=False) == 15
 
 
 def test_while_a_stream_tells_listing_is_rare() -> None:
-    assert _quiet(_pace(), told=True) == 30
+    assert _quiet(_schedule(), told=True) == 30
 
 
 def test_mailboxes_that_were_woken_together_are_listed_apart_and_stay_so() -> None:
     draws = iter([0.0, 0.5, 1.0, 1.0])
-    pace = PollSchedule(5, 15, 30, lambda: next(draws))
+    schedule = PollSchedule(5, 15, 30, lambda: next(draws))
 
-    assert _quiet(pace, told=True) == 30
-    pace.after_wake(published=0)
-    assert _quiet(pace, told=True) == 18
-    assert _quiet(pace, told=True) == 27
-    pace.after_wake(published=1)
-    assert round(_quiet(pace, told=True)) == 6
+    assert _quiet(schedule, told=True) == 30
+    schedule.after_wake(published=0)
+    assert _quiet(schedule, told=True) == 18
+    assert _quiet(schedule, told=True) == 27
+    schedule.after_wake(published=1)
+    assert round(_quiet(schedule, told=True)) == 6
 
 
 def test_what_must_be_tried_again_is_not_left_to_the_stream() -> None:
-    assert _quiet(_pace(), told=True, settled=False) == 5
+    assert _quiet(_schedule(), told=True, settled=False) == 5
 
 
 def test_after_a_stream_the_wait_begins_with_the_least() -> None:
-    pace = _pace()
+    schedule = _schedule()
     for _ in range(10):
-        _quiet(pace)
-    _quiet(pace, told=True)
+        _quiet(schedule)
+    _quiet(schedule, told=True)
 
-    assert _quiet(pace) <= 6.25
+    assert _quiet(schedule) <= 6.25
 
 
 def test_wake_ups_for_nothing_are_heeded_less_and_less_until_a_mail_comes() -> None:
-    pace = _pace()
+    schedule = _schedule()
 
-    waits = [pace.after_wake(published=0) for _ in range(12)]
+    waits = [schedule.after_wake(published=0) for _ in range(12)]
 
     assert waits[:3] == [0, 0, 0]
     assert waits == sorted(waits)
     assert waits[-1] == 2
-    assert pace.after_wake(published=1) == 0
-    assert pace.after_wake(published=0) == 0
+    assert schedule.after_wake(published=1) == 0
+    assert schedule.after_wake(published=0) == 0
 
 
 def test_wake_ups_for_nothing_that_come_now_and_then_are_no_flood() -> None:
-    pace = _pace()
+    schedule = _schedule()
     for _ in range(12):
-        assert pace.after_wake(published=0) == 0
-        _quiet(pace, told=True)
-        _quiet(pace, told=True)  # the next listing was due before anything woke it
+        assert schedule.after_wake(published=0) == 0
+        _quiet(schedule, told=True)
+        _quiet(schedule, told=True)  # the next listing was due before anything woke it
 
 
 def test_a_flood_of_wake_ups_stays_one_though_each_is_followed_by_a_pass() -> None:
-    pace = _pace()
+    schedule = _schedule()
     for _ in range(12):
-        last = pace.after_wake(published=0)
-        _quiet(pace, told=True)
+        last = schedule.after_wake(published=0)
+        _quiet(schedule, told=True)
 
     assert last == 2
