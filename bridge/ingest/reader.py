@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import operator
 import random
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.domain.batches import Window
-from bridge.domain.concern import in_words
-from bridge.domain.disposition import Pause, RetryPolicy
+from bridge.domain.disposition import RetryPolicy
 from bridge.domain.known_front import KnownFront
 from bridge.domain.parking import ParkingLimit
 from bridge.domain.polling import PollSchedule
 from bridge.domain.publish_brake import PublishBrake
 from bridge.errors import (
     BridgeError,
-    BrokerUnavailable,
     CredentialsRejected,
     MailboxThrottled,
     MailboxUnavailable,
-    ParkingStopped,
-    PublishedTooOften,
-    PublishRefused,
-    PublishUnroutable,
     QueueTaken,
     RemovalImpossible,
     TokenUnavailable,
@@ -34,40 +27,32 @@ from bridge.errors import (
 from bridge.flow.ticks import until_tick
 from bridge.flow.waiting import (
     ANSWER_LATE_SECONDS,
-    Backoff,
     any_of,
-    called_when_late,
-    unless_set,
     wait_for_any,
-    wait_of,
 )
 from bridge.ingest.folder_counts import FolderWatch
 from bridge.ingest.known_mails import KnownMails
 from bridge.ingest.large_mails import LargeMails
 from bridge.ingest.limits import TransferLimits
+from bridge.ingest.listing import FrontChanged, MailboxListing
 from bridge.ingest.parking import MailParking
+from bridge.ingest.reading_health import ReadingHealth
 from bridge.ingest.transfer import Transfer
 from bridge.ports.low_priority import low_priority
 from bridge.telemetry.health import reading_part
 from bridge.telemetry.ingest_events import (
-    BacklogFound,
-    InboxListed,
     MailboxElsewhere,
     MailboxLeft,
     MailboxTaken,
-    ReadingFailed,
-    ReadingResumed,
 )
-from bridge.telemetry.reasons_of_blobs import STORE_TROUBLES
 from bridge.telemetry.stream_events import MailboxWoken
 from bridge.wire.topology import reader_lease
 from bridge.worker.standing_by import StandingBy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import datetime
 
-    from bridge.domain.mail import Listing, ReadMail
+    from bridge.domain.mail import ReadMail
     from bridge.domain.roster import Roster
     from bridge.flow.byte_budget import ByteBudget
     from bridge.ingest.notifications.streams import MailboxNotifications
@@ -112,10 +97,6 @@ class IngestOptions:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
-class _FrontChanged(Exception):  # noqa: N818 - no error: the folder is listed from its beginning
-    """A listing that began behind the mails that stay did not begin where it should have."""
-
-
 class MailboxReader:
     """
     One mailbox, from its folders to the broker, until it is stopped.
@@ -150,7 +131,6 @@ class MailboxReader:
         self._budget = budget
         self._clock = clock
         self._emit = emit
-        self._health = health
         self._options = options or IngestOptions()
         self._known = KnownMails(alias, clock, emit, keep_seconds=self._options.keep_seconds)
         self._large = LargeMails(compose, self._known.deferrals, large_budget or budget, self.wake.set)
@@ -163,12 +143,30 @@ class MailboxReader:
             emit=emit,
             limit=self._options.parking,
         )
+        self._reading = ReadingHealth(
+            alias,
+            self.part,
+            health,
+            clock,
+            emit,
+            known=self._known,
+            parking=self._parking,
+            retry=self._options.retry,
+            answer_late_seconds=self._options.answer_late_seconds,
+        )
+        self._listing = MailboxListing(
+            alias,
+            inbox,
+            clock,
+            emit,
+            self._reading,
+            page_count=self._options.page_count,
+            answer_late_seconds=self._options.answer_late_seconds,
+            wake=self.wake,
+        )
         self._brake = PublishBrake()
         self._window = Window(self._options.limits.unconfirmed)
-        self._patience = Backoff(self._options.retry)
-        self._failing_since: float | None = None
-        self._elsewhere, self._removed_before = False, 0
-        self._holds = self._late_reported = False
+        self._elsewhere = self._holds = False
         self._standing_by = StandingBy(
             roster,
             "ingest",
@@ -180,7 +178,6 @@ class MailboxReader:
             emit=emit,
         )
         self._transferring: Transfer | None = None
-        self._waiting: dict[str, tuple[int, datetime | None]] = {}
         self._staying: Counter[str] = Counter()
         self._fronts: dict[str, KnownFront] = {}
         self._wakes = 0
@@ -193,8 +190,6 @@ class MailboxReader:
             junk_is_read=_JUNK in self._options.folders,
             changed=self.wake.set,  # the next pass says so
         )
-        self._is_idle_pass = False
-        """Whether a stream tells of the mailbox, and it is listed by the clock alone."""
         self._schedule = PollSchedule(
             self._options.poll_interval_seconds,
             self._options.poll_interval_seconds * _QUIET_FACTOR,
@@ -233,14 +228,14 @@ class MailboxReader:
                     await self._stand_by(stop)
                 except BridgeError as error:
                     self._standing_by.end()
-                    wait = self._failed(error)
+                    wait = self._reading.fail(error)
                 await wait_for_any(wait, stop)
 
     async def _read_as_owner(self, stop: asyncio.Event, lost: asyncio.Event) -> float:
         """Read until there is a reason to leave the mailbox; return for how long to leave it to others then."""
         self._standing_by.end(owned=True)
-        self._elsewhere, self._removed_before = False, self._known.receipts.removed_count
-        self._health.begin(self.part)
+        self._elsewhere = False
+        self._reading.begin()
         self._holds = True
         self._parking.begin()
         self._fronts.clear()
@@ -262,36 +257,39 @@ class MailboxReader:
             self._holds = False
             self._emit(MailboxLeft(self.alias, why))
             if why == "lost":
-                self._health.trouble(self.part, BrokerUnavailable.code, "the mailbox's lease was lost")
+                self._reading.lose()
         return wait
 
     async def _read(self, ended: asyncio.Event) -> float:
         woken = False
         while not ended.is_set():
             started = self._clock.monotonic()
-            self._health.progress(self.part)
+            self._reading.alive()
             try:
                 self.wake.clear()
                 published = await self.read_once(ended)
             except BridgeError as error:
-                wait, self._is_idle_pass = self._failed(error), False
+                wait, self._listing.low_priority = self._reading.fail(error), False
                 # Not while receipts are held: whoever came next would publish those mails again.
                 if isinstance(error, _MAY_BE_THIS_WORKER) and not self._known.receipts.owes:
                     return wait
                 await wait_for_any(wait, ended)
             else:
-                self._passed(published)
+                self._report_pass(published)
                 await wait_for_any(self._schedule.after_wake(published=published) if woken else 0.0, ended)
-                woken, self._is_idle_pass = self.wake.is_set(), False
+                woken, self._listing.low_priority = self.wake.is_set(), False
                 wait = self._until_next(published, self._clock.monotonic() - started)
                 if not (published or woken):  # otherwise more may have come meanwhile
-                    self._health.waits(self.part, wait)
+                    self._reading.waits(wait)
                     await wait_for_any(wait, ended, self.wake)
                     woken = self.wake.is_set()
                     if not (woken or ended.is_set()):
-                        self._is_idle_pass = self._is_notified
+                        self._listing.low_priority = self._is_notified
                         self._emit(MailboxWoken(self.alias, "interval"))
         return 0.0
+
+    def _report_pass(self, published: int) -> None:
+        self._reading.finish(published, self._staying, self.folder_watch.concerns)
 
     async def _remove_what_is_held(self, stop: asyncio.Event, lost: asyncio.Event) -> None:
         """
@@ -303,7 +301,7 @@ class MailboxReader:
             try:
                 await self._transfer(stop).run(())
             except BridgeError as error:
-                wait = self._failed(error)
+                wait = self._reading.fail(error)
                 # Exchange may be back any moment, and there is little time; but what it states counts.
                 await wait_for_any(wait if isinstance(error, MailboxThrottled) else min(wait, _LAST_WAIT_SECONDS), lost)
 
@@ -328,14 +326,15 @@ class MailboxReader:
             published=published,
             seconds=seconds,
             told=self._is_notified,
-            settled=not (self._staying or self._known.receipts.owes or self._parking.stopped or self._failing_since),
+            settled=not (self._staying or self._known.receipts.owes or self._parking.stopped or self._reading.failing),
         )
         return until_tick(wait, self._clock.monotonic()) if self._is_notified else wait
 
     async def _stand_by(self, stop: asyncio.Event) -> None:
         self._standing_by.report()
         if not self._elsewhere:
-            self._elsewhere, self._failing_since = True, None
+            self._elsewhere = True
+            self._reading.leave()
             self._emit(MailboxElsewhere(self.alias))
         if self._known.receipts.held_count:
             # Confirmed while the mailbox was this worker's. The receipts are good for ever.
@@ -370,7 +369,7 @@ class MailboxReader:
                 await asyncio.wait({ready, stopped}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 timeout = 1.0
                 if not ready.done() and (trouble := self._publisher.trouble):
-                    self._health.trouble(self.part, trouble)
+                    self._reading.wait_for_broker(trouble)
             if ready.done():
                 await ready
         finally:
@@ -398,7 +397,7 @@ class MailboxReader:
         front.go_on()
         try:
             return await self._read_pages(folder, front, front.count - 1, stop)
-        except _FrontChanged:
+        except FrontChanged:
             self._staying -= front.codes
             self._fronts.pop(folder, None)
             return None
@@ -412,7 +411,7 @@ class MailboxReader:
         Where a front was `known` already, new mail that is heard of on the way does not wait for the end.
 
         Raises:
-            _FrontChanged: The listing began behind a front that is no more what it was.
+            FrontChanged: The listing began behind a front that is no more what it was.
         """
         published, behind, wakes = 0, offset > 0, self._wakes
         while not stop.is_set():
@@ -421,7 +420,7 @@ class MailboxReader:
             if self._known.receipts.held_count:
                 # Before anything new is published: what is confirmed must be removable.
                 await self._transfer(stop).run(())
-            listing = await self._list(folder, front, offset, stop, behind=behind)
+            listing = await self._listing.page(folder, front, offset, stop, behind=behind)
             if listing is None:
                 break
             refs = listing.refs[1:] if behind else listing.refs
@@ -445,30 +444,6 @@ class MailboxReader:
                 self._staying = staying  # what is behind is listed once more, and counted then
         return published
 
-    async def _list(
-        self, folder: str, front: KnownFront, offset: int, stop: asyncio.Event, *, behind: bool
-    ) -> Listing | None:
-        """Return a page of a folder; None once `stop` is set."""
-        started = self._clock.monotonic()
-        page = self._inbox.list_waiting(folder, limit=self._options.page_count, offset=offset)
-        with (
-            low_priority(until=self.wake) if self._is_idle_pass else contextlib.nullcontext(),
-            called_when_late(self._options.answer_late_seconds, self._answer_is_late),
-        ):
-            listing = await unless_set(stop, page)
-        if listing is None:
-            return None
-        self._answered()
-        if behind:
-            if not front.begins(listing.refs):
-                raise _FrontChanged
-            self._note(folder, listing.total, self._waiting[folder][1])
-        else:
-            front.listing_seconds += self._clock.monotonic() - started
-            if offset == 0:
-                self._note(folder, listing.total, listing.refs[0].received_at if listing.refs else None)
-        return listing
-
     def _transfer(self, stop: asyncio.Event) -> Transfer:
         self._transferring = Transfer(
             alias=self.alias,
@@ -483,90 +458,7 @@ class MailboxReader:
             limits=self._options.limits,
             clock=self._clock,
             emit=self._emit,
-            progress=self._goes_on,
+            progress=self._reading.progress,
             stop=stop,
         )
         return self._transferring
-
-    def _goes_on(self) -> None:
-        """Say so; a mail that has left its folder proves all that reading takes, long before a backlog is drained."""
-        says = (
-            self._health.proved if self._known.receipts.removed_count > self._removed_before else self._health.progress
-        )
-        says(self.part)
-
-    def _answer_is_late(self) -> None:
-        """Say so long before the call ends; a trouble that is known already explains it better."""
-        if (state := self._health.state(self.part)) is not None and state.status != "trouble":
-            self._late_reported = True
-            detail = f"a listing has had no answer for {self._options.answer_late_seconds:g} s"
-            self._health.trouble(self.part, MailboxUnavailable.code, detail)
-
-    def _answered(self) -> None:
-        """Say no more that a listing has no answer; the end of the pass says how it is."""
-        if self._late_reported:
-            self._late_reported = False
-            self._health.expect(self.part)
-
-    def _note(self, folder: str, total: int, first: datetime | None) -> None:
-        """Take note of how many mails a folder holds, and when the first of them was received."""
-        if folder not in self._waiting:
-            age = max(0.0, (self._clock.now() - first).total_seconds()) if first is not None else None
-            if total >= _BACKLOG_COUNT or (age or 0.0) >= _BACKLOG_AGE_SECONDS:
-                self._emit(BacklogFound(self.alias, folder, total, age))
-        self._waiting[folder] = (total, first)
-        oldest = min((moment for _, moment in self._waiting.values() if moment is not None), default=None)
-        self._emit(InboxListed(self.alias, sum(total for total, _ in self._waiting.values()), oldest))
-        self._health.progress(self.part)
-
-    def _failed(self, error: BridgeError) -> float:
-        self._late_reported = False
-        after = self._patience.after(error)
-        paused = isinstance(after, Pause) or isinstance(error, PublishUnroutable | PublishRefused)
-        if self._failing_since is None:
-            self._failing_since = self._clock.monotonic()
-        # What is wrong with a single mail cannot be set aside where a whole pass failed of it.
-        wait = wait_of(after) or self._options.retry.pause_seconds
-        self._emit(ReadingFailed(self.alias, error.code, error.detail, wait, paused))
-        self._health.trouble(self.part, error.code, error.detail)
-        self._health.waits(self.part, wait)
-        return wait
-
-    def _passed(self, published: int) -> None:
-        self._patience.forget()
-        if refused := self._staying[PublishRefused.code]:
-            # Of all that stays this is told first: queues that take mail wait for some of it, and may get copies.
-            kinds = ", ".join(self._known.deferrals.refused_keys) or "none any more"
-            self._health.trouble(
-                self.part, PublishRefused.code, f"{refused} mails stay; refused now: {kinds}; others pass"
-            )
-            return
-        if self._staying and not published:  # whatever waits stays, for now or for good: nothing is drained
-            [(code, _)] = self._staying.most_common(1)
-            self._health.trouble(
-                self.part, code, f"{self._staying.total()} mails stay where they are, and no other waits"
-            )
-            return
-        if repeated := self._staying[PublishedTooOften.code]:
-            self._health.trouble(self.part, PublishedTooOften.code, f"{repeated} mail(s); others pass")
-            return
-        for_store = {code: count for code, count in self._staying.items() if code in STORE_TROUBLES}
-        if for_store:
-            code, count = max(for_store.items(), key=operator.itemgetter(1))
-            self._health.trouble(self.part, code, f"{count} large mails wait for the blob store, others pass")
-            return
-        if self._parking.stopped:
-            self._health.trouble(self.part, ParkingStopped.code)
-            return
-        if self._failing_since is not None:
-            self._emit(ReadingResumed(self.alias, self._clock.monotonic() - self._failing_since))
-            self._failing_since = None
-        self._report_concerns()
-
-    def _report_concerns(self) -> None:
-        """Say what a person should see to, under the code of the worst; all is well where there is nothing."""
-        if not (concerns := self.folder_watch.concerns):
-            self._health.ok(self.part)
-            return
-        say = self._health.trouble if concerns[0].stops_mail else self._health.warn
-        say(self.part, concerns[0].code, in_words(concerns))

@@ -33,7 +33,7 @@ class _Silent(MemoryInbox):
 
 def _bench(*, late_seconds: float = 0.01) -> tuple[Bench, _Silent]:
     bench = Bench(options=IngestOptions(answer_late_seconds=late_seconds))
-    bench.inbox = bench.reader._inbox = silent = _Silent()
+    bench.inbox = bench.reader._inbox = bench.reader._listing._inbox = silent = _Silent()
     return bench, silent
 
 
@@ -64,7 +64,7 @@ async def test_a_trouble_that_is_known_explains_a_late_answer_better() -> None:
     bench, _ = _bench()
     bench.health.trouble(_PART, "credentials_rejected")
 
-    bench.reader._answer_is_late()
+    bench.reader._reading.report_late_answer()
 
     state = bench.health.state(_PART)
     assert state is not None

@@ -56,7 +56,7 @@ async def test_fetches_publishes_and_removals_overlap_and_mails_stay_in_order() 
     mails = [a_mail(number) for number in range(_BATCH * _BATCHES)]
     limits = TransferLimits(batch=BatchLimits(_BATCH, 10_000), fetches_in_flight=_AHEAD)
     bench = Bench(options=IngestOptions(limits=limits))
-    bench.inbox = bench.reader._inbox = inbox = Overlapping(*mails)
+    bench.inbox = bench.reader._inbox = bench.reader._listing._inbox = inbox = Overlapping(*mails)
     left_at_publish: list[int] = []
 
     def answer(_: Message) -> None:

@@ -180,7 +180,7 @@ async def test_health_names_the_kind_of_mail_that_is_refused() -> None:
     bench.bound = {"dispatch.auto_reply"}
 
     published = await bench.once()
-    bench.reader._passed(published)
+    bench.reader._report_pass(published)
 
     state = bench.health.state(bench.reader.part)
     assert state is not None
@@ -192,12 +192,12 @@ async def test_health_names_the_kind_of_mail_that_is_refused() -> None:
 
 async def test_health_is_good_again_once_the_refused_mail_has_passed() -> None:
     bench = TwoQueues(a_mail(0))
-    bench.reader._passed(await bench.once())
+    bench.reader._report_pass(await bench.once())
     bench.room = 1
     bench.clock.seconds += 61
     await bench.once()
 
-    bench.reader._passed(await bench.once())
+    bench.reader._report_pass(await bench.once())
 
     state = bench.health.state(bench.reader.part)
     assert state is not None

@@ -62,7 +62,7 @@ async def test_those_behind_keep_their_order_and_those_that_stay_are_counted() -
 
     assert await bench.once() == 250
     await bench.once()
-    bench.reader._passed(0)
+    bench.reader._report_pass(0)
 
     assert _ids(bench) == [f"m{1_000 + number}" for number in range(250)]
     state = bench.health.state(bench.reader.part)
