@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bridge.attribute_docs import DescribingSchema, attribute_docs
 from bridge.config.given import variable_of
 from bridge.config.settings import Settings
 from bridge.config.shape import holds_secret, section_of
@@ -27,7 +28,7 @@ _BEGIN, _END = "<!-- generated: options -->", "<!-- end of generated part -->"
 
 def schema_text() -> str:
     """Return the JSON Schema (2020-12) of the configuration file."""
-    schema = Settings.model_json_schema()
+    schema = Settings.model_json_schema(schema_generator=DescribingSchema)
     _as_written(schema)
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,9 +69,10 @@ def options_table() -> str:
 
 
 def _rows(name: str, section: type[BaseModel], *, several: bool) -> Iterator[str]:
+    meanings = attribute_docs(section)
     for key, info in section.model_fields.items():
         variable = variable_of((name, 0, key) if several else (name, key))
-        meaning = (info.description or "").replace("\n", " ").replace("|", "\\|")
+        meaning = meanings.get(key, "").replace("\n", " ").replace("|", "\\|")
         yield f"| `{key}` | {_default(info)} | {meaning} | `{variable}` |"
 
 

@@ -17,7 +17,6 @@ class Section(BaseModel):
         extra="forbid",
         frozen=True,
         str_strip_whitespace=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         validate_default=True,
     )

@@ -29,7 +29,6 @@ class Part(BaseModel):
         frozen=True,
         extra="ignore",
         populate_by_name=True,
-        use_attribute_docstrings=True,
         json_schema_serialization_defaults_required=True,
         hide_input_in_errors=True,
     )

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bridge.attribute_docs import DescribingSchema
 from bridge.wire import asyncapi, compatibility, event_v1, examples, inbound_v1, outbound_v1
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def schema_file(name: str) -> str:
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a payload."""
     mode: Literal["validation", "serialization"] = "validation" if name in REQUESTS else "serialization"
-    generated = PAYLOADS[name].model_json_schema(by_alias=True, mode=mode)
+    generated = PAYLOADS[name].model_json_schema(by_alias=True, mode=mode, schema_generator=DescribingSchema)
     _without_titles(generated, top=True)
     shown = [json.loads(text) for key, text in sorted(examples.texts().items()) if key.startswith(f"{name}.")]
     return {"$schema": _DIALECT, "$id": _BASE + schema_file(name), **generated, "examples": shown[:1]}
