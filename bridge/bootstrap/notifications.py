@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bridge.bootstrap.adapters import ews_notifications
+from bridge.adapters.ews.notifications import EwsNotifications
+from bridge.adapters.ews.stream_thread import StreamTimes
+from bridge.bootstrap.exchange import connection, login
 from bridge.ingest.notifications.state import StreamLimits
 from bridge.ingest.notifications.streams import NotificationStreams
 from bridge.telemetry.health import STANDING_BY, reading_part
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.adapters.ews.client import EwsClient
-    from bridge.adapters.ews.notifications import EwsNotifications
     from bridge.config.settings import MailboxSettings, Settings
     from bridge.ingest.notifications.streams import MailboxNotifications
     from bridge.ports.clock import Clock
@@ -50,7 +51,7 @@ class NotificationStreamPool:
         if key not in self._streams:
             if tokens is None and len(self._streams) >= self._settings.ingest.stream_connections:
                 return None  # each login has a connection of its own
-            made = ews_notifications(self._settings, mailbox, tokens, client, self._observe)
+            made = _notifications(self._settings, mailbox, tokens, client, self._observe)
             limits = StreamLimits(connections=most_connections(self._settings, tokens))
             streams = NotificationStreams(made, clock=self._clock, emit=self._emit, limits=limits)
             self._streams[key] = (streams, made)
@@ -126,3 +127,23 @@ class NotificationStreamPool:
         """Close all connections."""
         for _, notifications in self._streams.values():
             notifications.close()
+
+
+def _notifications(
+    settings: Settings,
+    mailbox: MailboxSettings,
+    tokens: TokenSource | None,
+    client: EwsClient,
+    observe: Callable[..., None],
+) -> EwsNotifications:
+    """Return what has Exchange tell of new mail, with the login of a client's; it has connections of its own."""
+    return EwsNotifications(
+        connection(settings, mailbox, tokens),
+        client,
+        tokens=tokens,
+        login=login(settings, mailbox, tokens),
+        observe=observe,
+        times=StreamTimes(
+            minutes=settings.ingest.stream_minutes, silence_seconds=settings.ingest.stream_silence_seconds
+        ),
+    )

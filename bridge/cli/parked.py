@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
-from bridge.bootstrap.process import entra_tokens, ews_client
+from bridge.bootstrap.exchange import entra_tokens, ews_client
 from bridge.cli.exits import Exit, answer, say
 from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail
 from bridge.errors import ConfigurationError

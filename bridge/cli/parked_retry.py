@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.parked import EwsParked
 from bridge.adapters.system.parser_subprocess import ParserSubprocesses
-from bridge.bootstrap.adapters import blob_claims, blob_store, rabbit_settings
+from bridge.bootstrap.blobs import blob_store
+from bridge.bootstrap.broker import rabbit_settings
+from bridge.bootstrap.reading import blob_claims
 from bridge.cli.exits import Exit, answer, say
 from bridge.cli.parked import mailboxes
 from bridge.domain.mail import FailedFetch, SpooledMail, VanishedMail

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.entra.factory import entra_app, secret_reader
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.soap import T, element
-from bridge.bootstrap.process import entra_tokens
+from bridge.bootstrap.exchange import entra_tokens
 from bridge.cli.exits import Exit, answer, say
 from bridge.config.settings import ExchangeSettings, MailboxSettings
 from bridge.probe import private

@@ -20,7 +20,7 @@ def client_sign_in(settings: ClientSettings) -> SignIn:
         return SignIn()
 
     from bridge.adapters.rabbitmq.tls import tls_context  # noqa: PLC0415
-    from bridge.bootstrap.adapters import broker_tokens  # noqa: PLC0415
+    from bridge.bootstrap.broker import broker_tokens  # noqa: PLC0415
     from bridge.config.broker_files import CurrentPassphrase  # noqa: PLC0415
 
     def tls() -> ssl.SSLContext:

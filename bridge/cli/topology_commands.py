@@ -29,7 +29,7 @@ def apply(config: Config = None, *, as_json: AsJson = False) -> None:
     import asyncio  # noqa: PLC0415 - --help must not wait for these
 
     from bridge.adapters.rabbitmq.admin import RabbitTopology  # noqa: PLC0415
-    from bridge.bootstrap.process import rabbit_settings  # noqa: PLC0415
+    from bridge.bootstrap.broker import rabbit_settings  # noqa: PLC0415
     from bridge.cli.broker import wanted_topology  # noqa: PLC0415
 
     settings = _load(config).settings
@@ -48,7 +48,7 @@ def show(config: Config = None, *, as_json: AsJson = False) -> None:
     import asyncio  # noqa: PLC0415 - --help must not wait for these
 
     from bridge.adapters.rabbitmq.admin import RabbitTopology  # noqa: PLC0415
-    from bridge.bootstrap.process import rabbit_settings  # noqa: PLC0415
+    from bridge.bootstrap.broker import rabbit_settings  # noqa: PLC0415
     from bridge.cli.broker import wanted_topology  # noqa: PLC0415
 
     settings = _load(config).settings

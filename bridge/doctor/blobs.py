@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from bridge.bootstrap.adapters import blob_store
+from bridge.bootstrap.blobs import blob_store
 from bridge.doctor.findings import failed, ok, skipped
 from bridge.domain.blobs import BlobRef, BytesInMemory, key_for
 from bridge.errors import BridgeError, ConfigurationError

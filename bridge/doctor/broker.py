@@ -10,7 +10,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.adapters.rabbitmq.management import RabbitManagement
 from bridge.adapters.rabbitmq.own_certificate import ends_at
 from bridge.adapters.rabbitmq.rights import rabbit_rights
-from bridge.bootstrap.adapters import rabbit_settings
+from bridge.bootstrap.broker import rabbit_settings
 from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.broker_rights import BrokerRights
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong

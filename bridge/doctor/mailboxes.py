@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.watched import WatchedFolders
-from bridge.bootstrap.adapters import entra_tokens, ews_client, known_mailboxes
+from bridge.bootstrap.exchange import entra_tokens, ews_client, known_mailboxes
 from bridge.config.entra import DEFAULT_APP
 from bridge.config.rules import is_microsoft_host
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong

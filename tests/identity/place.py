@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.bootstrap.process import rabbit_settings
+from bridge.bootstrap.broker import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
 from tests.matrix.site import NurseryChild

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # What commands load when they need it, and not at the start; each of these brings what it needs itself.
 _LOADED_LATE = (
     "bridge.bootstrap.process",
+    "bridge.bootstrap.reading",
+    "bridge.bootstrap.sending",
     "bridge.cli.reload",
     "bridge.cli.run",
     "bridge.config.load",

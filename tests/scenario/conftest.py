@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
-from bridge.bootstrap.process import rabbit_settings
+from bridge.bootstrap.broker import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
 from tests.matrix.nursery import Nursery
