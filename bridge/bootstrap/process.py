@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bridge import __version__
@@ -38,6 +39,14 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 _CLOCK = "clock"
+
+
+def load(*, ingest: bool, egress: bool) -> None:
+    """Load what these workers are made of, which nothing shall wait for once they run."""
+    if ingest:
+        import_module("bridge.bootstrap.reading")
+    if egress:
+        import_module("bridge.bootstrap.sending")
 
 
 async def run_workers(

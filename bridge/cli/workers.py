@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.cli.exits import Exit
+from bridge.cli.loading import sparing
 from bridge.cli.options import load_settings
 
 if TYPE_CHECKING:
@@ -18,15 +19,18 @@ GRACE_SECONDS = 25.0
 def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: float) -> int:
     """Run the workers of this process until they are told to stop; return the exit code."""
     read = partial(load_settings, config)
-    settings = read().settings
+    with sparing():
+        settings = read().settings
 
-    # --help must not wait for these, nor a wrong configuration for its answer.
-    from bridge.bootstrap.process import run_workers  # noqa: PLC0415
-    from bridge.cli.reload import Reloads  # noqa: PLC0415
-    from bridge.cli.run import run_until_stopped  # noqa: PLC0415
-    from bridge.errors import ConfigurationError  # noqa: PLC0415
-    from bridge.telemetry.failures import describe  # noqa: PLC0415
-    from bridge.telemetry.logging import configure, logger  # noqa: PLC0415
+        # --help must not wait for these, nor a wrong configuration for its answer.
+        from bridge.bootstrap import process  # noqa: PLC0415
+        from bridge.cli.reload import Reloads  # noqa: PLC0415
+        from bridge.cli.run import run_until_stopped  # noqa: PLC0415
+        from bridge.errors import ConfigurationError  # noqa: PLC0415
+        from bridge.telemetry.failures import describe  # noqa: PLC0415
+        from bridge.telemetry.logging import configure, logger  # noqa: PLC0415
+
+        process.load(ingest=ingest, egress=egress)
 
     configure(style=settings.log.format, level=settings.log.level)
 
@@ -34,7 +38,7 @@ def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: floa
         reloads = Reloads(read, settings)
         reloads.listen()
         try:
-            return await run_workers(
+            return await process.run_workers(
                 settings, ingest=ingest, egress=egress, stop=stop, renewed=reloads.renewed, beside=[reloads.run()]
             )
         except ConfigurationError:

@@ -23,6 +23,7 @@ from tests.bench.read import read
 from tests.bench.sandbox import sandbox
 from tests.bench.sending import egress, egress_limited
 from tests.bench.stage import tell
+from tests.bench.start import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "egress-limited": egress_limited,
     "broker": broker,
     "sandbox": sandbox,
+    "start": start,
 }
 # Has no figures, and is run only by its name.
 PROFILE = {"profile": profile}
