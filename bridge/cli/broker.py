@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bridge.doctor.topology import wanted_topology as for_mailboxes
+from bridge.bootstrap.topology import wanted_topology as for_mailboxes
 
 if TYPE_CHECKING:
     from bridge.config import RabbitMqSettings, TopologySettings

@@ -11,11 +11,11 @@ from bridge.adapters.rabbitmq.management import RabbitManagement
 from bridge.adapters.rabbitmq.own_certificate import ends_at
 from bridge.adapters.rabbitmq.rights import rabbit_rights
 from bridge.bootstrap.broker import rabbit_settings
+from bridge.bootstrap.topology import wanted_topology
 from bridge.config.entra import DEFAULT_APP
 from bridge.doctor.broker_rights import BrokerRights
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
 from bridge.doctor.hosts import reachable
-from bridge.doctor.topology import wanted_topology
 from bridge.domain import expiry
 from bridge.errors import BridgeError, BrokerAccessRefused
 from bridge.wire import topology as names

@@ -22,7 +22,7 @@ _LOOK_SECONDS = 0.25
 
 def start(*, quick: bool) -> list[Figure]:
     """
-    CPU time of `bridge ingest` from its start until it is ready, and of `bridge --help`: the median of nine (quick: three).
+    CPU time of `bridge ingest` from its start until it is ready, and of `bridge --help`; nine times (quick: three).
 
     The first run compiles the code and is not counted: pip has compiled an installed package.
     """
