@@ -31,8 +31,8 @@ def start(*, quick: bool) -> list[Figure]:
         ready = _median("ingest", runs, lambda: _ready_seconds(stage))
     shown = _median("--help", runs, _help_seconds)
     return [
-        Figure.at_most("start", ready, "s of CPU", 0.8, aim=0.5),
-        Figure.at_most("start-help", shown, "s of CPU", 0.3, aim=0.15),
+        Figure.at_most("start", ready, "s of CPU", 0.7, aim=0.5),
+        Figure.at_most("start-help", shown, "s of CPU", 0.2, aim=0.15),
     ]
 
 
