@@ -33,7 +33,7 @@ class Reading:
     def __init__(self, shared: Shared) -> None:
         settings = shared.settings
         claims = blob_claims(settings.blobs, shared.blobs, shared.publisher.largest_body_bytes)
-        self._parsers = ParserSubprocesses()
+        self._parsers = parser_subprocesses()
         self.streams = NotificationStreamPool(settings, shared.clock, shared.emit, shared.observe)
         self.readers: list[MailboxReader] = []
         options = settings.ingest
@@ -93,6 +93,11 @@ class Reading:
         """Close the connections of the streams, and end the processes that parse."""
         self.streams.close()
         await self._parsers.close()
+
+
+def parser_subprocesses() -> ParserSubprocesses:
+    """Return what reads large mails in processes of their own; close it at the end."""
+    return ParserSubprocesses()
 
 
 def blob_claims(settings: BlobSettings | None, store: BlobStore | None, largest_body_bytes: int) -> Claims | None:

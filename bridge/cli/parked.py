@@ -7,9 +7,8 @@ import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from bridge.adapters.ews.inbox import EwsInbox
-from bridge.adapters.ews.parked import EwsParked
-from bridge.bootstrap.exchange import entra_tokens, ews_client
+from bridge.bootstrap.exchange import entra_tokens
+from bridge.bootstrap.mailboxes import OpenMailbox
 from bridge.cli.exits import Exit, answer, say
 from bridge.domain.mail import FailedFetch, FetchedMail, SpooledMail
 from bridge.errors import ConfigurationError
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
-    from bridge.adapters.ews.client import EwsClient
     from bridge.config import MailboxSettings, Settings
     from bridge.ports.parked import ParkedMail
 
@@ -29,8 +27,8 @@ def list_parked(settings: Settings, aliases: Collection[str], *, as_json: bool) 
     async def work() -> list[tuple[str, ParkedMail]]:
         return [
             (mailbox.alias, mail)
-            async for mailbox, client in mailboxes(settings, aliases)
-            for mail in await EwsParked(client, mailbox.address).list_parked()
+            async for mailbox, opened in mailboxes(settings, aliases)
+            for mail in await opened.parked.list_parked()
         ]
 
     found = asyncio.run(work())
@@ -47,10 +45,10 @@ def export(settings: Settings, aliases: Collection[str], message_id: str, file: 
     """Write one parked mail to a file."""
 
     async def work() -> tuple[bytes | None, str]:
-        async for mailbox, client in mailboxes(settings, aliases):
-            for mail in await EwsParked(client, mailbox.address).list_parked():
+        async for _, opened in mailboxes(settings, aliases):
+            for mail in await opened.parked.list_parked():
                 if mail.ref.message_id == message_id:
-                    [fetched] = await EwsInbox(client, mailbox.address).fetch([mail.ref])
+                    [fetched] = await opened.inbox.fetch([mail.ref])
                     if isinstance(fetched, FetchedMail):
                         return fetched.mime, ""
                     if isinstance(fetched, SpooledMail):
@@ -72,16 +70,16 @@ def export(settings: Settings, aliases: Collection[str], message_id: str, file: 
     return Exit.OK
 
 
-async def mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncIterator[tuple[MailboxSettings, EwsClient]]:
-    """Yield the mailboxes with these aliases, all of them for none, each with a client while it is its turn."""
+async def mailboxes(settings: Settings, aliases: Collection[str]) -> AsyncIterator[tuple[MailboxSettings, OpenMailbox]]:
+    """Yield the mailboxes with these aliases, all of them for none, each open while it is its turn."""
     unknown = set(aliases) - {mailbox.alias for mailbox in settings.mailboxes}
     if unknown:
         raise ConfigurationError(f"--mailbox {min(unknown)}: no mailbox has this alias")
     tokens = {name: entra_tokens(app, name) for name, app in settings.apps_in_use.items()}
     for mailbox in settings.mailboxes:
         if mailbox.alias in aliases or not aliases:
-            with closing(ews_client(settings, mailbox, tokens.get(settings.app_name(mailbox) or ""))) as client:
-                yield mailbox, client
+            with closing(OpenMailbox(settings, mailbox, tokens.get(settings.app_name(mailbox) or ""))) as opened:
+                yield mailbox, opened
 
 
 def _fields(alias: str, mail: ParkedMail) -> dict[str, object]:

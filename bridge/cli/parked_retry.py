@@ -8,12 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from bridge.adapters.ews.inbox import EwsInbox
-from bridge.adapters.ews.parked import EwsParked
-from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.bootstrap.blobs import blob_store
 from bridge.bootstrap.broker import rabbit_settings
-from bridge.bootstrap.reading import blob_claims
+from bridge.bootstrap.reading import blob_claims, parser_subprocesses
 from bridge.cli.exits import Exit, answer, say
 from bridge.cli.parked import mailboxes
 from bridge.domain.mail import FailedFetch, SpooledMail, VanishedMail
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
     from bridge.config import Settings
     from bridge.domain.mail import MailRef
-    from bridge.ingest.compose import Claims
+    from bridge.ingest.compose import Claims, LargeMailReader
     from bridge.ports.inbox import Inbox
     from bridge.ports.parked import ParkedMails
     from bridge.telemetry.events import Event
@@ -99,8 +96,8 @@ async def _retry(
     tried: list[Tried] = []
     deadline = asyncio.get_running_loop().time() + (wait_seconds or 0.0)
     async with _rehearsing(settings) as rehearsal:
-        async for mailbox, client in mailboxes(settings, aliases):
-            parked, inbox = EwsParked(client, mailbox.address), EwsInbox(client, mailbox.address)
+        async for mailbox, opened in mailboxes(settings, aliases):
+            parked, inbox = opened.parked, opened.inbox
             going: list[MailRef] = []
             for mail in await parked.list_parked():
                 ref = mail.ref
@@ -166,7 +163,7 @@ async def _in_inbox(inbox: Inbox) -> set[str]:
 class Rehearsal:
     """Does with a mail what a worker does, but for the publish and the removal."""
 
-    def __init__(self, parsers: ParserSubprocesses, largest_body_bytes: int, claims: Claims | None) -> None:
+    def __init__(self, parsers: LargeMailReader, largest_body_bytes: int, claims: Claims | None) -> None:
         self._parsers = parsers
         self._largest_body_bytes = largest_body_bytes
         self._claims = claims
@@ -204,7 +201,7 @@ class Rehearsal:
 
 @asynccontextmanager
 async def _rehearsing(settings: Settings) -> AsyncIterator[Rehearsal]:
-    parsers = ParserSubprocesses()
+    parsers = parser_subprocesses()
     store = blob_store(settings.blobs) if settings.blobs is not None else None
     largest = rabbit_settings(settings.rabbitmq, name="bridge parked").largest_body_bytes
     try:

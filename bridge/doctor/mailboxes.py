@@ -7,9 +7,8 @@ from contextlib import aclosing
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.inbox import EwsInbox
-from bridge.adapters.ews.watched import WatchedFolders
-from bridge.bootstrap.exchange import entra_tokens, ews_client, known_mailboxes
+from bridge.bootstrap.exchange import entra_tokens, known_mailboxes
+from bridge.bootstrap.mailboxes import OpenMailbox
 from bridge.config.entra import DEFAULT_APP
 from bridge.config.rules import is_microsoft_host
 from bridge.doctor.findings import doubtful, failed, ok, skipped, wrong
@@ -23,13 +22,13 @@ from bridge.telemetry.reasons import count_known
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from bridge.adapters.ews.client import EwsClient
     from bridge.config import MailboxSettings
     from bridge.doctor.apps import Apps
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
     from bridge.domain.concern import Concern
     from bridge.domain.mailbox_state import MailboxSize
+    from bridge.ports.inbox import Inbox
     from bridge.ports.tokens import TokenSource
 
 EWS_ENDS: Final = date(2027, 4, 1)
@@ -69,13 +68,13 @@ class Mailboxes:
             if problem:
                 yield skipped(f"mailbox {mailbox.alias}", "open it", problem)
                 continue
-            client = ews_client(self._settings, mailbox, self._tokens_of(mailbox), known=known)
+            opened = OpenMailbox(self._settings, mailbox, self._tokens_of(mailbox), known=known)
             try:
-                async with aclosing(self._examine(mailbox, client)) as found:
+                async with aclosing(self._examine(mailbox, opened)) as found:
                     async for finding in found:
                         yield finding.of_app(app.client_id if app is not None else None)
             finally:
-                client.close()
+                opened.close()
 
     def _tokens_of(self, mailbox: MailboxSettings) -> TokenSource | None:
         app = self._settings.app(mailbox)
@@ -86,41 +85,38 @@ class Mailboxes:
             self._tokens[name] = entra_tokens(app, name)
         return self._tokens[name]
 
-    async def _examine(self, mailbox: MailboxSettings, client: EwsClient) -> AsyncGenerator[Finding, None]:
+    async def _examine(self, mailbox: MailboxSettings, opened: OpenMailbox) -> AsyncGenerator[Finding, None]:
         step = f"mailbox {mailbox.alias}"
-        inbox = EwsInbox(client, mailbox.address, ignore_before=mailbox.ignore_before)
         tried = "open it, as the app or account that is configured"
         self._examination.begin(step, tried)
         try:
-            number = await inbox.count("inbox")
+            number = await opened.inbox_as_read.count("inbox")
         except BridgeError as error:
             yield failed(step, tried, error)
             if isinstance(error, MailboxNotFound):
-                async for finding in self._bounds(mailbox, client):
+                async for finding in self._bounds(mailbox, opened):
                     yield finding
             return
         yield ok(step, tried, f"it is open ({number} mail(s) in the inbox)")
-        async for finding in self._folders(mailbox, client, inbox):
+        async for finding in self._folders(mailbox, opened):
             yield finding
-        async with aclosing(Rights(self._examination, f"{step}, rights", client, mailbox.address).try_all()) as found:
+        async with aclosing(Rights(self._examination, f"{step}, rights", opened).try_all()) as found:
             async for finding in found:
                 yield finding
-        async for finding in self._folder_counts(mailbox, inbox):
+        async for finding in self._folder_counts(mailbox, opened.inbox_as_read):
             yield finding
         if mailbox.send:
-            async for finding in Sending(self._examination, mailbox, client).examine():
+            async for finding in Sending(self._examination, mailbox, opened).examine():
                 yield finding
-        async for finding in self._bounds(mailbox, client):
+        async for finding in self._bounds(mailbox, opened):
             yield finding
 
-    async def _folders(
-        self, mailbox: MailboxSettings, client: EwsClient, inbox: EwsInbox
-    ) -> AsyncGenerator[Finding, None]:
+    async def _folders(self, mailbox: MailboxSettings, opened: OpenMailbox) -> AsyncGenerator[Finding, None]:
         if mailbox.read:
             step, tried = f"mailbox {mailbox.alias}, folders", "compare folders and after_publish, by their ids"
             self._examination.begin(step, tried)
             try:
-                await WatchedFolders(client, mailbox.address, mailbox.folders, mailbox.move_to).check()
+                await opened.trial.check_folders()
             except BridgeError as error:
                 yield failed(step, tried, error)
             else:
@@ -129,7 +125,7 @@ class Mailboxes:
             step, tried = f"mailbox {mailbox.alias}, folder {folder}", "list it, oldest first"
             self._examination.begin(step, tried)
             try:
-                listing = await inbox.list_waiting(folder, limit=1)
+                listing = await opened.inbox_as_read.list_waiting(folder, limit=1)
             except BridgeError as error:
                 yield failed(step, tried, error)
                 continue
@@ -139,9 +135,11 @@ class Mailboxes:
             old = listing.total >= _MANY or age >= _OLD_SECONDS
             yield doubtful(step, tried, "old_mail_waits", told) if old else ok(step, tried, told)
         if mailbox.read and mailbox.move_to is not None:
-            yield await _exists(f"mailbox {mailbox.alias}, folder of after_publish", inbox, mailbox.move_to)
+            yield await _exists(
+                f"mailbox {mailbox.alias}, folder of after_publish", opened.inbox_as_read, mailbox.move_to
+            )
 
-    async def _folder_counts(self, mailbox: MailboxSettings, inbox: EwsInbox) -> AsyncGenerator[Finding, None]:
+    async def _folder_counts(self, mailbox: MailboxSettings, inbox: Inbox) -> AsyncGenerator[Finding, None]:
         """Yield how full it is, and for one that is read, what lies where nobody looks."""
         step = f"mailbox {mailbox.alias}, "
         self._examination.begin(step + "size", "measure it")
@@ -158,13 +156,13 @@ class Mailboxes:
         if "junkemail" not in mailbox.folders:
             yield _found(step + "junk folder", MailboxState(junk=seen.junk or 0).concerns(junk_is_read=False))
 
-    async def _bounds(self, mailbox: MailboxSettings, client: EwsClient) -> AsyncGenerator[Finding, None]:
+    async def _bounds(self, mailbox: MailboxSettings, opened: OpenMailbox) -> AsyncGenerator[Finding, None]:
         """Yield whether the app is kept out of the mailboxes that must stay closed to it."""
         for number, address in enumerate(mailbox.must_not_reach):
             step, tried = f"mailbox {mailbox.alias}, must_not_reach[{number}]", "open it, which must be refused"
             self._examination.begin(step, tried)
             try:
-                await EwsInbox(client, address).count("inbox")
+                await opened.inbox_of(address).count("inbox")
             except MailboxAccessDenied as error:
                 if error.detail in _CLOSED_TO_ALL:
                     yield doubtful(step, tried, "scope_unproved", f"it is closed to everybody ({error.detail})")
@@ -202,7 +200,7 @@ def _found(step: str, concerns: Sequence[Concern]) -> Finding:
     return ok(step, tried, "nothing")
 
 
-async def _exists(step: str, inbox: EwsInbox, folder: str) -> Finding:
+async def _exists(step: str, inbox: Inbox, folder: str) -> Finding:
     tried = "look whether it is there"
     try:
         await inbox.count(folder)

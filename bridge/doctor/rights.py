@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.sender import EwsSender
-from bridge.adapters.ews.trial import OWN_FOLDERS, EwsTrial
 from bridge.doctor.examination import to_its_end
 from bridge.doctor.findings import failed, ok, skipped
 from bridge.doctor.marks import FOLDER_PREFIX, REQUEST_ID, Mark, is_left_behind
 from bridge.domain.outbound_records import CreatedDraft
+from bridge.domain.watched_folders import OWN_FOLDERS
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bridge.adapters.ews.client import EwsClient
+    from bridge.bootstrap.mailboxes import OpenMailbox
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
 
@@ -31,11 +30,11 @@ _CLEAN_UP_SECONDS: Final = 30.0
 class Rights:
     """Tries the rights in one mailbox."""
 
-    def __init__(self, examination: Examination, step: str, client: EwsClient, address: str) -> None:
+    def __init__(self, examination: Examination, step: str, opened: OpenMailbox) -> None:
         self._examination = examination
         self._step = step
-        self._sender = EwsSender(client, address)
-        self._trial = EwsTrial(client, address)
+        self._sender = opened.sender
+        self._trial = opened.trial
         self._mark = Mark.new()
         self._draft: CreatedDraft | None = None
         self._folder_id: str | None = None

@@ -9,21 +9,19 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
-from bridge.adapters.ews.ledger import FOLDER as LEDGER_FOLDER
-from bridge.adapters.ews.sender import EwsSender
-from bridge.adapters.ews.trial import EwsTrial
 from bridge.config.rules import is_microsoft_host
 from bridge.doctor.examination import to_its_end
 from bridge.doctor.findings import doubtful, failed, ok
 from bridge.doctor.marks import REQUEST_ID
 from bridge.domain.outbound_records import DraftState, Stamp
+from bridge.domain.watched_folders import LEDGER_FOLDER
 from bridge.egress.availability.first_send import prove_searches, prove_stale_key
 from bridge.errors import BridgeError, SentDraftStays
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from bridge.adapters.ews.client import EwsClient
+    from bridge.bootstrap.mailboxes import OpenMailbox
     from bridge.config import MailboxSettings
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
@@ -38,12 +36,12 @@ _LOOK_SECONDS: Final = 1.0
 class Sending:
     """Examines one mailbox that is sent from."""
 
-    def __init__(self, examination: Examination, mailbox: MailboxSettings, client: EwsClient) -> None:
+    def __init__(self, examination: Examination, mailbox: MailboxSettings, opened: OpenMailbox) -> None:
         self._examination = examination
         self._mailbox = mailbox
         self._url = examination.settings.ews_url(mailbox)
-        self._sender = EwsSender(client, mailbox.address)
-        self._trial = EwsTrial(client, mailbox.address)
+        self._sender = opened.sender
+        self._trial = opened.trial
 
     async def examine(self) -> AsyncGenerator[Finding, None]:
         """Yield what is found; sends nothing unless it was asked for."""

@@ -9,7 +9,9 @@ from bridge.domain.parking import PARKED_FOLDER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-OWN_FOLDERS: Final = (PARKED_FOLDER, "Bridge Sends")
+LEDGER_FOLDER: Final = "Bridge Sends"
+"""Of begun and ended sends."""
+OWN_FOLDERS: Final = (PARKED_FOLDER, LEDGER_FOLDER)
 """The folders that the bridge makes for itself beside the inbox."""
 
 

@@ -22,6 +22,7 @@ from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.folders import is_named
 from bridge.adapters.ews.soap import T, element
 from bridge.adapters.ews.times import parse_time
+from bridge.domain.watched_folders import LEDGER_FOLDER
 from bridge.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from bridge.adapters.ews.client import EwsClient
     from bridge.adapters.ews.soap import ResponseMessage
 
-FOLDER: Final = "Bridge Sends"
+FOLDER: Final = LEDGER_FOLDER
 
 BORN: Final = "born"
 """The kind of the item that tells since when the ledger is whole; no entry of a request."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.calls import change, find
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.folders import find_child
 from bridge.adapters.ews.ledger import CREATED, created_since, entry_fields
-from bridge.adapters.ews.ledger import FOLDER as LEDGER_FOLDER
 from bridge.adapters.ews.soap import T, element
-from bridge.domain.parking import PARKED_FOLDER
 from bridge.errors import MailUnreadable, SendOutcomeUnknown
 
 if TYPE_CHECKING:
@@ -22,17 +20,20 @@ if TYPE_CHECKING:
     from lxml import etree
 
     from bridge.adapters.ews.client import EwsClient
-
-OWN_FOLDERS: Final = (PARKED_FOLDER, LEDGER_FOLDER)
-"""The folders of the bridge's own, beside the inbox."""
+    from bridge.adapters.ews.watched import WatchedFolders
 
 
 class EwsTrial:
     """Calls that nothing but an examination makes, in one mailbox."""
 
-    def __init__(self, client: EwsClient, address: str) -> None:
+    def __init__(self, client: EwsClient, address: str, watched: WatchedFolders) -> None:
         self._client = client
         self._address = address
+        self._watched = watched
+
+    async def check_folders(self) -> None:
+        """Compare the folders that mail is taken from with the one that it is moved to, by their ids."""
+        await self._watched.check()
 
     async def has_folder(self, name: str) -> bool:
         """Return whether a folder of that name is beside the inbox."""

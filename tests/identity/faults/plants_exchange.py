@@ -10,6 +10,7 @@ from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.sender import EwsSender
 from bridge.adapters.ews.trial import EwsTrial
+from bridge.adapters.ews.watched import WatchedFolders
 from bridge.config import load
 from bridge.domain.outbound_records import Stamp
 from bridge.domain.parking import PARKED_FOLDER
@@ -105,7 +106,7 @@ def _used_up(ground: Ground) -> Iterator[Environment]:
         EwsConnection(ground.sandbox.info["ews_url"], ca_file=ground.sandbox.ca_file),
         tokens=sign_in("default", load(None, ground.environment).settings.apps_in_use["default"]).tokens(),
     )
-    trial = EwsTrial(client, MAILBOX)
+    trial = EwsTrial(client, MAILBOX, WatchedFolders(client, MAILBOX, (), None))
     try:
         asyncio.run(EwsSender(client, MAILBOX).enter_begun(Stamp("r-1", "a-1", "d-1"), recipients=1))
         yield {"BRIDGE_MAILBOXES__0__RECIPIENTS_PER_DAY": "1"}
