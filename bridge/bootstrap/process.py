@@ -56,7 +56,7 @@ async def run_workers(
     egress: bool,
     stop: asyncio.Event,
     renewed: asyncio.Queue[Settings] | None = None,
-    beside: Sequence[Awaitable[None]] = (),
+    beside: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> int:
     """
     Run the workers of this process until `stop` is set and what was under way is finished; return the exit code.
@@ -88,7 +88,7 @@ async def run_workers(
                 watch_loop(process.metrics),
                 *([reading.streams.run()] if reading is not None else []),
                 process.follow(renewed or asyncio.Queue()),
-                *beside,
+                *(work() for work in beside),
                 *(kept.keep(part, work, stop, needed=False) for part, work in process.helpers()),
             ],
         )

@@ -39,7 +39,7 @@ def work(config: Path | None, *, ingest: bool, egress: bool, grace_seconds: floa
         reloads.listen()
         try:
             return await process.run_workers(
-                settings, ingest=ingest, egress=egress, stop=stop, renewed=reloads.renewed, beside=[reloads.run()]
+                settings, ingest=ingest, egress=egress, stop=stop, renewed=reloads.renewed, beside=[reloads.run]
             )
         except ConfigurationError:
             raise  # told to the person who started it

@@ -52,6 +52,7 @@ def _loaded(directory: Path, *arguments: str, code: int) -> set[str]:
         check=False,
     )
     assert done.returncode == code, done.stderr
+    assert "library.spoke" not in done.stderr
     _, collects, *names = done.stdout[done.stdout.index("collects\n") :].split()
     assert collects == "True"
     return set(names)
