@@ -6,7 +6,7 @@
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
 #   tests/run.sh stress [--seed N] [--clients 50] [--seconds 300] [--kill-every 20]
 #                                the sandbox under clients that do anything, killed again and again; not part of everything
-#   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--hard-delete] [--keep DIRECTORY]
+#   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--hard-delete] [--realistic] [--keep DIRECTORY]
 #                                workers, links, broker, Exchange and credentials broken at random; then every mail and
 #                                request is accounted for. A short run with fixed seeds is part of scenario
 #   tests/run.sh soak [--seed N] [--minutes 30] [--realistic] [--keep DIRECTORY]
@@ -14,7 +14,7 @@
 #   tests/run.sh mutation [NUMBER...]
 #                                deliberate faults in the bridge, one after the other: each must be caught by the tests
 #                                that are named for it in docs/mutations.md
-#   tests/run.sh sabotage [--seeds 3] [NUMBER...]
+#   tests/run.sh sabotage [--seeds 3] [--realistic] [NUMBER...]
 #                                sabotages of the bridge, one after the other: a small chaos against each must tell of it by
 #                                the line that docs/sabotages.md names, with every seed
 #   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--giant BYTES [--giant-class NAME]] [--keep DIRECTORY]

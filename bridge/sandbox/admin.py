@@ -18,7 +18,7 @@ from aiohttp import web
 from bridge.sandbox.appadmin import Applications
 from bridge.sandbox.appcredentials import new_secret
 from bridge.sandbox.entra.issued import IssuedTokens
-from bridge.sandbox.ews.behaviour import BehaviourSettings, SettingError
+from bridge.sandbox.ews.behaviour import BehaviourSettings, SettingError, arriving
 from bridge.sandbox.ews.behaviour.backends import back_end
 from bridge.sandbox.ews.behaviour.book import MAILBOXES, SETTINGS
 from bridge.sandbox.ews.subscriptions import Subscriptions
@@ -90,6 +90,7 @@ class AdminApi:
             web.get(folder + "/mails/{item:.+}/mime", self._mime),
             web.get(folder + "/mails", self._mails),
             web.post("/mailboxes", self._add_mailbox),
+            web.get("/arriving", self._arriving),
             web.get("/sends", self._sends),
             web.get("/faults", self._get_faults),
             web.put("/faults", self._put_faults),
@@ -136,6 +137,13 @@ class AdminApi:
         # A browser shows nothing of it, whatever the mail says it is.
         headers = {"X-Content-Type-Options": "nosniff", "Content-Disposition": 'attachment; filename="mail.eml"'}
         return web.Response(body=mime, content_type="message/rfc822", headers=headers)
+
+    async def _arriving(self, _request: web.Request) -> web.Response:
+        def count() -> int:
+            with self.store.reading() as db:
+                return arriving.count(db)
+
+        return web.json_response({"mails": await asyncio.to_thread(count)})
 
     async def _add_mailbox(self, request: web.Request) -> web.Response:
         address = text(await json_object(request, ("address",)), "address")

@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--seconds", type=float, help="how long there is trouble; a second for each 40 mails or so")
     parser.add_argument("--hard-delete", action="store_true", help="published mails are destroyed, not kept anywhere")
+    parser.add_argument("--realistic", action="store_true", help="in a world as unkind as Exchange's (docs/sandbox.md)")
     parser.add_argument("--only", action="append", default=[], metavar="TROUBLE", help="no other trouble; repeatable")
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
     given = parser.parse_args()
@@ -34,7 +35,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         directory = given.keep or Path(scratch)
         plan = Plan(
-            given.seed, given.mails, given.requests, seconds, only=frozenset(given.only), hard_delete=given.hard_delete
+            given.seed,
+            given.mails,
+            given.requests,
+            seconds,
+            only=frozenset(given.only),
+            hard_delete=given.hard_delete,
+            realistic=given.realistic,
         )
         directory.mkdir(parents=True, exist_ok=True)
         figures, problems = run(plan, directory)

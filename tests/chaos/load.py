@@ -18,7 +18,7 @@ import pika
 from pika import exceptions as amqp
 
 from tests.chaos import privacy
-from tests.chaos.deliveries import Deliveries, Mail, digest_of
+from tests.chaos.deliveries import Deliveries, Mail
 from tests.chaos.plant import ALIASES, CREW, address_of
 from tests.chaos.requests import Request
 
@@ -40,7 +40,11 @@ class Load:
     seconds: float
     requested: dict[str, Request] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
-    deliveries: Deliveries = field(default_factory=Deliveries)
+    deliveries: Deliveries = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing delivered."""
+        self.deliveries = Deliveries(realistic=self.plant.realistic)
 
     def deliver(self) -> None:
         """Deliver the mails but those for the calm, evenly over the time, each until the sandbox takes it."""
@@ -48,14 +52,14 @@ class Load:
         begun = time.monotonic()
         mails = self.mails - self._for_calm
         for number in range(mails):
-            self._until_taken(*_mail(chance, number, chance.choice(ALIASES)))
+            self._until_taken(*self._mail(chance, number, chance.choice(ALIASES)))
             self._pace(begun, number, mails)
 
     def deliver_in_calm(self) -> None:
         """Deliver the rest, once nothing goes wrong any more."""
         chance = random.Random(f"calm {self.seed}")
         for number in range(self.mails - self._for_calm, self.mails):
-            mail, mime = _mail(chance, number, chance.choice(ALIASES))
+            mail, mime = self._mail(chance, number, chance.choice(ALIASES))
             self.deliveries.offered[mail] += 1
             self.plant.sandbox.deliver(address_of(mail.alias), mime)
             self.deliveries.accepted[mail] += 1
@@ -151,6 +155,21 @@ class Load:
                 self.deliveries.accepted[mail] += 1
                 return
 
+    def _mail(self, chance: random.Random, number: int, alias: str) -> tuple[Mail, bytes]:
+        words = f"{privacy.BODY} {number} "
+        # One in a few hundred is read beside all others, and in pieces.
+        size = chance.choice([50, 500, 5_000, 50_000]) if chance.random() > 0.003 else 5_000_000
+        body = words * (size // len(words) + 1)
+        message_id = f"<{number}.{privacy.LOCAL_PART}@example.com>"
+        # A mail without a Date is none that Exchange could know again.
+        date = "Date: Wed, 02 Dec 2026 10:00:00 +0000\r\n" if self.plant.realistic else ""
+        mime = (
+            f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {address_of(alias)}\r\n{date}"
+            f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: {message_id}\r\n"
+            f'MIME-Version: 1.0\r\nContent-Disposition: attachment; filename="{privacy.FILE}.txt"\r\n\r\n{body}\r\n'
+        ).encode()
+        return Mail(alias, message_id, self.deliveries.digest_of(mime)), mime
+
     def _pace(self, begun: float, number: int, count: int) -> None:
         ahead = begun + self.seconds * (number + 1) / count - time.monotonic()
         if ahead > 0:
@@ -160,17 +179,3 @@ class Load:
 def _close(connection: pika.BlockingConnection) -> None:
     with contextlib.suppress(amqp.AMQPError, OSError):
         connection.close()
-
-
-def _mail(chance: random.Random, number: int, alias: str) -> tuple[Mail, bytes]:
-    words = f"{privacy.BODY} {number} "
-    # One in a few hundred is read beside all others, and in pieces.
-    size = chance.choice([50, 500, 5_000, 50_000]) if chance.random() > 0.003 else 5_000_000
-    body = words * (size // len(words) + 1)
-    message_id = f"<{number}.{privacy.LOCAL_PART}@example.com>"
-    mime = (
-        f"From: {privacy.NAME} <{privacy.LOCAL_PART}@example.com>\r\nTo: {address_of(alias)}\r\n"
-        f"Subject: {privacy.SUBJECT} {number}\r\nMessage-ID: {message_id}\r\n"
-        f'MIME-Version: 1.0\r\nContent-Disposition: attachment; filename="{privacy.FILE}.txt"\r\n\r\n{body}\r\n'
-    ).encode()
-    return Mail(alias, message_id, digest_of(mime)), mime

@@ -34,6 +34,21 @@ _RETRY_MILLISECONDS = (500, 1_000, 2_000, 3_000)
 CONTROL_SECONDS = 600.0
 """For `rabbitmqctl`, an Erlang machine of its own that has taken over a minute where a run kept every core busy."""
 
+_COUNT = """
+[
+  begin
+    Leader = amqqueue:get_pid(Queue),
+    Count = case ra:leader_query(Leader, fun rabbit_fifo:query_messages_total/1, 60000) of
+      {ok, {_, Total}, _} -> Total;
+      _ -> 1
+    end,
+    {element(4, amqqueue:get_name(Queue)), Count}
+  end
+  || Queue <- rabbit_amqqueue:list(), amqqueue:get_type(Queue) =:= rabbit_quorum_queue
+].
+"""
+_COUNTED = re.compile(r'\{<<"([^"]+)">>,\s*(\d+)\}')
+
 
 def address_of(alias: str) -> str:
     """Return the address of a mailbox."""
@@ -108,14 +123,20 @@ class Plant:
         workers: int = 2,
         settings: Mapping[str, str] | None = None,
         after_publish: str = "deleted_items",
+        realistic: bool = False,
     ) -> None:
-        """Prepare it; `settings` are variables that workers get on top of those of a chaos run."""
+        """
+        Prepare it; `settings` are variables that workers get on top of those of a chaos run.
+
+        With `realistic` Exchange is as unkind as the real one is (docs/sandbox.md).
+        """
         self.directory = directory
         self.store = directory / "blobs"
         """Where all workers keep what is large."""
         self.settings = settings or {}
         self.after_publish = after_publish
         """How mails are removed: with `hard_delete` Exchange knows nothing of them any more."""
+        self.realistic = realistic
         self.stack = ExitStack()
         self._workers = workers
         self.stations: list[Station] = []
@@ -128,7 +149,9 @@ class Plant:
             self.broker = building.enter_context(BrokerNode(self.directory / "broker", other_plugins=False))
             give_rights(self.broker)
             addresses = [*(address_of(alias) for alias in ALIASES), CREW]
-            self.sandbox = building.enter_context(SandboxProcess(self.directory / "sandbox", mailboxes=addresses))
+            self.sandbox = building.enter_context(
+                SandboxProcess(self.directory / "sandbox", mailboxes=addresses, realistic=self.realistic)
+            )
             # Exchange's pace is a matter of its own.
             self.sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
             asyncio.run(self._declare())
@@ -163,9 +186,10 @@ class Plant:
         await asyncio.to_thread(self.broker.sync)
 
     def queue_lengths(self) -> dict[str, int]:
-        """Return how many messages each queue holds, unsettled ones included; 1 for a queue that has no leader yet."""
-        told = self.broker.ctl("--quiet", "list_queues", "name", "messages", timeout_seconds=CONTROL_SECONDS)
-        lines = told.splitlines()[1:]
-        return {
-            name: int(count) if count.isdigit() else 1 for name, _, count in (line.partition("\t") for line in lines)
-        }
+        """
+        Return how many messages each quorum queue holds, unsettled ones included; 1 for a queue that has no leader yet.
+
+        The leaders are asked: what `list_queues` tells is up to five seconds old, and 0 where a node has just started.
+        """
+        told = self.broker.ctl("eval", _COUNT, timeout_seconds=CONTROL_SECONDS)
+        return {name: int(count) for name, count in _COUNTED.findall(told)}

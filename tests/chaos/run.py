@@ -35,12 +35,15 @@ class Plan:
     """The names of the only trouble that there is to be; empty for any."""
     hard_delete: bool = False
     """Whether mails that were published are destroyed, instead of moved to Deleted Items."""
+    realistic: bool = False
+    """Whether Exchange is as unkind as the real one is (docs/sandbox.md)."""
 
 
 def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     """Run, and return the figures and what should not be; that is kept in `problems.txt`, too."""
     begun = time.monotonic()
-    with Plant(directory, after_publish="hard_delete" if plan.hard_delete else "deleted_items") as plant:
+    after_publish = "hard_delete" if plan.hard_delete else "deleted_items"
+    with Plant(directory, after_publish=after_publish, realistic=plan.realistic) as plant:
         load = Load(plant, plan.seed, plan.mails, plan.requests, plan.seconds)
         trouble = Trouble(plant, plan.seed, only=plan.only)
         with ThreadPoolExecutor(4) as threads:
@@ -98,6 +101,8 @@ def calm(plant: Plant) -> list[str]:
 
 def _left(plant: Plant) -> dict[str, int]:
     left = {name: count for name, count in plant.queue_lengths().items() if count and name not in _NOT_DRAINED}
+    if on_the_way := int(plant.sandbox.admin("/arriving")["mails"]):
+        left["mails on their way"] = on_the_way
     for alias in ALIASES:
         if total := _count(plant, address_of(alias)):
             left[f"inbox of {alias}"] = total

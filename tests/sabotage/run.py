@@ -28,6 +28,8 @@ class Size:
     mails: int
     requests: int
     seconds: float
+    realistic: bool = False
+    """Whether Exchange is as unkind as the real one is (docs/sandbox.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def chaos(tree: Path, setting: Setting, seed: int, size: Size) -> list[str]:
     shutil.rmtree(keep, ignore_errors=True)
     command = [sys.executable, "-m", "tests.chaos", f"--seed={seed}", f"--keep={keep}", f"--mails={size.mails}"]
     command += [f"--requests={size.requests}", f"--seconds={size.seconds}"]
+    command += ["--realistic"] if size.realistic else []
     command += ["--hard-delete"] if setting.hard_delete else []
     command += [f"--only={what}" for what in setting.only]
     ended = subprocess.run(

@@ -33,6 +33,8 @@ class Sabotage:
     setting: Setting
     seen_as: str
     """A pattern that a line of the account must match."""
+    bytes_only: bool = False
+    """Whether it changes nothing that a mail says, so that nobody can tell where Exchange makes its bytes anew."""
 
     def seen_in(self, problems: Sequence[str]) -> str | None:
         """Return the first line that tells of it."""
@@ -47,6 +49,7 @@ def sabotages() -> Sequence[Sabotage]:
             Fault(number, one["means"], "", one["file"], one["old"], one["new"], ()),
             Setting(one.get("hard_delete", False), tuple(one.get("only", ()))),
             one["seen_as"],
+            one.get("bytes_only", False),
         )
         for number, one in enumerate(listed, 1)
     ]

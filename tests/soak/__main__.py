@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import secrets
 import sys
 import tempfile
@@ -27,13 +26,11 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a directory in which everything stays, to look at")
     parser.add_argument("--realistic", action="store_true", help="in a world as unkind as Exchange's (docs/sandbox.md)")
     given = parser.parse_args()
-    if given.realistic:
-        os.environ["BRIDGE_SANDBOX_REALISTIC"] = "1"
     sys.stderr.write(f"seed {given.seed}\n")
     with tempfile.TemporaryDirectory(prefix="soak-") as scratch:
         directory = given.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
-        figures, problems = run(Plan(given.seed, given.minutes * 60), directory)
+        figures, problems = run(Plan(given.seed, given.minutes * 60, realistic=given.realistic), directory)
     for problem in problems[:_SHOWN]:
         sys.stderr.write(problem + "\n")
     if len(problems) > _SHOWN:

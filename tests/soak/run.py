@@ -54,6 +54,8 @@ class Plan:
 
     seed: int
     seconds: float
+    realistic: bool = False
+    """Whether Exchange is as unkind as the real one is (docs/sandbox.md)."""
 
 
 @dataclass
@@ -103,7 +105,7 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
     """Run, and return the figures and what should not be."""
     begun = time.monotonic()
     mails, requests = round(plan.seconds * MAILS_PER_SECOND), round(plan.seconds * REQUESTS_PER_SECOND)
-    with Plant(directory, settings=_SETTINGS) as plant:
+    with Plant(directory, settings=_SETTINGS, realistic=plan.realistic) as plant:
         pids = {station.name: station.worker.pid for station in plant.stations} | {"sandbox": plant.sandbox.pid}
         watch = Watch(pids, directory / "samples.jsonl")
         load = Load(plant, plan.seed, mails, requests, plan.seconds)

@@ -7,12 +7,14 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from bridge.sandbox.store.remade import remade
 from tests.chaos import account as accounts
 from tests.chaos.account import Account, Folders
 from tests.chaos.deliveries import Deliveries, Mail
@@ -31,6 +33,7 @@ def _digest(text: str) -> str:
 
 
 _ALIAS = "dispatch"
+_AT = datetime(2026, 11, 24, 3, tzinfo=UTC)
 _SENT = ("outbound.sent", "e-1", "")
 
 
@@ -315,6 +318,39 @@ def test_a_mail_whose_blob_is_gone_or_has_other_bytes_is_lost(
     assert account.lost == lost
 
 
+@pytest.mark.parametrize(
+    ("arrived", "told"),
+    [
+        (["m-1 a 1", "m-2 b 2"], ""),
+        (["m-2 b 1", "m-1 a 2"], ""),
+        (["m-2 b 2", "m-1 a 1"], "out of order"),
+        (["m-1 a 1", "m-1 a 1", "m-2 b 2"], "repeated"),
+        (["m-1 a 1", "m-3 a 1", "m-2 b 2"], "published 2 times"),
+        (["m-1 a 1"], "lost: 1 of 1"),
+        (["m-1 a 1", "m-2 b 2", "m-3 c 3"], "nobody sent"),
+    ],
+)
+def test_in_a_realistic_world_what_mails_say_is_compared_and_a_repeat_is_dropped_and_none_may_be_lost_or_doubled(
+    monkeypatch: pytest.MonkeyPatch, arrived: list[str], told: str
+) -> None:
+    deliveries = Deliveries(realistic=True)
+    for text in "ab":
+        mail = Mail(_ALIAS, f"<{text}@example.com>", deliveries.digest_of(_saying(text)))
+        deliveries.offered[mail] = deliveries.accepted[mail] = 2
+        deliveries.in_calm.append(mail)
+    _exchange(monkeypatch, [], removed="ab")
+    queue = [
+        (name, _payload(remade(_saying(text), at=_AT).decode(), second))
+        for name, text, second in map(str.split, arrived)
+    ]
+    monkeypatch.setattr(accounts, "_drain", lambda *_: queue)
+    account = Account()
+
+    account.take_inbound(_plant(), deliveries)
+
+    assert any(told in problem for problem in account.problems) if told else not account.problems
+
+
 def _exchange(
     monkeypatch: pytest.MonkeyPatch, arrived: Sequence[str], *, inbox: str = "", removed: str = "", parked: str = ""
 ) -> None:
@@ -337,9 +373,13 @@ def _mail(text: str) -> Mail:
     return Mail(_ALIAS, f"<{text}@example.com>", _digest(text))
 
 
-def _payload(text: str) -> bytes:
+def _payload(text: str, second: str = "0") -> bytes:
     raw = {"content": base64.b64encode(text.encode()).decode(), "blob": None}
-    return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": "2026-11-24T03:00:00Z"}).encode()
+    return json.dumps({"mailbox": _ALIAS, "raw": raw, "received_at": f"2026-11-24T03:00:0{second}Z"}).encode()
+
+
+def _saying(text: str) -> bytes:
+    return f"Message-ID: <{text}@example.com>\nContent-Disposition: attachment\n\n{text}\n".encode()
 
 
 def _plant(sends: Sequence[dict[str, Any]] = (), after_publish: str = "deleted_items") -> Plant:

@@ -62,6 +62,11 @@ def next_due(db: sqlite3.Connection) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
+def count(db: sqlite3.Connection) -> int:
+    """Return how many mails are on their way."""
+    return int(db.execute("SELECT count(*) FROM behaviour_arriving").fetchone()[0])
+
+
 def is_repeated(db: sqlite3.Connection, address: str, mime: bytes, *, now: int, window: int) -> bool:
     """
     Return whether a mailbox had a mail of the same Message-ID and the same time of submission within `window`.
