@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.store import mime as mimes
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.compose import compose, with_headers
-from bridge.sandbox.store.structure import parse, xml_safe
+from bridge.sandbox.store.structure import MAX_HEADERS, parse, xml_safe
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _OF_THE_WAY: Final = frozenset({"received", "return-path"})
 _OF_THE_BODY: Final = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-ID")
 _MOST_OF_AN_ID: Final = 2000
+_OWN_FIELDS: Final = 100
 _LINE_END: Final = re.compile(r"\r*\n|\r")
 _ENDED: Final = b"\r\n\r\n"
 
@@ -39,7 +40,8 @@ def remade(mime: bytes, *, at: datetime, salt: bytes = b"") -> bytes:
     bag = mimes.bag_of(mime, at)
     bag[p.SEARCH_KEY] = hashlib.sha256(mime + salt).hexdigest()
     bag[p.INTERNET_MESSAGE_ID] = xml_safe(root.decoded("Message-ID"))[:_MOST_OF_AN_ID]
-    extra = mimes.extra_headers(mime)
+    # Its own fields, Content-Type among them, stand behind these, and have to be read as well.
+    extra = mimes.extra_headers(mime)[: MAX_HEADERS - _OWN_FIELDS]
     bag[p.EXTRA_HEADERS] = [pair for pair in extra if pair[0].lower() not in _OF_THE_WAY]
     way = [(name, value) for name, value in extra if name.lower() in _OF_THE_WAY]
     if bag[p.MESSAGE_CLASS] != "IPM.Note":
@@ -54,8 +56,8 @@ def remade(mime: bytes, *, at: datetime, salt: bytes = b"") -> bytes:
 def _whole(mime: bytes, root: Part, bag: p.Bag) -> bytes:
     """Return the mail with new headers, and below them what came."""
     made = compose(bag, ())
-    head = made[: made.index(_ENDED)].decode("ascii", "replace").split("\r\n")
-    kept = [line for line in head if not line.lower().startswith(("content-", "mime-version:"))]
+    head = made[: made.index(_ENDED)].split(b"\r\n")
+    kept = [line for line in head if not line.lower().startswith((b"content-", b"mime-version:"))]
     fields = [(name, value) for name in _OF_THE_BODY if (value := root.header(name)) is not None]
     below = with_headers(b"", fields)
-    return "\r\n".join(kept).encode("ascii") + b"\r\n" + below + b"\r\n" + mime[root.start :]
+    return b"\r\n".join(kept) + b"\r\n" + below + b"\r\n" + mime[root.start :]

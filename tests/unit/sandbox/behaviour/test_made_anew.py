@@ -113,6 +113,26 @@ def test_a_mail_that_is_made_anew_on_reading_has_other_boundaries_each_time(beha
     assert _kept(behaviour, _CREW) == _MAIL
 
 
+def test_a_report_to_an_address_of_bytes_beyond_ascii_is_made_anew() -> None:
+    """What Exchange stores whole gets a new header all the same."""
+    below = b"--b\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n--b--\r\n"
+    head = b"To: d@example.\xc3\xa4\xff\r\nContent-Type: multipart/report; boundary=b\r\n\r\n"
+
+    made = remade(head + below, at=_AT)
+
+    assert made.endswith(b"\r\n\r\n" + below)
+    assert content_of(remade(made, at=_AT)) == content_of(made)
+
+
+def test_a_header_of_thousands_of_fields_leaves_room_for_those_that_are_made() -> None:
+    """Content-Type stands behind them: a mail whose last fields nobody reads would be its own source."""
+    came = _MAIL.replace(b"\r\n\r\n", b"\r\n" + b"X-Field: x\r\n" * 3_000 + b"\r\n", 1)
+
+    made = remade(came, at=_AT)
+
+    assert content_of(made) == content_of(came) == content_of(_MAIL)
+
+
 @pytest.mark.parametrize(
     "forged",
     [
