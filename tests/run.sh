@@ -17,7 +17,8 @@
 #   tests/run.sh sabotage [--seeds 3] [--realistic] [NUMBER...]
 #                                sabotages of the bridge, one after the other: a small chaos against each must tell of it by
 #                                the line that docs/sabotages.md names, with every seed
-#   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--giant BYTES [--giant-class NAME]] [--keep DIRECTORY]
+#   tests/run.sh fuzz [--seed N] [--mails 20000] [--full-size BYTES] [--giant BYTES [--giant-class NAME]] [--realistic]
+#                                [--keep DIRECTORY]
 #                                hostile mail through the whole bridge; each one arrives with its bytes or is parked. A few
 #                                thousand go through the parser alone in unit, a few hundred through everything in scenario
 #
