@@ -162,6 +162,7 @@ REALISTIC: Final[Mapping[str, Any]] = {
     "duplicates_dropped_for_seconds": 3600,
     "draft_touched_after_seconds": [0.2, 20],
     "sent_copy_delay_seconds": [0.2, 3],
+    "mime_made_anew": "on_reading",
     "header_firewall": True,
     "named_properties_indexed": False,
     "calls_per_minute": 600,
