@@ -41,7 +41,7 @@ def main() -> int:
         parser.error(f"no such sabotage: {', '.join(map(str, sorted(unknown)))} (there are 1 to {len(every)})")
     chosen = [one for one in every if not given.numbers or one.fault.number in given.numbers]
     if given.realistic:
-        chosen = [one for one in chosen if not one.bytes_only]
+        chosen = [one for one in chosen if not one.ordinary_only]
     begun = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="sabotage-") as scratch:

@@ -19,7 +19,7 @@ A run of chaos that finds nothing is worth what it would have found. `tests/run.
 these {count} sabotages into a copy of the tree, alone, and runs a small chaos against it with each of three seeds.
 Every time the account must tell of it by a line that matches what stands here. Without any sabotage such a run finds
 nothing. `tests/run.sh sabotage 3 7` tries these two only. `--realistic` lets chaos run in a realistic world, and leaves
-out what changes only bytes, as Exchange makes other ones there each time.
+out what nobody can see there: other bytes, and another order within a second.
 
 Made by `python -m tests.sabotage --write` of `tests/sabotage/sabotages.toml`; a test fails when the two differ. Under
 "trouble" stands what goes wrong beside the sabotage: all that there is, or only what gives it its chance.
@@ -37,7 +37,7 @@ def page(every: Sequence[Sabotage]) -> str:
 def _row(one: Sabotage) -> str:
     fault = one.fault
     trouble = ", ".join(one.setting.only) or "all"
-    where = " (not with `--realistic`)" if one.bytes_only else ""
+    where = " (not with `--realistic`)" if one.ordinary_only else ""
     kept = "; mail is destroyed" if one.setting.hard_delete else ""
     seen = one.seen_as.replace("|", "\\|")
     file = fault.file.removeprefix("bridge/")

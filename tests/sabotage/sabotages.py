@@ -33,8 +33,8 @@ class Sabotage:
     setting: Setting
     seen_as: str
     """A pattern that a line of the account must match."""
-    bytes_only: bool = False
-    """Whether it changes nothing that a mail says, so that nobody can tell where Exchange makes its bytes anew."""
+    ordinary_only: bool = False
+    """Whether a realistic world hides it: it changes bytes that Exchange makes anew, or the order within a second."""
 
     def seen_in(self, problems: Sequence[str]) -> str | None:
         """Return the first line that tells of it."""
@@ -49,7 +49,7 @@ def sabotages() -> Sequence[Sabotage]:
             Fault(number, one["means"], "", one["file"], one["old"], one["new"], ()),
             Setting(one.get("hard_delete", False), tuple(one.get("only", ()))),
             one["seen_as"],
-            one.get("bytes_only", False),
+            one.get("ordinary_only", False),
         )
         for number, one in enumerate(listed, 1)
     ]

@@ -29,3 +29,11 @@ def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(
     print(figures)
     assert problems == []
     assert list(figures) == _FIGURES
+
+
+@pytest.mark.timeout(400)
+def test_nothing_is_lost_doubled_or_silent_in_a_realistic_world(tmp_path: Path) -> None:
+    figures, problems = run(Plan(3, mails=100, requests=30, seconds=15, hard_delete=True, realistic=True), tmp_path)
+
+    print(figures)
+    assert problems == []

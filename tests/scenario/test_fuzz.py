@@ -15,3 +15,11 @@ def test_hostile_mail_arrives_with_its_bytes_or_is_parked_and_no_worker_dies(tmp
 
     assert problems == [], figures
     assert figures["arrived"] + figures["parked"] == figures["mails"] == 400
+
+
+def test_hostile_mail_in_a_realistic_world_says_what_it_said_or_is_parked(tmp_path: Path) -> None:
+    """Its MIME is made anew, at each reading."""
+    figures, problems = run(Plan(seed=5, mails=200, full_size=300_000, realistic=True), tmp_path)
+
+    assert problems == [], figures
+    assert figures["arrived"] + figures["parked"] == figures["mails"] == 200

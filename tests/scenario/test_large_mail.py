@@ -131,26 +131,52 @@ def test_a_worker_killed_between_blob_and_publish_publishes_the_mail_once_with_t
 ) -> None:
     mail = _mail(5_000_000)
     site.sandbox.deliver(ADDRESS, mail)
-    settings = {"BLOBS__URL": f"file://{store}"}
 
-    def blobs() -> list[Path]:
-        files = [path for path in store.rglob("*") if path.is_file() and not path.name.startswith(".")]
-        return [path for path in files if "bridge-probe" not in path.parts]  # with which workers try the store
-
-    worker = site.worker("ingest", **settings)
-    with worker:
-        until(lambda: bool(blobs()), "a blob")
-        worker.kill()
-        first = set(blobs())
-        worker.start()
-        until(lambda: site.count() == 0, "the mail to leave")
-        worker.stop()
+    first = _publish_after_a_kill_behind_the_first_blob(site, store)
 
     payloads = _payloads(site)
     assert len({one["message_id"] for one in payloads}) == 1
-    assert first <= set(blobs())
-    assert len(blobs()) == 2
+    assert first <= set(_blobs(store))
+    assert len(_blobs(store)) == 2
     assert as_given(_read(payloads[-1]["raw"]["blob"])) == mail
+
+
+def test_a_mail_that_has_other_bytes_after_a_kill_is_published_under_its_id_with_blobs_of_its_own(
+    site: Site, store: Path
+) -> None:
+    """Exchange makes MIME at each reading: what was stored of the first stays whole, beside that of the second."""
+    site.sandbox.admin("/settings", method="PUT", body={"mime_made_anew": "on_reading"})
+    site.sandbox.deliver(ADDRESS, _mail(5_000_000))
+
+    first = _publish_after_a_kill_behind_the_first_blob(site, store)
+
+    payloads = _payloads(site)
+    assert len({one["message_id"] for one in payloads}) == 1
+    blobs = {str(path): path.read_bytes() for path in _blobs(store)}
+    assert first <= {Path(path) for path in blobs}
+    assert len({hashlib.sha256(content).digest() for content in blobs.values()}) == len(blobs)
+    raw, [attachment] = payloads[-1]["raw"], payloads[-1]["attachments"]
+    assert _read(attachment["blob"]) == _attachment(5_000_000)
+    parts = list(email.message_from_bytes(_read(raw["blob"])).walk())
+    assert parts[-1].get_payload(decode=True) == _attachment(5_000_000)
+
+
+def _blobs(store: Path) -> list[Path]:
+    files = [path for path in store.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return [path for path in files if "bridge-probe" not in path.parts]  # with which workers try the store
+
+
+def _publish_after_a_kill_behind_the_first_blob(site: Site, store: Path) -> set[Path]:
+    """Return the blobs that there were when the worker was killed."""
+    worker = site.worker("ingest", BLOBS__URL=f"file://{store}")
+    with worker:
+        until(lambda: bool(_blobs(store)), "a blob")
+        worker.kill()
+        first = set(_blobs(store))
+        worker.start()
+        until(lambda: site.count() == 0, "the mail to leave")
+        worker.stop()
+    return first
 
 
 def _request(site: Site, request_id: str, attachments: list[dict[str, Any]]) -> None:
