@@ -146,7 +146,8 @@ class ReadingHealth:
             # Of all that stays this is told first: queues that take mail wait for some of it, and may get copies.
             kinds = ", ".join(self._known.deferrals.refused_keys) or "none any more"
             return PublishRefused.code, f"{refused} mails stay; refused now: {kinds}; others pass"
-        if staying and not published:  # whatever waits stays, for now or for good: nothing is drained
+        # Whatever waits stays, for now or for good: nothing is drained.
+        if staying and not published and not self._parking.stopped:
             [(code, _)] = staying.most_common(1)
             return code, f"{staying.total()} mails stay where they are, and no other waits"
         if repeated := staying[PublishedTooOften.code]:

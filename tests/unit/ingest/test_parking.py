@@ -18,6 +18,7 @@ from bridge.errors import (
     CallNotPossible,
     MailboxAccessDenied,
     MailboxUnavailable,
+    MailUnreadable,
     MessageTooLarge,
     PublishUnroutable,
 )
@@ -75,6 +76,24 @@ async def test_a_mail_is_parked_only_after_its_announcement_is_confirmed() -> No
         "dispatch",
     )
     assert bench.told(MailParked) == [MailParked("dispatch", "m1", "too_large_for_broker")]
+
+
+async def test_a_mail_that_cannot_be_composed_for_the_broker_is_announced_and_parked_unchanged() -> None:
+    """A large one in a file, where there is no store: there is no message that could be refused."""
+    bench = Bench(*(a_mail(n) for n in range(3)))
+    unchanged = bench.inbox.mails[1].mime
+
+    async def too_large(mail: ReadMail) -> Sequence[Message]:
+        if mail.ref.message_id == "m1":
+            raise MessageTooLarge
+        return await compose(mail)
+
+    bench.reader._large._compose = too_large
+    await bench.once()
+
+    assert (bench.left, bench.inbox.parked) == ([], {"m1": "too_large_for_broker"})
+    assert [event.code for event in parked_events(bench)] == ["too_large_for_broker"]
+    assert [(mail.ref.message_id, mail.mime) for mail in bench.inbox.mails] == [("m1", unchanged)]
 
 
 async def test_an_unreadable_mail_is_tried_three_times_and_parked_while_the_others_pass_at_once() -> None:
@@ -154,6 +173,7 @@ async def test_a_mail_that_cannot_be_moved_stays_with_the_reason() -> None:
 
     assert bench.left == ["m1"]
     assert bench.told(MailParked) == []
+    assert bench.told(MailKept)[-1] == MailKept("dispatch", "m1", MailUnreadable.code)
 
 
 async def test_a_mail_that_cannot_be_moved_however_often_it_is_tried_is_no_burst() -> None:
@@ -193,16 +213,12 @@ async def test_a_burst_of_bad_mail_stays_and_is_told_while_the_others_pass() -> 
     assert len(bench.inbox.parked) == 3
     assert len(bench.left) == 5
     assert [mail_id for mail_id in bench.publisher.ids if mail_id in {"m0", "m9"}] == ["m0", "m9"]
-    task = asyncio.create_task(bench.reader.run(bench.stop))
-    state = None
-    while state is None or state.status != "trouble":
-        await asyncio.sleep(0)
-        state = bench.health.state("mailbox:dispatch:ingest")
-    bench.stop.set()
-    await task
+    bench.reader._report_pass(await bench.once())  # nothing passes at the moment, and that is not the news
+    state = bench.health.state("mailbox:dispatch:ingest")
+    assert state is not None
+    assert (state.status, state.code) == ("trouble", "parking_stopped")
 
     bench.inbox.unreadable.clear()
-    bench.stop.clear()
     await passes(bench, 2)
     assert bench.left == []
     assert len(bench.inbox.parked) == 3
