@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.chaos.account import Account
+from tests.chaos.confirmed import missing
 from tests.chaos.load import Load
 from tests.chaos.plant import ALIASES, CREW, Plant, address_of
 from tests.chaos.privacy import leaks
@@ -67,7 +68,9 @@ def run(plan: Plan, directory: Path) -> tuple[dict[str, Any], Sequence[str]]:
         for station in plant.stations:
             if (code := station.worker.stop(seconds=60)) != 0:
                 account.problems.append(f"{station.name} ended with {code} in calm")
-    account.judge_repeats(plant.publishes(), trouble.faults.all)
+    publishes = plant.publishes()
+    account.judge_repeats(publishes, trouble.faults.all)
+    account.problems += missing(account.arrivals, publishes)
     if account.parked and not trouble.fetches_spoiled:
         account.problems.append(
             f"{account.parked} mails parked without a cause: none is bad, and none was hard to fetch"
