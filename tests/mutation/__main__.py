@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.mutation.faults import DriftedError, excused, faults
+from tests.mutation.faults import DriftedError, faults
 from tests.mutation.page import GUARANTEES, PAGE, page, rows
 from tests.mutation.run import UnusableError, run
 
@@ -29,13 +29,11 @@ def main() -> int:
     given = parser.parse_args()
     every = faults()
     if given.write:
-        PAGE.write_text(page(every), "utf-8")
+        PAGE.write_text(page(every, GUARANTEES.read_text("utf-8")), "utf-8")
         return 0
     if given.rows:
-        reasons = excused()
         for guarantee, what, stand in rows(every, GUARANTEES.read_text("utf-8")):
-            reason = reasons.get(f"{guarantee}: {what}")
-            print(f"{guarantee:4}{', '.join(map(str, stand)) or '-':24}{what}{f' ({reason})' if reason else ''}")
+            print(f"{guarantee:4}{', '.join(map(str, stand)) or '-':24}{what}")
         return 0
     if unknown := set(given.numbers) - {fault.number for fault in every}:
         parser.error(f"no such fault: {', '.join(map(str, sorted(unknown)))} (there are 1 to {len(every)})")

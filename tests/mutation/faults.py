@@ -76,9 +76,3 @@ def faults() -> Sequence[Fault]:
         )
         for number, entry in enumerate(listed, 1)
     ]
-
-
-def excused() -> dict[str, str]:
-    """Return the rows of `docs/guarantees.md` that no fault in the bridge's own code can break, with the reason."""
-    listed = tomllib.loads(_LIST.read_text("utf-8")).get("without", ())
-    return {entry["row"]: entry["reason"] for entry in listed}

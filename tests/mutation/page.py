@@ -23,24 +23,29 @@ fault. `tests/run.sh mutation 3 17` tries these two only. It stops where the cod
 fits.
 
 Made by `python -m tests.mutation --write` of `tests/mutation/faults.toml`; a test fails when the two differ. What the
-guarantees mean is in [guarantees.md](guarantees.md); `python -m tests.mutation --rows` prints each row of it with the
-faults that its tests catch.
+guarantees mean is in [guarantees.md](guarantees.md).
 
-| guarantee | faults that stand for it |
-| --- | --- |
-{guarantees}
+## What stands for each promise
+
+At least one fault for every row of it, by its first cell: one that a test of that row catches, or that breaks the same
+in another place.
+
+| guarantee | of the row | faults |
+| --- | --- | --- |
+{rows}
+## The faults
+
 | no. | breaks | fault | in | caught by |
 | --- | --- | --- | --- | --- |
 """
 
 
-def page(faults: Sequence[Fault]) -> str:
-    """Return the page as it should be."""
-    names = sorted({fault.guards for fault in faults}, key=lambda name: int(name[1:]))
-    guarantees = "".join(
-        f"| {name} | {', '.join(str(fault.number) for fault in faults if fault.guards == name)} |\n" for name in names
+def page(faults: Sequence[Fault], guarantees: str) -> str:
+    """Return the page as it should be, with the rows of `docs/guarantees.md`."""
+    promised = "".join(
+        f"| {of} | {what} | {', '.join(map(str, stand)) or '-'} |\n" for of, what, stand in rows(faults, guarantees)
     )
-    return _HEAD.format(count=len(faults), guarantees=guarantees) + "".join(_row(fault) for fault in faults)
+    return _HEAD.format(count=len(faults), rows=promised) + "".join(_row(fault) for fault in faults)
 
 
 def rows(faults: Sequence[Fault], text: str) -> list[tuple[str, str, list[int]]]:

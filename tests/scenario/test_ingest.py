@@ -250,6 +250,7 @@ def test_a_mailbox_that_does_not_exist_pauses_and_the_others_run(site: Site) -> 
         worker.stop()
 
     assert ghost["code"] in {"mailbox_not_found", "mailbox_access_denied"}
+    assert ghost["hint"]
     assert _arrived(site)[1] == delivered
 
 

@@ -34,16 +34,28 @@ def test_every_test_that_a_fault_names_is_where_it_says(fault: Fault) -> None:
 
 
 def test_the_page_of_faults_is_made_of_the_list() -> None:
-    assert PAGE.read_text("utf-8") == page(faults()), "python -m tests.mutation --write makes it anew"
+    assert PAGE.read_text("utf-8") == page(faults(), GUARANTEES.read_text("utf-8")), (
+        "python -m tests.mutation --write makes it anew"
+    )
 
 
-def test_a_fault_stands_for_every_guarantee_and_for_a_row_of_each() -> None:
+def test_a_fault_stands_for_every_guarantee_and_for_every_row_that_names_a_test() -> None:
     text = GUARANTEES.read_text("utf-8")
     promised = re.findall(r"^## (G\d+) ", text, re.MULTILINE)
+    listed = rows(faults(), text)
 
     assert promised
     assert sorted({fault.guards for fault in faults()}) == sorted(promised)
-    assert {guarantee for guarantee, _, stand in rows(faults(), text) if stand} == set(promised)
+    assert {guarantee for guarantee, _, _ in listed} == set(promised)
+    assert [f"{guarantee}: {what}" for guarantee, what, stand in listed if not stand] == []
+
+
+def test_no_two_faults_are_the_same() -> None:
+    texts = {fault.file: (ROOT / fault.file).read_text("utf-8") for fault in faults()}
+    mutants = [(fault.file, texts[fault.file].replace(fault.old, fault.new)) for fault in faults()]
+
+    assert len(set(mutants)) == len(mutants)
+    assert len({fault.means for fault in faults()}) == len(mutants)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in faults() if fault.rows], ids=lambda fault: fault.means)

@@ -100,6 +100,19 @@ async def test_request_for_a_mailbox_of_another_configuration_waits_until_its_qu
     assert {e.mailbox for e in bench.emitted if isinstance(e, QueueMissing)} == {"fleet"}
 
 
+async def test_request_that_waits_long_for_the_queue_of_another_configuration_is_told_as_delayed_once() -> None:
+    bench = Bench()
+    bench.request(alias="fleet", headers={"x-bridge-first-seen": "2026-11-24T02:50:00+00:00"})
+
+    async with draining(bench, a_roster("fleet")):
+        for _ in range(2):
+            await eventually(lambda: bench.waiting() == {"5s": 1})
+            bench.come_back()
+
+    assert bench.told() == [("outbound.delayed", "queue_missing")]
+    assert bench.events()[0].mailbox == "fleet"
+
+
 async def test_request_of_an_alias_that_nobody_announced_fails_once_everybody_was_heard() -> None:
     bench = Bench()
     bench.request(alias="fleet")

@@ -402,6 +402,7 @@ async def test_bad_request_goes_to_mail_dead_with_its_reason_and_the_queue_goes_
         detail,
     )
     assert [stamp.request_id for stamp in bench.mailbox.submissions] == ["r-9"]
+    assert not bench.broker.messages(outbound_queue(ALIAS)), "what ended is acknowledged"
 
 
 async def test_flood_of_bad_requests_does_not_keep_a_good_one_back() -> None:

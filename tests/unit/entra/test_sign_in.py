@@ -283,12 +283,31 @@ def test_a_refused_secret_that_is_mended_counts_at_once_though_entra_is_asked_ra
     with pytest.raises(CredentialsRejected):
         bench.tokens.token()
     assert bench.sign_in.state().trouble is not None
+    asked = len(bench.client.shown)
+    while len(bench.client.shown) == asked:  # from here on it is longest until Entra is asked again
+        bench.tend(1)
 
     source.secret = "one"
     bench.tend(3)
 
+    assert bench.sign_in.state().usable
     assert bench.tokens.token()
     assert bench.sign_in.state().trouble is None
+
+
+def test_a_refused_secret_that_a_reload_replaces_is_not_waited_for() -> None:
+    bench = Bench(FakeSource("wrong"))
+    with pytest.raises(CredentialsRejected):
+        bench.tokens.token()
+    bench.tend(300)
+    asked = len(bench.client.shown)
+    while len(bench.client.shown) == asked:
+        bench.tend(1)
+
+    bench.sign_in.change([FakeSource("one")], probe_seconds=1800)
+    bench.tend(3)
+
+    assert bench.sign_in.state().usable
 
 
 def test_other_places_after_a_reload_are_tried_before_they_are_used() -> None:
@@ -337,11 +356,16 @@ def test_each_step_towards_the_end_is_told_once() -> None:
     bench = Bench(FakeSource("one", NOON + 31 * _DAY))
     bench.tokens.token()
 
+    warned = []
     for _ in range(33):
         bench.clock.go(_DAY)
         bench.sign_in.tend()
         bench.sign_in.tend()
+        state = bench.sign_in.state()
+        warned.append(state.warning is not None and state.warning[0] == "credential_expires_soon")
+        assert [one.expires_at for one in state.credentials] == [NOON + 31 * _DAY]
 
+    assert warned == [True] * 33
     assert [e.days for e in bench.told(CredentialExpires) if isinstance(e, CredentialExpires)] == [30, 7, 1, 0]
 
 

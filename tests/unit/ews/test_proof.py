@@ -111,10 +111,12 @@ async def test_a_server_that_opens_the_logins_own_mailbox_whichever_is_named_pro
 async def test_a_server_that_tells_no_address_is_believed_where_it_refuses_names_that_cannot_exist(
     tells: str | None,
 ) -> None:
-    server = Server()
+    server, known = Server(), KnownMailboxes()
     server.tells = tells
 
-    await proof(server).ensure(_ADDRESS)
+    await IdentityProof(server.ask, known).ensure(_ADDRESS)
+
+    assert known.is_proved(_ADDRESS)
 
 
 async def test_a_server_that_goes_by_who_is_impersonated_alone_is_believed_too() -> None:

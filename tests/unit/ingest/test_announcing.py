@@ -107,6 +107,7 @@ async def test_a_worker_whose_reading_hangs_says_so_although_it_lives() -> None:
         claim = announced.heard()
         assert claim is not None
         assert (claim.holding.status, claim.holding.silent_seconds) == ("stale", 60.0)
+        assert [one.code for one in bench.health.report() if one.part == bench.reader.part] == ["stalled"]
         assert announced.other.live_claim("ingest", "dispatch") == live
 
 

@@ -13,6 +13,7 @@ from bridge.adapters.system.parser_subprocess import ParserSubprocesses
 from bridge.domain.mail import FetchedMail, MailRef
 from bridge.ingest.compose import Composer
 from bridge.telemetry.ingest_events import MailUnread
+from bridge.telemetry.metrics import Metrics
 from bridge.wire import event_v1, inbound_build, inbound_messages
 from tests.support.mails import sample
 
@@ -41,6 +42,11 @@ def test_a_mail_that_could_not_be_read_is_announced_to_the_operator(size: int, m
 
     assert asyncio.run(read()) == 1
     assert told == [MailUnread("dispatch", "m" * 40, "parser_failed")]
+    metrics = Metrics()
+    for event in told:
+        event.record(metrics)
+    counted = {"mailbox": "dispatch", "code": "parser_failed"}
+    assert metrics.registry.get_sample_value("bridge_ingest_unread_mails_total", counted) == 1
 
 
 class _Noting(ParserSubprocesses):

@@ -169,10 +169,19 @@ async def test_a_mail_that_cannot_be_fetched_meanwhile_counts_its_publishes_all_
 async def test_where_every_publish_is_refused_the_pass_ends_and_the_next_one_looks_further() -> None:
     bench = TwoQueues(*(a_mail(n) for n in range(1_000)))
 
+    with pytest.raises(PublishRefused) as caught:
+        await bench.once()
+    looked_at = len(bench.healthy)
+    wait = bench.reader._reading.fail(caught.value)
+    bench.clock.seconds += wait
     with pytest.raises(PublishRefused):
         await bench.once()
 
-    assert len(bench.healthy) < 100
+    assert 10 <= looked_at < 100
+    assert 4 * looked_at <= len(set(bench.healthy)) < 1_000
+    state = bench.health.state(bench.reader.part)
+    assert state is not None
+    assert (state.status, state.code, wait > 0) == ("trouble", "publish_refused", True)
 
 
 async def test_health_names_the_kind_of_mail_that_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bridge.domain.mail import FetchedMail, MailRef
+from bridge.domain.mail import FetchedMail, MailProperties, MailRef, UnconvertibleMail
 from bridge.mime.compose_message_id import message_id_of
 from bridge.wire import bounce_events, event_v1, inbound_build
 from tests.support.mails import sample, samples
@@ -67,6 +67,19 @@ def test_a_bounce_that_names_no_recipient_is_told_all_the_same() -> None:
     assert [(event.request_id, event.code, event.detail) for event in _events(raw)] == [
         ("notice-816", "not_delivered", "")
     ]
+
+
+def test_a_bounce_that_is_known_by_its_class_alone_is_told_once() -> None:
+    """Exchange makes no MIME of it, and its text says nothing: there is no recipient to tell of."""
+    refers_to = MailProperties(in_reply_to=message_id_of("req-1", "dispatch@example.org"), subject="?")
+    ref = MailRef("m" * 40, "item-1", _AT, 1, "REPORT.IPM.Note.NDR")
+    payload = inbound_build.compose(UnconvertibleMail(ref, refers_to, "ErrorContentConversionFailed"), "dispatch")
+
+    [event] = [event_v1.from_json(one.body) for one in bounce_events.messages_of(payload, _AT)]
+
+    assert payload.bounce is not None
+    assert payload.bounce.recipients == ()
+    assert (event.request_id, event.code, event.detail) == ("req-1", "not_delivered", "")
 
 
 def test_a_bounce_of_somebody_elses_mail_is_told_of_no_request() -> None:
