@@ -6,10 +6,9 @@ from tests.architecture import PAGE, drawn, page
 
 
 def test_the_imports_in_the_page_are_those_of_the_code() -> None:
-    """`python -m tests.architecture --write` makes them fit again."""
     text = PAGE.read_text("utf-8")
 
-    assert text == page(text, drawn())
+    assert text == page(text, drawn()), "python -m tests.architecture --write"
 
 
 def test_no_library_for_a_service_is_known_to_more_than_two_rooms() -> None:
