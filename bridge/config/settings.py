@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -294,16 +294,12 @@ class ExchangeSettings(Section):
         return next((m for m in self.mailboxes if m.alias == alias), None)
 
 
-class Settings(ExchangeSettings):
-    """The whole configuration."""
+class _SignsInAtBroker(BaseModel):
+    """A configuration with a broker, at which an app of Entra's may sign in."""
 
-    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
-    rabbitmq: RabbitMqSettings
-    blobs: BlobSettings | None = None
-    ingest: IngestSettings = IngestSettings()
-    egress: EgressSettings = EgressSettings()
-    http: HttpSettings = HttpSettings()
-    log: LogSettings = LogSettings()
+    if TYPE_CHECKING:
+        rabbitmq: RabbitMqSettings
+        entra: EntraSettings | None
 
     @model_validator(mode="after")
     def _broker_has_its_app(self) -> Self:
@@ -315,6 +311,18 @@ class Settings(ExchangeSettings):
     def broker_app(self) -> EntraAppSettings | None:
         """Return the app that signs in at the broker, None where none does."""
         return broker_app(self.rabbitmq, self.entra)
+
+
+class Settings(ExchangeSettings, _SignsInAtBroker):
+    """The whole configuration."""
+
+    mailboxes: tuple[MailboxSettings, ...] = Field(min_length=1)
+    rabbitmq: RabbitMqSettings
+    blobs: BlobSettings | None = None
+    ingest: IngestSettings = IngestSettings()
+    egress: EgressSettings = EgressSettings()
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
 
 
 def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[rules.Wrong]:
@@ -341,7 +349,7 @@ def _sign_in_problems(where: str, auth: str, mailbox: MailboxSettings) -> list[r
     return problems
 
 
-class ClientSettings(BaseModel):
+class ClientSettings(_SignsInAtBroker):
     """What a command needs that only talks to the broker; the rest of the configuration is not looked at."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
@@ -357,17 +365,6 @@ class ClientSettings(BaseModel):
         section = tree.get("rabbitmq")
         by_app = isinstance(section, Mapping) and section.get("auth") == "oauth"
         return frozenset() if by_app else frozenset({"entra"})
-
-    @model_validator(mode="after")
-    def _broker_has_its_app(self) -> Self:
-        if problems := broker_app_problems(self.rabbitmq, self.entra):
-            raise rules.several(problems)
-        return self
-
-    @property
-    def broker_app(self) -> EntraAppSettings | None:
-        """Return the app that signs in at the broker, None where none does."""
-        return broker_app(self.rabbitmq, self.entra)
 
 
 class TopologySettings(ClientSettings):

@@ -11,61 +11,29 @@ import argparse
 import asyncio
 import contextlib
 import json
-import subprocess
 import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from tests.support.ordered_process import OrderedProcess
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
 _CHUNK = 256 * 1024
 _HEAD_BYTES = 16 * 1024
 
 
-class ConnectProxy:
+class ConnectProxy(OrderedProcess):
     """The handle that tests hold."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         """Start on a free port of loopback."""
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--ports", json.dumps(dict(ports))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.url = f"http://127.0.0.1:{self._read()['port']}"
+        super().__init__("tests.support.connect_proxy", "--ports", json.dumps(dict(ports)))
+        self.url = f"http://127.0.0.1:{self.ready['port']}"
 
     def carried(self) -> dict[str, int]:
         """Return how many connections were asked for so far, by host."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("status\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        """End the proxy and its connections."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _read(self) -> dict[str, int]:
-        from tests.support.waits import line_of
-
-        line = line_of(self._process.stdout, "the proxy process to answer")
-        assert line, "the proxy process ended"
-        answer: dict[str, int] = json.loads(line)
-        return answer
+        return self.order("status")
 
 
 class _Proxy:

@@ -10,92 +10,48 @@ import argparse
 import asyncio
 import contextlib
 import json
-import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.support.ordered_process import OrderedProcess
 
 _CHUNK = 256 * 1024
 _IN_FLIGHT_CHUNKS = 256
 
 
-class TcpProxy:
+class TcpProxy(OrderedProcess):
     """The handle that tests hold. Every method returns once it is in force."""
 
     def __init__(self, target_port: int, *, target_host: str = "127.0.0.1", round_trip_seconds: float = 0.0) -> None:
         """Start to forward a free port on loopback to the target, adding half the round trip in each direction."""
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                __file__,
-                "--target",
-                f"{target_host}:{target_port}",
-                "--round-trip",
-                str(round_trip_seconds),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self._read()["port"])
+        target = f"{target_host}:{target_port}"
+        super().__init__("tests.support.proxy", "--target", target, "--round-trip", str(round_trip_seconds))
+        self.port = self.ready["port"]
 
     def delay(self, round_trip_seconds: float) -> None:
         """Add this to each round trip from now on."""
-        self._order(f"delay {round_trip_seconds}")
+        self.order(f"delay {round_trip_seconds}")
 
     def cut(self) -> int:
         """Reset every connection; new ones are taken. Returns how many there were."""
-        return int(self._order("cut")["connections"])
+        return int(self.order("cut")["connections"])
 
     def blackhole(self) -> None:
         """Keep connections open and carry nothing, in neither direction; new ones are taken and get no answer."""
-        self._order("blackhole")
+        self.order("blackhole")
 
     def carry(self) -> None:
         """Carry again what a black hole kept, and take connections again after `refuse`."""
-        self._order("carry")
+        self.order("carry")
 
     def refuse(self) -> None:
         """Reset every connection and take no new ones, as when nothing listens."""
-        self._order("refuse")
+        self.order("refuse")
 
     @property
     def carried_bytes(self) -> int:
         """How much was carried so far, both directions together."""
-        return int(self._order("status")["carried"])
-
-    def close(self) -> None:
-        """End the proxy and its connections."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _order(self, text: str) -> dict[str, int]:
-        assert self._process.stdin is not None
-        self._process.stdin.write(text + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def _read(self) -> dict[str, int]:
-        from tests.support.waits import line_of
-
-        line = line_of(self._process.stdout, "the proxy process to do as it was told")
-        assert line, "the proxy process ended"
-        answer: dict[str, int] = json.loads(line)
-        return answer
+        return int(self.order("status")["carried"])
 
 
 class _Proxy:

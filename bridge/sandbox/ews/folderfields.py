@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 from bridge.sandbox.ews import xml
 from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.field import Field
-from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
+from bridge.sandbox.ews.paths import Extended, path_xml, read_additional
 from bridge.sandbox.ews.permissions import permissions_xml
 from bridge.sandbox.ews.restrictions import read_restriction
 from bridge.sandbox.ews.rights import EVERYTHING, Right
-from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
+from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows
 from bridge.sandbox.store import properties as p
 from bridge.sandbox.store.ids import PARENT_CHANGE_KEY
 
@@ -140,23 +140,15 @@ def read_folder_shape(node: etree._Element, *, version: SchemaVersion = LATEST, 
     uris = set({"Default": _DEFAULT, "AllProperties": _ALL}.get(base, frozenset()))
     if fetching and base == "AllProperties":
         uris.add("folder:PermissionSet")
-    extended: dict[str, Extended] = {}
-    additional = node.find(xml.T + "AdditionalProperties")
-    for path_node in () if additional is None else additional:
-        if path_node.tag not in PATH_TAGS:
-            continue
-        path = read_path(path_node)
-        if isinstance(path, Extended):
-            extended[path.key] = path
-        elif not knows(version, path.uri):
-            raise unknown_property(version, path.uri)
-        elif not isinstance(path, Field) and path.uri.startswith("folder:"):
+    additional = read_additional(node, version)
+    for path, path_node in additional.named:
+        if not isinstance(path, Field) and path.uri.startswith("folder:"):
             uris.add(path.uri)
         else:
             raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
     return FolderShape(
         frozenset(uri for uri in uris if knows(version, uri)),
-        tuple(extended.values()),
+        additional.extended,
         private=version >= SchemaVersion.Exchange2010_SP2,
     )
 

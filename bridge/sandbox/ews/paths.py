@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.sax.saxutils import quoteattr
 
 from bridge.sandbox.ews import xml
@@ -11,9 +11,12 @@ from bridge.sandbox.ews.errors import EwsError
 from bridge.sandbox.ews.field import Field
 from bridge.sandbox.ews.kinds import BY_URI
 from bridge.sandbox.ews.values import EXTENDED
+from bridge.sandbox.ews.versions import SchemaVersion, knows, unknown_property
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lxml import etree
 
     from bridge.sandbox.ews.view import View
@@ -95,6 +98,37 @@ def read_path(node: etree._Element) -> Field | Extended | Foreign:
         uri = f"{node.get('FieldURI')}:{node.get('FieldIndex')}"
         return BY_URI.get(uri) or Foreign(uri)
     return read_extended(node)
+
+
+class AdditionalProperties(NamedTuple):
+    """What a shape asks for by name, beside its base shape."""
+
+    extended: tuple[Extended, ...]
+    named: Sequence[tuple[Field | Foreign, etree._Element]]
+    """The other paths, each with the element that names it."""
+
+
+def read_additional(shape: etree._Element, version: SchemaVersion) -> AdditionalProperties:
+    """
+    Return the AdditionalProperties of a shape.
+
+    Raises:
+        EwsError: ErrorInvalidPropertyRequest for a property that came after the version.
+    """
+    extended: dict[str, Extended] = {}
+    named: list[tuple[Field | Foreign, etree._Element]] = []
+    additional = shape.find(xml.T + "AdditionalProperties")
+    for node in () if additional is None else additional:
+        if node.tag not in PATH_TAGS:
+            continue
+        path = read_path(node)
+        if isinstance(path, Extended):
+            extended[path.key] = path
+        elif not knows(version, path.uri):
+            raise unknown_property(version, path.uri)
+        else:
+            named.append((path, node))
+    return AdditionalProperties(tuple(extended.values()), named)
 
 
 def read_extended(node: etree._Element) -> Extended:

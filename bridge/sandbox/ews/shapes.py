@@ -20,8 +20,8 @@ from bridge.sandbox.ews.fields import (
     stands_before_extended,
 )
 from bridge.sandbox.ews.kinds import fields_shown
-from bridge.sandbox.ews.paths import PATH_TAGS, Extended, path_xml, read_path
-from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows, unknown_property
+from bridge.sandbox.ews.paths import Extended, path_xml, read_additional
+from bridge.sandbox.ews.versions import LATEST, SchemaVersion, knows
 from bridge.sandbox.store import properties as p
 
 if TYPE_CHECKING:
@@ -175,17 +175,9 @@ def read_item_shape(
         if finding and not whole:
             raise EwsError("ErrorInvalidPropertyRequest", xml='<t:FieldURI FieldURI="item:MimeContent"/>')
         wanted.add("item:MimeContent")
-    extended: dict[str, Extended] = {}
-    additional = node.find(xml.T + "AdditionalProperties")
-    for path_node in () if additional is None else additional:
-        if path_node.tag not in PATH_TAGS:
-            continue
-        path = read_path(path_node)
-        if isinstance(path, Extended):
-            extended[path.key] = path
-        elif not knows(version, path.uri):
-            raise unknown_property(version, path.uri)
-        elif isinstance(path, Field):
+    additional = read_additional(node, version)
+    for path, path_node in additional.named:
+        if isinstance(path, Field):
             if finding and not whole and not path.found:
                 raise EwsError("ErrorInvalidPropertyRequest", xml=path_xml(path_node))
             wanted.add(path.uri)
@@ -219,7 +211,9 @@ def read_item_shape(
         for field in ITEM_FIELDS
         if field.uri in wanted
     ]
-    fields = _with_headers(fields, wanted, _headers_named(additional, found=finding and not whole))
+    fields = _with_headers(
+        fields, wanted, _headers_named(node.find(xml.T + "AdditionalProperties"), found=finding and not whole)
+    )
     before = tuple(field for field in fields if stands_before_extended(BY_URI[field.uri]))
     others = OtherKinds(_SHAPE_LETTERS.get((base, finding)), frozenset(wanted), version)
-    return ItemShape(before, tuple(extended.values()), tuple(fields[len(before) :]), others)
+    return ItemShape(before, additional.extended, tuple(fields[len(before) :]), others)
