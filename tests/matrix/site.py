@@ -18,6 +18,7 @@ from bridge.wire.topology import topology
 from tests.support.proxy import TcpProxy
 from tests.support.rabbit import patiently
 from tests.support.rights import make_vhosts, with_least_rights
+from tests.support.sandbox import as_given
 from tests.support.workers import Worker, take, until
 
 if TYPE_CHECKING:
@@ -207,13 +208,21 @@ class Site:
 
     def said(self, mime: bytes) -> object:
         """Return what has to come through of a mail: each byte, or where Exchange makes mail anew what it says."""
-        if not self.sandbox.admin("/settings")["realistic"]:
+        if not self._realistic:
             return mime
         mail = message_from_bytes(mime, policy=policy.default)
         parts = [part for part in mail.walk() if not part.is_multipart()]
         return str(mail["Subject"]), tuple(
             part.get_content() if part.is_attachment() else part.get_content().strip() for part in parts
         )
+
+    def came(self, mime: bytes) -> object:
+        """Return what came through of a mail, without what Exchange put before it."""
+        return self.said(mime if self._realistic else as_given(mime))
+
+    @property
+    def _realistic(self) -> bool:
+        return bool(self.sandbox.admin("/settings")["realistic"])
 
     def taken(self, queue: str) -> list[dict[str, Any]]:
         """Take the payloads out of a queue."""
