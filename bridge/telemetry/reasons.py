@@ -35,7 +35,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "stalled": ("has shown no sign of life", "it hangs: look at the log for the last call, then restart the worker"),
     "stopping": ("is stopping", ""),
     # wait and try again
-    "transient": ("meets trouble that passes", ""),
+    "transient": ("failed for a reason that passes; it is tried again", ""),
     "mailbox_throttled": (
         "Exchange asks for fewer calls",
         "it resumes by itself; if it lasts, look who else uses the mailbox",
@@ -46,15 +46,15 @@ _REASONS: dict[str, tuple[str, str]] = {
     ),
     "call_refused": ("Exchange refused a call for a reason that passes", ""),
     "stream_refused": (
-        "Exchange does not tell of new mail as it comes; mail is found by listing, some seconds later",
+        "Exchange refuses to send notifications; new mail is found by polling, some seconds later",
         "if a policy or a proxy forbids it on purpose, set ingest.streaming = false",
     ),
     "stream_silent": (
-        "Exchange's notifications do not get through; mail is found by listing, some seconds later",
+        "Exchange's notifications do not get through; new mail is found by polling, some seconds later",
         "look for a proxy that holds answers back until they are whole, or that ends idle connections",
     ),
     "stream_garbled": (
-        "what comes as Exchange's notifications is none; mail is found by listing, some seconds later",
+        "Exchange's notification stream sent something unreadable; new mail is found by polling, some seconds later",
         "look what stands between this machine and Exchange",
     ),
     "token_unavailable": (
@@ -73,11 +73,14 @@ _REASONS: dict[str, tuple[str, str]] = {
         "no queue wants the mail, so it stays in the inbox",
         "bind a queue to mail.inbound, or run bridge topology apply",
     ),
-    "send_outcome_unknown": ("a call of a send got no answer; it is looked for", ""),
+    "send_outcome_unknown": (
+        "Exchange did not answer a call that sends; the bridge looks whether the mail went out",
+        "",
+    ),
     # one message
-    "message": ("one message can never succeed", ""),
+    "message": ("one message can never be handled", ""),
     "mail_unreadable": (
-        "a mail can be read neither as MIME nor by its properties",
+        "a mail cannot be read, neither as MIME nor from its properties",
         "look at it in the mailbox, folder Bridge Parked; then bridge parked retry",
     ),
     "too_large_for_broker": (
@@ -125,18 +128,21 @@ _REASONS: dict[str, tuple[str, str]] = {
         "find what brings it back (after_publish, a rule, a program) or why RabbitMQ did not confirm it (see the log)",
     ),
     "skipped": ("was not tried", ""),
-    "configuration_doubtful": ("may be right, and rarely is", "bridge config show"),
+    "configuration_doubtful": ("is probably a mistake", "bridge config show"),
     "proxied": ("is reached through the proxy of the environment", ""),
     "configuration": ("the configuration is wrong", "bridge config show"),
     "setting_missing": ("a setting that is needed is missing or empty", "give it in the file or the environment"),
     "setting_unknown": ("there is no setting of that name", "look at docs/configuration.md"),
-    "setting_malformed": ("a setting has a value that it cannot have", "look at docs/configuration.md"),
-    "setting_quoted": ("a value has quotes around it that are part of it", "take the quotes off"),
-    "setting_misplaced": ("a value stands under two settings, so under a wrong one", "copy each from its own place"),
-    "setting_file_unusable": ("a file that a setting names cannot be read, or holds something else", "mend it"),
+    "setting_malformed": ("a setting has an invalid value", "look at docs/configuration.md"),
+    "setting_quoted": ("a value includes quotation marks", "take the quotes off"),
+    "setting_misplaced": ("two settings have the same value, so one of them is wrong", "copy each from its own place"),
+    "setting_file_unusable": (
+        "a file that a setting names cannot be read, or holds something else",
+        "correct the file or the setting",
+    ),
     "readable_by_everyone": ("every user of this machine may read a secret", "chmod o-r FILE"),
     "url_unencrypted": ("a URL is http://, over which secrets and mail would travel in the clear", "write https://"),
-    "unexpected_error": ("an error that nobody foresaw: a bug", "report it with the log line; mail stays where it was"),
+    "unexpected_error": ("an unexpected error: a bug", "report it with the log line; mail stays where it was"),
     "bridge_error": ("an error without a more exact name", "look at the log"),
 }
 

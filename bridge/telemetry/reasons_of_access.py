@@ -29,7 +29,7 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
         "stands in between",
     ),
     "tls_certificate_not_yet_valid": entry(
-        "the host shows a certificate whose time has not begun",
+        "the host's certificate is not valid yet",
         "set this machine's clock (timedatectl set-ntp true); if it is right, the certificate on that host is wrong",
     ),
     "tls_wrong_host": entry(
@@ -37,7 +37,7 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
         "write the URL with a name that the certificate bears, or have a certificate made for this name",
     ),
     "tls_failed": entry(
-        "the host does not get as far as a certificate",
+        "the TLS handshake failed before the host showed a certificate",
         "check that this is a port for TLS 1.2 or later (RabbitMQ: 5671 for amqps://; 5672 is for amqp://), and what "
         "stands in between",
     ),
@@ -46,7 +46,7 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
         "give a PEM file with CA certificates that this user may read",
     ),
     "descriptors_exhausted": entry(
-        "this process, or the machine, has as many files and connections open as it may",
+        "this process or this machine has no file descriptors left",
         "raise the limit (LimitNOFILE= of the service, ulimit -n; fs.file-max of the machine), and look what holds "
         "them: ls -l /proc/PID/fd",
     ),
@@ -55,7 +55,7 @@ NETWORK: Final[dict[str, tuple[str, str]]] = {
         "correct HTTPS_PROXY, allow the host and port on the proxy, or put the host into NO_PROXY",
     ),
     "page_instead_of_answer": entry(
-        "a web page comes in the place of the answer: a login page of the network, a filtering proxy, or another "
+        "a web page came instead of an answer: a login page of the network, a filtering proxy, or another "
         "server at this address",
         "look at it from this machine: curl -v URL; have the network and the proxy let the host through without a "
         "login; check ews.url or entra.authority_url",
@@ -68,7 +68,7 @@ ENTRA: Final[dict[str, tuple[str, str]]] = {
         f"copy the Directory (tenant) ID from {_OVERVIEW} into tenant_id; for a national cloud set entra.cloud",
     ),
     "ids_swapped": entry(
-        "tenant_id and client_id stand in each other's place",
+        "tenant_id and client_id are swapped",
         f"swap them; {_OVERVIEW} shows both: Directory (tenant) ID and Application (client) ID",
     ),
     "cloud_wrong": entry(
@@ -112,7 +112,7 @@ ENTRA: Final[dict[str, tuple[str, str]]] = {
         f"make a new certificate, {_SECRETS} > Certificates > Upload certificate, then replace certificate_file",
     ),
     "certificate_not_yet_valid": entry(
-        "the time of the app's certificate has not begun",
+        "the app's certificate is not valid yet",
         "set this machine's clock (timedatectl set-ntp true), or wait until the certificate begins",
     ),
     "certificate_unusable": entry(
@@ -124,7 +124,7 @@ ENTRA: Final[dict[str, tuple[str, str]]] = {
         "timedatectl set-ntp true (or chronyc makestep); in a virtual machine, let the host keep its time",
     ),
     "time_unknown": entry(
-        "nobody has said what time it is, so requests with expires_at wait and nothing is deleted by age",
+        "the current time is unknown, so requests with expires_at wait and nothing is deleted by age",
         "look for a proxy that leaves the Date header out of the answers of Exchange and Entra",
     ),
     "clocks_disagree": entry(

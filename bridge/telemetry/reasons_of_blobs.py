@@ -40,7 +40,10 @@ BLOBS: Final[dict[str, tuple[str, str]]] = {
         "a request's mail is larger than Exchange takes",
         "send less: one attachment up to 48 MB and mails up to 150 MB, encoded; bare requests up to 48 MB",
     ),
-    "blob_missing": entry("there is no blob where a request says", "write the blob before the request is published"),
+    "blob_missing": entry(
+        "a request names a blob that does not exist",
+        "write the blob before the request is published",
+    ),
     "blob_changed": entry(
         "a blob has another size or other bytes than the request says",
         "never change a blob whose request is under way",

@@ -12,7 +12,7 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "check that the broker runs, its address, and the network",
     ),
     "broker_protocol_mismatch": entry(
-        "what answers at the broker's address does not speak AMQP without TLS",
+        "the server at the broker's address does not speak AMQP without TLS",
         "for a port with TLS (usually 5671) write amqps:// in rabbitmq.urls; else look whether it is RabbitMQ's port "
         "for AMQP (5672), and whether a proxy or load balancer in front of it has a broker behind",
     ),
@@ -106,7 +106,7 @@ BROKER: Final[dict[str, tuple[str, str]]] = {
         "rabbitmqctl list_policies -p VHOST; narrow its pattern, or clear it: rabbitmqctl clear_policy NAME",
     ),
     "dead_letters_wait": entry(
-        "something lies where what failed for good is kept",
+        "messages that failed for good wait in a dead-letter queue",
         "look at it, then publish it again or discard it; an alarm should watch this queue",
     ),
     "inbound_unread": entry(
