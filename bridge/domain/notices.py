@@ -9,10 +9,10 @@ from bridge.errors import MailboxUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """Where a subscription lies: the server's name, and the words by which a request is led there."""
+    """Where a subscription lies: the server's name, and what leads a request there, which only the transport reads."""
 
     server: str
-    cookie: str
+    token: str
 
 
 @dataclass(frozen=True, slots=True)

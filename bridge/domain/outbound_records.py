@@ -36,11 +36,11 @@ class DraftState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CreatedDraft:
-    """A draft of one's own, with the change key of the step that completed it: the only one that sends it."""
+    """A draft of one's own, in the version of the step that completed it: no other can be sent."""
 
     stamp: Stamp
     item_id: str
-    change_key: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class SeenDraft:
 
     stamp: Stamp
     item_id: str
-    change_key: str
+    version: str
     """To void it with; never to send it."""
     state: DraftState
 

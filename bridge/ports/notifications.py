@@ -1,4 +1,4 @@
-"""Being told of new mail by Exchange, as the ingest worker needs it."""
+"""Notifications of new mail, as the ingest worker needs them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 class Notifications(Protocol):
     """
-    Subscriptions to mailboxes, and streams that tell of them. Mailboxes are named by their addresses.
+    Subscriptions to mailboxes, and streams that carry what happens in them. Mailboxes are named by their addresses.
 
-    Nothing that is told here is a mail, and what is not told is no sign that none came: the listing is the truth.
+    A notice is no mail, and silence is no sign that none came: the listing is the truth.
     """
 
     async def subscribe(
-        self, mailbox: str, folders: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, mailbox: str, folders: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> Subscribed:
         """
-        Return a subscription to what comes into folders, made where `affinity` leads, or else where `anchor` lies.
+        Return a subscription to what comes into folders, made where `affinity` leads, else where `lead_mailbox` lies.
 
         Raises:
             BridgeError: There is none; `StreamRefused` where Exchange does not want to make any.
@@ -33,14 +33,14 @@ class Notifications(Protocol):
         End a subscription; one that is gone is no error.
 
         Raises:
-            BridgeError: It may be there still. Exchange ends it when no stream has told of it for half an hour.
+            BridgeError: It may be there still. Exchange ends it when no stream has carried it for half an hour.
         """
 
     def stream(
-        self, subscriptions: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, subscriptions: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
         """
-        Tell what happens until the stream is over, which is in order after a notice that says so, and after its time.
+        Yield what happens until the stream is over, which is in order after a notice that says so, and after its time.
 
         The first notice comes when Exchange has accepted the stream. Leaving the context ends it.
 

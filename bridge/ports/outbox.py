@@ -71,7 +71,7 @@ class SendingMailbox(Protocol):
 
     async def create_draft(self, mime: bytes, stamp: Stamp) -> CreatedDraft:
         """
-        Save a draft and return it with the change key that sends it; the stamp is written last.
+        Save a draft and return it with the version that can be sent; the stamp is written last.
 
         Raises:
             SendRefused: Exchange will never take this mail.
@@ -144,7 +144,7 @@ class SendingMailbox(Protocol):
 
     async def send(self, draft: CreatedDraft, *, still: Callable[[], bool] = lambda: True) -> None:
         """
-        Send a draft, with the change key of its creation; a copy goes to Sent Items.
+        Send a draft in the version of its creation: one that was changed since is refused. A copy goes to Sent Items.
 
         `still` is asked, on any thread, as late as can be: what is between it and Exchange is the call in flight.
 

@@ -145,7 +145,7 @@ class SendingMailboxContract:
         request_id = created.stamp.request_id
 
         assert await site.mailbox.find_drafts(request_id) == [
-            SeenDraft(created.stamp, created.item_id, created.change_key, DraftState.UNSENT)
+            SeenDraft(created.stamp, created.item_id, created.version, DraftState.UNSENT)
         ]
         for other in (request_id.upper(), request_id[:-1], request_id + "0", f" {request_id}"):
             assert not await site.mailbox.find_drafts(other)
@@ -180,7 +180,7 @@ class SendingMailboxContract:
         created = await site.mailbox.create_draft_in_parts(a_mime(stamp, site.address), each(PARTS), stamp)
 
         assert await site.mailbox.find_drafts(stamp.request_id) == [
-            SeenDraft(stamp, created.item_id, created.change_key, DraftState.UNSENT)
+            SeenDraft(stamp, created.item_id, created.version, DraftState.UNSENT)
         ]
         await site.mailbox.send(created)
         assert {draft.state for draft in await site.mailbox.find_drafts(stamp.request_id)} <= {DraftState.SUBMITTED}
@@ -241,7 +241,7 @@ class SendingMailboxContract:
             await site.mailbox.send(created)
         [void] = await site.mailbox.find_drafts(created.stamp.request_id)
         assert (void.state, void.item_id) == (DraftState.VOID, created.item_id)
-        assert void.change_key != created.change_key
+        assert void.version != created.version
         with pytest.raises(CallRefused):
             await site.mailbox.void(seen)
         assert site.sent() == []
@@ -283,7 +283,7 @@ class SendingMailboxContract:
 
         [changed] = await site.mailbox.find_drafts(created.stamp.request_id)
         assert (changed.state, changed.stamp) == (DraftState.UNSENT, created.stamp)
-        assert changed.change_key != created.change_key
+        assert changed.version != created.version
         assert site.sent() == []
 
     async def test_draft_that_a_person_deleted_is_nowhere_and_is_not_sent(self, site: SendingSite) -> None:
@@ -366,7 +366,7 @@ class SendingMailboxContract:
         assert [type(one) for one in told] == [type(None), SendTooLate, type(None)]
         assert sorted(site.sent()) == sorted([drafts[0].stamp.request_id, drafts[2].stamp.request_id])
         [left] = await site.mailbox.find_drafts(too_late.stamp.request_id)
-        assert (left.state, left.change_key) == (DraftState.UNSENT, too_late.change_key)
+        assert (left.state, left.version) == (DraftState.UNSENT, too_late.version)
         await site.mailbox.send(too_late)
 
     async def test_many_at_once_are_each_found_entered_sent_and_marked(self, site: SendingSite) -> None:

@@ -60,7 +60,7 @@ class _InMemory:
     def change_draft(self, draft: CreatedDraft) -> None:
         item = self.stored.items[draft.item_id]
         assert item.state is DraftState.UNSENT
-        item.change_key += 1
+        item.version += 1
 
     def delete_draft(self, draft: CreatedDraft) -> None:
         self.stored.items[draft.item_id].place = "deleted"

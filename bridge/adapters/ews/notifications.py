@@ -43,7 +43,7 @@ class _Route:
     """In whose name a call is made, and where it is led."""
 
     mailbox: str
-    anchor: str
+    lead_mailbox: str
     affinity: Affinity | None
 
 
@@ -106,9 +106,9 @@ class EwsNotifications:
         self._subscribing, self._ending = self._counter("ews-subscribe"), self._counter("ews-unsubscribe")
 
     async def subscribe(
-        self, mailbox: str, folders: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, mailbox: str, folders: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> Subscribed:
-        """Return a subscription to what comes into folders, made where `affinity` leads, or else at the anchor."""
+        """Return a subscription to what comes into folders; see the port."""
         ids = [await folder_id(self._client, mailbox, folder) for folder in folders]
         request = element(
             "m:Subscribe",
@@ -119,7 +119,7 @@ class EwsNotifications:
             ),
         )
         try:
-            message, where = await self._call(self._subscribing, _Route(mailbox, anchor, affinity), request)
+            message, where = await self._call(self._subscribing, _Route(mailbox, lead_mailbox, affinity), request)
             message.raise_error()
         except BridgeError as error:
             raise stream_error(error) from error
@@ -137,7 +137,7 @@ class EwsNotifications:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, subscriptions: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, subscriptions: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> AsyncIterator[AsyncIterator[Notice]]:
         """Tell what happens until the stream is over; leaving the context ends it."""
         request = element(
@@ -145,7 +145,7 @@ class EwsNotifications:
             element("m:SubscriptionIds", *(element("t:SubscriptionId", text=one) for one in subscriptions)),
             element("m:ConnectionTimeout", text=str(self._times.minutes)),
         )
-        route = _Route(anchor, anchor, affinity)
+        route = _Route(lead_mailbox, lead_mailbox, affinity)
 
         def post(timeout_seconds: float) -> requests.Response:
             # A compressed stream would be told when enough has come together to be compressed.
@@ -224,10 +224,10 @@ class EwsNotifications:
         timeout_seconds: float,
         headers: dict[str, str],
     ) -> requests.Response:
-        headers = {**headers, "X-AnchorMailbox": route.anchor, "X-PreferServerAffinity": "true"}
+        headers = {**headers, "X-AnchorMailbox": route.lead_mailbox, "X-PreferServerAffinity": "true"}
         session.cookies.clear()  # one mailbox's server is not the next one's
         if route.affinity is not None:
-            headers["Cookie"] = f"{_COOKIE}={route.affinity.cookie}"
+            headers["Cookie"] = f"{_COOKIE}={route.affinity.token}"
         name_mailbox(request, route.mailbox)
         body = _envelope(request, route.mailbox if self._connection.impersonate else None)
         try:

@@ -161,7 +161,7 @@ class EwsSender:
 
     async def void(self, draft: SeenDraft) -> None:
         """Change a draft, on the change key that was seen, so that the key of its creation sends it no more."""
-        item_id = element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key)
+        item_id = element("t:ItemId", Id=draft.item_id, ChangeKey=draft.version)
         # The subject is for people, who find the draft in their folder until it is swept and could send it by hand.
         subject = element(
             "t:SetItemField",
@@ -221,7 +221,7 @@ class EwsSender:
             "m:SendItem",
             element(
                 "m:ItemIds",
-                *(element("t:ItemId", Id=draft.item_id, ChangeKey=draft.change_key) for draft, _ in sends),
+                *(element("t:ItemId", Id=draft.item_id, ChangeKey=draft.version) for draft, _ in sends),
             ),
             folder_ids("m:SavedItemFolderId", distinguished("sentitems")),
             SaveItemToFolder="true",

@@ -212,7 +212,7 @@ class StreamPlan:
             if member.attempts >= self._limits.tries - 1 or (group.stream is None and self._may_be_gone(group)):
                 yield Subscribe(member.ticket, member.mailbox, member.mailbox, None)  # wherever it lies by now
             else:
-                yield Subscribe(member.ticket, member.mailbox, group.anchor or group.members[0], group.affinity)
+                yield Subscribe(member.ticket, member.mailbox, group.lead_mailbox or group.members[0], group.affinity)
 
     def _open(self, group: Group, now: float) -> Open:
         members = [member for member in self._of(group) if member.subscription is not None]
@@ -220,11 +220,11 @@ class StreamPlan:
         group.stream, group.notified = self._number(), frozenset(ids)
         group.opened_at, group.heard = now, False
         names = [member.mailbox for member in members]
-        anchor = group.anchor
-        if anchor is None or anchor not in names:
-            anchor = next((member.mailbox for member in members if member.proved), names[0])
-        group.anchor = anchor
-        return Open(group.stream, anchor, ids, group.affinity)
+        lead_mailbox = group.lead_mailbox
+        if lead_mailbox is None or lead_mailbox not in names:
+            lead_mailbox = next((member.mailbox for member in members if member.proved), names[0])
+        group.lead_mailbox = lead_mailbox
+        return Open(group.stream, lead_mailbox, ids, group.affinity)
 
     # Who goes where.
 
@@ -275,7 +275,7 @@ class StreamPlan:
     def _take_out(self, member: Member) -> None:
         if member.group is not None and (group := self._groups.get(member.group)) is not None:
             group.members.remove(member.mailbox)
-            group.anchor = None if group.anchor == member.mailbox else group.anchor
+            group.lead_mailbox = None if group.lead_mailbox == member.mailbox else group.lead_mailbox
         member.group, member.live = None, False
 
     def _postpone(self, member: Member, now: float) -> None:
@@ -325,8 +325,8 @@ class StreamPlan:
         """Return how long a stream is left alone that refuses; where many are on it, they part first."""
         group.refusals += 1
         # The mailbox in whose name it is opened may be the one that is refused.
-        if group.anchor in group.members:
-            group.anchor = group.members[(group.members.index(group.anchor) + 1) % len(group.members)]
+        if group.lead_mailbox in group.members:
+            group.lead_mailbox = group.members[(group.members.index(group.lead_mailbox) + 1) % len(group.members)]
         if group.refusals < self._limits.tries:
             return 0.0
         if isinstance(error, StreamRefused) and len(group.members) > 1 and self._may_have_another():

@@ -35,11 +35,11 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Subscribe to a mailbox, led to where `anchor` lies; tell how it went under the ticket."""
+    """Subscribe to a mailbox, led to where `lead_mailbox` lies; tell how it went under the ticket."""
 
     ticket: int
     mailbox: str
-    anchor: str
+    lead_mailbox: str
     affinity: Affinity | None
 
 
@@ -54,10 +54,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Open a stream for these subscriptions in the name of `anchor`; tell what it says, and that it ended."""
+    """Open a stream for these subscriptions in the name of `lead_mailbox`; tell what it says, and that it ended."""
 
     stream: int
-    anchor: str
+    lead_mailbox: str
     subscriptions: tuple[str, ...]
     affinity: Affinity | None
 
@@ -109,6 +109,6 @@ class Group:
     changed_at: float = float("-inf")
     attempts: int = 0
     refusals: int = 0
-    anchor: str | None = None
-    """In whose name the stream is opened. Without a cookie it decides the server, so it stays the same if it can."""
+    lead_mailbox: str | None = None
+    """In whose name the stream is opened. Without an affinity it decides the server, so it stays the same if it can."""
     not_before: float = 0.0

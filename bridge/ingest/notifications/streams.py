@@ -178,7 +178,7 @@ class NotificationStreams:
             return
         try:
             made = await self._notifications.subscribe(
-                asked.mailbox, watcher.folders, anchor=asked.anchor, affinity=asked.affinity
+                asked.mailbox, watcher.folders, lead_mailbox=asked.lead_mailbox, affinity=asked.affinity
             )
         except BridgeError as error:
             self._not_subscribed(asked, watcher.alias, error)
@@ -202,7 +202,7 @@ class NotificationStreams:
         heard = False
         try:
             async with self._notifications.stream(
-                opened.subscriptions, anchor=opened.anchor, affinity=opened.affinity
+                opened.subscriptions, lead_mailbox=opened.lead_mailbox, affinity=opened.affinity
             ) as notices:
                 async for notice in notices:
                     now = self._clock.monotonic()

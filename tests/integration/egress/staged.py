@@ -171,7 +171,7 @@ class StagedMailbox:
         if self._rules.void:
             await self._call("void", lambda: self._inner.void(draft))
         else:
-            created = CreatedDraft(draft.stamp, draft.item_id, draft.change_key)
+            created = CreatedDraft(draft.stamp, draft.item_id, draft.version)
             await self._call("void", lambda: self._inner.discard(created))
 
     async def enter_begun(self, stamp: Stamp, recipients: int, *, call: int = 1) -> str:
@@ -194,7 +194,7 @@ class StagedMailbox:
             current = draft
             if not self._rules.change_key_of_creation:
                 found = await self._inner.find_drafts(draft.stamp.request_id)
-                [key] = [one.change_key for one in found if one.item_id == draft.item_id]
+                [key] = [one.version for one in found if one.item_id == draft.item_id]
                 current = CreatedDraft(draft.stamp, draft.item_id, key)
             await self._inner.send(current)
             await self._left_outbox(draft.stamp.request_id)

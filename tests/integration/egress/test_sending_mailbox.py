@@ -151,7 +151,7 @@ async def test_answer_that_is_no_answer_leaves_the_outcome_unknown(
     with pytest.raises(SendOutcomeUnknown):
         await mailbox.enter_begun(stamp, 1)
     with pytest.raises(SendOutcomeUnknown):
-        await mailbox.void(SeenDraft(stamp, created.item_id, created.change_key, DraftState.UNSENT))
+        await mailbox.void(SeenDraft(stamp, created.item_id, created.version, DraftState.UNSENT))
 
 
 @pytest.mark.parametrize("code", ["ErrorTimeoutExpired", "ErrorInternalServerError", "ErrorMailboxStoreUnavailable"])

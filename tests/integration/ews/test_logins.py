@@ -86,8 +86,8 @@ async def test_a_mailbox_is_told_of_with_a_login(server: SandboxProcess, kind: s
         contextlib.closing(_client(server, kind)) as client,
         contextlib.closing(EwsNotifications(connection, client, login=login)) as notifications,
     ):
-        made = await notifications.subscribe(_ADDRESS, ["inbox"], anchor=_ADDRESS, affinity=None)
-        async with notifications.stream([made.subscription], anchor=_ADDRESS, affinity=made.affinity) as notices:
+        made = await notifications.subscribe(_ADDRESS, ["inbox"], lead_mailbox=_ADDRESS, affinity=None)
+        async with notifications.stream([made.subscription], lead_mailbox=_ADDRESS, affinity=made.affinity) as notices:
             assert await asyncio.wait_for(anext(notices), 30) == Notice()
             server.deliver(_ADDRESS, _MAIL)
             assert (await asyncio.wait_for(anext(notices), 30)).arrived == {made.subscription}
@@ -102,8 +102,8 @@ async def test_nobody_is_told_of_mail_by_a_wrong_password(server: SandboxProcess
         contextlib.closing(EwsNotifications(connection, client, login=login)) as notifications,
     ):
         with pytest.raises(CredentialsRejected):
-            await notifications.subscribe(_ADDRESS, ["inbox"], anchor=_ADDRESS, affinity=None)
-        async with notifications.stream(["any"], anchor=_ADDRESS, affinity=None) as notices:
+            await notifications.subscribe(_ADDRESS, ["inbox"], lead_mailbox=_ADDRESS, affinity=None)
+        async with notifications.stream(["any"], lead_mailbox=_ADDRESS, affinity=None) as notices:
             with pytest.raises(CredentialsRejected):
                 await asyncio.wait_for(anext(notices), 30)
 

@@ -80,17 +80,17 @@ async def _next(notices: AsyncIterator[Notice], *, seconds: float = 20) -> Notic
 
 
 async def _subscribed(notifications: EwsNotifications, address: str = _DISPATCH, folder: str = "inbox") -> Subscribed:
-    return await notifications.subscribe(address, [folder], anchor=address, affinity=None)
+    return await notifications.subscribe(address, [folder], lead_mailbox=address, affinity=None)
 
 
 async def test_one_stream_tells_of_the_mail_of_two_mailboxes(
     sandbox: SandboxProcess, notifications: EwsNotifications
 ) -> None:
     first = await _subscribed(notifications)
-    second = await notifications.subscribe(_CREW, ["inbox"], anchor=_DISPATCH, affinity=first.affinity)
+    second = await notifications.subscribe(_CREW, ["inbox"], lead_mailbox=_DISPATCH, affinity=first.affinity)
     ids = [first.subscription, second.subscription]
 
-    async with notifications.stream(ids, anchor=_DISPATCH, affinity=first.affinity) as notices:
+    async with notifications.stream(ids, lead_mailbox=_DISPATCH, affinity=first.affinity) as notices:
         assert await _next(notices) == Notice()
         for one, address in ((second, _CREW), (first, _DISPATCH)):
             sandbox.deliver(address, _mail(1, address))
@@ -108,7 +108,7 @@ async def test_streams_keep_no_connection_from_the_calls_that_fetch(
     async with contextlib.AsyncExitStack() as streams:
         for address in (_DISPATCH, _CREW):
             made = await _subscribed(notifications, address)
-            stream = notifications.stream([made.subscription], anchor=address, affinity=made.affinity)
+            stream = notifications.stream([made.subscription], lead_mailbox=address, affinity=made.affinity)
             assert await _next(await streams.enter_async_context(stream)) == Notice()
 
         inbox = EwsInbox(notifications._client, _DISPATCH)
@@ -121,21 +121,21 @@ async def test_a_mailbox_of_another_server_is_told_by_its_cookie_and_refused_by_
 ) -> None:
     sandbox.admin("/settings", method="PUT", body={"back_ends": 64})
     first = await _subscribed(notifications)
-    second = await notifications.subscribe(_CREW, ["inbox"], anchor=_DISPATCH, affinity=first.affinity)
+    second = await notifications.subscribe(_CREW, ["inbox"], lead_mailbox=_DISPATCH, affinity=first.affinity)
     assert first.affinity is not None
     assert second.affinity is not None
     assert first.affinity.server != second.affinity.server
 
     ids = [first.subscription, second.subscription]
-    async with notifications.stream(ids, anchor=_DISPATCH, affinity=first.affinity) as notices:
+    async with notifications.stream(ids, lead_mailbox=_DISPATCH, affinity=first.affinity) as notices:
         assert await _next(notices) == Notice(lost=frozenset({second.subscription}), closed=True)
-    async with notifications.stream([ids[1]], anchor=_CREW, affinity=second.affinity) as notices:
+    async with notifications.stream([ids[1]], lead_mailbox=_CREW, affinity=second.affinity) as notices:
         assert await _next(notices) == Notice()
 
 
 async def test_a_stream_ends_with_its_context_and_its_thread_with_it(notifications: EwsNotifications) -> None:
     one = await _subscribed(notifications)
-    async with notifications.stream([one.subscription], anchor=_DISPATCH, affinity=one.affinity) as notices:
+    async with notifications.stream([one.subscription], lead_mailbox=_DISPATCH, affinity=one.affinity) as notices:
         await _next(notices)
         started = time.monotonic()
 
@@ -148,7 +148,7 @@ async def test_a_stream_ends_with_its_context_and_its_thread_with_it(notificatio
 
 async def test_lost_subscriptions_are_told(sandbox: SandboxProcess, notifications: EwsNotifications) -> None:
     one = await _subscribed(notifications)
-    async with notifications.stream([one.subscription], anchor=_DISPATCH, affinity=one.affinity) as notices:
+    async with notifications.stream([one.subscription], lead_mailbox=_DISPATCH, affinity=one.affinity) as notices:
         await _next(notices)
         sandbox.admin("/expire", method="POST", body={"what": "subscriptions"})
         assert await _next(notices) == Notice(lost=frozenset({one.subscription}), closed=True)
@@ -186,7 +186,7 @@ async def test_a_stream_that_is_not_had_says_why(
     one = await _subscribed(notifications)
     _strike(sandbox, fault, "GetStreamingEvents", **given)
 
-    async with notifications.stream([one.subscription], anchor=_DISPATCH, affinity=one.affinity) as notices:
+    async with notifications.stream([one.subscription], lead_mailbox=_DISPATCH, affinity=one.affinity) as notices:
         with pytest.raises(error) as told:
             await _next(notices)
 
@@ -201,7 +201,7 @@ async def test_a_stream_that_breaks_says_so(
 ) -> None:
     one = await _subscribed(notifications)
     _strike(sandbox, fault)
-    async with notifications.stream([one.subscription], anchor=_DISPATCH, affinity=one.affinity) as notices:
+    async with notifications.stream([one.subscription], lead_mailbox=_DISPATCH, affinity=one.affinity) as notices:
         assert await _next(notices) == Notice()
         sandbox.deliver(_DISPATCH, _mail(1, _DISPATCH))
         with pytest.raises(error):
@@ -212,7 +212,7 @@ async def test_a_stream_that_breaks_says_so(
 async def test_a_stream_that_dies_silently_is_noticed_within_its_bound(sandbox: SandboxProcess) -> None:
     with _open(sandbox, StreamTimes(first_seconds=3, silence_seconds=2)) as notifications:
         one = await _subscribed(notifications)
-        async with notifications.stream([one.subscription], anchor=_DISPATCH, affinity=one.affinity) as notices:
+        async with notifications.stream([one.subscription], lead_mailbox=_DISPATCH, affinity=one.affinity) as notices:
             await _next(notices)
             started = time.monotonic()
             with pytest.raises(StreamSilent):

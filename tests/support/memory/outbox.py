@@ -52,7 +52,7 @@ class MemoryItem:
     stamp: Stamp
     mime: bytes
     created_at: datetime
-    change_key: int = 1
+    version: int = 1
     place: Place = "drafts"
     state: DraftState = DraftState.UNSENT
     sent_at: datetime | None = None
@@ -175,12 +175,12 @@ class MemoryOutbox:
 
         def attach(content: bytes) -> None:
             item.mime += content
-            item.change_key += 1
+            item.version += 1
 
         def finish() -> CreatedDraft:
             item.stamped = True
-            item.change_key += 1
-            return CreatedDraft(stamp, item_id, str(item.change_key))
+            item.version += 1
+            return CreatedDraft(stamp, item_id, str(item.version))
 
         try:
             async for attachment in attachments:
@@ -198,7 +198,7 @@ class MemoryOutbox:
 
         def execute() -> list[SeenDraft]:
             return [
-                SeenDraft(item.stamp, item_id, str(item.change_key), item.state)
+                SeenDraft(item.stamp, item_id, str(item.version), item.state)
                 for item_id, item in self.items.items()
                 if item.stamp.request_id == request_id and item.place == "drafts" and item.stamped
             ]
@@ -244,9 +244,9 @@ class MemoryOutbox:
         """Void a draft that is as it was seen."""
 
         def execute() -> None:
-            item = self._unsent(draft.item_id, draft.change_key)
+            item = self._unsent(draft.item_id, draft.version)
             item.state = DraftState.VOID
-            item.change_key += 1
+            item.version += 1
 
         await self._call("void", execute)
 
@@ -264,7 +264,7 @@ class MemoryOutbox:
         """Submit a draft, unless it is too late."""
 
         def execute() -> None:
-            item = self._unsent(draft.item_id, draft.change_key)
+            item = self._unsent(draft.item_id, draft.version)
             if not self.drafts_stay:
                 item.state, item.place, item.sent_at = DraftState.SUBMITTED, self.copies, self.clock.now()
             self.submissions.append(item.stamp)
@@ -368,12 +368,12 @@ class MemoryOutbox:
         self.entries[entry_id] = entry
         return entry_id
 
-    def _unsent(self, item_id: str, change_key: str) -> MemoryItem:
+    def _unsent(self, item_id: str, version: str) -> MemoryItem:
         item = self.items.get(item_id)
         if item is None or (item.state is not DraftState.SUBMITTED and item.place != "drafts"):
             raise CallRefused("ErrorItemNotFound")
         # As in Exchange: that a draft is void is known to the bridge alone, and its change key is all that counts.
-        stale = str(item.change_key) != change_key and not self.keys_are_ignored
+        stale = str(item.version) != version and not self.keys_are_ignored
         if item.state is DraftState.SUBMITTED or stale:
             raise ItemChanged("ErrorStaleObject")
         return item

@@ -55,7 +55,7 @@ async def test_a_draft_that_was_voided_before_the_send_is_not_sent_under_its_new
     async with bench.running():
         await reached.wait()
         [draft] = bench.mailbox.items.values()
-        draft.state, draft.change_key = DraftState.VOID, draft.change_key + 1
+        draft.state, draft.version = DraftState.VOID, draft.version + 1
         go.set()
         await eventually(lambda: bool(bench.events()))
 

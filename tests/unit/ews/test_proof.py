@@ -275,7 +275,7 @@ async def test_folders_are_named_with_their_mailbox_on_the_wire_by_calls_and_by_
             with pytest.raises(BridgeError):
                 await EwsInbox(client, _ADDRESS).list_waiting("inbox", limit=1)
             with pytest.raises(BridgeError):
-                await notifications.subscribe(_ADDRESS, ["inbox"], anchor="first@example.org", affinity=None)
+                await notifications.subscribe(_ADDRESS, ["inbox"], lead_mailbox="first@example.org", affinity=None)
 
     assert len(seen) == 2
     for request in seen:

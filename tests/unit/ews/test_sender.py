@@ -534,7 +534,7 @@ async def test_a_draft_in_parts_gets_its_stamp_by_the_last_call_and_is_sent_with
     stamp = Stamp("r-1", "attempt", "digest")
     draft = await _sender(client).create_draft_in_parts(b"Subject: x\r\n\r\n", attachments(), stamp)
 
-    assert (draft.item_id, draft.change_key) == ("draft", "4")
+    assert (draft.item_id, draft.version) == ("draft", "4")
     written = [[uri.get("PropertyName") for uri in call.iter(f"{{{TYPES}}}ExtendedFieldURI")] for call in client.calls]
     assert written[:3] == [[stamps.REQUEST_ID], [], []]
     assert set(written[3]) == set(stamps.STAMP_NAMES)

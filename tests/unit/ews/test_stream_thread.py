@@ -48,7 +48,7 @@ async def _stream(
             contextlib.closing(EwsNotifications(connection, client, login=login, times=times))
         )
         async with notifications.stream(
-            ["one"], anchor="dispatch@example.org", affinity=Affinity("be1", "be1~7")
+            ["one"], lead_mailbox="dispatch@example.org", affinity=Affinity("be1", "be1~7")
         ) as notices:
             yield notices
 

@@ -61,7 +61,7 @@ async def test_a_subscription_lies_where_the_cookie_says_however_often_it_does(
 ) -> None:
     lines = [f"Set-Cookie: {cookie}" for cookie in cookies]
     with _open(lambda connection, _: _answer(connection, *lines)) as notifications:
-        made = await notifications.subscribe("a@example.org", ["inbox"], anchor="a@example.org", affinity=None)
+        made = await notifications.subscribe("a@example.org", ["inbox"], lead_mailbox="a@example.org", affinity=None)
 
     assert made.subscription == "one"
     assert made.affinity == (Affinity(server, f"{server}~7") if server else None)
@@ -84,7 +84,7 @@ async def test_subscriptions_whose_server_does_not_end_them_hold_up_no_new_ones(
         ]
         try:
             made = await asyncio.wait_for(
-                notifications.subscribe("a@example.org", ["inbox"], anchor="a@example.org", affinity=None),
+                notifications.subscribe("a@example.org", ["inbox"], lead_mailbox="a@example.org", affinity=None),
                 _PATIENCE_SECONDS / 2,
             )
             assert not any(end.done() for end in ends)
@@ -111,14 +111,16 @@ async def test_mailboxes_whose_subscriptions_hang_hold_up_no_others(monkeypatch:
     with _open(answer) as notifications:
         stuck = [
             asyncio.create_task(
-                notifications.subscribe(f"stuck-{number}@example.org", ["inbox"], anchor="a@example.org", affinity=None)
+                notifications.subscribe(
+                    f"stuck-{number}@example.org", ["inbox"], lead_mailbox="a@example.org", affinity=None
+                )
             )
             for number in range(4)
         ]
         try:
             await asyncio.sleep(0.1)
             made = await asyncio.wait_for(
-                notifications.subscribe("a@example.org", ["inbox"], anchor="a@example.org", affinity=None), 60
+                notifications.subscribe("a@example.org", ["inbox"], lead_mailbox="a@example.org", affinity=None), 60
             )
             assert not any(task.done() for task in stuck)
         finally:

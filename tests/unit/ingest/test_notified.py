@@ -50,9 +50,9 @@ class ScriptedNotifications:
         self.hang_at_the_end = False
 
     async def subscribe(
-        self, mailbox: str, folders: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, mailbox: str, folders: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> Subscribed:
-        assert anchor
+        assert lead_mailbox
         assert folders == ("inbox",)
         assert affinity in {None, Affinity("one", "cookie")}
         self.calls["subscribe"] += 1
@@ -71,9 +71,9 @@ class ScriptedNotifications:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, subscriptions: Sequence[str], *, anchor: str, affinity: Affinity | None
+        self, subscriptions: Sequence[str], *, lead_mailbox: str, affinity: Affinity | None
     ) -> AsyncIterator[AsyncIterator[Notice]]:
-        assert anchor
+        assert lead_mailbox
         assert affinity == Affinity("one", "cookie")
         self.calls["stream"] += 1
         queue: asyncio.Queue[Notice | BridgeError | None] = asyncio.Queue()

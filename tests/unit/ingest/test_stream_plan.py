@@ -81,8 +81,8 @@ class World:
                 )
             case End(mailbox=mailbox, subscription=subscription):
                 assert self.subscriptions.pop(subscription, mailbox) == mailbox
-            case Open(stream=stream, anchor=anchor, subscriptions=ids, affinity=where):
-                self._open(stream, where.server if where else self.server(anchor), ids)
+            case Open(stream=stream, lead_mailbox=lead_mailbox, subscriptions=ids, affinity=where):
+                self._open(stream, where.server if where else self.server(lead_mailbox), ids)
             case Close(stream=stream):
                 self.streams.pop(stream, None)
 
@@ -291,7 +291,7 @@ def test_one_mailbox_whose_server_is_told_wrongly_finds_its_own() -> None:
 
     asked = [action for action in world.done if isinstance(action, Subscribe) and action.mailbox == mover]
 
-    assert (asked[-1].anchor, asked[-1].affinity) == (mover, None)
+    assert (asked[-1].lead_mailbox, asked[-1].affinity) == (mover, None)
     del world.denies[mover]
     world.run(120)
     assert world.notified(names)
