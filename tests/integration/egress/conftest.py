@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ADDRESS = "dispatch@example.org"
 
 
-def until(condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, *, seconds: float = 180.0) -> None:
     """Return once it is so; fail with `what` was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
