@@ -1,4 +1,4 @@
-"""What is said of the telling, by who reads the mailboxes."""
+"""What health and metrics say of the notification streams of one process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _READER = reading_part("dispatch")
 
 
 class Bench:
-    """One mailbox, as its reader tells of it."""
+    """One mailbox, as its reader reports it."""
 
     def __init__(self, directory: Path) -> None:
         for name, text in (("password", "x"), ("bridge.toml", _SETTINGS)):
@@ -42,15 +42,15 @@ class Bench:
             (directory / name).chmod(0o600)
         settings = load(directory / "bridge.toml", {}).settings
         self.health, self.metrics = Health(), Metrics()
-        self.tellers = NotificationStreamPool(settings, Mock(monotonic=lambda: 0.0), Mock(), Mock())
-        made = self.tellers.notices(settings.mailboxes[0], Mock(), None)
+        self.streams = NotificationStreamPool(settings, Mock(monotonic=lambda: 0.0), Mock(), Mock())
+        made = self.streams.notices(settings.mailboxes[0], Mock(), None)
         assert made is not None
         self.notices: MailboxNotifications = made
         self.health.expect(_READER)
         self.health.expect(PART)
 
     def said(self) -> str:
-        self.tellers.show(self.health, self.metrics)
+        self.streams.show(self.health, self.metrics)
         state = self.health.state(PART)
         return state.status if state is not None else ""
 
@@ -73,7 +73,7 @@ async def test_standby_is_said_only_while_another_worker_reads(bench: Bench) -> 
 
 async def test_one_mailbox_that_another_worker_reads_does_not_hide_why_this_one_reads_none(bench: Bench) -> None:
     other = reading_part("night-desk")
-    bench.tellers._readers.add(other)
+    bench.streams._readers.add(other)
     bench.health.standby(_READER)
     bench.health.trouble(other, "mailbox_not_found")
 
