@@ -32,9 +32,17 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def cluster(three_nodes: Cluster) -> Iterator[Cluster]:
+    """Three nodes that run; a test that failed halfway leaves none of them dead for the next one."""
+    yield three_nodes
+    for node in three_nodes.nodes:
+        node.start()
 
 
 async def test_mail_stays_while_its_queue_has_no_majority_and_passes_under_its_id_once_it_has(
