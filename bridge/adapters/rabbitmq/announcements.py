@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 import pika
 from pika.exceptions import AMQPError
 
-from bridge.adapters.rabbitmq.connection import Link, open_channel
+from bridge.adapters.rabbitmq.connection import open_channel
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import close_channel
+from bridge.adapters.rabbitmq.link import Link
 from bridge.domain.roster import ANNOUNCE_SECONDS
 from bridge.errors import BridgeError, BrokerAccessRefused, OperatorError
 from bridge.telemetry.broker_events import BrokerBlockedChanged

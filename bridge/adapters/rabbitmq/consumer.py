@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pika import exceptions as amqp
 
-from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, open_channel
+from bridge.adapters.rabbitmq.connection import Connection, OpenChannel, open_channel
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import Leases, close_channel
+from bridge.adapters.rabbitmq.link import Link
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, QueueTaken, TransientError
 from bridge.ports.broker import QueueLook

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika import exceptions as amqp
 
-from bridge.adapters.rabbitmq.connection import Connection, Link, OpenChannel, open_channel
+from bridge.adapters.rabbitmq.connection import Connection, OpenChannel, open_channel
 from bridge.adapters.rabbitmq.errors import translate
 from bridge.adapters.rabbitmq.lease import Leases
+from bridge.adapters.rabbitmq.link import Link
 from bridge.adapters.rabbitmq.outstanding import Outstanding, Written
 from bridge.errors import (
     BridgeError,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.adapters.rabbitmq import connection
-from bridge.adapters.rabbitmq.connection import Connection, Link
+from bridge.adapters.rabbitmq import link as links
+from bridge.adapters.rabbitmq.connection import Connection
+from bridge.adapters.rabbitmq.link import Link
 from bridge.adapters.rabbitmq.settings import RabbitSettings, node_of
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable
 from bridge.telemetry.broker_events import BrokerConnectFailed
@@ -37,7 +38,7 @@ async def test_a_node_that_cannot_be_had_is_left_for_the_next_one_and_tried_agai
             enough.set()
         raise error
 
-    monkeypatch.setattr(connection, "connect", connect)
+    monkeypatch.setattr(links, "connect", connect)
     settings = RabbitSettings(_NODES, first_wait_seconds=0.001, longest_wait_seconds=0.001)
     link = Link(settings, "publish", _session, told.append)
 
