@@ -14,6 +14,7 @@ import pika
 from pika import exceptions as amqp
 
 from bridge.client.connecting import SignIn, close, connect, limited, translated
+from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BrokerUnavailable, PublishUnconfirmed, TransientError
 from bridge.wire import event_v1, inbound_v1, outbound_v1
 from bridge.wire.topology import EVENTS, INBOUND, OUTBOUND, check_alias, outbound_key
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _Payload = TypeVar("_Payload")
 
-_LONGEST_PAUSE_SECONDS = 10.0
+_PAUSES = RetryPolicy(first_seconds=0.5, longest_seconds=10.0, spread_factors=(1.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,19 +213,20 @@ class BridgeClient:
             BrokerAccessRefused: This login may not consume it.
             TopologyMissing: There is no such queue.
         """
-        pause = 0.5
+        failures = 0
         while True:
             try:
                 with translated():
                     for received in self._consume_once(queue, read, prefetch, idle_seconds):
-                        pause = 0.5
+                        failures = 0
                         yield received
                     return
             except TransientError as error:
+                failures += 1
+                pause = _PAUSES.wait_seconds(failures)
                 _log.warning("the broker cannot be reached (%s); next attempt in %g s", error.code, pause)
                 self.close()
                 time.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     def _consume_once(
         self, queue: str, read: Callable[[bytes], _Payload], prefetch: int, idle_seconds: float | None

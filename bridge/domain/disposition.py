@@ -34,18 +34,25 @@ Disposition = Retry | Park | Pause
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Exponential waits between a first and a longest one; `spread` (0..1) is drawn by the caller against herds."""
+    """
+    Exponential waits between a first and a longest one: the only back-off that there is.
+
+    The caller draws `spread` from 0 to 1, so that those that failed together do not come back together.
+    """
 
     first_seconds: float = 1.0
     longest_seconds: float = 60.0
     pause_seconds: float = 30.0
     longest_stated_seconds: float = 3_600.0
     """What the other side asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
+    spread_factors: tuple[float, float] = (1.0, 1.5)
+    """A wait is multiplied by the first of them where `spread` is 0, and by the second where it is 1."""
 
     def wait_seconds(self, attempt: int, spread: float = 0.0) -> float:
-        """Return the wait before attempt number `attempt` + 1; attempts count from 1, `spread` adds up to half."""
+        """Return the wait before attempt number `attempt` + 1; attempts count from 1."""
         wait = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempt - 1, 30))
-        return wait * (1 + spread / 2)
+        least, most = self.spread_factors
+        return wait * (least + (most - least) * spread)
 
 
 def disposition(error: BridgeError, *, attempt: int, policy: RetryPolicy, spread: float = 0.0) -> Disposition:

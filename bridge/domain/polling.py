@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from bridge.domain.disposition import RetryPolicy
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,8 +16,7 @@ _SHARE: Final = 10.0
 _SPREAD_AT_FIRST: Final = 0.8
 _SPREAD_LATER: Final = 0.1
 _FREE_WAKES: Final = 3
-_FIRST_WAKE_WAIT_SECONDS: Final = 0.1
-_LONGEST_WAKE_WAIT_SECONDS: Final = 2.0
+_WAKE_WAITS: Final = RetryPolicy(first_seconds=0.2, longest_seconds=2.0, spread_factors=(1.0, 1.0))
 """A mail that comes amid wake-ups for nothing is late by so much at most."""
 
 
@@ -69,4 +70,4 @@ class PollSchedule:
         over = self._idle_wakes - _FREE_WAKES
         if over <= 0:
             return 0.0
-        return min(self.least_seconds, _LONGEST_WAKE_WAIT_SECONDS, _FIRST_WAKE_WAIT_SECONDS * 2.0 ** min(over, 20))
+        return min(self.least_seconds, _WAKE_WAITS.wait_seconds(over))

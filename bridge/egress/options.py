@@ -28,6 +28,16 @@ class PauseOptions:
     longest_stated_seconds: float = 3600.0
     """What Exchange asks for is obeyed up to here: a slip of its must not silence a mailbox for days."""
 
+    @property
+    def transient(self) -> RetryPolicy:
+        """The waits after what passes by itself."""
+        return RetryPolicy(self.first_transient_seconds, self.longest_transient_seconds)
+
+    @property
+    def operator(self) -> RetryPolicy:
+        """The waits after what a person must mend."""
+        return RetryPolicy(self.first_operator_seconds, self.longest_operator_seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
@@ -58,6 +68,11 @@ class SettleOptions:
     """Between two tries to publish; the wait doubles."""
     longest_publish_seconds: float = 120.0
     """A publisher answers within its own timeout; this bounds the wait even if it does not."""
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The waits between two tries to publish, without a spread."""
+        return RetryPolicy(self.first_wait_seconds, self.longest_wait_seconds, spread_factors=(1.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from bridge.errors import (
     TransientError,
 )
 from bridge.flow.read_again import read_again
-from bridge.flow.waiting import unless_set
+from bridge.flow.waiting import unless_set, wait_within_attempt
 from bridge.mime.compose_message_id import message_id_of
 from bridge.telemetry.egress_events import StepTaken
 
@@ -407,9 +407,9 @@ class SendRun:
         wait = error.retry_after_seconds
         if self._stumbles > self.options.stumbles or (wait or 0.0) > self.options.longest_wait_seconds:
             return False
-        await self.clock.sleep(
-            wait if wait is not None else min(self.options.longest_wait_seconds, self._stumbles**2 / 4)
-        )
+        if wait is None:
+            wait = wait_within_attempt(self._stumbles, self.options.longest_wait_seconds)
+        await self.clock.sleep(wait)
         return True
 
     def _ended(self, progress: Progress[str]) -> Ended:

@@ -11,7 +11,7 @@ from bridge.domain.outbound_retry import choose_step
 from bridge.egress.options import SettleOptions
 from bridge.egress.request import ATTEMPTS, DELAY_TOLD, DETAIL, END, FIRST_SEEN, REASON, UNTOUCHED, WAITED
 from bridge.errors import BridgeError, BrokerUnavailable, MessageTooLarge, PublishUnconfirmed
-from bridge.flow.waiting import first_of
+from bridge.flow.waiting import Backoff, first_of
 from bridge.ports.broker import Message
 from bridge.telemetry.egress_events import RequestDeferred, RequestEnded
 from bridge.telemetry.reasons import general_of
@@ -64,13 +64,12 @@ class Settler:
 
     async def ready(self, ticket: QueuedRequest) -> bool:
         """Return True once the broker takes publishes, False where the request is not to be begun here any more."""
-        wait = self._options.first_wait_seconds
+        backoff = Backoff(self._options.retry)
         while not (self._closed.is_set() or ticket.delivery.lost):
             try:
-                await asyncio.wait_for(self._publisher.wait_ready(), wait)
+                await asyncio.wait_for(self._publisher.wait_ready(), backoff.wait_seconds())
             except TimeoutError:
                 self._report(BrokerUnavailable("no publishes are taken"))
-                wait = min(wait * 2, self._options.longest_wait_seconds)
             else:
                 return True
         return False
@@ -161,7 +160,7 @@ class Settler:
             BridgeError: The request is somebody else's by now, or the worker stops.
             MessageTooLarge: The broker will never take it.
         """
-        wait = self._options.first_wait_seconds
+        backoff = Backoff(self._options.retry)
         while True:
             try:
                 await asyncio.wait_for(self._publisher.publish(message), self._options.longest_publish_seconds)
@@ -177,8 +176,7 @@ class Settler:
             self._report(error)
             if ticket.delivery.lost or self._closed.is_set():
                 raise error
-            await first_of(self._clock, wait, self._closed)
-            wait = min(wait * 2, self._options.longest_wait_seconds)
+            await first_of(self._clock, backoff.wait_seconds(), self._closed)
 
 
 def _end_event(ticket: QueuedRequest, ended: Ended, now: datetime) -> MailEvent:

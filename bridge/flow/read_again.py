@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from bridge.domain.disposition import RetryPolicy
 from bridge.errors import MailboxUnavailable
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TRIES: Final = 4
-_FIRST_WAIT_SECONDS: Final = 0.1
+_WAITS: Final = RetryPolicy(first_seconds=0.1, spread_factors=(0.5, 1.0))
 _WITHIN_SECONDS: Final = 5.0
 """Not after a time-out: who was silent that long is asked again by the worker's own, slower rules."""
 
@@ -35,6 +36,5 @@ async def read_again(read: Callable[[], Awaitable[T]], clock: Clock) -> T:
             over = clock.monotonic() - started >= _WITHIN_SECONDS
             if over or number == _TRIES - 1 or error.retry_after_seconds is not None:
                 raise
-        wait = _FIRST_WAIT_SECONDS * 2.0**number
-        await clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - parts those that failed together
+        await clock.sleep(_WAITS.wait_seconds(number + 1, random.random()))  # noqa: S311 - spread
     raise AssertionError("unreachable")

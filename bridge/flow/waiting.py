@@ -1,4 +1,8 @@
-"""The one place that decides how long to wait after a failure; libraries' own retries are off."""
+"""
+How long to wait after a failure: `Backoff` counts, `RetryPolicy` (`domain/disposition.py`) says how long.
+
+Nothing else computes such a wait, and libraries' own retries are off.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,22 @@ class Backoff:
     _random: random.Random = field(default_factory=random.Random)
 
     def after(self, error: BridgeError) -> Disposition:
-        """Return what follows this failure."""
+        """Count this failure and return what follows."""
         self.attempt += 1
         return disposition(error, attempt=self.attempt, policy=self.policy, spread=self._random.random())
+
+    def wait_seconds(self, *, ways: int = 1) -> float:
+        """
+        Count a failure and return the wait that follows, whatever failed.
+
+        Of several ways to reach the same thing, such as the nodes of a cluster, each is tried once before the first
+        wait.
+        """
+        self.attempt += 1
+        rounds = (self.attempt - 1) // ways
+        if rounds == 0 and self.attempt % ways:
+            return 0.0  # there is one that was not tried yet
+        return self.policy.wait_seconds(rounds + 1, self._random.random())
 
     def forget(self) -> None:
         """Start counting anew: something went well."""
@@ -53,6 +70,20 @@ class Restarts:
             self.attempt = 0
         self.attempt += 1
         return self.policy.wait_seconds(self.attempt, self._random.random())
+
+
+def wait_after(error: BridgeError, *, attempt: int, policy: RetryPolicy, spread: float) -> float:
+    """Return the seconds to wait after the `attempt`-th failure in a row of work of which nothing is set aside."""
+    match disposition(error, attempt=attempt, policy=policy, spread=spread):
+        case Retry(after_seconds=seconds) | Pause(after_seconds=seconds):
+            return seconds
+        case _:
+            return policy.pause_seconds
+
+
+def wait_within_attempt(failures: int, longest_seconds: float) -> float:
+    """Return the wait before the next call of the same attempt: 0.25 s, 1 s, 2.25 s and so on, up to the longest."""
+    return min(longest_seconds, failures**2 / 4)
 
 
 def wait_of(after: Disposition) -> float:

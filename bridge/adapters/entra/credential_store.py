@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from bridge.adapters.entra.credential import Credential
     from bridge.adapters.entra.credentials import CredentialSource
 
-_FIRST_WAIT_SECONDS: Final = 5.0
-_LONGEST_WAIT_SECONDS: Final = 300.0
+_WAITS: Final = RetryPolicy(first_seconds=5.0, longest_seconds=300.0, spread_factors=(1.0, 1.0))
 _MISSED_LOOKS: Final = 10
 """So often in a row a file may be missing: it is being replaced. Then it is told."""
 
@@ -90,8 +90,8 @@ class StoredCredential:
 
     def wait(self, now: float) -> None:
         """Have the credential tried again later, ever more rarely."""
-        self.try_at = now + min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(self.tries, 10))
         self.tries += 1
+        self.try_at = now + _WAITS.wait_seconds(self.tries)
 
     def _missed(self) -> None:
         self.missed += 1

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, CredentialsRejected, TokenUnavailable
 from bridge.ports.elapsed import elapsed_seconds
 from bridge.ports.tokens import AccessToken
@@ -28,7 +29,15 @@ _REPLACEMENT_SECONDS: Final = 30.0
 """So many refused tokens are replaced at once, then one in so long: a new token gives an app no right that it lacks,
 but while a revoked one is shown no mail passes."""
 _FIRST_WAIT_SECONDS: Final = 1.0
-_LONGEST_WAITS: Final = {(False, False): 5.0, (False, True): 60.0, (True, False): 30.0, (True, True): 300.0}
+_WAITS: Final = {
+    situation: RetryPolicy(_FIRST_WAIT_SECONDS, longest, spread_factors=(0.75, 1.25))
+    for situation, longest in {
+        (False, False): 5.0,
+        (False, True): 60.0,
+        (True, False): 30.0,
+        (True, True): 300.0,
+    }.items()
+}
 """By whether Entra refused, and whether a token is left. What was refused is asked for at once when a file changes."""
 
 _TOLD_SECONDS: Final = 3.0
@@ -213,8 +222,7 @@ class EntraTokens:
         """Return for how long to leave Entra alone after a failure; without a token mail waits."""
         refused = isinstance(error, CredentialsRejected)
         usable = held is not None and not held.rejected and self._lives(held)
-        longest = _LONGEST_WAITS[refused, usable]
-        wait = min(longest, _FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 10)) * (0.75 + 0.5 * self._chance())
+        wait = _WAITS[refused, usable].wait_seconds(self._failures + 1, self._chance())
         if held is not None and usable:
             wait = min(wait, max(_FIRST_WAIT_SECONDS, self._left_seconds(held)))
         stated = error.retry_after_seconds if isinstance(error, TokenUnavailable) else None

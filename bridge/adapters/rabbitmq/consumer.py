@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from bridge.adapters.rabbitmq.lease import Leases, close_channel
 from bridge.adapters.rabbitmq.link import Link
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, QueueTaken, TransientError
+from bridge.flow.waiting import Backoff
 from bridge.ports.broker import QueueLook
 from bridge.telemetry.broker_events import BrokerChannelLost
 from bridge.wire.topology import lease_queue
@@ -92,8 +92,7 @@ class RabbitConsumer:
         """
         if not 1 <= prefetch <= LARGEST_PREFETCH:
             raise ValueError(f"a prefetch is from 1 to {LARGEST_PREFETCH}")
-        policy = RetryPolicy(self._settings.first_wait_seconds, self._settings.longest_wait_seconds)
-        failures = 0
+        backoff = Backoff(RetryPolicy(self._settings.first_wait_seconds, self._settings.longest_wait_seconds))
         # Our own last connection may be what still holds the queue: the broker notices its end by heartbeats.
         patience_ends = 0.0
         while True:
@@ -107,7 +106,7 @@ class RabbitConsumer:
                     consumption = await stack.enter_async_context(_consuming(self._connection, queue, prefetch, lost))
                     report(None)
                     while (delivery := await consumption.next()) is not None:
-                        failures = 0
+                        backoff.forget()
                         yield delivery
                     error = consumption.reason()
                     patience_ends = (
@@ -123,11 +122,10 @@ class RabbitConsumer:
             except TransientError as transient:
                 # The connection went meanwhile, or the queue has no leader at the moment.
                 error = transient
-            failures += 1
             report(error)
             if not isinstance(error, QueueTaken):  # to wait for a lease is no trouble
                 self._emit(BrokerChannelLost(_PURPOSE, error.code, error.detail))
-            await asyncio.sleep(policy.wait_seconds(failures, random.random()))  # noqa: S311 - spread
+            await asyncio.sleep(backoff.wait_seconds())
 
     async def look(self, queue: str) -> QueueLook:
         """Return how many messages and consumers a queue has; see the port."""

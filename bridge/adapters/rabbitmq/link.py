@@ -12,6 +12,7 @@ from bridge.adapters.rabbitmq.settings import node_of
 from bridge.adapters.rabbitmq.signed_in import LEAVE_SECONDS, RefusedTokens, SignedIn, current_token
 from bridge.domain.disposition import RetryPolicy
 from bridge.errors import BridgeError, BrokerAccessRefused, BrokerUnavailable, TokenUnavailable
+from bridge.flow.waiting import Backoff
 from bridge.ports.elapsed import elapsed_seconds
 from bridge.telemetry.broker_events import BrokerConnected, BrokerConnectFailed, BrokerConnectionLost
 
@@ -114,7 +115,8 @@ class Link:
             await self._refused_tokens.refused(self._token)
 
     async def _run(self) -> None:
-        attempt = turn = 0
+        turn = 0
+        backoff = Backoff(self._policy)
         loop = asyncio.get_running_loop()
         while True:
             urls = await self._urls()
@@ -124,8 +126,7 @@ class Link:
             try:
                 connection = await self._connect(url)
             except BridgeError as error:
-                attempt += 1
-                wait = self._wait_seconds(attempt, len(urls))
+                wait = backoff.wait_seconds(ways=len(urls))
                 if isinstance(error, TokenUnavailable):
                     wait = min(wait, _ASK_AGAIN_SECONDS)
                 self.down = error
@@ -144,9 +145,12 @@ class Link:
             self.down = lost
             abandon(connection.amqp)
             self._emit(BrokerConnectionLost(self._purpose, node_of(url), lost.code, lost.detail))
-            attempt = 0 if loop.time() - opened >= _STEADY_SECONDS else attempt + 1
-            # A little even after a steady connection: all workers lose theirs at the same moment.
-            wait = self._wait_seconds(attempt, len(urls)) if attempt else random.uniform(0, 0.2)  # noqa: S311 - spread
+            if loop.time() - opened >= _STEADY_SECONDS:
+                backoff.forget()
+                # A little all the same: all workers lose their connections at the same moment.
+                wait = random.uniform(0, 0.2)  # noqa: S311 - spread
+            else:
+                wait = backoff.wait_seconds(ways=len(urls))
             await asyncio.sleep(wait)
 
     async def _urls(self) -> tuple[str, ...]:
@@ -222,9 +226,3 @@ class Link:
             await self._leave()
         await close(connection)
         return reason
-
-    def _wait_seconds(self, attempt: int, nodes: int) -> float:
-        rounds = (attempt - 1) // nodes
-        if rounds == 0 and attempt % nodes:
-            return 0.0  # there is a node that was not tried yet
-        return self._policy.wait_seconds(rounds + 1, random.random())  # noqa: S311 - spread

@@ -182,11 +182,8 @@ class Availability:
         return not quiet or (stated is not None and min(stated, self._options.longest_stated_seconds) > quiet)
 
     def _wait_after(self, error: BridgeError) -> float:
-        if isinstance(error, OperatorError):
-            first, longest = self._options.first_operator_seconds, self._options.longest_operator_seconds
-        else:
-            first, longest = self._options.first_transient_seconds, self._options.longest_transient_seconds
-        wait = min(longest, first * 2.0 ** min(self._failures - 1, 20))
+        policy = self._options.operator if isinstance(error, OperatorError) else self._options.transient
+        wait, first = policy.wait_seconds(self._failures), policy.first_seconds
         if isinstance(error, OperatorError) and error.retry_after_seconds is not None:
             return min(wait, max(first, error.retry_after_seconds))
         stated = error.retry_after_seconds if isinstance(error, TransientError) else None

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.domain.disposition import Pause, Retry, disposition
 from bridge.domain.notices import Affinity, Notice, StreamRefused, StreamSilent, Subscribed
 from bridge.errors import BridgeError, CredentialsRejected, MailboxUnavailable, OperatorError
+from bridge.flow.waiting import wait_after
 from bridge.ingest.notifications.state import Close, End, Group, Member, Open, Subscribe
 
 if TYPE_CHECKING:
@@ -347,11 +347,7 @@ class StreamPlan:
             self._put_in(member, other)
 
     def _wait(self, error: BridgeError, attempt: int) -> float:
-        match disposition(error, attempt=attempt, policy=self._limits.retry, spread=self._spread()):
-            case Retry(after_seconds=seconds) | Pause(after_seconds=seconds):
-                return seconds
-            case _:
-                return self._limits.retry.pause_seconds
+        return wait_after(error, attempt=attempt, policy=self._limits.retry, spread=self._spread())
 
     # The books.
 
