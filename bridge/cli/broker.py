@@ -1,4 +1,4 @@
-"""From the configuration to what should be declared on the broker."""
+"""What commands declare on the broker, and its address without the password."""
 
 from __future__ import annotations
 

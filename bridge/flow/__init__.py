@@ -1,1 +1,1 @@
-"""Waiting, back-off and budgets: nothing else decides how long to wait."""
+"""Waiting, back-off and budgets."""

@@ -1,4 +1,4 @@
-"""Lists the folders of one mailbox page by page, and keeps count of what waits in them."""
+"""Lists the folders of one mailbox page by page, oldest first as `Inbox` promises, and counts what waits in them."""
 
 from __future__ import annotations
 

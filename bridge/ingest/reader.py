@@ -63,8 +63,6 @@ if TYPE_CHECKING:
     from bridge.telemetry.health import Health
 
 _JUNK = "junkemail"
-_BACKLOG_COUNT = 1_000
-_BACKLOG_AGE_SECONDS = 7 * 24 * 3600.0
 _LOOK_COUNT = 100
 _QUIET_FACTOR = 3.0
 # What may be wrong here and not elsewhere: another worker may reach Exchange, or have the newer secret.

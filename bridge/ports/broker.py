@@ -121,7 +121,7 @@ class Delivery(Protocol):
         """True once its channel is gone: the broker gives the message to somebody again."""
 
     def ack(self) -> None:
-        """ReportTrouble the broker that the message is dealt with."""
+        """Acknowledge the message: the broker may forget it."""
 
     def requeue(self) -> None:
         """Give the message back (basic.nack with requeue)."""

@@ -226,7 +226,7 @@ class RabbitDelivery:
 
     def ack(self) -> None:
         """
-        ReportTrouble the broker that it is dealt with; does nothing once `lost`.
+        Acknowledge it; does nothing once `lost`.
 
         Raises:
             RuntimeError: It was settled before.

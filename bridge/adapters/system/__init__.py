@@ -1,1 +1,1 @@
-"""The machine: its clock."""
+"""The machine: its clock, its network, its proxies, and the process that parses large mails."""

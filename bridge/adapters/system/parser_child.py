@@ -1,5 +1,5 @@
 """
-The process that reads large mails for a worker; `aside.py` starts it.
+The process that reads large mails for a worker; `parser_subprocess.py` starts it.
 
 It takes mails from standard input and writes the messages to standard output, one after the other, until the input
 ends: it never outlives its worker by more than one mail. A frame is eight bytes of length and a pickle.
