@@ -40,6 +40,8 @@ default_permissions.write = .*
 disk_free_limit.absolute = 64MB
 # Quorum queues keep this much of their log in memory; the default is 512 MB.
 raft.wal_max_size_bytes = 33554432
+# A login waits for a machine that is busy with other things; 10 s, the default, has been too short for one.
+handshake_timeout = 60000
 log.console = true
 log.console.level = warning
 log.file = false
