@@ -1,4 +1,4 @@
-"""How long a request waits in the broker before its next visit."""
+"""How long a request waits in the broker before its next attempt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _URGENT_IMPATIENCE = 3
-"""So many more visits an urgent request makes on each step."""
+"""On each step an urgent request gets so many times as many attempts."""
 
 
 def choose_step(

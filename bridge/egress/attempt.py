@@ -1,4 +1,4 @@
-"""One visit of one request: its turn, the send protocol as far as it goes now, and when it is given up."""
+"""One attempt at one request: it waits for its turn, takes the send protocol as far as it goes now, or gives up."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from bridge.telemetry.events import Emit
     from bridge.wire.outbound_v1 import OutboundRequest
 
-# A visit that ended so may have met a mailbox that nobody can use at the moment: a probe tells.
+# An attempt that ended so may have met a mailbox that nobody can use at the moment: a probe finds out.
 _MAILBOX_TROUBLE = frozenset({
     MailboxUnavailable.code, TokenUnavailable.code, "exchange_code_unknown", "transient",
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""What one visit of a request comes to: its end, a wait in the broker, or nothing."""
+"""The result of one attempt: the request has ended, is retried later through the broker, or was released."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RetryLater:
     after_seconds: float | None = None
     """What was asked for; None where nobody said."""
     untouched: bool = False
-    """This visit has not begun to send it, and cannot have."""
+    """This attempt has not begun to send it, and cannot have."""
     own: bool = False
     """It may be the request's own trouble although its mailbox pauses for it."""
     end_as: EndReason | None = None

@@ -41,16 +41,16 @@ class PauseOptions:
 
 @dataclass(frozen=True, slots=True)
 class SendOptions:
-    """How patient one visit of a request is."""
+    """How patient one attempt at a request is."""
 
     unknown_after_seconds: float = 120.0
     """How long after a begun send its missing mail is looked for before the outcome is unknown."""
     stumbles: int = 3
-    """Failures of calls that one visit bears; then the request waits in the broker."""
+    """Failed calls that one attempt tolerates; then the request waits in the broker."""
     longest_wait_seconds: float = 5.0
-    """Between two tries within one visit."""
+    """Between two tries of a call within one attempt."""
     steps: int = 60
-    """In one visit; a plain send takes six."""
+    """In one attempt; a plain send takes six."""
     young_seconds: float = 14 * 86_400.0
     """How long after the ledger was lost the mails themselves are asked whether a request was sent before."""
     doubt_seconds: float = 2 * 86_400.0
@@ -59,7 +59,7 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True)
 class SettleOptions:
-    """How a visit is settled."""
+    """How the result of an attempt is settled."""
 
     delayed_after_seconds: float = 300.0
     """Age of a request at which its waiting is told, once."""

@@ -65,7 +65,7 @@ class QueuedRequest:
     waited_seconds: float
     """How long it has waited in the broker and been in hand since, counted by durations: no clock can make it more."""
     taken_at: float
-    """When this visit began, by the clock that only ever grows."""
+    """When this attempt began, by the clock that only ever grows."""
     delay_announced: bool
     end_as: EndReason | None = None
     """Given: the request is to end without a send, unless it was sent already."""
@@ -77,7 +77,7 @@ class QueuedRequest:
 
     @property
     def untouched(self) -> bool:
-        """Whether no visit of this request, as far as its deliveries tell, can have begun to send it."""
+        """Whether no attempt, as far as the request's deliveries show, can have begun to send it."""
         headers = self.delivery.headers
         return not self.delivery.redelivered and (ATTEMPTS not in headers or headers.get(UNTOUCHED) is True)
 
@@ -93,7 +93,7 @@ class QueuedRequest:
 
     @property
     def met_before(self) -> bool:
-        """Whether an earlier visit may have left something in the mailbox."""
+        """Whether an earlier attempt may have left something in the mailbox."""
         return self.delivery.redelivered or ATTEMPTS in self.delivery.headers
 
     def traces(self) -> dict[str, HeaderValue]:

@@ -68,7 +68,7 @@ _CALLED_TOO_OFTEN = EndReason(
 
 @dataclass(slots=True)
 class SendRun:
-    """One visit of a request. Everything it knows may be lost at any moment: the next visit finds out again."""
+    """One attempt at a request. What it knows may be lost at any moment: the next attempt finds out again."""
 
     request: OutboundRequest
     digest: str
@@ -92,11 +92,11 @@ class SendRun:
     giving_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: no call is waited for any more whose request has not been begun here."""
     untouched: bool = True
-    """No earlier visit can have begun to send it."""
+    """No earlier attempt can have begun to send it."""
     begun_after: datetime | None = None
     """Nor can anybody before this moment, by the clocks of publishers and workers."""
     _since: datetime | None = None
-    """From when on the ledger was whole when this visit began."""
+    """From when on the ledger was whole when this attempt began."""
     _turn: Begun | None = None
     _attempt: str | None = None
     """What the turn was used for."""
@@ -113,9 +113,9 @@ class SendRun:
     _maybe_own: bool = False
     """Exchange asked for less and did not say for how long: this mail may be too much for it."""
     _entered: bool = False
-    """An entry of this visit may be in the ledger."""
+    """An entry of this run may be in the ledger."""
     _unanswered: bool = False
-    """A call that sends had no answer in this visit."""
+    """A call that sends had no answer in this run."""
     _made: bool = False
     """The last call that sends may have been made: it went out, and no answer of Exchange's says otherwise."""
 
@@ -175,7 +175,7 @@ class SendRun:
             case Step.DEFER:
                 return RetryLater(SendOutcomeUnknown.code)
             case Step.ENTER if self._unanswered and self._is_last_call():
-                # Three calls within a second would all meet the same short trouble: the last one is for a later visit.
+                # Three calls within a second would all meet the same short trouble: a later attempt makes the last one.
                 return RetryLater(SendOutcomeUnknown.code)
             case Step.AGAIN:
                 # Before the others look: it would count as a call for them.
@@ -214,7 +214,7 @@ class SendRun:
     async def _called(self, progress: Progress[str]) -> Progress[str] | Released:
         if self._entered:
             return await self._timed(progress)
-        # Whatever a call does that is given up is found by the next visit, as after a kill.
+        # Whatever a call does that is given up is found by the next attempt, as after a kill.
         return await unless_set(self.giving_up, self._timed(progress)) or Released()
 
     async def _failed(
@@ -360,7 +360,7 @@ class SendRun:
             begun_later = self.begun_after is not None and self.begun_after > since + _CLOCKS_DIFFER
             blind = age < self.options.doubt_seconds and not self.untouched and not begun_later
         else:
-            blind = True  # it was lost during this visit
+            blind = True  # it was lost during this attempt
         return age < self.options.young_seconds or blind, blind
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
@@ -378,7 +378,7 @@ class SendRun:
         return protocol.closed()
 
     async def _mark_found(self) -> None:
-        """Mark what another visit sent and did not mark, so that it counts no longer than it must; best effort."""
+        """Mark what another attempt sent and did not mark, so that it counts no longer than it must; best effort."""
         found = self._findings.sent_attempts()
         for entry in self._findings.ledger:
             if entry.kind == "begun" and entry.stamp.attempt in found:
@@ -400,7 +400,7 @@ class SendRun:
         return (self.exchange_now() - since).total_seconds() >= self.options.unknown_after_seconds
 
     async def _stumbled(self, error: TransientError) -> bool:
-        """Wait a little, unless this visit has failed often enough, or Exchange wants more time."""
+        """Wait a little, unless this run has failed often enough, or Exchange wants more time."""
         if not isinstance(error, HeldBack):  # there was no call
             self._stumbles += 1
             self._maybe_own |= isinstance(error, MailboxThrottled) and error.retry_after_seconds is None
@@ -441,7 +441,7 @@ class SendRun:
 
     def _own(self, progress: Progress[str]) -> CreatedDraft:
         if self._draft is None or self._draft.stamp.attempt != progress.own:
-            raise RuntimeError("the protocol asked for a draft that this visit did not make")
+            raise RuntimeError("the protocol asked for a draft that this attempt did not make")
         return self._draft
 
     def _seen_draft(self, attempt: str) -> SeenDraft:

@@ -1,4 +1,4 @@
-"""The end of a visit: the event, mail.dead or a retry queue, each confirmed, and only then the acknowledgement."""
+"""The end of an attempt: the event, mail.dead or a retry queue, each confirmed; only then the acknowledgement."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _DEAD_EVENTS = frozenset({"failed", "unknown"})
 
 class Settler:
     """
-    Settles visits. A request is acknowledged in one place, after everything that must outlive it is confirmed.
+    Settles what attempts came to.
 
-    Where the broker does not confirm, the visit lasts until it does: nothing else could be finished meanwhile, and a
+    A request is acknowledged in one place, after everything that must outlive it is confirmed.
+    Where the broker does not confirm, settling lasts until it does: nothing else could be finished meanwhile, and a
     request given back would only use up its deliveries. `report` hears of the trouble, and of its end. `label` is what
     metrics call the mailbox: an alias of the configuration, never one that a publisher made up.
     """

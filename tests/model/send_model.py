@@ -388,7 +388,7 @@ class Search:
         return Call("begin", progress.own, progress.call)
 
     def _not_made(self, shared: Shared, progress: Progress[int]) -> Iterator[tuple[Shared, Local]]:
-        """The visit ends with a call that is known not to have been made: its entry is marked, and counts no more."""
+        """The attempt ends with a call that is known not to have been made: its entry is marked, and counts no more."""
         entry = self._entry(progress)
         yield shared._replace(begun=shared.begun - {(entry.draft, entry.number)}), IDLE
 

@@ -116,7 +116,7 @@ class SendRate:
             return True
         entered = self._entered.get(attempt)
         if entered is None:
-            return False  # its visit has ended, and its turn is counted no more
+            return False  # it was settled, and its turn is counted no more
         return most_since(self._clock, entered) <= _ENTRY_GOOD_SECONDS
 
     async def wait_to_send(self, attempt: str) -> float | None:

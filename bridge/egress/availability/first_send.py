@@ -72,7 +72,7 @@ class FirstSend:
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-        """Yield what a visit awaits before it sends: it then goes alone while no mail was seen to leave Drafts."""
+        """Yield what must be awaited before a send: it then goes alone while no mail was seen to leave Drafts."""
         alone = False
 
         async def may_send() -> None:

@@ -242,15 +242,15 @@ class Stage:
         while self.late:
             await self._execute(self.late[0][0])
         # And the request once more, as after a lost acknowledgement.
-        await self._visit(self._mailbox(free=True), look_first=True, end_as=None)
+        await self._attempt_until_ended(self._mailbox(free=True), look_first=True, end_as=None)
 
     async def _play(self, event: Event) -> None:
         match event.what:
             case "begin":
                 mailbox = self._mailbox()
                 end_as = EndReason("failed", "delivery_limit") if event.verb == "end" else None
-                visit = self._visit(mailbox, look_first=event.verb == "look", end_as=end_as)
-                self.workers[event.worker] = (mailbox, asyncio.create_task(visit))
+                attempts = self._attempt_until_ended(mailbox, look_first=event.verb == "look", end_as=end_as)
+                self.workers[event.worker] = (mailbox, asyncio.create_task(attempts))
                 await self._settled(event.worker)
             case "kill":
                 _, task = self.workers.pop(event.worker)
@@ -295,8 +295,8 @@ class Stage:
         mailbox.stays_in_outbox = self.stays_in_outbox
         return mailbox
 
-    async def _visit(self, mailbox: StagedMailbox, *, look_first: bool, end_as: EndReason | None) -> None:
-        """Visit the request again and again, as its deliveries would, until its end is told."""
+    async def _attempt_until_ended(self, mailbox: StagedMailbox, *, look_first: bool, end_as: EndReason | None) -> None:
+        """Make one attempt at the request after the other, as its deliveries would, until it has ended."""
 
         for number in range(_ROUNDS):
             run = SendRun(

@@ -79,7 +79,7 @@ async def test_no_more_than_three_calls_go_out_for_one_request_whatever_its_atte
     assert bench.drafts_left() == 0
 
 
-async def test_the_last_call_is_left_to_a_later_visit_since_a_short_trouble_would_meet_all_three() -> None:
+async def test_the_last_call_is_left_to_a_later_attempt_since_a_short_trouble_would_meet_all_three() -> None:
     bench = Bench()
     _lose_answers(bench, "never", MOST_CALLS - 1)
     bench.request()

@@ -1,4 +1,4 @@
-"""The order of things in a visit: what must be there before the next step is there before it."""
+"""The order of things in an attempt: what must be there before the next step is there before it."""
 
 from __future__ import annotations
 

@@ -1152,14 +1152,14 @@ async def test_urgent_request_is_the_next_that_tries_a_mailbox_after_a_pause() -
     availability.try_again()
     go = asyncio.Event()
 
-    async def visit(name: str, *, urgent: bool) -> None:
+    async def attempt(name: str, *, urgent: bool) -> None:
         async with availability.turn(urgent=urgent):
             order.append(name)
             await go.wait()
 
     async with asyncio.TaskGroup() as tasks:
         for name, urgent in (("first", False), ("second", False), ("urgent", True)):
-            tasks.create_task(visit(name, urgent=urgent))
+            tasks.create_task(attempt(name, urgent=urgent))
             await asyncio.sleep(0)
         await eventually(lambda: order == ["first"])
         go.set()

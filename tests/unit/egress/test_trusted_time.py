@@ -92,7 +92,7 @@ async def test_a_header_by_a_clock_a_month_off_does_not_end_a_request_at_its_fir
     assert all(event == "outbound.delayed" for event, _ in bench.told()[:-1])
 
 
-async def test_a_request_ends_once_its_waits_and_visits_add_up_to_what_is_allowed() -> None:
+async def test_a_request_ends_once_its_waits_and_attempts_add_up_to_what_is_allowed() -> None:
     """Each wait is written into its headers, whatever the clocks of the workers say."""
     bench = Bench(options=replace(PLENTY, give_up_after_seconds=5 + 30 + 120 + 60))
     bench.request()
