@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
@@ -150,8 +150,9 @@ class Place:
     def topology(self, environment: Mapping[str, str]) -> None:
         """Declare what the mailboxes of a configuration need on the broker, as `bridge topology apply` does."""
         settings = load(None, environment, TopologySettings).settings
-        broker = RabbitTopology(rabbit_settings(settings.rabbitmq, name="tests", app=settings.broker_app))
-        found = asyncio.run(broker.apply(wanted_topology(settings)))
+        own = rabbit_settings(settings.rabbitmq, name="tests", app=settings.broker_app)
+        patient = replace(own, connect_timeout_seconds=60, answer_timeout_seconds=60)  # a machine may be busy
+        found = asyncio.run(RabbitTopology(patient).apply(wanted_topology(settings)))
         assert {finding.state for finding in found} <= {"declared", "present"}, found
 
     def bridge(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

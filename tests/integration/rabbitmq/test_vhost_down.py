@@ -37,6 +37,8 @@ _CLOSE = (
 
 def _close(node: BrokerNode, vhost: str) -> None:
     """Leave the virtual host as after a failure of its own: it is there, and closed, until somebody opens it."""
+    # The node itself would, when it next looks: twice a minute.
+    assert "ok" in node.ctl("eval", "application:set_env(rabbit, vhost_process_reconciliation_enabled, false).")
     assert "ok" in node.ctl("eval", _CLOSE.format(vhost=vhost))
     node.ctl("close_all_connections", "--vhost", vhost, "closed")
 
