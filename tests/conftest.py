@@ -13,6 +13,7 @@ import pytest
 
 from bridge.demo.broker_node import BrokerNode, BrokerNodeError
 from tests.support.broker import BrokerOwner, SharedBroker, end_run
+from tests.support.fork_server import ForkServer
 from tests.support.rights import give_rights, make_vhosts
 
 if TYPE_CHECKING:
@@ -122,3 +123,10 @@ def own_vhost(own_broker: BrokerNode) -> str:
 def own_url(own_broker: BrokerNode, own_vhost: str) -> str:
     """The administrator's AMQP address of that virtual host."""
     return own_broker.vhost_url(own_vhost)
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Starts workers that need not load the bridge each for itself."""
+    with ForkServer(tmp_path_factory.mktemp("workers")) as fork_server:
+        yield fork_server

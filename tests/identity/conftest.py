@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.identity.place import Place
-from tests.matrix.nursery import Nursery
+from tests.support.fork_server import ForkServer
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -42,27 +42,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]
         yield process
 
 
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where workers come from without loading the bridge each for itself."""
-    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
-        yield nursery
-
-
 @pytest.fixture
-def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, nursery: Nursery) -> Place:
+def place(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, fork_server: ForkServer) -> Place:
     """The sandbox, with a virtual host for this test."""
-    return Place(tmp_path, sandbox, broker_url, nursery=nursery)
+    return Place(tmp_path, sandbox, broker_url, fork_server=fork_server)
 
 
 @pytest.fixture
-def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str, nursery: Nursery) -> Place:
+def on_premises(tmp_path: Path, server: SandboxProcess, broker_url: str, fork_server: ForkServer) -> Place:
     """The server, with a virtual host for this test."""
-    return Place(tmp_path, server, broker_url, nursery=nursery)
+    return Place(tmp_path, server, broker_url, fork_server=fork_server)
 
 
 @pytest.fixture
-def own_place(tmp_path: Path, broker_url: str, nursery: Nursery) -> Iterator[Place]:
+def own_place(tmp_path: Path, broker_url: str, fork_server: ForkServer) -> Iterator[Place]:
     """A sandbox of this test's own, whose certificates it may change."""
     with SandboxProcess(tmp_path / "own") as process:
-        yield Place(tmp_path, process, broker_url, nursery=nursery)
+        yield Place(tmp_path, process, broker_url, fork_server=fork_server)

@@ -11,7 +11,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.bootstrap.broker import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
-from tests.matrix.site import NurseryChild
+from tests.support.fork_server import ForkedWorker
 from tests.support.rights import with_least_rights
 from tests.support.workers import Worker, bridge
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tests.matrix.nursery import Nursery
     from tests.support.app_certificate import AppCertificate
+    from tests.support.fork_server import ForkServer
     from tests.support.sandbox import SandboxProcess
 
 Table = dict[str, object]
@@ -36,8 +36,8 @@ class Place:
     sandbox: SandboxProcess
     amqp_url: str
     environment: dict[str, str] = field(default_factory=dict)
-    nursery: Nursery | None = None
-    """Where workers come from that need not load the bridge; without it each does."""
+    fork_server: ForkServer | None = None
+    """Starts workers that need not load the bridge; without it each loads it."""
 
     def mailbox(self, alias: str) -> str:
         """Make a mailbox without limits on what it may send, and return its address."""
@@ -166,9 +166,9 @@ class Place:
         name = environment["BRIDGE_CONFIG"].rpartition("/")[2].removesuffix(".toml")
         log = self.directory / f"{name}-{command}.log"
         log.touch()  # it is looked at before the worker has written to it
-        if self.nursery is None:
+        if self.fork_server is None:
             return Worker(command, environment, log)
-        return NurseryChild(self.nursery, command, environment, log)
+        return ForkedWorker(self.fork_server, command, environment, log)
 
     def waiting(self, address: str, folder: str = "inbox") -> int:
         """Return how many mails a folder holds."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.demo.broker_node import BrokerNode
-from tests.matrix.nursery import Nursery
 from tests.matrix.site import Site
+from tests.support.fork_server import ForkServer
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def cell_sandbox(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.
 
 
 @pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where the workers of all cells come from."""
-    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
-        yield nursery
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Starts the workers of all cells, each with or without a point at which it stands still."""
+    with ForkServer(tmp_path_factory.mktemp("workers"), module="tests.matrix.points") as fork_server:
+        yield fork_server
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def site(
     tmp_path: Path,
     cell_broker: BrokerNode,
     cell_sandbox: SandboxProcess,
-    nursery: Nursery,
+    fork_server: ForkServer,
     pytestconfig: pytest.Config,
 ) -> Iterator[Site]:
     """One cell; what runs in it is ended afterwards."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # what is missing is declared: no news
     with contextlib.ExitStack() as stack:
         real = bool(pytestconfig.getoption("--real-heartbeats", default=False))
-        yield Site(tmp_path, cell_broker, cell_sandbox, nursery, stack, real_heartbeats=real)
+        yield Site(tmp_path, cell_broker, cell_sandbox, fork_server, stack, real_heartbeats=real)

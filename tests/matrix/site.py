@@ -15,38 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.wire.topology import topology
+from tests.support.fork_server import ForkedWorker
 from tests.support.proxy import TcpProxy
 from tests.support.rabbit import patiently
 from tests.support.rights import make_vhosts, with_least_rights
 from tests.support.sandbox import as_given
-from tests.support.workers import Worker, take, until
+from tests.support.workers import take, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from bridge.demo.broker_node import BrokerNode
-    from tests.matrix.nursery import Nursery
+    from tests.support.fork_server import ForkServer
     from tests.support.sandbox import SandboxProcess
-    from tests.support.workers import Process
+    from tests.support.workers import Worker
 
 _HEARTBEAT_SECONDS = 1
 _AT_LEAST_ONCE = {"x-dead-letter-strategy": "at-least-once"}
 _LOOK_SECONDS = 0.1
 """A look is a connection to the broker, or a search in the sandbox, for several seconds in each cell."""
-
-
-class NurseryChild(Worker):
-    """A worker that has the bridge loaded at its birth, with or without a point at which it stands still."""
-
-    def __init__(self, nursery: Nursery, command: str, environment: Mapping[str, str], log: Path) -> None:
-        """Prepare it."""
-        super().__init__(command, environment, log)
-        self._nursery = nursery
-        self._arguments = [command]
-
-    def _born(self, environment: Mapping[str, str]) -> Process:
-        return self._nursery.birth(self._arguments, environment, self._log)
 
 
 @dataclass
@@ -56,7 +44,7 @@ class Site:
     directory: Path
     broker: BrokerNode
     sandbox: SandboxProcess
-    nursery: Nursery
+    fork_server: ForkServer
     stack: contextlib.ExitStack
     alias: str = "dispatch"
     workers: list[Worker] = field(default_factory=list)
@@ -101,7 +89,7 @@ class Site:
         if point:
             environment |= {"MATRIX_POINT": point, "MATRIX_SOCKET": str(self.directory / "point")}
         log = self.directory / f"{command}-{len(self.workers)}.log"
-        worker = self.stack.enter_context(NurseryChild(self.nursery, command, environment, log))
+        worker = self.stack.enter_context(ForkedWorker(self.fork_server, command, environment, log))
         self.workers.append(worker)
         return worker
 

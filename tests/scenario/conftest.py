@@ -12,8 +12,7 @@ from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.bootstrap.broker import rabbit_settings
 from bridge.cli.broker import wanted_topology
 from bridge.config import TopologySettings, load
-from tests.matrix.nursery import Nursery
-from tests.matrix.site import NurseryChild
+from tests.support.fork_server import ForkedWorker, ForkServer
 from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
 from tests.support.workers import Worker
@@ -33,8 +32,8 @@ class Site:
     sandbox: SandboxProcess
     amqp_url: str
     environment: dict[str, str]
-    nursery: Nursery | None = None
-    """Where workers come from that need not load the bridge; without it each does, as in production."""
+    fork_server: ForkServer | None = None
+    """Starts workers that need not load the bridge; without it each loads it, as in production."""
 
     def worker(self, command: str, **settings: str) -> Worker:
         """
@@ -48,20 +47,13 @@ class Site:
 
     def process(self, command: str, environment: Mapping[str, str], log: Path) -> Worker:
         """Return a worker in these surroundings, with this log, that is not started yet."""
-        if self.nursery is None:
+        if self.fork_server is None:
             return Worker(command, environment, log)
-        return NurseryChild(self.nursery, command, environment, log)
+        return ForkedWorker(self.fork_server, command, environment, log)
 
     def count(self, folder: str = "inbox", address: str = ADDRESS) -> int:
         """Return how many mails a folder holds."""
         return int(self.sandbox.admin(f"/mailboxes/{address}/folders/{folder}/mails?limit=1")["total"])
-
-
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where workers come from without loading the bridge each for itself."""
-    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
-        yield nursery
 
 
 @pytest.fixture
@@ -72,16 +64,16 @@ def sandbox(tmp_path: Path) -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, nursery: Nursery) -> Site:
+def site(tmp_path: Path, sandbox: SandboxProcess, broker_url: str, fork_server: ForkServer) -> Site:
     """The sandbox and a virtual host of the run's broker, with the topology applied."""
-    return make_site(tmp_path, sandbox, broker_url, nursery)
+    return make_site(tmp_path, sandbox, broker_url, fork_server)
 
 
 def make_site(
     directory: Path,
     sandbox: SandboxProcess,
     amqp_url: str,
-    nursery: Nursery | None = None,
+    fork_server: ForkServer | None = None,
     *,
     config: Path | None = None,
 ) -> Site:
@@ -92,7 +84,7 @@ def make_site(
         "BRIDGE_INGEST__POLL_INTERVAL_SECONDS": "0.2",
     }
     apply_topology(environment)
-    return Site(directory, sandbox, amqp_url, environment, nursery)
+    return Site(directory, sandbox, amqp_url, environment, fork_server)
 
 
 def apply_topology(environment: Mapping[str, str]) -> None:

@@ -55,7 +55,7 @@ def _codes(worker: Worker) -> set[str]:
 
 
 def test_three_hundred_half_requests_for_health_do_nothing(site: Site) -> None:
-    site.nursery = None  # what it has open at its birth is counted
+    site.fork_server = None  # what it has open at its start is counted
     with site.worker("ingest", INGEST__LISTING_INTERVAL_SECONDS="1") as worker:
         until(worker.ready, "the worker to read")
         log = site.directory / "ingest.log"
@@ -79,7 +79,7 @@ def test_three_hundred_half_requests_for_health_do_nothing(site: Site) -> None:
 
 
 def test_a_lack_of_descriptors_is_told_as_that_and_passes_with_it(site: Site) -> None:
-    site.nursery = None  # as above
+    site.fork_server = None  # as above
     with site.worker("ingest", INGEST__LISTING_INTERVAL_SECONDS="1") as worker:
         until(worker.ready, "the worker to read")
         log = site.directory / "ingest.log"

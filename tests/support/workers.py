@@ -102,9 +102,9 @@ class Worker(AbstractContextManager["Worker"]):
     def start(self) -> None:
         """Start the process; it connects by itself."""
         self._begin = self._log.stat().st_size if self._log.exists() else 0
-        self._process = self._born(clean(self._environment))
+        self._process = self._start_process(clean(self._environment))
 
-    def _born(self, environment: Mapping[str, str]) -> Process:
+    def _start_process(self, environment: Mapping[str, str]) -> Process:
         with self._log.open("ab") as log:
             return subprocess.Popen(self._command, env=environment, stdout=log, stderr=log)
 

@@ -17,7 +17,7 @@ import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.wire.topology import topology
-from tests.matrix.nursery import Nursery, NurseryWorker
+from tests.support.fork_server import ForkedProcess, ForkServer
 from tests.support.rabbit import patiently
 from tests.support.rights import with_least_rights
 from tests.support.sandbox import SandboxProcess
@@ -41,7 +41,7 @@ def until(condition: Callable[[], bool], what: str, *, seconds: float = 180.0) -
         time.sleep(0.02)
 
 
-def _hears_sigterm(worker: NurseryWorker) -> bool:
+def _hears_sigterm(worker: ForkedProcess) -> bool:
     """A process that is only starting dies of the signal."""
     status = Path(f"/proc/{worker.pid}/status").read_text()
     return bool(int(status.partition("SigCgt:")[2].split()[0], 16) >> (signal.SIGTERM - 1) & 1)
@@ -54,13 +54,13 @@ class Site:
     directory: Path
     sandbox: SandboxProcess
     amqp_url: str
-    nursery: Nursery
-    workers: list[NurseryWorker] = field(default_factory=list)
+    fork_server: ForkServer
+    workers: list[ForkedProcess] = field(default_factory=list)
     send_rate_per_minute: int | str = "unlimited"
     environment: dict[str, str] = field(default_factory=dict)
     """Of workers, besides what each has."""
 
-    def start(self) -> NurseryWorker:
+    def start(self) -> ForkedProcess:
         """Start a worker."""
         mailbox = {
             "alias": "dispatch",
@@ -80,16 +80,16 @@ class Site:
             **self.environment,
         }
         surroundings = clean(with_least_rights("egress", environment))
-        worker = self.nursery.birth(["egress"], surroundings, self.directory / "worker.log")
+        worker = self.fork_server.start(["egress"], surroundings, self.directory / "worker.log")
         self.workers.append(worker)
         return worker
 
-    def kill(self, worker: NurseryWorker) -> None:
+    def kill(self, worker: ForkedProcess) -> None:
         """SIGKILL."""
         worker.kill()
         worker.wait(10)
 
-    def stop(self, worker: NurseryWorker) -> int:
+    def stop(self, worker: ForkedProcess) -> int:
         """SIGTERM once it is heard, and the exit code."""
         until(lambda: worker.poll() is not None or _hears_sigterm(worker), "the worker to start")
         worker.send_signal(signal.SIGTERM)
@@ -148,20 +148,13 @@ class Site:
         return sum(self.depth(name) for name in names)
 
 
-@pytest.fixture(scope="session")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    """Where workers come from without loading the bridge each for itself."""
-    with Nursery(tmp_path_factory.mktemp("workers")) as nursery:
-        yield nursery
-
-
 @pytest.fixture
-def site(tmp_path: Path, broker_url: str, nursery: Nursery) -> Iterator[Site]:
+def site(tmp_path: Path, broker_url: str, fork_server: ForkServer) -> Iterator[Site]:
     """A sandbox and a virtual host with the topology; workers that are left over are killed."""
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
         # The rate is a matter of its own (tests/integration/sandbox/test_behaviour.py); here mail leaves at once.
         sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
-        site = Site(tmp_path, sandbox, broker_url, nursery)
+        site = Site(tmp_path, sandbox, broker_url, fork_server)
         site.apply_topology()
         yield site
         for worker in site.workers:

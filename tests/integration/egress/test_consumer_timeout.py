@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.demo.broker_node import BrokerNode
-    from tests.matrix.nursery import Nursery
+    from tests.support.fork_server import ForkServer
 
 _TIMEOUT_SECONDS = 2
 _HELD_SECONDS = 6
@@ -29,14 +29,14 @@ _HELD_SECONDS = 6
 
 
 @pytest.fixture
-def site(tmp_path: Path, own_broker: BrokerNode, own_url: str, nursery: Nursery) -> Iterator[Site]:
+def site(tmp_path: Path, own_broker: BrokerNode, own_url: str, fork_server: ForkServer) -> Iterator[Site]:
     """A node that looks twice a second, and queues whose deliveries may be held for two seconds."""
     own_broker.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 500).")
     with SandboxProcess(tmp_path / "sandbox", mailboxes=[ADDRESS, "crew@example.org"]) as sandbox:
         sandbox.admin("/settings", method="PUT", body={"sends_per_minute": None})
         # Heartbeats are no concern of this: the connection is to outlive a frozen worker.
         quiet = {"BRIDGE_LOG__FORMAT": "json", "BRIDGE_RABBITMQ__HEARTBEAT_SECONDS": "60"}
-        site = Site(tmp_path, sandbox, own_url, nursery, environment=quiet)
+        site = Site(tmp_path, sandbox, own_url, fork_server, environment=quiet)
         short = topology(["dispatch"], TopologyOptions(consumer_timeout_seconds=_TIMEOUT_SECONDS))
         asyncio.run(RabbitTopology(patiently(site.amqp_url)).apply(short))
         yield site

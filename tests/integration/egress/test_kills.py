@@ -14,7 +14,7 @@ from tests.integration.egress.conftest import Site, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.matrix.nursery import NurseryWorker
+    from tests.support.fork_server import ForkedProcess
 
 _SEED = 20261124
 
@@ -29,7 +29,7 @@ def gather(site: Site, into: list[dict[str, Any]], count: int) -> Callable[[], b
     return enough
 
 
-def sent_or_ended(site: Site, worker: NurseryWorker, goal: int) -> bool:
+def sent_or_ended(site: Site, worker: ForkedProcess, goal: int) -> bool:
     return len(site.sandbox.sends()) >= goal or worker.poll() is not None
 
 

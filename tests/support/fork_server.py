@@ -1,8 +1,8 @@
 """
-Workers that need not load the bridge: `python -m tests.matrix.nursery SOCKET` has loaded it, and forks them of itself.
+A fork server: `python -m tests.support.fork_server SOCKET MODULE` loads the bridge once and forks each worker.
 
-Loading takes two thirds of a second of CPU, which two or three workers of each of several hundred cells would spend. A
-worker is a process all the same, with a memory, a log and an end of its own.
+Loading takes two thirds of a second of CPU, which two or three workers of each of several hundred tests would spend. A
+worker is a process all the same, with a memory, a log and an exit code of its own.
 """
 
 from __future__ import annotations
@@ -21,63 +21,68 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tests.matrix import points
 from tests.support.waits import line_of
+from tests.support.workers import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import NoReturn, Self
+
+    from tests.support.workers import Process
 
 # What commands load when they need it, and not at the start; each of these brings what it needs itself.
 _LOADED_LATE = (
+    "bridge.adapters.blobs.files",
     "bridge.bootstrap.process",
     "bridge.bootstrap.reading",
     "bridge.bootstrap.sending",
+    "bridge.cli.app",
+    "bridge.cli.exits",
     "bridge.cli.reload",
     "bridge.cli.run",
     "bridge.config.load",
     "typer._adapters",
     "rich",
 )
-LOADED = "nursery.loaded"
-"""The last line in the log of a worker that ended by itself: what of the bridge was not loaded at its birth."""
+LOADED = "fork_server.loaded"
+"""Last line in the log of a worker that ended by itself: which modules of the bridge it loaded after the fork."""
 _READY = b"ready\n"
 _NUMBER = struct.Struct("i")
-_BIRTH_SECONDS = 30.0
+_START_SECONDS = 30.0
 
 
-class Nursery:
-    """Gives birth to workers; ends with the process that owns it."""
+class ForkServer:
+    """Starts workers by forking a process that has loaded the bridge; ends with the process that owns it."""
 
-    def __init__(self, directory: Path) -> None:
-        """Load the bridge in a process of its own."""
-        self._path = directory / "nursery"
+    def __init__(self, directory: Path, *, module: str = "bridge.cli") -> None:
+        """Load the bridge in a process of its own; `module` has the `main` that workers run."""
+        self._path = directory / "fork_server"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.matrix.nursery", str(self._path)],
+            [sys.executable, "-m", "tests.support.fork_server", str(self._path), module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
         assert line_of(self._process.stdout, "the bridge to be loaded") == _READY
 
-    def birth(self, command: list[str], environment: Mapping[str, str], log: Path) -> NurseryWorker:
-        """Return a new worker: `bridge` with these arguments, in these surroundings and no others."""
-        log.touch()  # there to be read, however long the birth takes
+    def start(self, command: list[str], environment: Mapping[str, str], log: Path) -> ForkedProcess:
+        """Return a new worker: `bridge` with these arguments, with this environment and nothing else in it."""
+        log.touch()  # there to be read, however long the start takes
         line = socket.socket(socket.AF_UNIX)
-        line.settimeout(_BIRTH_SECONDS)
+        line.settimeout(_START_SECONDS)
         line.connect(str(self._path))
         line.sendall(
             json.dumps({"command": command, "environment": dict(environment), "log": str(log)}).encode() + b"\n"
         )
-        return NurseryWorker(line)
+        return ForkedProcess(line)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Not to the end of its output, which the keepers of workers that were left over have, too.
+        # Not to the end of its output, which the watchers of workers that were left over have, too.
         self._process.kill()
         self._process.wait(10)
         for pipe in (self._process.stdin, self._process.stdout):
@@ -85,7 +90,7 @@ class Nursery:
             pipe.close()
 
 
-class NurseryWorker:
+class ForkedProcess:
     """A worker process as `subprocess.Popen` shows one, as far as tests need it."""
 
     def __init__(self, line: socket.socket) -> None:
@@ -132,16 +137,31 @@ class NurseryWorker:
                 os.kill(self.pid, number)
 
 
+class ForkedWorker(Worker):
+    """A worker that a fork server starts."""
+
+    def __init__(self, server: ForkServer, command: str, environment: Mapping[str, str], log: Path) -> None:
+        """Prepare it."""
+        super().__init__(command, environment, log)
+        self._server = server
+        self._arguments = [command]
+
+    def _start_process(self, environment: Mapping[str, str]) -> Process:
+        return self._server.start(self._arguments, environment, self._log)
+
+
 def main() -> None:
     """Fork a worker for each line that comes in, until standard input ends."""
+    path, module = sys.argv[1:]
     for name in _LOADED_LATE:
         importlib.import_module(name)
+    run = cast("Callable[[], NoReturn]", importlib.import_module(module).main)
     # A collection of garbage in a worker would touch all that was loaded, and so make a copy of it.
     gc.freeze()
-    # Keepers, which nobody waits for, leave no zombies.
+    # Watchers, which nobody waits for, leave no zombies.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(sys.argv[1])
+        listener.bind(path)
         listener.listen()
         sys.stdout.buffer.write(_READY)
         sys.stdout.buffer.flush()
@@ -149,40 +169,40 @@ def main() -> None:
             line, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
-                _keep(line)
+                _watch(line, run)
                 return
             line.close()
 
 
-def _keep(line: socket.socket) -> None:
-    """Fork the worker, and tell its number and, once it has ended, how it did."""
+def _watch(line: socket.socket, run: Callable[[], NoReturn]) -> None:
+    """Fork the worker, and send its process id and, once it has ended, its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with line, line.makefile("r", encoding="utf-8") as asked:
         wanted = json.loads(asked.readline())
         pid = os.fork()
         if pid == 0:
             line.detach()
-            _live(wanted["command"], wanted["environment"], Path(wanted["log"]))
+            _run(run, wanted["command"], wanted["environment"], Path(wanted["log"]))
         line.sendall(_NUMBER.pack(pid))
         _, status = os.waitpid(pid, 0)
         with contextlib.suppress(BrokenPipeError):  # who asked may have ended meanwhile
             line.sendall(_NUMBER.pack(os.waitstatus_to_exitcode(status)))
 
 
-def _live(command: list[str], environment: dict[str, str], log: Path) -> NoReturn:
+def _run(run: Callable[[], NoReturn], command: list[str], environment: dict[str, str], log: Path) -> NoReturn:
     with Path(os.devnull).open("rb") as nothing, log.open("ab") as written:
         for source, target in ((nothing, 0), (written, 1), (written, 2)):
             os.dup2(source.fileno(), target)
     os.environ.clear()
     os.environ.update(environment)
-    random.seed()  # brothers would wait for the same random times
+    random.seed()  # workers of one server would otherwise wait for the same random times
     sys.argv = ["bridge", *command]
-    atexit.register(_tell_loaded, set(sys.modules))
-    points.main()
+    atexit.register(_log_loaded, set(sys.modules))
+    run()
 
 
-def _tell_loaded(before: set[str]) -> None:
-    """Write into the log what of the bridge this worker had to load by itself."""
+def _log_loaded(before: set[str]) -> None:
+    """Write into the log which modules of the bridge this worker had to load by itself."""
     late = sorted(name for name in sys.modules.keys() - before if name.startswith("bridge."))
     sys.stderr.write(json.dumps({"event": LOADED, "modules": late}) + "\n")
 
