@@ -1,1 +1,1 @@
-"""The only place that chooses adapters and joins them to workers."""
+"""Chooses adapters and joins them to workers; only which blob store a URL means is for `adapters/blobs/` to say."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.adapters.entra.factory import sign_in
 from bridge.adapters.ews.client import EwsClient, EwsConnection
-from bridge.adapters.ews.proof import KnownMailboxes
+from bridge.adapters.ews.mailbox_identity import KnownMailboxes
 from bridge.config.entra import DEFAULT_APP
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from bridge.adapters.ews.watched import WatchedFolders
 from bridge.bootstrap.exchange import ews_client
 
 if TYPE_CHECKING:
-    from bridge.adapters.ews.proof import KnownMailboxes
+    from bridge.adapters.ews.mailbox_identity import KnownMailboxes
     from bridge.config.settings import ExchangeSettings, MailboxSettings
     from bridge.ports.inbox import Inbox
     from bridge.ports.outbox import SendingMailbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from bridge.egress.availability.probe import LIFE_SECONDS
+from bridge.egress.availability.mailbox_probe import LIFE_SECONDS
 from bridge.egress.deliveries import take_deliveries
 from bridge.errors import BridgeError, QueueTaken, TransientError
 from bridge.flow.waiting import Backoff, any_of, wait_for_any, wait_of
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bridge.egress.admission.rate import SendRate
     from bridge.egress.availability.health import DrainHealth
-    from bridge.egress.availability.probe import MailboxProbe
+    from bridge.egress.availability.mailbox_probe import MailboxProbe
     from bridge.egress.options import EgressOptions
     from bridge.ports.broker import Consumer, Delivery
     from bridge.telemetry.events import Emit

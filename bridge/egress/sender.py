@@ -11,9 +11,9 @@ from bridge.domain.outbound_records import EndReason
 from bridge.egress.admission.rate import SendRate
 from bridge.egress.attempt import Attempts
 from bridge.egress.availability.health import DrainHealth
+from bridge.egress.availability.mailbox_probe import MailboxProbe
 from bridge.egress.availability.pauses import Availability
 from bridge.egress.availability.pausing_mailbox import PausingMailbox
-from bridge.egress.availability.probe import MailboxProbe
 from bridge.egress.conclusion import AttemptResult, Ended, Released, RetryLater
 from bridge.egress.options import EgressOptions
 from bridge.egress.queues import MailboxQueues

@@ -13,7 +13,7 @@ from bridge.domain.batches import Window
 from bridge.domain.disposition import RetryPolicy
 from bridge.domain.known_front import KnownFront
 from bridge.domain.parking import ParkingLimit
-from bridge.domain.polling import PollSchedule
+from bridge.domain.poll_schedule import PollSchedule
 from bridge.domain.publish_brake import PublishBrake
 from bridge.errors import (
     BridgeError,

@@ -27,7 +27,7 @@ from bridge.adapters.ews.fair_queue import FairQueue
 from bridge.adapters.ews.folder_ids import name_mailbox
 from bridge.adapters.ews.lanes import Lanes
 from bridge.adapters.ews.low_priority_limit import LowPriorityLimit
-from bridge.adapters.ews.proof import IdentityProof, KnownMailboxes
+from bridge.adapters.ews.mailbox_identity import IdentityProof, KnownMailboxes
 from bridge.adapters.ews.soap import ResponseMessage, parse_answer
 from bridge.adapters.ews.streamed import StreamedAnswer
 from bridge.adapters.ews.transport import LaneProtocol, session_factory

@@ -1,4 +1,4 @@
-"""Exchange's answers in the bridge's words: one table for response codes, one function for HTTP statuses."""
+"""The bridge's error for an answer of Exchange: by its response code (`response_codes.py`) or its HTTP status."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """
-What each response code of Exchange means to the bridge: one table, in which every code of the schema stands.
+The response codes of Exchange, in sets by their meaning; `errors.py` has the error for each set.
 
-The names are those of `ResponseCodeType` in messages.xsd, of Exchange Server and of Exchange Online, and a few that
-only the documentation knows. A code that is not in any of these sets is one that nobody knew when this was written.
+Every code of the schema is in one of them. The names are those of `ResponseCodeType` in messages.xsd, of Exchange
+Server and of Exchange Online, and a few that only the documentation knows. A code that is not in any of these sets is
+one that nobody knew when this was written.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.call_batcher import BatchQueue, CallBatcher
 from bridge.adapters.ews.calls import LARGE_BYTES, change, changes, changes_with, find, find_all
-from bridge.adapters.ews.draft import DraftInParts, created, creation, deletion
+from bridge.adapters.ews.draft_calls import DraftInParts, created, creation, deletion
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids
 from bridge.adapters.ews.ledger import EwsLedger, created_before
 from bridge.adapters.ews.soap import T, element

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
-from bridge.adapters.ews.draft import DraftInParts
+from bridge.adapters.ews.draft_calls import DraftInParts
 from bridge.adapters.ews.inbox import EwsInbox
 from bridge.adapters.ews.notifications import EwsNotifications
 from bridge.domain.blobs import BytesInMemory

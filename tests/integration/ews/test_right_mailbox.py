@@ -9,8 +9,8 @@ import pytest
 
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.mailbox_identity import KnownMailboxes
 from bridge.adapters.ews.parked import EwsParked
-from bridge.adapters.ews.proof import KnownMailboxes
 from bridge.adapters.ews.sender import EwsSender
 from bridge.domain.outbound_records import Stamp
 from bridge.errors import BridgeError, MailboxAccessDenied, MailboxNotFound

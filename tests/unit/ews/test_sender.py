@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lxml import etree
 
-from bridge.adapters.ews import draft as drafts
+from bridge.adapters.ews import draft_calls as drafts
 from bridge.adapters.ews import sender as senders
 from bridge.adapters.ews import stamps
 from bridge.adapters.ews.client import EwsClient, EwsConnection

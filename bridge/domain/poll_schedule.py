@@ -1,4 +1,4 @@
-"""How long a mailbox waits for its next listing: as little as is worth the calls."""
+"""How long a mailbox waits for its next listing after one that succeeded: as little as is worth the calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAKE_WAITS: Final = RetryPolicy(first_seconds=0.2, longest_seconds=2.0, spread_
 @dataclass(slots=True)
 class PollSchedule:
     """
-    The wait after each pass over a mailbox.
+    The wait after each pass over a mailbox that succeeded; after a failure the caller backs off.
 
     While a stream tells of new mail, listing only finds what it did not tell of. Without one, the wait grows with each
     pass that found nothing, and begins anew with the first mail.

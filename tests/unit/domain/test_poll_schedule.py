@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.domain.polling import PollSchedule
+from bridge.domain.poll_schedule import PollSchedule
 
 
 def _schedule() -> PollSchedule:

@@ -11,8 +11,8 @@ import pytest
 from bridge.adapters.ews.client import EwsClient, EwsConnection
 from bridge.adapters.ews.folder_ids import distinguished, folder_ids, name_mailbox
 from bridge.adapters.ews.inbox import EwsInbox
+from bridge.adapters.ews.mailbox_identity import IdentityProof, KnownMailboxes
 from bridge.adapters.ews.notifications import EwsNotifications
-from bridge.adapters.ews.proof import IdentityProof, KnownMailboxes
 from bridge.adapters.ews.soap import ResponseMessage, T, element, parse_answer
 from bridge.errors import (
     BridgeError,

@@ -1,8 +1,9 @@
 """
-A draft that is too large for one call: the mail, then each attachment by itself, and the stamp last.
+The calls that make drafts: each in one call, or in parts where its mail is too large for one.
 
-Each step changes the draft's change key; the last one's is what sends it. A draft that was begun and never finished
-carries the request's id alone: no look takes that for a stamp, and the sweep finds it by its age.
+In parts comes the mail, then each attachment by itself, and the stamp last. Each step changes the draft's change key;
+the last one's is what sends it. A draft that was begun and never finished carries the request's id alone: no look takes
+that for a stamp, and the sweep finds it by its age.
 """
 
 from __future__ import annotations
