@@ -19,6 +19,7 @@ from bridge.config.blobs import BlobSettings
 from bridge.config.entra import CLOUDS, DEFAULT_APP, EntraAppSettings, EntraSettings, cloud_of_ews
 from bridge.config.rabbitmq import RabbitMqSettings, broker_app, broker_app_problems
 from bridge.config.section import Names, OptionalMoment, OptionalSecret, Seconds, Section
+from bridge.domain.send_rate import EXCHANGE_ONLINE_MAILS_PER_MINUTE, EXCHANGE_ONLINE_RECIPIENTS_PER_DAY
 from bridge.domain.watched_folders import folder_path
 
 
@@ -79,9 +80,13 @@ class MailboxSettings(Section):
     """Leave mail received earlier where it is: a date (midnight, UTC) or a time with its offset. For old inboxes."""
     after_publish: str = "deleted_items"
     """Where a mail goes once the broker holds it: `deleted_items`, `soft_delete`, `hard_delete` or `move:<folder>`."""
-    send_rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | Literal["unlimited"] = 30
+    send_rate_per_minute: Annotated[int, Field(ge=1, le=100_000)] | Literal["unlimited"] = (
+        EXCHANGE_ONLINE_MAILS_PER_MINUTE
+    )
     """Most mails sent in a minute; Exchange Online delays what exceeds 30. `"unlimited"` for on-premises."""
-    recipients_per_day: Annotated[int, Field(ge=1, le=100_000_000)] | Literal["unlimited"] = 10_000
+    recipients_per_day: Annotated[int, Field(ge=1, le=100_000_000)] | Literal["unlimited"] = (
+        EXCHANGE_ONLINE_RECIPIENTS_PER_DAY
+    )
     """Most recipients in 24 hours; Exchange Online refuses what exceeds 10,000. `"unlimited"` for on-premises."""
     must_not_reach: Names = ()
     """Addresses of mailboxes that `bridge check` proves to be out of the app's reach."""

@@ -14,6 +14,7 @@ from bridge.doctor.examination import to_its_end
 from bridge.doctor.findings import doubtful, failed, ok
 from bridge.doctor.marks import REQUEST_ID
 from bridge.domain.outbound_records import DraftState, Stamp
+from bridge.domain.send_rate import EXCHANGE_ONLINE_MAILS_PER_MINUTE, EXCHANGE_ONLINE_RECIPIENTS_PER_DAY
 from bridge.domain.watched_folders import LEDGER_FOLDER
 from bridge.egress.availability.first_send import prove_searches, prove_stale_key
 from bridge.errors import BridgeError, SentDraftStays
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from bridge.doctor.examination import Examination
     from bridge.doctor.findings import Finding
 
-_PER_MINUTE, _RECIPIENTS_PER_DAY = 30, 10_000
-"""What Exchange Online sends for a mailbox (learn.microsoft.com, "Exchange Online limits")."""
 _COPY_SECONDS: Final = 60.0
 _LEAVES_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 1.0
@@ -54,13 +53,13 @@ class Sending:
     def _configured(self) -> Finding:
         step, tried = f"mailbox {self._mailbox.alias}, limits", "compare them with those of Exchange"
         rate, recipients = self._mailbox.send_rate_per_minute, self._mailbox.recipients_per_day
-        told = f"{rate} mails a minute, {recipients} recipients a day"
+        limits = f"{rate} mails a minute, {recipients} recipients a day"
         if not is_microsoft_host(self._url):
-            return ok(step, tried, f"{told}; the server's own are not known here")
-        too_fast = rate == "unlimited" or rate > _PER_MINUTE
-        if too_fast or recipients == "unlimited" or recipients > _RECIPIENTS_PER_DAY:
-            return doubtful(step, tried, "send_limit_exceeded", told)
-        return ok(step, tried, told)
+            return ok(step, tried, f"{limits}; the server's own are not known here")
+        too_fast = rate == "unlimited" or rate > EXCHANGE_ONLINE_MAILS_PER_MINUTE
+        if too_fast or recipients == "unlimited" or recipients > EXCHANGE_ONLINE_RECIPIENTS_PER_DAY:
+            return doubtful(step, tried, "send_limit_exceeded", limits)
+        return ok(step, tried, limits)
 
     async def _used(self) -> Finding:
         step, tried = f"mailbox {self._mailbox.alias}, limits", "count what was sent in 24 hours"
@@ -76,10 +75,10 @@ class Sending:
         except BridgeError as error:
             return failed(step, tried, error)
         recipients = sum(send.recipients for send in begun.sends)
-        told = f"{len(begun.sends)} mail(s) to {recipients} recipient(s)"
+        used = f"{len(begun.sends)} mail(s) to {recipients} recipient(s)"
         if most != "unlimited" and recipients >= most:
-            return doubtful(step, tried, "send_limit_reached", f"{told} of {most}")
-        return ok(step, tried, told)
+            return doubtful(step, tried, "send_limit_reached", f"{used} of {most}")
+        return ok(step, tried, used)
 
     async def _send(self, recipient: str) -> AsyncGenerator[Finding, None]:
         finding = await self._prove()

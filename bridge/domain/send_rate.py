@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+EXCHANGE_ONLINE_MAILS_PER_MINUTE: Final = 30
+EXCHANGE_ONLINE_RECIPIENTS_PER_DAY: Final = 10_000
+"""What Exchange Online sends for a mailbox (learn.microsoft.com, "Exchange Online limits")."""
 MINUTE_SECONDS = 60.0
 DAY_SECONDS = 24 * 3600.0
 OPEN_SECONDS = 180.0
@@ -39,8 +42,8 @@ class Begun(NamedTuple):
 class RateLimits:
     """What Exchange takes from a mailbox; None is "unlimited". Defaults are those of Exchange Online."""
 
-    per_minute: int | None = 30
-    recipients_per_day: int | None = 10_000
+    per_minute: int | None = EXCHANGE_ONLINE_MAILS_PER_MINUTE
+    recipients_per_day: int | None = EXCHANGE_ONLINE_RECIPIENTS_PER_DAY
 
     @property
     def kept_for_urgent(self) -> int:
