@@ -49,6 +49,22 @@ class Part:
             if cut != "lose answer" or (moment == "made" and "before" in self.moments.get(step, MOMENTS))
         ]
 
+    def cells_of(self, day: int) -> list[Cell]:
+        """
+        Return the choice of one day: each step with each cut, and each step at each moment.
+
+        A step is cut in each way at one of its moments, the next one on the next day: any three days have all cells.
+        """
+        every, chosen = self.cells(), list[Cell]()
+        for number, step in enumerate(self.steps):
+            for other, cut in enumerate(CUTS):
+                if there := [cell for cell in every if (cell.step, cell.cut) == (step, cut)]:
+                    chosen.append(there[(number + other + day) % len(there)])
+        for cell in every:
+            if not any((one.step, one.moment) == (cell.step, cell.moment) for one in chosen):
+                chosen.append(cell)
+        return chosen
+
 
 INGEST = Part(
     "Ingest",

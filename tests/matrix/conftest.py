@@ -4,32 +4,72 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bridge.demo.broker_node import BrokerNode
+from tests.matrix.cells import PARTS
 from tests.matrix.site import Site
 from tests.support.fork_server import ForkServer
 from tests.support.sandbox import SandboxProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.matrix.cells import Cell
+
+_DAY = "matrix_day"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--real-heartbeats", action="store_true", help="heartbeats to the broker as in production, in the place of 1 s"
     )
+    parser.addoption("--all", action="store_true", dest="every_cell", help="every cell, not only the choice of a day")
+    parser.addoption(
+        "--day", type=int, default=datetime.now(UTC).timetuple().tm_yday, help="whose choice; today's day of the year"
+    )
     parser.addoption("--realistic", action="store_true", help="a world as unkind as Exchange's (docs/sandbox.md)")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - a process of pytest-xdist
+    """Give all processes one day, also at midnight."""
+    node.workerinput[_DAY] = node.config.getoption("--day")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let cells take longer where the broker takes longer to notice."""
+    """Leave out what the day has not chosen; let cells take longer where the broker takes longer to notice."""
     if config.getoption("--real-heartbeats", default=False):
         for item in items:
             item.add_marker(pytest.mark.timeout(600), append=False)
+    if config.getoption("every_cell", default=True):
+        return
+    chosen = {part.test: set(part.cells_of(_day(config))) for part in PARTS}
+    left_out = [item for item in items if isinstance(item, pytest.Function) and not _is_chosen(item, chosen)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which cells these were."""
+    if config.getoption("every_cell", default=True):
+        return
+    day, every = _day(config), sum(len(part.cells()) for part in PARTS)
+    chosen = sum(len(part.cells_of(day)) for part in PARTS)
+    terminalreporter.write_line(f"The matrix: {chosen} of {every} cells, those of --day {day}; --all runs all of them.")
+
+
+def _is_chosen(item: pytest.Function, chosen: Mapping[str, set[Cell]]) -> bool:
+    return item.originalname not in chosen or item.callspec.params["at"] in chosen[item.originalname]
+
+
+def _day(config: pytest.Config) -> int:
+    given: dict[str, int] = getattr(config, "workerinput", {})
+    return given.get(_DAY, config.getoption("--day"))
 
 
 @pytest.fixture(scope="session")

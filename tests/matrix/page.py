@@ -12,8 +12,12 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "crash-matrix.md"
 _HEAD = """\
 # The crash matrix
 
-Written by `python -m tests.matrix.page --write` from the cells that `tests/run.sh matrix` executes, {count} in all.
-In each a worker stands still at one moment of one step, something happens to it or to the world, and the work has to be
+Written by `python -m tests.matrix.page --write` from the cells that `tests/run.sh matrix -- --all` executes, {count} in
+all. `tests/run.sh matrix` runs the choice of the day, {chosen} of them: each step at each moment, and each step with each
+cut. The moment at which a step is cut in a way changes from day to day, so any three days have every cell. The output
+names the day; `-- --day N` runs its choice again.
+
+In each cell a worker stands still at one moment of one step, something happens to it or to the world, and the work has to be
 finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent. Heartbeats
 to the broker are a second long; with `-- --real-heartbeats` as long as in production: whoever takes over comes later.
 
@@ -34,7 +38,8 @@ exist: there is no answer to lose.
 def text() -> str:
     """Return the page."""
     count = sum(len(part.cells()) for part in PARTS)
-    return _HEAD.format(count=count) + "".join(_section(part) for part in PARTS)
+    chosen = sum(len(part.cells_of(day=1)) for part in PARTS)
+    return _HEAD.format(count=count, chosen=chosen) + "".join(_section(part) for part in PARTS)
 
 
 def _section(part: Part) -> str:
