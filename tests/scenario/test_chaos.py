@@ -20,11 +20,8 @@ _FIGURES = [
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(("seed", "hard_delete"), [(1, False), (2, True)])
-def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(
-    tmp_path: Path, seed: int, *, hard_delete: bool
-) -> None:
-    figures, problems = run(Plan(seed, mails=200, requests=60, seconds=25, hard_delete=hard_delete), tmp_path)
+def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(tmp_path: Path) -> None:
+    figures, problems = run(Plan(1, mails=120, requests=40, seconds=16, hard_delete=False), tmp_path)
 
     print(figures)
     assert problems == []
@@ -32,7 +29,7 @@ def test_nothing_is_lost_doubled_or_silent_when_everything_breaks(
 
 
 @pytest.mark.timeout(400)
-def test_nothing_is_lost_doubled_or_silent_in_a_realistic_world(tmp_path: Path) -> None:
+def test_nothing_is_lost_doubled_or_silent_in_a_realistic_world_that_deletes_for_good(tmp_path: Path) -> None:
     figures, problems = run(Plan(3, mails=100, requests=30, seconds=15, hard_delete=True, realistic=True), tmp_path)
 
     print(figures)

@@ -173,7 +173,7 @@ def _fleet(tmp_path: Path, broker_url: str, count: int, back_ends: int) -> Itera
         yield Site(tmp_path, sandbox, broker_url, environment), addresses
 
 
-@pytest.mark.parametrize(("count", "back_ends"), [(200, 1), (24, 4)])
+@pytest.mark.parametrize(("count", "back_ends"), [(40, 1), (24, 4)])
 def test_as_many_connections_as_exchange_has_servers(
     tmp_path: Path, broker_url: str, count: int, back_ends: int
 ) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BRIDGE = (sys.executable, "-m", "bridge")
 _LOOK_SECONDS = 0.02
+_LONGEST_LOOK_SECONDS = 0.25
+_SHARE_OF_WAIT = 0.05
 
 
 def bridge(
@@ -55,12 +57,18 @@ def clean(environment: Mapping[str, str]) -> dict[str, str]:
 def until(
     condition: Callable[[], bool], what: str, *, seconds: float = 60.0, look_seconds: float = _LOOK_SECONDS
 ) -> None:
-    """Return once the condition holds, looked at that often; fail with `what` was waited for."""
-    deadline = time.monotonic() + seconds
+    """
+    Return once the condition holds; fail with `what` was waited for.
+
+    It is looked at every `look_seconds` and, the longer the wait, the more seldom: a look costs the CPU of a request or
+    a connection, and one that is a twentieth of the wait too late costs nobody anything.
+    """
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(look_seconds)
+        time.sleep(max(look_seconds, min(_SHARE_OF_WAIT * waited, _LONGEST_LOOK_SECONDS)))
 
 
 class Process(Protocol):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import signal
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from bridge.adapters.rabbitmq.admin import RabbitTopology
 from bridge.wire.topology import topology
+from tests.support import workers
 from tests.support.fork_server import ForkedProcess, ForkServer
 from tests.support.rabbit import patiently
 from tests.support.rights import with_least_rights
@@ -34,11 +34,7 @@ ADDRESS = "dispatch@example.org"
 
 def until(condition: Callable[[], bool], what: str, *, seconds: float = 180.0) -> None:
     """Return once it is so; fail with `what` was waited for."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.02)
+    workers.until(condition, what, seconds=seconds)
 
 
 def _hears_sigterm(worker: ForkedProcess) -> bool:

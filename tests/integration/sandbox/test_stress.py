@@ -17,7 +17,7 @@ from tests.stress.run import Plan, Run
 def test_nothing_is_lost_or_doubled_whatever_clients_do_and_whenever_it_is_killed() -> None:
     """The short form of `tests/run.sh stress`."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.stress", "--clients", "20", "--seconds", "18", "--kill-every", "6"],
+        [sys.executable, "-m", "tests.stress", "--clients", "20", "--seconds", "9", "--kill-every", "3"],
         capture_output=True,
         text=True,
         timeout=280,

@@ -25,7 +25,7 @@ def test_each_hostile_structure_is_read_in_time_proportional_to_its_size(name: s
     assert seconds < 0.5 + len(raw) * _SECONDS_PER_BYTE
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_mutated_mails_never_raise_and_keep_their_bytes(seed: int) -> None:
     count = len(STRUCTURES) + 400
 
