@@ -63,6 +63,17 @@ def test_publishes_that_left_no_copy_stop_nothing() -> None:
     assert len(published_at(brake, [1_000.0] * 100, "unwanted")) == 10
 
 
+def test_a_publish_that_is_taken_back_takes_none_of_the_earlier_ones_with_it() -> None:
+    """A mail that comes back again and again, and meanwhile finds no queue once, is counted on."""
+    brake = PublishBrake()
+    published_at(brake, [0.0] * 9)
+
+    brake.count("m", 0.0)
+    brake.take_back("m")
+
+    assert len(published_at(brake, [0.0] * 100)) == 1
+
+
 def test_a_loop_of_more_mails_than_are_remembered_does_not_run_on_uncounted() -> None:
     """Whoever forgot the oldest would meet each of them again just after it was forgotten."""
     brake = PublishBrake(room=100)
