@@ -327,6 +327,17 @@ def test_the_window_opens_again_as_time_passes() -> None:
     assert window.is_open(14)
 
 
+def test_a_mail_that_is_tried_again_counts_from_the_first_time() -> None:
+    """Otherwise one that cannot be moved would keep its place in the window for ever."""
+    window = ParkingWindow(ParkingLimit(mails=1, within_seconds=10))
+    for now in (0.0, 6.0):
+        assert window.is_open(now, "stuck")
+        window.count(now, "stuck")
+
+    assert not window.is_open(9.9, "another")
+    assert window.is_open(10, "another")
+
+
 def test_the_folder_of_parked_mail_has_the_name_that_operators_know() -> None:
     assert PARKED_FOLDER == "Bridge Parked"
 
