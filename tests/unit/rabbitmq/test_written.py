@@ -10,6 +10,7 @@ import pytest
 
 from bridge.adapters.rabbitmq.publisher import RabbitPublisher
 from bridge.adapters.rabbitmq.settings import RabbitSettings
+from bridge.errors import MessageTooLarge
 from bridge.ports.broker import Message
 
 
@@ -28,6 +29,14 @@ class Channel:
         self.written.append((properties, mandatory))
 
 
+def a_publisher() -> tuple[RabbitPublisher, Channel]:
+    """Return a publisher that takes this channel for one on a broker."""
+    publisher, channel = RabbitPublisher(RabbitSettings(("amqp://user:password@127.0.0.1:1",))), Channel()
+    holder: Any = publisher
+    holder._channel, holder._link.down = channel, None
+    return publisher, channel
+
+
 @pytest.mark.parametrize(
     ("amqp_exchange", "routing_key"),
     [
@@ -44,9 +53,7 @@ class Channel:
 async def test_every_message_is_persistent_and_comes_back_where_no_queue_wants_it(
     amqp_exchange: str, routing_key: str
 ) -> None:
-    publisher, channel = RabbitPublisher(RabbitSettings(("amqp://user:password@127.0.0.1:1",))), Channel()
-    holder: Any = publisher
-    holder._channel, holder._link.down = channel, None
+    publisher, channel = a_publisher()
 
     answer = publisher.publish(Message(amqp_exchange, routing_key, b"{}", "m1", "mail.inbound.v1"))
 
@@ -56,3 +63,23 @@ async def test_every_message_is_persistent_and_comes_back_where_no_queue_wants_i
     assert mandatory is True
     await publisher.close(drain_seconds=0)
     assert answer.exception() is not None
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u20ac", "\U0001f600"])
+async def test_headers_are_measured_in_bytes_whatever_they_are_written_in(letter: str) -> None:
+    """RabbitMQ closes the connection over properties that do not fit into a frame, and nobody is confirmed then."""
+    publisher, channel = a_publisher()
+    letters = 100 * 1024 // len(letter.encode())
+
+    def with_header(number: int) -> Message:
+        return Message("mail.inbound", "dispatch.mail", b"{}", "m1", "t", headers={"h": letter * number})
+
+    too_large = publisher.publish(with_header(letters + 1))
+    assert isinstance(too_large.exception(), MessageTooLarge)
+    assert channel.written == []
+
+    fits = publisher.publish(with_header(letters - 100))
+    assert not fits.done()
+    assert len(channel.written) == 1
+    await publisher.close(drain_seconds=0)
+    assert fits.exception() is not None
