@@ -400,6 +400,18 @@ def test_a_field_that_is_too_long_is_listed_as_it_came() -> None:
     assert mail.defects == ("header_too_long",)
 
 
+def test_a_field_is_too_long_from_one_byte_beyond_the_limit_on() -> None:
+    value = " =?utf-8?q?x?= " + "y" * 40
+    raw = f"Subject:{value}\n\n".encode()
+
+    fits = parse(raw, limits=Limits(header_bytes=len(value)))
+    too_long = parse(raw, limits=Limits(header_bytes=len(value) - 1))
+
+    assert (fits.headers[0].value, fits.subject, fits.defects) == (f"x {'y' * 40}", f"x {'y' * 40}", ())
+    assert (too_long.headers[0].value, too_long.subject) == (value.strip(), "")
+    assert too_long.defects == ("header_too_long",)
+
+
 def test_more_fields_than_are_read_do_not_hide_the_body() -> None:
     raw = b"Subject: x\n" + b"X-A: b\n" * 50 + b"\nbody\n"
 
