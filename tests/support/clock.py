@@ -1,4 +1,4 @@
-"""A clock that nobody waits for."""
+"""Clocks that nobody waits for."""
 
 from __future__ import annotations
 
@@ -36,3 +36,29 @@ class InstantClock:
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
         await asyncio.sleep(0)
+
+
+class HeldClock(InstantClock):
+    """Time stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._moved = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.seconds + seconds
+        while self.seconds < until:
+            await self._moved.wait()
+
+    async def move(self, seconds: float) -> None:
+        """Move the time; whoever is about to sleep does so before, and whoever wakes up goes on."""
+        await self._settle()
+        self.seconds += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+        await self._settle()
+
+    @staticmethod
+    async def _settle() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)

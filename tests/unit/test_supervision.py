@@ -19,7 +19,7 @@ from bridge.telemetry.health import Health
 from bridge.telemetry.process_events import WorkEnded, WorkResumed
 from bridge.wire.topology import outbound_queue, reader_lease
 from bridge.worker.supervision import Supervision
-from tests.support.clock import InstantClock
+from tests.support.clock import HeldClock
 from tests.support.memory.inbox import MemoryInbox
 from tests.unit.egress.harness import ALIAS, Bench, eventually
 from tests.unit.ingest.doubles import ScriptedPublisher, a_mail, compose
@@ -32,26 +32,6 @@ if TYPE_CHECKING:
 SENT = ("outbound.sent", None)
 SECRET = "Patient: Erika Mustermann"
 LONGEST_SECONDS = 600.0 * 1.5
-
-
-class ManualClock(InstantClock):
-    """Time passes when a test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._moved = asyncio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        until = self.seconds + seconds
-        while self.seconds < until:
-            await self._moved.wait()
-
-    async def pass_by(self, seconds: float) -> None:
-        for _ in range(10):  # whoever is about to sleep does so before
-            await asyncio.sleep(0)
-        self.seconds += seconds
-        self._moved.set()
-        self._moved = asyncio.Event()
 
 
 class BrokenInbox(MemoryInbox):
@@ -81,7 +61,7 @@ class Process:
     """Readers of one process, each kept going, on a broker that others use as well."""
 
     def __init__(self, publisher: ScriptedPublisher | None = None) -> None:
-        self.clock = ManualClock()
+        self.clock = HeldClock()
         self.health = Health(monotonic=self.clock.monotonic)
         self.told: list[Event] = []
         self.publisher = publisher or ScriptedPublisher()
@@ -144,7 +124,7 @@ async def test_it_is_tried_again_and_goes_on_where_it_was() -> None:
     async with process.keeping(process.reader("dispatch", inbox)):
         await eventually(lambda: bool(process.ended()))
         inbox.broken = ""
-        await process.clock.pass_by(process.ended()[0].wait_seconds)
+        await process.clock.move(process.ended()[0].wait_seconds)
         await eventually(lambda: not inbox.mails)
         await eventually(lambda: process.code("dispatch") == "ok")
 
@@ -175,10 +155,10 @@ async def test_a_mail_that_was_published_before_the_bug_is_not_published_again()
     async with process.keeping(process.reader("dispatch", inbox)):
         for number in range(1, 6):
             await eventually(lambda number=number: len(process.ended()) == number)  # type: ignore[misc]
-            await process.clock.pass_by(process.ended()[-1].wait_seconds)
+            await process.clock.move(process.ended()[-1].wait_seconds)
         inbox.broken = ""
         await eventually(lambda: bool(process.ended()))
-        await process.clock.pass_by(LONGEST_SECONDS)
+        await process.clock.move(LONGEST_SECONDS)
         await eventually(lambda: not inbox.mails)
 
     assert sorted(process.publisher.ids) == [f"m{n}" for n in range(5)]
@@ -217,7 +197,7 @@ async def test_one_mail_that_a_bug_keeps_from_being_read_is_parked_and_the_other
 
     for _ in range(4):
         await reader.read_once(stop)
-        await process.clock.pass_by(60)
+        await process.clock.move(60)
 
     assert inbox.parked == {"m2": "unexpected_error"}
     assert [mail.ref.message_id for mail in inbox.mails if mail.folder == "inbox"] == []
@@ -248,11 +228,11 @@ async def test_health_says_so_for_as_long_as_the_mailbox_stands_still() -> None:
     task = asyncio.create_task(process.supervision.keep("mailbox:dispatch:egress", work, process.stop))
     for _ in range(8):  # until a wait is longer than a part may be silent
         await eventually(lambda: len(process.ended()) > 0)
-        await process.clock.pass_by(process.ended()[-1].wait_seconds)
+        await process.clock.move(process.ended()[-1].wait_seconds)
         await asyncio.sleep(0.01)
     waited = 0.0
     while waited < 300:
-        await process.clock.pass_by(10)
+        await process.clock.move(10)
         waited += 10
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -3,47 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bridge.domain.send_rate import RateLimits, SendWindow
-from bridge.domain.trusted_time import TimeSpan
 from bridge.egress.admission.queue import RATE_LIMITED, ConcurrencyLimit, RateLimiter
 from bridge.egress.conclusion import Released, RetryLater
-from tests.support.clock import START
-
-
-class HeldClock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._moved = asyncio.Event()
-
-    def now(self) -> datetime:
-        return START + timedelta(seconds=self.seconds)
-
-    def known(self) -> TimeSpan | None:
-        return TimeSpan(self.now(), self.now())
-
-    def certain_now(self) -> datetime | None:
-        return self.now()
-
-    def readings(self) -> tuple[float, ...]:
-        return (self.seconds,)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        until = self.seconds + seconds
-        while self.seconds < until:
-            await self._moved.wait()
-
-    async def move(self, seconds: float) -> None:
-        self.seconds += seconds
-        self._moved.set()
-        self._moved = asyncio.Event()
-        await settle()
+from tests.support.clock import START, HeldClock
 
 
 async def settle() -> None:
