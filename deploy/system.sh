@@ -86,18 +86,37 @@ ensure_curl() {
   command -v curl >/dev/null || apt_install curl
 }
 
-# ensure_environment FOLDER LOCKFILE: a virtual environment with exactly what the lock file names.
+# ensure_environment FOLDER LOCKFILE: a virtual environment with exactly what the lock file names. Asks no registry where
+# it is there; of two that make it at once the second waits for the first.
 ensure_environment() {
-  local folder=$1 lock=$2 python stamp
-  python=$(ensure_python)
+  local folder=$1 lock=$2 python stamp said
+  python=$(ensure_python) || return 1
   stamp="$("$python" -V) $(sha256sum "$lock" | cut -d' ' -f1)"
-  if [ "$(cat "$folder/.stamp" 2>/dev/null)" != "$stamp" ]; then
+  mkdir -p "$(dirname "$folder")"
+  (
+    flock 9 || exit 1
+    [ "$(cat "$folder/.stamp" 2>/dev/null)" != "$stamp" ] || exit 0
     echo "Making the environment $folder" >&2
     rm -rf "$folder"
-    "$python" -m venv "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" >&2
+    "$python" -m venv "$folder" || exit 1
+    said=$("$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" 2>&1) || {
+      echo "What $lock names could not be installed: $(printf '%s\n' "$said" | grep -v '^WARNING' | tail -n 1)" >&2
+      exit 1
+    }
     echo "$stamp" >"$folder/.stamp"
-  fi
+  ) 9>"$folder.lock"
+}
+
+# ensure_editable FOLDER: the checkout itself, as it is, in that environment; anew only where its metadata changed.
+ensure_editable() {
+  local folder=$1 stamp
+  stamp="$PWD $(sha256sum pyproject.toml | cut -d' ' -f1)"
+  (
+    flock 9 || exit 1
+    [ "$(cat "$folder/.editable" 2>/dev/null)" != "$stamp" ] || exit 0
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . >&2 &&
+      echo "$stamp" >"$folder/.editable"
+  ) 9>"$folder.lock"
 }
 
 # install_bridge FOLDER BUILD: the checkout as a wheel, made by the environment BUILD, in the environment FOLDER.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,6 +26,7 @@ hypothesis.settings.register_profile("tests", deadline=None, suppress_health_che
 hypothesis.settings.load_profile("tests")
 
 _OWNER = pytest.StashKey[BrokerOwner]()
+_CPU_BEFORE = pytest.StashKey[float]()
 _DIRECTORY = "BRIDGE_TESTS_BROKER_DIRECTORY"
 
 
@@ -55,6 +58,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("timeout"):
             longest[item.path] = max(longest.get(item.path, 0.0), float(mark.args[0]))
     items.sort(key=lambda item: -longest.get(item.path, 0.0))
+
+
+# What a test costs stands in the junit file beside its name; tests/support/costs.py adds it up.
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Note what the machine spends on a test from here on, and how long its fixtures take."""
+    item.stash[_CPU_BEFORE], begun = _cpu_seconds(), time.monotonic()
+    yield
+    item.user_properties.append(("setup_seconds", round(time.monotonic() - begun, 2)))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Add up the CPU of this process and of those that it waited for."""
+    yield
+    item.user_properties.append(("cpu_seconds", round(_cpu_seconds() - item.stash[_CPU_BEFORE], 2)))
+
+
+def _cpu_seconds() -> float:
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

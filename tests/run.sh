@@ -2,8 +2,12 @@
 # Runs the tests. Installs what it needs, starts and stops its own broker, leaves a system broker alone.
 #
 #   tests/run.sh                 everything, fast checks first
+#   tests/run.sh quick           before each commit: lint, units, contracts, and mail each way through everything
 #   tests/run.sh unit            what needs no services
 #   tests/run.sh SUITE... [-- PYTEST ARGUMENTS]
+#   tests/run.sh [--jobs N] [--keep DIRECTORY] [SUITE...]
+#                                for N cores in the place of those that there are; with what pytest reports of each suite
+#                                left in a directory, of which python -m tests.support.costs makes a table
 #   tests/run.sh stress [--seed N] [--clients 50] [--seconds 300] [--kill-every 20]
 #                                the sandbox under clients that do anything, killed again and again; not part of everything
 #   tests/run.sh chaos [--seed N] [--mails M] [--requests R] [--seconds S] [--hard-delete] [--realistic] [--keep DIRECTORY]
@@ -25,45 +29,55 @@
 #   tests/run.sh identity [-- --steady-seconds 60 --fleet 200]
 #                                every way to sign in, renewals under steady traffic, Entra away, the administrator's guide;
 #                                longer, and with more workers that start at once, by these arguments
-#   tests/run.sh matrix [-- --real-heartbeats -k 'freeze or black-hole']
-#                                the crash matrix; by this argument with heartbeats as in production, and longer; by
-#                                --realistic in a world as unkind as Exchange's, as soak by the same word
+#   tests/run.sh matrix [-- --all] [-- --day N] [-- --all --real-heartbeats -k 'freeze or black-hole']
+#                                the crash matrix: the choice of today, all of it, the choice of another day; with
+#                                heartbeats as in production, and longer; by --realistic in a world as unkind as
+#                                Exchange's, as soak by the same word
 #
 # What failed runs once more by itself at the end. What passes then is named as flaky; up to three such tests let the run
 # pass all the same.
 #
-# Suites: lint unit model corpus schema sandbox integration identity scenario browser matrix
+# Suites: lint unit contract model corpus schema sandbox integration identity scenario browser matrix
 set -uo pipefail
 cd "$(dirname "$0")/.."
 source deploy/system.sh
+venv=${BRIDGE_VENV:-.venv}
 
 if [[ "${1:-}" =~ ^(stress|chaos|soak|mutation|sabotage|fuzz)$ ]]; then
   what=$1
   shift
   [ "$what" = stress ] || ensure_rabbitmq >&2 || exit 1
-  ensure_environment "${BRIDGE_VENV:-.venv}" tests/requirements.txt >&2 || exit 1
-  exec "${BRIDGE_VENV:-.venv}/bin/python" -m "tests.$what" "$@"
+  ensure_environment "$venv" tests/requirements.txt >&2 || exit 1
+  exec "$venv/bin/python" -m "tests.$what" "$@"
 fi
 
-suites=()
-while [ $# -gt 0 ] && [ "$1" != -- ]; do suites+=("$1"); shift; done
+every="lint unit contract model corpus schema sandbox integration identity scenario browser matrix"
+suites=() jobs=$(nproc) keep=
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+  case $1 in
+    --jobs) jobs=${2:-} && shift ;;
+    --keep) keep=${2:-} && shift ;;
+    *) suites+=("$1") ;;
+  esac
+  shift
+done
 [ "${1:-}" = -- ] && shift
-[ ${#suites[@]} -gt 0 ] || suites=(lint unit model corpus schema sandbox integration identity scenario browser matrix)
+[[ "$jobs" =~ ^[1-9][0-9]*$ ]] || { echo "--jobs needs a number of cores" >&2; exit 2; }
+[ ${#suites[@]} -gt 0 ] || read -ra suites <<<"$every"
 
 for suite in "${suites[@]}"; do
   case $suite in
     lint | unit | model | corpus | schema) ;;
-    identity | matrix) ensure_rabbitmq || exit 1 ;;
+    quick | contract | identity | matrix) ensure_rabbitmq || exit 1 ;;
     integration | scenario) ensure_rabbitmq && ensure_node || exit 1 ;;
     browser) ensure_chromium || exit 1 ;;
     sandbox) ensure_node && ensure_davmail && ensure_curl || exit 1 ;;
-    *) echo "No such suite: $suite (there are: lint unit model corpus schema sandbox integration identity scenario browser matrix)" >&2; exit 2 ;;
+    *) echo "No such suite: $suite (there are: quick $every)" >&2; exit 2 ;;
   esac
 done
 
-venv=${BRIDGE_VENV:-.venv}
 ensure_environment "$venv" tests/requirements.txt || exit 1
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . || exit 1
+ensure_editable "$venv" || exit 1
 export PATH="$PWD/$venv/bin:$PATH"
 unset BRIDGE_CONFIG
 # Several thousand processes load the bridge; the first one compiles it for all.
@@ -72,59 +86,117 @@ unset PYTHONDONTWRITEBYTECODE
 shared=${BRIDGE_SHARED:-$PWD/../shared}
 export BRIDGE_SHARED=$shared
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+[ -z "$keep" ] || mkdir -p "$keep" || exit 1
 # Every request to every sandbox of the run is kept with its answers, and validated at the end where the official schema
 # is at hand (three forms that Exchange uses against its schema are put right before: tests/schema/official.py).
 export BRIDGE_SANDBOX_RECORD=$results/answers
-failed=() not_run=() lines=()
+failed=() not_run=() lines=() groups=()
+mkfifo "$results/ended"
+exec 3<>"$results/ended"
 
-run() { # name, command...
-  local name=$1 started=$SECONDS status=0 seconds
-  shift
-  printf '\n== %s\n' "$name"
-  "$@" || status=$?
-  [ $status -eq 0 ] || failed+=("$name")
-  seconds=$(cat "$results/$name.seconds" 2>/dev/null) || seconds=$((SECONDS - started))
-  lines+=("$(printf '%-12s %-6s %4d s' "$name" "$([ $status -eq 0 ] && echo ok || echo FAILED)" "$seconds")")
+# What runs has a process group of its own, so that a run that is interrupted ends all of it: first as Ctrl-C does, on
+# which the tests stop what they started.
+set -m
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+trap end_all EXIT
+
+end_all() {
+  trap '' INT TERM HUP
+  touch "$results/over"
+  local group tries
+  for group in "${groups[@]}"; do kill -INT -- "-$group" 2>/dev/null; done
+  for group in "${groups[@]}"; do
+    for tries in {1..600}; do
+      kill -0 -- "-$group" 2>/dev/null || break
+      [ "$tries" -lt 600 ] || kill -KILL -- "-$group" 2>/dev/null
+      sleep 0.1
+    done
+  done
+  [ -z "$keep" ] || cp "$results"/*.xml "$results"/*.seconds "$keep" 2>/dev/null
+  rm -rf "$results"
+}
+
+processes() { # as many processes as a suite uses on two cores, on those that there are
+  local count=$(($1 * jobs / 2))
+  echo $((count > 0 ? count : 1))
 }
 
 pytests() { # name, pytest arguments...
   local name=$1
   shift
   printf '%s\n' "$@" "${extra[@]}" >"$results/$name.arguments"
-  python -m pytest -q -o cache_dir="$results/$name.cache" --junitxml="$results/$name.xml" "$@" "${extra[@]}"
-  local status=$?
-  echo $status >"$results/$name.exit"
-  return $status
+  python -m pytest -q -o cache_dir="$results/$name.cache" --basetemp="$results/$name" --junitxml="$results/$name.xml" \
+    "$@" "${extra[@]}"
 }
 
-tests() { # name, pytest arguments...
-  if [ -f "$results/$1.pid" ]; then run "$1" ended "$1"; else run "$1" pytests "$@"; fi
+lint() {
+  ruff check . && ruff format --check bridge tests && mypy && lint-imports
 }
 
-beside() { # "name pytest-arguments..."...: begins these suites, one after the other, beside the next ones
-  local suite name arguments todo=()
-  for suite; do
-    name=${suite%% *}
-    [[ " ${suites[*]} " == *" $name "* && ! -e "$results/$name.xml" ]] && todo+=("$suite")
+# What each suite runs. Most of a cell of the matrix is waiting for heartbeats and time-outs, and a second of CPU. Where
+# each file goes to one process, the longest ones are first (tests/conftest.py).
+suite() { # name
+  case $1 in
+    lint) lint ;;
+    quick) pytests quick -n "$(processes 3)" tests/unit tests/contract tests/scenario/test_realistic.py ;;
+    unit) pytests unit -n "$(processes 2)" tests/unit ;;
+    contract) pytests contract -n "$(processes 2)" tests/contract ;;
+    model) pytests model -n "$(processes 2)" tests/model ;;
+    corpus) pytests corpus -n "$(processes 2)" tests/corpus ;;
+    schema) pytests schema -n "$(processes 2)" tests/schema ;;
+    sandbox)
+      pytests sandbox -n "$(processes 3)" --dist loadfile --no-loadscope-reorder tests/foreign "${own[@]}"
+      ;;
+    recordings) pytests recordings tests/recordings ;;
+    integration)
+      pytests integration -n "$(processes 3)" --dist loadfile --no-loadscope-reorder tests/integration
+      ;;
+    # -rP shows the figures that they print.
+    identity) pytests identity -n "$(processes 3)" -rP --show-capture=stdout tests/identity ;;
+    scenario) pytests scenario -n "$(processes 2)" tests/scenario ;;
+    browser) pytests browser -n "$(processes 2)" --dist loadfile tests/browser ;;
+    matrix) pytests matrix -n "$(processes 3)" tests/matrix ;;
+  esac
+}
+
+chain() { # niceness, suites...: runs them one after the other beside the other chains; of those that are wanted
+  local niceness=$1 name
+  shift
+  local todo=()
+  for name; do [ -z "${wanted[$name]:-}" ] || todo+=("$name"); done
+  [ ${#todo[@]} -gt 0 ] || return 0
+  (
+    renice -n "$niceness" -p "$BASHPID" >/dev/null
+    for name in "${todo[@]}"; do
+      [ ! -e "$results/over" ] || exit 1
+      started=$SECONDS status=0
+      suite "$name" >"$results/$name.out" 2>&1 || status=$?
+      echo $((SECONDS - started)) >"$results/$name.seconds"
+      echo $status >"$results/$name.exit"
+      echo "$name" >&3
+    done
+  ) </dev/null &
+  groups+=($!)
+  ran+=("${todo[@]}")
+}
+
+await() { # waits for the chains, and shows what each suite said as soon as it has ended
+  local name status
+  while [ ${#ran[@]} -gt 0 ]; do
+    if ! read -r -t 5 -u 3 name; then
+      [ -z "$(jobs -pr)" ] || continue
+      read -r -t 0.1 -u 3 name || { failed+=("${ran[@]}"); echo "Ended by somebody: ${ran[*]}" >&2; break; }
+    fi
+    status=$(cat "$results/$name.exit")
+    printf '\n== %s\n' "$name"
+    cat "$results/$name.out"
+    [ "$status" -eq 0 ] || failed+=("$name")
+    lines+=("$(printf '%-12s %-6s %4d s' "$name" "$([ "$status" -eq 0 ] && echo ok || echo FAILED)" \
+      "$(cat "$results/$name.seconds")")")
+    read -ra ran <<<"$(printf '%s\n' "${ran[@]}" | grep -vx "$name" | tr '\n' ' ')"
   done
-  for suite in "${todo[@]}"; do
-    local started=$SECONDS status=0
-    name=${suite%% *}
-    # What the others are about takes seconds; a cell of the matrix has a minute for what takes a moment.
-    [ "$name" != matrix ] || renice -n 5 -p "$BASHPID" >/dev/null
-    read -ra arguments <<<"$suite"
-    pytests "${arguments[@]}" >"$results/$name.out" 2>&1 || status=$?
-    echo $((SECONDS - started)) >"$results/$name.seconds"
-    echo $status >"$results/$name.status"
-  done </dev/null &
-  for suite in "${todo[@]}"; do echo $! >"$results/${suite%% *}.pid"; done
-}
-
-ended() { # name: waits for tests that were begun beside others, and shows what they said
-  wait "$(cat "$results/$1.pid")"
-  cat "$results/$1.out"
-  return "$(cat "$results/$1.status")"
+  ran=()
 }
 
 needs_shared() { # suite, folders...: test data that a checkout alone does not have
@@ -140,50 +212,37 @@ needs_shared() { # suite, folders...: test data that a checkout alone does not h
 own_tests_of_exchangelib() { # sets `own`: they are named as not run where the mirrors have the source of another release
   local said status=0
   said=$(python -m tests.foreign.exchangelib.source 2>&1) || status=$?
-  own=()
   [ $status -eq 3 ] || return 0
   own=(--ignore tests/foreign/exchangelib/test_own_tests.py)
   not_run+=("exchangelib ($said)")
 }
 
-lint() {
-  ruff check . && ruff format --check bridge tests && mypy && lint-imports
-}
-
-extra=("$@")
-# Most of a cell is waiting for heartbeats and time-outs, and a second of CPU.
-matrix="-n 4 tests/matrix"
-scenario="-n 2 tests/scenario"
-identity="-n 3 -rP --show-capture=stdout tests/identity"
-for suite in "${suites[@]}"; do
-  case $suite in
-    lint) run lint lint ;;
-    # Half of its time is waiting for what takes its time.
-    unit) tests unit -n 3 tests/unit ;;
-    model) tests model -n 2 tests/model ;;
-    corpus) needs_shared corpus corpus && tests corpus -n 2 tests/corpus ;;
-    schema) needs_shared schema ews-schema ews-recordings && tests schema -n 2 tests/schema ;;
+extra=("$@") own=() ran=()
+declare -A wanted
+for name in "${suites[@]}"; do
+  case $name in
+    quick) wanted[lint]=1 wanted[quick]=1 ;;
+    corpus) needs_shared corpus corpus && wanted[corpus]=1 ;;
+    schema) needs_shared schema ews-schema ews-recordings && wanted[schema]=1 ;;
     # Foreign clients need no shared data; the comparison with recordings, and so the page made of both, does.
-    # They use a sixth of the CPU; the longest files begin, of which one waits a minute for DavMail to look.
     sandbox)
       own_tests_of_exchangelib
-      tests sandbox -n 3 --dist loadfile --no-loadscope-reorder tests/foreign "${own[@]}"
-      needs_shared recordings ews-schema ews-recordings && tests recordings tests/recordings
+      wanted[sandbox]=1
+      needs_shared recordings ews-schema ews-recordings && wanted[recordings]=1
       ;;
-    # Each file goes to one process, the longest ones first (tests/conftest.py).
-    # It leaves most of the CPU idle, one wait after the other; others have room beside it.
-    integration)
-      beside "scenario $scenario" "identity $identity"
-      beside "matrix $matrix"
-      tests integration -n 2 --dist loadfile --no-loadscope-reorder tests/integration tests/contract
-      ;;
-    # What each test is about is mostly waited for; -rP shows the figures that they print.
-    identity) tests identity $identity ;;
-    scenario) tests scenario $scenario ;;
-    browser) tests browser -n 2 --dist loadfile tests/browser ;;
-    matrix) tests matrix $matrix ;;
+    *) wanted[$name]=1 ;;
   esac
 done
+
+# Fast checks first, then what waits most of its time beside what computes, which leaves the CPU to the others.
+chain 0 lint
+chain 0 unit quick
+await
+chain 0 integration contract
+chain 0 scenario identity
+chain 5 matrix
+chain 10 model schema corpus sandbox recordings browser
+await
 
 # One race among thousands of tests must not hold up a whole change: what failed runs once more, with nothing beside it.
 # What passes then is named at the end as flaky, a defect to be fixed first of all; more than three of them fail the run.
@@ -194,7 +253,7 @@ if [ -s "$results/failed" ] && [ "$(wc -l <"$results/failed")" -le 20 ]; then
     [ "$(cat "$results/$name.exit")" -eq 1 ] || continue # pytest itself failed
     printf '\n== %s once more, what failed alone\n' "$name"
     mapfile -t arguments <"$results/$name.arguments"
-    python -m pytest -q -o cache_dir="$results/$name.cache" --last-failed --last-failed-no-failures none \
+    python -m pytest -q -o cache_dir="$results/$name.cache" --basetemp="$results/$name" --last-failed --last-failed-no-failures none \
       "${arguments[@]}" -n 0 && touch "$results/$name.passed" &&
       lines+=("$(printf '%-12s %s' "$name" "all passed once what failed ran again alone")")
   done
@@ -208,11 +267,13 @@ if [ -s "$results/failed" ] && [ "$(wc -l <"$results/failed")" -le 20 ]; then
 fi
 
 if [ -d "$BRIDGE_SANDBOX_RECORD" ] && needs_shared answers ews-schema; then
-  run answers python tests/schema/official.py "$BRIDGE_SANDBOX_RECORD"
+  printf '\n== answers\n'
+  python tests/schema/official.py "$BRIDGE_SANDBOX_RECORD" || failed+=(answers)
 fi
 
 printf '\n== Summary\n'
 printf '%s\n' "${lines[@]}"
+printf '%-12s        %4d s\n' together "$SECONDS"
 for name in "${not_run[@]}"; do printf '%-12s not run: %s\n' "${name%% *}" "${name#* }"; done
 python -m tests.support.flaky summary "$results"
 if [ ${#failed[@]} -gt 0 ]; then

@@ -69,7 +69,7 @@ def _is_chosen(item: pytest.Function, chosen: Mapping[str, set[Cell]]) -> bool:
 
 def _day(config: pytest.Config) -> int:
     given: dict[str, int] = getattr(config, "workerinput", {})
-    return given.get(_DAY, config.getoption("--day"))
+    return given[_DAY] if _DAY in given else int(config.getoption("--day"))
 
 
 @pytest.fixture(scope="session")

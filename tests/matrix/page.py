@@ -13,13 +13,14 @@ _HEAD = """\
 # The crash matrix
 
 Written by `python -m tests.matrix.page --write` from the cells that `tests/run.sh matrix -- --all` executes, {count} in
-all. `tests/run.sh matrix` runs the choice of the day, {chosen} of them: each step at each moment, and each step with each
-cut. The moment at which a step is cut in a way changes from day to day, so any three days have every cell. The output
-names the day; `-- --day N` runs its choice again.
+all. `tests/run.sh matrix` runs the choice of the day, {chosen} of them: each step at each moment, and each step with
+each cut. The moment at which a step is cut in a way changes from day to day, so any three days have every cell. The
+output names the day; `-- --day N` runs its choice again.
 
-In each cell a worker stands still at one moment of one step, something happens to it or to the world, and the work has to be
-finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent. Heartbeats
-to the broker are a second long; with `-- --real-heartbeats` as long as in production: whoever takes over comes later.
+In each cell a worker stands still at one moment of one step, something happens to it or to the world, and the work has
+to be finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent.
+Heartbeats to the broker are a second long; with `-- --real-heartbeats` as long as in production: whoever takes over
+comes later.
 
 - **kill worker**: `kill -9`, and another one starts. **kill broker**, **kill sandbox**: `kill -9`, and it comes back.
 - **cut links**: the connections to RabbitMQ and to Exchange are reset. **black-hole links**: they stay open and carry

@@ -33,7 +33,9 @@ def node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(file, folder)
     for file in _EXAMPLES.glob("*.mjs"):
         shutil.copy(file, folder)
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=120)
+    subprocess.run(
+        ["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=120
+    )
     return folder
 
 

@@ -45,7 +45,9 @@ def an_azurite(folder: Path) -> Iterator[str]:
     assert npm, "Node.js with npm is needed (Debian: nodejs, npm)"
     installed = folder / "azurite"
     shutil.copytree(_AZURITE, installed)
-    subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--silent"], cwd=installed, check=True, timeout=240)
+    subprocess.run(
+        [npm, "ci", "--prefer-offline", "--no-audit", "--no-fund", "--silent"], cwd=installed, check=True, timeout=240
+    )
     port = a_free_port()
     command = [
         str(installed / "node_modules" / ".bin" / "azurite-blob"), "--silent", "--skipApiVersionCheck",

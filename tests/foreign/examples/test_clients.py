@@ -61,7 +61,7 @@ def test_javascript(sandbox: SandboxProcess, tmp_path: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_ROOT / "tests" / "foreign" / "javascript" / name, tmp_path)
     shutil.copy(_EXAMPLES / "with_javascript.mjs", tmp_path)
-    _run(["npm", "ci", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"], tmp_path)
+    _run(["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"], tmp_path)
 
     command = ["node", "with_javascript.mjs", str(sandbox.directory), _DISPATCH]
     assert "Bed 12 is free" in _run(command, tmp_path, NODE_EXTRA_CA_CERTS=sandbox.ca_file)

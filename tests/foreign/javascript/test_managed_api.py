@@ -28,7 +28,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     for name in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(_HERE / name, folder)
     subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"], cwd=folder, check=True, timeout=120
+        ["npm", "ci", "--prefer-offline", "--no-audit", "--no-fund", "--silent", "--ignore-scripts"],
+        cwd=folder,
+        check=True,
+        timeout=120,
     )
     sandbox = SandboxProcess(folder / "sandbox", mailboxes=["dispatch@example.org", "crew@example.org"])
     with sandbox:
