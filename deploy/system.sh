@@ -8,7 +8,7 @@ as_root() {
   fi
 }
 
-# What apt-get says is shown only when it fails.
+# Of what apt-get says only the last error is shown.
 apt_install() { # packages...
   if ! command -v apt-get >/dev/null; then
     echo "Please install: $* (only Debian's apt-get is known here)" >&2
@@ -19,7 +19,10 @@ apt_install() { # packages...
   said=$({
     as_root apt-get -qq update || true # an archive that is away matters only if it has what is needed
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$@"
-  } 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
+  } 2>&1) || {
+    echo "apt-get could not install $*: $(printf '%s\n' "$said" | grep '^E:' | tail -n 1)" >&2
+    return 1
+  }
 }
 
 # Prints a Python of version 3.11 or newer that can make environments.
