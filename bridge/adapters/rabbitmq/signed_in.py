@@ -81,6 +81,7 @@ class SignedIn:
         silent: Callable[[], bool],
         emit: Emit,
         elapsed: Callable[[], float] = elapsed_seconds,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """
         Prepare it; `run` does the work.
@@ -94,6 +95,7 @@ class SignedIn:
             silent: Tells that the broker does not read from the connection at the moment.
             emit: Is told.
             elapsed: Seconds that only grow, also while the machine sleeps.
+            sleep: Waits for so many of them.
         """
         self._purpose = purpose
         self._tokens = tokens
@@ -103,13 +105,14 @@ class SignedIn:
         self._silent = silent
         self._emit = emit
         self._elapsed = elapsed
+        self._sleep = sleep
         self._told: str | None = None
 
     async def run(self) -> BridgeError:
         """Renew the token ahead of its end, each time; return why the connection has to be made anew."""
         failure: BridgeError = TokenUnavailable("the broker's token ends, and there is no newer one")
         while (left := self._left_seconds()) > 0:
-            await asyncio.sleep(min(_LOOK_SECONDS, left, max(left / 10, 0.1)))
+            await self._sleep(min(_LOOK_SECONDS, left, max(left / 10, 0.1)))
             try:
                 newer = await current_token(self._tokens, max(self._left_seconds(), 0.1))
                 if newer.value == self._token.value or self._silent():
