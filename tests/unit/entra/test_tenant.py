@@ -49,10 +49,10 @@ class Entra:
         context.load_cert_chain(authority.issue("entra"))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def look(self, *, timeout_seconds: float = 5) -> Tenant:
+    def look(self, *, timeout_seconds: float = 60) -> Tenant:
         url = f"https://127.0.0.1:{self._server.server_address[1]}/tenant"
         return look_at_tenant(url, ca_file=self.ca_file, timeout_seconds=timeout_seconds)
 

@@ -46,7 +46,7 @@ class Api:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         settings = RabbitSettings(urls=("amqp://us%40er:p%2Fss@127.0.0.1/a%2Fb",))
         self.client = RabbitManagement(settings, f"http://127.0.0.1:{self._server.server_address[1]}/")
