@@ -62,7 +62,7 @@ class Place:
     ) -> EwsClient:
         self.server = RawServer(answer, read_bytes_per_second=read_bytes_per_second)
         connection = EwsConnection(
-            **{"url": self.server.url, "connections": 1, "call_timeout_seconds": 0.5, **options}  # type: ignore[arg-type]
+            **{"url": self.server.url, "connections": 1, "call_timeout_seconds": 120, **options}  # type: ignore[arg-type]
         )
         client = EwsClient(connection, login=("basic", "user", "password"))
         self._ends += [self.server.close, client.close]
@@ -90,7 +90,7 @@ async def test_an_answer_that_trickles_ends_at_the_deadline(place: Place, framin
         while not place.over.wait(0.05):
             connection.sendall(b"x")
 
-    client = place.client(trickle)
+    client = place.client(trickle, call_timeout_seconds=0.5)
     started = time.monotonic()
 
     with pytest.raises(MailboxUnavailable):
@@ -109,7 +109,7 @@ async def test_a_head_that_trickles_ends_at_the_deadline(place: Place, begin: by
         while not place.over.wait(0.05):
             connection.sendall(more)
 
-    client = place.client(trickle)
+    client = place.client(trickle, call_timeout_seconds=0.5)
     started = time.monotonic()
 
     with pytest.raises(MailboxUnavailable):
@@ -124,7 +124,7 @@ async def test_a_server_that_reads_a_large_request_slowly_is_given_up_at_the_dea
     def answer(connection: socket.socket, _: bytes) -> None:
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(answer, read_bytes_per_second=200_000)
+    client = place.client(answer, read_bytes_per_second=200_000, call_timeout_seconds=0.5)
     payload = element("m:GetItem")
     payload.text = "x" * (32 << 20)  # more than the kernel takes off our hands
     started = time.monotonic()
@@ -139,7 +139,7 @@ async def test_a_server_that_reads_a_large_request_slowly_is_given_up_at_the_dea
 async def test_a_call_whose_time_is_over_when_its_last_bytes_go_out_is_not_made(place: Place, looks: int) -> None:
     """Frozen before the head, before the body or before its last piece: no server has the whole of the request."""
     came: list[bytes] = []
-    client = place.client(lambda _, request: came.append(request), call_timeout_seconds=8)
+    client = place.client(lambda _, request: came.append(request))
     seen = 0
 
     def look() -> None:
@@ -223,7 +223,7 @@ async def test_an_answer_that_breaks_off_is_an_error_and_the_next_call_works(pla
         else:
             connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(answer, call_timeout_seconds=60)
+    client = place.client(answer)
 
     with pytest.raises(MailboxUnavailable):
         await client.call("dispatch@example.org", element("m:GetItem"))
@@ -238,7 +238,7 @@ async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place
         head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
         connection.sendall(_HEAD + head + packed)
 
-    client = place.client(answer, largest_answer_bytes=1 << 20, call_timeout_seconds=10.0)
+    client = place.client(answer, largest_answer_bytes=1 << 20)
 
     with pytest.raises(MailboxUnavailable, match="AnswerTooLarge"):
         await client.call("dispatch@example.org", element("m:GetItem"))
@@ -247,7 +247,7 @@ async def test_an_answer_larger_than_allowed_is_not_read_to_its_end(place: Place
 async def test_a_date_that_came_over_plain_http_tells_no_time(place: Place) -> None:
     """Anybody on the way could set it, and by it requests expire."""
     head = _HEAD + b"Date: Tue, 24 Nov 2026 03:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(_BODY)
-    client = place.client(lambda connection, _: connection.sendall(head + _BODY), call_timeout_seconds=10.0)
+    client = place.client(lambda connection, _: connection.sendall(head + _BODY))
 
     await client.call("dispatch@example.org", element("m:GetItem"))
 
@@ -277,23 +277,28 @@ async def test_a_ca_file_that_is_gone_is_trouble_and_no_bug(place: Place, tmp_pa
         await client.call("dispatch@example.org", element("m:GetItem"))
 
 
-async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(place: Place) -> None:
-    hanging = place.hanging("stuck@", seconds=10)
-    client = place.client(hanging, connections=4, call_timeout_seconds=8.0, impersonate=True)
+async def test_a_mailbox_whose_calls_hang_leaves_connections_to_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted and not timed: all of their calls are answered before any that hangs comes to its own end."""
+    monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
+    client = place.client(place.hanging("stuck@", seconds=120), connections=4, impersonate=True)
     await client.call("dispatch@example.org", element("m:GetItem"))
     stuck = [asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem"))) for _ in range(20)]
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(30):
+        while place.server.connections < 2:
+            await asyncio.sleep(0.01)
 
-    started = time.monotonic()
-    for _ in range(3):
-        await client.call("dispatch@example.org", element("m:GetItem"))
-    took = time.monotonic() - started
+    async with asyncio.timeout(60):
+        for _ in range(3):
+            await client.call("dispatch@example.org", element("m:GetItem"))
+    ended = [task for task in stuck if task.done()]
     place.over.set()
     for task in stuck:
         task.cancel()
     await asyncio.gather(*stuck, return_exceptions=True)
 
-    assert took < 6  # those that hang take longer
+    assert not ended
 
 
 async def test_any_number_of_mailboxes_that_hang_leave_connections_to_one_that_answers(
@@ -301,9 +306,7 @@ async def test_any_number_of_mailboxes_that_hang_leave_connections_to_one_that_a
 ) -> None:
     """Counted and not timed: all of its calls are answered before any that hangs comes to its own end."""
     monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
-    client = place.client(
-        place.hanging("stuck-", seconds=120), connections=2, call_timeout_seconds=120, impersonate=True
-    )
+    client = place.client(place.hanging("stuck-", seconds=120), connections=2, impersonate=True)
     await client.call("dispatch@example.org", element("m:GetItem"))
     stuck = [
         asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem"))) for number in range(12)
@@ -337,9 +340,7 @@ async def test_a_handshake_that_hangs_has_the_time_of_a_connection_and_not_of_a_
 async def test_a_change_that_hangs_is_not_cut_short_for_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may have been made. It has a connection beside the others instead."""
     monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 0.3)
-    client = place.client(
-        place.hanging("stuck-", seconds=120), connections=2, call_timeout_seconds=120, impersonate=True
-    )
+    client = place.client(place.hanging("stuck-", seconds=120), connections=2, impersonate=True)
     await client.call("dispatch@example.org", element("m:GetItem"))
     stuck = [
         asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:CreateItem")))
@@ -358,9 +359,7 @@ async def test_a_change_that_hangs_is_not_cut_short_for_others(place: Place, mon
 
 async def test_a_call_that_was_given_up_counts_until_its_end(place: Place) -> None:
     """Whoever gave it up does not free its connection."""
-    client = place.client(
-        place.hanging("stuck@", seconds=120), connections=1, call_timeout_seconds=120, impersonate=True
-    )
+    client = place.client(place.hanging("stuck@", seconds=120), connections=1, impersonate=True)
     given_up = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
     async with asyncio.timeout(30):
         while not place.server.connections:
@@ -379,7 +378,9 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many come at once; whoever is waited for has the rest at once."""
-    monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 60.0)
+    for times in ("low_priority_limit._LONGEST_WAIT_SECONDS", "low_priority_limit.SILENT_SECONDS"):
+        monkeypatch.setattr(f"bridge.adapters.ews.{times}", 120.0)  # no call is taken for one that hangs
+    monkeypatch.setattr("bridge.domain.lane_shares.SILENT_SECONDS", 120.0)
     open_now: set[object] = set()
     more, most = threading.Event(), 0
 
@@ -388,20 +389,21 @@ async def test_calls_that_nobody_waits_for_use_half_of_the_connections(
         open_now.add(connection)
         most = max(most, len(open_now))
         if b"waited@" not in request:
-            more.wait(10)
+            more.wait(120)
         open_now.discard(connection)
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(answer, connections=6, call_timeout_seconds=20, impersonate=True)
+    client = place.client(answer, connections=6, impersonate=True)
     with low_priority():
         looks = [
             asyncio.ensure_future(client.call(f"crew-{number}@example.org", element("m:GetItem")))
             for number in range(20)
         ]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(open_now) < 3:
             await asyncio.sleep(0.001)
         await client.call("waited@example.org", element("m:GetItem"))
+    assert not any(look.done() for look in looks)
     more.set()
     await asyncio.gather(*looks)
 
@@ -412,13 +414,13 @@ async def test_calls_that_nobody_waits_for_are_made_though_others_of_them_hang(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 0.1)
-    client = place.client(place.hanging("stuck-", seconds=20), connections=4, call_timeout_seconds=30, impersonate=True)
+    client = place.client(place.hanging("stuck-", seconds=120), connections=4, impersonate=True)
     with low_priority():
         stuck = [
             asyncio.ensure_future(client.call(f"stuck-{number}@example.org", element("m:GetItem")))
             for number in range(2)
         ]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await client.call("crew@example.org", element("m:GetItem"))
         assert not any(task.done() for task in stuck)
     place.over.set()
@@ -446,7 +448,7 @@ async def test_a_mailbox_that_exchange_throttles_has_fewer_calls_in_progress_and
         else:
             connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(by_mailbox, connections=8, call_timeout_seconds=20.0, impersonate=True)
+    client = place.client(by_mailbox, connections=8, impersonate=True)
 
     async def ask(name: str, times: int) -> None:
         calls = (client.call(f"{name}@example.org", element("m:GetItem")) for _ in range(times))
@@ -467,10 +469,12 @@ async def test_a_mailbox_that_exchange_throttles_has_fewer_calls_in_progress_and
     assert client.calls_allowed > 2
 
 
-async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Place) -> None:
+async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A notice comes while the mailbox is about to be listed by the clock."""
-
-    client = place.client(place.hanging("stuck@", seconds=20), connections=2, call_timeout_seconds=30, impersonate=True)
+    monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 120.0)
+    client = place.client(place.hanging("stuck@", seconds=120), connections=2, impersonate=True)
     notice = asyncio.Event()
     with low_priority():
         stuck = asyncio.ensure_future(client.call("stuck@example.org", element("m:GetItem")))
@@ -480,11 +484,18 @@ async def test_a_call_that_is_waited_for_after_all_waits_for_no_room(place: Plac
     assert not listing.done()
 
     notice.set()
-    async with asyncio.timeout(15):  # the one that is stuck takes longer
+    async with asyncio.timeout(60):  # the room that it waited for takes longer
         await listing
     assert not stuck.done()
     place.over.set()
     await stuck
+
+
+class _OthersEnd(LowPriorityLimit):
+    """Whenever one looks, others have come to an end since."""
+
+    _count = itertools.count()
+    _ended = property(lambda self: next(self._count), lambda *_: None)  # type: ignore[assignment]
 
 
 async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_as_long(
@@ -492,7 +503,7 @@ async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_a
 ) -> None:
     """A machine that stood still has every wait run out at once, and nothing hangs."""
     monkeypatch.setattr("bridge.adapters.ews.low_priority_limit._LONGEST_WAIT_SECONDS", 0.3)
-    room, over, began = LowPriorityLimit(1), asyncio.Event(), time.monotonic()
+    room, over, began = _OthersEnd(1), asyncio.Event(), time.monotonic()
     waited: list[float] = []
 
     async def having() -> None:
@@ -504,12 +515,10 @@ async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_a
             waited.append(time.monotonic() - began)
 
     with low_priority():
-        tasks = [asyncio.ensure_future(having()), asyncio.ensure_future(waiting())]
-        while not waited:
-            room._ended += 1
-            await asyncio.sleep(0.01)
+        having_it, waiting_for_it = asyncio.ensure_future(having()), asyncio.ensure_future(waiting())
+    await waiting_for_it
     over.set()
-    await asyncio.gather(*tasks)
+    await having_it
 
     assert waited[0] >= 0.85
 
@@ -544,10 +553,10 @@ async def test_connections_that_are_not_needed_any_more_are_closed_and_made_anew
     def answer(connection: socket.socket, _: bytes) -> None:
         open_now.add(connection)
         if meet:
-            together.wait(10)
+            together.wait(60)
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY))
 
-    client = place.client(answer, connections=3, call_timeout_seconds=20)
+    client = place.client(answer, connections=3)
 
     async def call() -> None:
         await client.call("dispatch@example.org", element("m:GetItem"))
@@ -586,7 +595,7 @@ async def test_calls_go_through_the_proxy_of_the_environment(
     monkeypatch.setenv("http_proxy", server.url)
     if excepted:
         monkeypatch.setenv("no_proxy", "exchange.invalid")
-    client = place.client(lambda *_: None, url="http://exchange.invalid/EWS/Exchange.asmx", call_timeout_seconds=10)
+    client = place.client(lambda *_: None, url="http://exchange.invalid/EWS/Exchange.asmx")
 
     with contextlib.closing(server), pytest.raises(MailboxUnavailable) if excepted else contextlib.nullcontext():
         await client.call("dispatch@example.org", element("m:GetItem"))
@@ -601,7 +610,7 @@ async def test_a_mailbox_is_known_to_answer_since_its_last_good_answer(place: Pl
         body = answers.pop(0)
         connection.sendall(_HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
 
-    client = place.client(answer, impersonate=True, call_timeout_seconds=10)
+    client = place.client(answer, impersonate=True)
     assert client.answered_seconds_ago("dispatch@example.org") == float("inf")
 
     await client.call("dispatch@example.org", element("m:GetItem"))
