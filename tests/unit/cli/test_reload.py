@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 import os
@@ -42,26 +41,26 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return stream
 
 
-async def _reloaded(path: Path, *, changed: str) -> list[Any]:
-    """Start with what the file holds, change it, send SIGHUP, and return what came of it within a moment."""
+async def _reloaded(path: Path, lines: io.StringIO, *, changed: str) -> list[Any]:
+    """Start with what the file holds, change it, send SIGHUP, and return what was taken up once that is told."""
     reloads = Reloads(lambda: load(path, {}), load(path, {}).settings)
     reloads.listen()
     task = asyncio.create_task(reloads.run())
     await asyncio.to_thread(path.write_text, changed)
     os.kill(os.getpid(), signal.SIGHUP)
-    found = []
-    with contextlib.suppress(TimeoutError):
-        found.append(await asyncio.wait_for(reloads.renewed.get(), 2))
+    async with asyncio.timeout(60):
+        while "configuration.reload" not in lines.getvalue():
+            await asyncio.sleep(0.001)
     task.cancel()
     asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
-    return found
+    return [reloads.renewed.get_nowait() for _ in range(reloads.renewed.qsize())]
 
 
 async def test_a_changed_secret_is_taken_up_and_told_by_its_key(tmp_path: Path, lines: io.StringIO) -> None:
     path = tmp_path / "bridge.toml"
     path.write_text(_TEXT.format(secret="old", port=1))
 
-    (settings,) = await _reloaded(path, changed=_TEXT.format(secret="mArKeR", port=2))
+    (settings,) = await _reloaded(path, lines, changed=_TEXT.format(secret="mArKeR", port=2))
 
     assert settings.entra.client_secret.get_secret_value() == "mArKeR"
     line = json.loads(lines.getvalue().splitlines()[-1])
@@ -76,7 +75,7 @@ async def test_a_wrong_configuration_changes_nothing_and_is_told(tmp_path: Path,
     path = tmp_path / "bridge.toml"
     path.write_text(_TEXT.format(secret="old", port=1))
 
-    assert await _reloaded(path, changed=_TEXT.format(secret="", port="x")) == []
+    assert await _reloaded(path, lines, changed=_TEXT.format(secret="", port="x")) == []
 
     line = json.loads(lines.getvalue().splitlines()[-1])
     assert line["event"] == "configuration.reload_refused"
@@ -89,7 +88,7 @@ class _Terminal(io.StringIO):
 
 
 async def test_a_worker_that_was_started_with_nohup_reloads_at_sighup_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not every nohup takes the terminal away from standard input; the worker must outlive it all the same."""
     path = tmp_path / "bridge.toml"
@@ -99,7 +98,7 @@ async def test_a_worker_that_was_started_with_nohup_reloads_at_sighup_too(
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        (settings,) = await _reloaded(path, changed=_TEXT.format(secret="new", port=1))
+        (settings,) = await _reloaded(path, lines, changed=_TEXT.format(secret="new", port=1))
     finally:
         signal.signal(signal.SIGHUP, before)
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
@@ -118,7 +117,7 @@ async def test_a_worker_whose_terminal_is_gone_stops(tmp_path: Path, monkeypatch
         reloads = Reloads(lambda: load(path, {}), load(path, {}).settings)
         reloads.listen()
         os.kill(os.getpid(), signal.SIGHUP)
-        await asyncio.wait_for(stopped.wait(), 10)
+        await asyncio.wait_for(stopped.wait(), 60)
     finally:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
         asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)

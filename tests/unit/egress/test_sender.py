@@ -789,6 +789,15 @@ async def test_mailbox_that_needs_a_person_holds_nothing_and_heals_by_itself() -
     assert len(bench.mailbox.submissions) == 21
 
 
+def _held(bench: Bench) -> list[int]:
+    return [event.held for event in bench.emitted if isinstance(event, RequestsHeld)]
+
+
+def _all_told(bench: Bench, count: int) -> bool:
+    bench.come_back()
+    return len(bench.events()) == count
+
+
 async def test_requests_in_hand_have_no_more_bytes_together_than_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many the broker delivers at once: the largest are read and composed a few at a time."""
     monkeypatch.setattr(sender, "_IN_HAND_BYTES", 2 * len(a_body("r-1")))
@@ -799,12 +808,12 @@ async def test_requests_in_hand_have_no_more_bytes_together_than_are_allowed(mon
 
     async with bench.running():
         await eventually(reached.is_set)
+        await eventually(lambda: max(_held(bench)) == 2)
         await asyncio.sleep(0.05)
-        held = [event.held for event in bench.emitted if isinstance(event, RequestsHeld)]
         go.set()
         await eventually(lambda: len(bench.events()) == 5)
 
-    assert max(held) == 2
+    assert max(_held(bench)) == 2
     assert bench.told() == [SENT] * 5
 
 
@@ -817,11 +826,7 @@ async def test_mailbox_that_can_be_read_but_not_sent_from_is_tried_by_one_reques
     async with bench.running():
         await eventually(lambda: bench.mailbox.calls.count("send") >= 3)
         at_once = bench.mailbox.calls.count("send")
-        for _ in range(200):
-            bench.come_back()
-            await asyncio.sleep(0.002)
-            if len(bench.events()) == 6:
-                break
+        await eventually(lambda: _all_told(bench, 6))
 
     assert at_once <= 4
     # Several at first; after that, one failure for each pause.

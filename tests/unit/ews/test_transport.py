@@ -495,7 +495,7 @@ class _OthersEnd(LowPriorityLimit):
     """Whenever one looks, others have come to an end since."""
 
     _count = itertools.count()
-    _ended = property(lambda self: next(self._count), lambda *_: None)  # type: ignore[assignment]
+    _ended = property(lambda self: next(self._count), lambda *_: None)
 
 
 async def test_as_long_as_others_come_to_an_end_room_is_waited_for_three_times_as_long(
