@@ -51,18 +51,21 @@ class Part:
 
     def cells_of(self, day: int) -> list[Cell]:
         """
-        Return the choice of one day: each step with each cut, and each step at each moment.
+        Return the choice of one day: each step at each moment, cut in one way, and each cut somewhere in the part.
 
-        A step is cut in each way at one of its moments, the next one on the next day: any three days have all cells.
+        Neighbouring steps and moments are cut in different ways, and on the next day each in another: as many days in
+        a row as there are cuts have every cell.
         """
         every, chosen = self.cells(), list[Cell]()
         for number, step in enumerate(self.steps):
-            for other, cut in enumerate(CUTS):
-                if there := [cell for cell in every if (cell.step, cell.cut) == (step, cut)]:
-                    chosen.append(there[(number + other + day) % len(there)])
-        for cell in every:
-            if not any((one.step, one.moment) == (cell.step, cell.moment) for one in chosen):
-                chosen.append(cell)
+            for other, moment in enumerate(MOMENTS):
+                there = [cell for cell in every if (cell.step, cell.moment) == (step, moment)]
+                if there:  # most have six cuts: in strides of five, twelve steps come to all of them
+                    chosen.append(there[(5 * number + other + day) % len(there)])
+        for cut in CUTS:
+            there = [cell for cell in every if cell.cut == cut]
+            if there and cut not in {cell.cut for cell in chosen}:
+                chosen.append(there[day % len(there)])
         return chosen
 
 

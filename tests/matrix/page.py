@@ -13,9 +13,9 @@ _HEAD = """\
 # The crash matrix
 
 Written by `python -m tests.matrix.page --write` from the cells that `tests/run.sh matrix -- --all` executes, {count} in
-all. `tests/run.sh matrix` runs the choice of the day, {chosen} of them: each step at each moment, and each step with
-each cut. The moment at which a step is cut in a way changes from day to day, so any three days have every cell. The
-output names the day; `-- --day N` runs its choice again.
+all. `tests/run.sh matrix` runs the choice of the day, some {chosen} of them: each step at each moment, each cut in each
+part, and each moment with each cut. How a step is cut at a moment changes from day to day, so any seven days have every
+cell. The output names the day; `-- --day N` runs its choice again.
 
 In each cell a worker stands still at one moment of one step, something happens to it or to the world, and the work has
 to be finished without help. Then everything is counted from outside: the queue, the mailbox, what Exchange sent.
@@ -39,7 +39,7 @@ exist: there is no answer to lose.
 def text() -> str:
     """Return the page."""
     count = sum(len(part.cells()) for part in PARTS)
-    chosen = sum(len(part.cells_of(day=1)) for part in PARTS)
+    chosen = round(sum(len(part.cells_of(day=1)) for part in PARTS), -1)
     return _HEAD.format(count=count, chosen=chosen) + "".join(_section(part) for part in PARTS)
 
 
